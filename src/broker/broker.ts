@@ -1,0 +1,72 @@
+import type { Outcome } from '../app/outcome.ts'
+import type { Message } from '../message/message.ts'
+
+/** A message in a worker's hands. It stays the broker's until it is finished or given back. */
+export interface Delivery {
+  readonly message: Message
+  /** Times that this message was handed to a worker, this one included. */
+  readonly deliveries: number
+  /** The broker's own handle. */
+  readonly tag: unknown
+}
+
+/** Why a message is kept aside instead of run. */
+export interface Refusal {
+  readonly reason: string
+}
+
+export interface ConsumeOptions {
+  readonly queues: readonly string[]
+  /** Tasks that run at once: the broker hands out at least as many and not many more, so that other workers get their share. */
+  readonly concurrency: number
+  /** Name of the worker, as in `celery@host`. */
+  readonly name: string
+  /** Called with new work. Must not throw. */
+  readonly onDeliveries: (deliveries: readonly Delivery[]) => void
+}
+
+/**
+ * One worker's hold on its queues. Every method is safe to call at any time, also while the broker is away: what was finished is
+ * remembered and settled when it is back.
+ */
+export interface Consumer {
+  /** The outcome is stored and the message acknowledged, in this order or in one commit; batched by the broker. */
+  finish(delivery: Delivery, outcome: Outcome | null): void
+  /** Says that a task runs, for whoever looks at it meanwhile. May be dropped when the outcome is known by then. */
+  started(delivery: Delivery, outcome: Outcome): void
+  /** Gives a message back, to be handed out again at once; `counted` false takes this delivery from its count. */
+  requeue(delivery: Delivery, options: { counted: boolean }): void
+  /** Keeps a message aside that can never be run. */
+  deadLetter(delivery: Delivery, refusal: Refusal): void
+  /** Takes no more messages. Resolves when none will arrive. */
+  stop(): Promise<void>
+  /** Resolves when everything that was finished, given back or kept aside is durable. */
+  flush(): Promise<void>
+  /** Stops, flushes, and lets go of whatever is still held. */
+  close(): Promise<void>
+}
+
+export interface QueueDepth {
+  readonly queue: string
+  readonly ready: number
+  readonly running: number
+}
+
+/**
+ * What a message broker must do. One contract suite (test/integration/broker/contract.ts) runs against every implementation:
+ * a confirmed publish survives a crash; a message is acknowledged only when its outcome is stored; a dead worker's messages come back
+ * within a second; higher priority first, then first in first out; queues do not block each other; workers share fairly.
+ */
+export interface Broker {
+  readonly kind: 'postgres' | 'amqp' | 'redis'
+  /**
+   * Resolves when the broker has taken all of them.
+   * @throws AppError BROKER_UNREACHABLE when it did not within PUBLISH_TIMEOUT; then an unconfirmed message may still have arrived
+   */
+  publish(messages: readonly Message[]): Promise<void>
+  consume(options: ConsumeOptions): Promise<Consumer>
+  depths(queues: readonly string[]): Promise<QueueDepth[]>
+  /** Removes the ready messages of a queue. @returns how many */
+  purge(queue: string): Promise<number>
+  close(): Promise<void>
+}

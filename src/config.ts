@@ -1,0 +1,235 @@
+import { AppError } from './errors.ts'
+import { LOG_LEVELS, type LogFormat, type LogLevel, maskUrl } from './log.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** How one variable is read. `why` is one sentence on when to change it; docs/config.md is checked against this table. */
+interface Option {
+  readonly unit: 'text' | 'URL' | 'seconds' | 'minutes' | 'number' | 'choice' | 'port' | 'bytes' | 'list' | 'secret'
+  readonly fallback?: string
+  readonly min?: number
+  readonly max?: number
+  readonly choices?: readonly string[]
+  readonly why: string
+}
+
+/** Every variable that `onedyno` itself reads: one place for name, unit, default and reason. */
+export const OPTIONS = {
+  DATABASE_URL: { unit: 'URL', why: 'PostgreSQL. When unset, `onedyno start` brings its own server and sets it for its children.' },
+  DATABASE_SCHEMA: { unit: 'text', fallback: 'onedyno', why: 'Lets several applications share one database.' },
+  DATABASE_SSL: {
+    unit: 'choice',
+    fallback: 'auto',
+    choices: ['auto', 'off', 'no-verify', 'verify-full'],
+    why: 'auto: what `sslmode` in the URL says, else off for this machine and private names, no-verify on Heroku, verify-full elsewhere.',
+  },
+  DATABASE_POOL: { unit: 'number', fallback: '2', min: 1, max: 100, why: 'Connections of one process, beside the one that listens. Small plans allow 20 in all.' },
+  CLOUDAMQP_URL: { unit: 'URL', why: 'RabbitMQ as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.' },
+  REDISCLOUD_URL: { unit: 'URL', why: 'Redis as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.' },
+  PUBLISH_TIMEOUT: { unit: 'seconds', fallback: '5', min: 0, max: 300, why: 'How long delay() tries again while the broker cannot be reached, before it rejects.' },
+  RESULT_TTL: { unit: 'seconds', fallback: '86400', min: 60, max: 315_360_000, why: 'Results older than this are deleted by `onedyno.clean_up`.' },
+  MAX_DELIVERIES: { unit: 'number', fallback: '3', min: 1, max: 100, why: 'A task that ended its worker this often is recorded as FAILURE (WorkerLostError).' },
+  CONCURRENCY: { unit: 'number', fallback: '10', min: 1, max: 1000, why: 'Tasks in flight in one worker process; `-c` of the command wins.' },
+  QUEUES: { unit: 'list', fallback: 'celery', why: 'Queues that the worker takes from, comma-separated; `-Q` of the command wins.' },
+  ONEDYNO_APP: { unit: 'text', why: 'The module with your tasks; `--app` of the command wins.' },
+  BEAT_TIMEZONE: { unit: 'text', fallback: 'UTC', why: 'IANA time zone of schedules that name none.' },
+  PUBLIC_URL: { unit: 'URL', why: 'Where this application is reached from outside: links and keep-awake use it. Found by itself on Heroku, Render and Koyeb.' },
+  KEEP_AWAKE: {
+    unit: 'minutes',
+    fallback: 'auto',
+    why: 'auto, off or minutes between two visits of the own public URL. auto: only where a public URL is known and the platform puts idle services to sleep.',
+  },
+  FETCH_ALLOW: { unit: 'list', fallback: '', why: 'host:port pairs that `tasks.fetch_url` may reach although they are private.' },
+  FETCH_MAX_BYTES: { unit: 'bytes', fallback: '1048576', min: 1, max: 104_857_600, why: 'Largest body that `tasks.fetch_url` reads.' },
+  FETCH_TIMEOUT: { unit: 'seconds', fallback: '20', min: 1, max: 600, why: 'Longest time for one `tasks.fetch_url`, redirects included.' },
+  CONSOLE_PASSWORD: { unit: 'secret', why: 'Opens the form and the console. In production they stay closed without it.' },
+  PORT: { unit: 'port', fallback: '5000', min: 0, max: 65_535, why: 'Where the web process listens; platforms set it.' },
+  HOST: { unit: 'text', why: 'Address to listen on. Default: every address in production, 127.0.0.1 elsewhere.' },
+  SHUTDOWN_TIMEOUT: { unit: 'seconds', fallback: '25', min: 1, max: 3600, why: 'From the first SIGTERM to SIGKILL. Heroku allows 30; roles stop 2 seconds earlier to record what they hold.' },
+  LOG_LEVEL: { unit: 'choice', fallback: 'info', choices: LOG_LEVELS, why: 'What is logged; `--loglevel` of a command wins.' },
+  LOG_FORMAT: { unit: 'choice', fallback: 'text', choices: ['text', 'json'], why: 'text for people, json for machines.' },
+  NODE_ENV: { unit: 'text', why: '`production` closes the console without a password and listens on every address.' },
+  EMBEDDED_POSTGRES: {
+    unit: 'choice',
+    fallback: 'auto',
+    choices: ['auto', 'system', 'bundled'],
+    why: 'Which server `onedyno start` brings up when DATABASE_URL is unset: the installed one, the bundled one, or whichever is there.',
+  },
+} as const satisfies Record<string, Option>
+
+export type OptionName = keyof typeof OPTIONS
+
+export interface Config {
+  /** Unset until `onedyno start` or the platform sets it; roles call `requireDatabaseUrl`. */
+  readonly databaseUrl: string | undefined
+  readonly databaseSchema: string
+  readonly databaseSsl: 'auto' | 'off' | 'no-verify' | 'verify-full'
+  readonly databasePool: number
+  /** Names of broker variables that are set but not used by this release. */
+  readonly unusedBrokers: readonly string[]
+  readonly publishTimeoutMs: number
+  readonly resultTtlSeconds: number
+  readonly maxDeliveries: number
+  readonly concurrency: number
+  readonly queues: readonly string[]
+  readonly appModule: string | undefined
+  readonly beatTimezone: string
+  /** Origin such as `https://example.org`, without a path. */
+  readonly publicUrl: string | undefined
+  readonly keepAwake: 'auto' | 'off' | { readonly minutes: number }
+  readonly platform: Platform
+  readonly production: boolean
+  readonly fetchAllow: readonly string[]
+  readonly fetchMaxBytes: number
+  readonly fetchTimeoutMs: number
+  readonly consolePassword: string | undefined
+  readonly port: number
+  readonly host: string
+  readonly shutdownMs: number
+  readonly logLevel: LogLevel
+  readonly logFormat: LogFormat
+  /** True when nothing else puts a time before a line: neither a supervisor nor a platform. */
+  readonly logStamp: boolean
+  /** `worker.1` under a supervisor, `web.1` on a platform, else undefined. */
+  readonly processName: string | undefined
+}
+
+/** Where this process runs, as far as the environment tells. */
+export type Platform = 'heroku' | 'render' | 'koyeb' | 'fly' | 'railway' | 'kubernetes' | 'none'
+
+/**
+ * Reads all variables at once and freezes the result. An empty value counts as unset.
+ * @throws AppError CONFIG_INVALID naming every problem, not only the first
+ */
+export function parseConfig(env: Environment): Config {
+  const problems: string[] = []
+  const read = readerOf(env, problems)
+  const platform = detectPlatform(env)
+  const production = env.NODE_ENV === 'production' || (platform !== 'none' && env.NODE_ENV !== 'development')
+  const config: Config = {
+    databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:']),
+    databaseSchema: readSchema(read, problems),
+    databaseSsl: read.choice('DATABASE_SSL'),
+    databasePool: read.number('DATABASE_POOL'),
+    unusedBrokers: (['CLOUDAMQP_URL', 'REDISCLOUD_URL'] as const).filter((name) => read.text(name) !== undefined),
+    publishTimeoutMs: read.number('PUBLISH_TIMEOUT') * 1000,
+    resultTtlSeconds: read.number('RESULT_TTL'),
+    maxDeliveries: read.number('MAX_DELIVERIES'),
+    concurrency: read.number('CONCURRENCY'),
+    queues: read.list('QUEUES'),
+    appModule: read.text('ONEDYNO_APP'),
+    beatTimezone: readTimezone(read, problems),
+    publicUrl: readPublicUrl(env, read),
+    keepAwake: readKeepAwake(read, problems),
+    platform,
+    production,
+    fetchAllow: readFetchAllow(read, problems),
+    fetchMaxBytes: read.number('FETCH_MAX_BYTES'),
+    fetchTimeoutMs: read.number('FETCH_TIMEOUT') * 1000,
+    consolePassword: read.text('CONSOLE_PASSWORD'),
+    port: read.number('PORT'),
+    host: read.text('HOST') ?? (production ? '::' : '127.0.0.1'),
+    shutdownMs: read.number('SHUTDOWN_TIMEOUT') * 1000,
+    logLevel: read.choice('LOG_LEVEL'),
+    logFormat: read.choice('LOG_FORMAT'),
+    logStamp: env.ONEDYNO_PROCESS === undefined && env.DYNO === undefined && platform === 'none',
+    processName: env.ONEDYNO_PROCESS ?? env.DYNO,
+  }
+  if (problems.length > 0) throw new AppError('CONFIG_INVALID', problems.join('; '))
+  return Object.freeze(config)
+}
+
+/** @throws AppError CONFIG_INVALID when there is no database to work with */
+export function requireDatabaseUrl(config: Config): string {
+  if (config.databaseUrl !== undefined) return config.databaseUrl
+  throw new AppError('CONFIG_INVALID', 'DATABASE_URL is not set (`onedyno start` sets it for its children and brings a server when there is none)')
+}
+
+function readerOf(env: Environment, problems: string[]) {
+  const option = (name: OptionName): Option => OPTIONS[name]
+  const text = (name: OptionName): string | undefined => {
+    const value = env[name] ?? ''
+    return value === '' ? option(name).fallback : value
+  }
+  return {
+    text,
+    number(name: OptionName): number {
+      const raw = text(name) ?? ''
+      const { min = 0, max = Number.MAX_SAFE_INTEGER, unit } = option(name)
+      if (/^[0-9]{1,15}$/.test(raw) && Number(raw) >= min && Number(raw) <= max) return Number(raw)
+      problems.push(`${name}=${JSON.stringify(raw)} is not a whole number of ${min} to ${max}${unit === 'number' || unit === 'port' ? '' : ` ${unit}`}`)
+      return min
+    },
+    choice<T extends string>(name: OptionName): T {
+      const raw = text(name) ?? ''
+      const choices = option(name).choices ?? []
+      if (!choices.includes(raw)) problems.push(`${name}=${JSON.stringify(raw)} is not one of ${choices.join(', ')}`)
+      return raw as T
+    },
+    url(name: OptionName, protocols: readonly string[]): string | undefined {
+      const raw = text(name)
+      if (raw === undefined || isUrl(raw, protocols)) return raw
+      problems.push(`${name}=${maskUrl(raw)} does not begin with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
+      return undefined
+    },
+    list: (name: OptionName): string[] =>
+      (text(name) ?? '')
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+  }
+}
+
+type Reader = ReturnType<typeof readerOf>
+
+/** `postgresql://user@/db?host=/socket` has no host, which the WHATWG parser refuses for some schemes: only the beginning is checked. */
+const isUrl = (raw: string, protocols: readonly string[]) => protocols.some((protocol) => raw.startsWith(`${protocol}//`))
+
+function readSchema(read: Reader, problems: string[]): string {
+  const name = read.text('DATABASE_SCHEMA') ?? ''
+  if (!/^[a-z_][a-z0-9_]{0,40}$/.test(name)) problems.push(`DATABASE_SCHEMA=${JSON.stringify(name)} is not 1 to 41 of a-z, 0-9 and _, not beginning with a digit`)
+  return name
+}
+
+function readTimezone(read: Reader, problems: string[]): string {
+  const name = read.text('BEAT_TIMEZONE') ?? ''
+  try {
+    if (!/^[A-Za-z]/.test(name)) throw new RangeError(name)
+    new Intl.DateTimeFormat('en', { timeZone: name })
+  } catch {
+    problems.push(`BEAT_TIMEZONE=${JSON.stringify(name)} is not an IANA time zone such as Europe/Berlin`)
+  }
+  return name
+}
+
+function readKeepAwake(read: Reader, problems: string[]): Config['keepAwake'] {
+  const raw = read.text('KEEP_AWAKE') ?? 'auto'
+  if (raw === 'auto' || raw === 'off') return raw
+  const minutes = Number(raw)
+  if (!Number.isInteger(minutes) || minutes < 1 || minutes > 1440) problems.push(`KEEP_AWAKE=${JSON.stringify(raw)} is not auto, off or whole minutes of 1 to 1440`)
+  return { minutes }
+}
+
+function readFetchAllow(read: Reader, problems: string[]): string[] {
+  const pairs = read.list('FETCH_ALLOW')
+  for (const pair of pairs) if (!/^(\[[0-9a-fA-F:.]+\]|[^:\s/]+):\d{1,5}$/.test(pair)) problems.push(`FETCH_ALLOW: ${JSON.stringify(pair)} is not host:port`)
+  return pairs
+}
+
+/** The first that is known (reference/web-platform.md §1.3): the operator's word, then what each platform sets by itself. */
+function readPublicUrl(env: Environment, read: Reader): string | undefined {
+  const explicit = read.url('PUBLIC_URL', ['http:', 'https:'])
+  const found = explicit ?? env.RENDER_EXTERNAL_URL ?? hostUrl(env.HEROKU_APP_DEFAULT_DOMAIN_NAME) ?? hostUrl(env.KOYEB_PUBLIC_DOMAIN)
+  return found !== undefined && URL.canParse(found) ? new URL(found).origin : undefined
+}
+
+const hostUrl = (host: string | undefined) => (host === undefined || host === '' ? undefined : `https://${host}`)
+
+function detectPlatform(env: Environment): Platform {
+  if (env.DYNO !== undefined) return 'heroku'
+  if (env.RENDER !== undefined) return 'render'
+  if (env.KOYEB_APP_NAME !== undefined || env.KOYEB_PUBLIC_DOMAIN !== undefined) return 'koyeb'
+  if (env.FLY_APP_NAME !== undefined) return 'fly'
+  if (env.RAILWAY_ENVIRONMENT_NAME !== undefined) return 'railway'
+  return env.KUBERNETES_SERVICE_HOST === undefined ? 'none' : 'kubernetes'
+}

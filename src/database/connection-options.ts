@@ -1,0 +1,74 @@
+import type { ClientConfig } from 'pg'
+import type { Config } from '../config.ts'
+import { requireDatabaseUrl } from '../config.ts'
+
+export type Tls = 'off' | 'no-verify' | 'verify-full'
+
+/** What decides about TLS, and why: said once in the log. */
+export interface TlsDecision {
+  readonly tls: Tls
+  readonly reason: string
+}
+
+/**
+ * Everything pg needs, with TLS decided here and nowhere else. pg throws away an `ssl` object when the URL has `sslmode`, reads
+ * `sslmode=require` as full verification, and will change that in pg 9 (reference/web-platform.md §1.1), so `sslmode` is taken out of the URL.
+ */
+export function connectionOptions(config: Config, name: string): ClientConfig & { decision: TlsDecision } {
+  const url = requireDatabaseUrl(config)
+  const decision = decideTls(url, config)
+  return {
+    connectionString: withoutSslParameters(url),
+    ssl: decision.tls === 'off' ? false : { rejectUnauthorized: decision.tls === 'verify-full' },
+    application_name: `onedyno ${name}`,
+    options: `-c search_path=${config.databaseSchema}`,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    decision,
+  }
+}
+
+/** Pure: the explicit setting wins, then `sslmode` with libpq's meaning, then the host. */
+export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'platform'>): TlsDecision {
+  if (config.databaseSsl !== 'auto') return { tls: config.databaseSsl, reason: `DATABASE_SSL=${config.databaseSsl}` }
+  const sslmode = parameter(url, 'sslmode')
+  if (sslmode !== undefined) return { tls: tlsOfSslmode(sslmode), reason: `sslmode=${sslmode}` }
+  const host = parameter(url, 'host') ?? hostOf(url)
+  if (isNearby(host)) return { tls: 'off', reason: `${host === '' ? 'local socket' : host} is this machine or a private name` }
+  if (config.platform === 'heroku') return { tls: 'no-verify', reason: 'Heroku Postgres encrypts with certificates that no authority signed' }
+  return { tls: 'verify-full', reason: `${host} is reached over a network` }
+}
+
+/** libpq: `require` encrypts without verifying; `prefer` and `allow` may end unencrypted, which is made explicit here as no-verify. */
+function tlsOfSslmode(sslmode: string): Tls {
+  if (sslmode === 'disable') return 'off'
+  return sslmode === 'verify-full' || sslmode === 'verify-ca' ? 'verify-full' : 'no-verify'
+}
+
+/** A name without a dot is resolved inside a private network (docker compose, a platform's own); an address is judged by its range. */
+function isNearby(host: string): boolean {
+  if (host === '' || host.startsWith('/') || host === '::1' || !/[.:]/.test(host)) return true
+  return /^(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|fd)/i.test(host) || /\.(internal|local|localhost)$/i.test(host)
+}
+
+/** By hand, because `postgresql://user@/db?host=/run` has no host and WHATWG URL refuses user-info without one. */
+function hostOf(url: string): string {
+  const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? ''
+  const host = authority.slice(authority.lastIndexOf('@') + 1)
+  return host.startsWith('[') ? host.slice(1, host.indexOf(']')) : decodeURIComponent(host.replace(/:\d*$/, ''))
+}
+
+function parameter(url: string, name: string): string | undefined {
+  const at = url.indexOf('?')
+  return at === -1 ? undefined : (new URLSearchParams(url.slice(at + 1)).get(name) ?? undefined)
+}
+
+function withoutSslParameters(url: string): string {
+  const at = url.indexOf('?')
+  if (at === -1) return url
+  const parameters = new URLSearchParams(url.slice(at + 1))
+  for (const name of ['sslmode', 'ssl', 'uselibpqcompat']) parameters.delete(name)
+  const rest = parameters.toString()
+  return rest === '' ? url.slice(0, at) : `${url.slice(0, at)}?${rest}`
+}

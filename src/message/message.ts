@@ -1,0 +1,175 @@
+import { hostname } from 'node:os'
+
+/** A JSON value, as it travels in messages and results. */
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+
+/**
+ * The headers of Celery's message protocol 2. Only `id` and `task` are required, here and by real Celery workers; an absent header has its
+ * default value. `encodeCelery` fills them in for brokers that others read too.
+ */
+export interface MessageHeaders {
+  readonly id: string
+  readonly task: string
+  /** ISO 8601, UTC: not before. */
+  readonly eta?: string | null
+  /** ISO 8601, UTC: not after. */
+  readonly expires?: string | null
+  /** Attempts before this one. */
+  readonly retries?: number
+  /** Seconds: [hard, soft]. */
+  readonly timelimit?: readonly [number | null, number | null]
+  readonly root_id?: string | null
+  readonly parent_id?: string | null
+  readonly group?: string | null
+  readonly group_index?: number | null
+  /** Shown instead of the name. */
+  readonly shadow?: string | null
+  readonly ignore_result?: boolean
+  readonly lang?: string
+  readonly argsrepr?: string
+  readonly kwargsrepr?: string
+  readonly origin?: string
+  readonly stamped_headers?: readonly string[] | null
+  readonly stamps?: Readonly<Record<string, unknown>>
+  /** Anything else that a producer sends along. */
+  readonly [custom: string]: unknown
+}
+
+/** The AMQP properties that matter to us. */
+export interface MessageProperties {
+  readonly reply_to?: string
+  readonly correlation_id?: string
+  readonly content_type?: string
+  readonly content_encoding?: string
+}
+
+/** A message on its way: what every broker carries. */
+export interface Message {
+  readonly headers: MessageHeaders
+  readonly properties: MessageProperties
+  /** JSON text: `[args, kwargs, embed]`. */
+  readonly body: string
+  readonly queue: string
+  /** Higher first, 0 to 255. */
+  readonly priority: number
+}
+
+/** What a task runs with; `embed` (callbacks, errbacks, chain, chord) is kept for those who continue the workflow. */
+export interface Body {
+  readonly args: readonly unknown[]
+  readonly kwargs: Readonly<Record<string, unknown>>
+  readonly embed: Readonly<Record<string, unknown>>
+}
+
+export const DEFAULT_QUEUE = 'celery'
+
+export interface MessageOptions {
+  readonly id: string
+  readonly task: string
+  readonly args: readonly unknown[]
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined
+  readonly queue?: string | undefined
+  readonly priority?: number | undefined
+  readonly eta?: Date | undefined
+  readonly expires?: Date | undefined
+  readonly headers?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** Builds a message whose headers hold only what differs from the defaults. Arguments must be JSON already (`checkJson`). */
+export function createMessage(options: MessageOptions): Message {
+  const { id, task, args, kwargs = {}, eta, expires } = options
+  const headers: Record<string, unknown> = { ...options.headers, id, task }
+  if (eta !== undefined) headers.eta = eta.toISOString()
+  if (expires !== undefined) headers.expires = expires.toISOString()
+  return {
+    headers: headers as MessageHeaders,
+    properties: {},
+    body: `[${JSON.stringify(args)},${JSON.stringify(kwargs)},{}]`,
+    queue: options.queue ?? DEFAULT_QUEUE,
+    priority: options.priority ?? 0,
+  }
+}
+
+const origin = () => `gen${process.pid}@${hostname()}`
+
+/** All headers that Celery itself sends, in its order (reference/celery-protocol.md §1.4): for brokers that Python workers read. */
+export function fullHeaders(message: Message): MessageHeaders {
+  const { id, task, ...given } = message.headers
+  const { args, kwargs } = decodeBody(message.body)
+  return {
+    lang: 'js',
+    task,
+    id,
+    shadow: null,
+    eta: null,
+    expires: null,
+    group: null,
+    group_index: null,
+    retries: 0,
+    timelimit: [null, null],
+    root_id: id,
+    parent_id: null,
+    argsrepr: JSON.stringify(args).slice(0, 1024),
+    kwargsrepr: JSON.stringify(kwargs).slice(0, 1024),
+    origin: origin(),
+    ignore_result: false,
+    replaced_task_nesting: 0,
+    stamped_headers: null,
+    stamps: {},
+    ...given,
+  }
+}
+
+/** A message that cannot be run, and why: it is kept aside or recorded, never lost, never a crash. */
+export class UndecodableMessageError extends Error {
+  override readonly name = 'InvalidTaskError'
+}
+
+/**
+ * HOT: once per task.
+ * @throws UndecodableMessageError when the text is not `[args, kwargs, embed]` or a protocol 1 object
+ */
+export function decodeBody(text: string): Body {
+  const value = parseJson(text)
+  if (Array.isArray(value)) return checkBody(value[0], value[1] ?? {}, value[2] ?? {}, value.length)
+  if (typeof value === 'object' && value !== null && 'args' in value) return protocol1(value as Record<string, unknown>)
+  throw new UndecodableMessageError('the body is not [args, kwargs, embed]')
+}
+
+/** Protocol 1: one object, callbacks beside the arguments (reference/celery-protocol.md §1.10). */
+function protocol1(value: Record<string, unknown>): Body {
+  const { callbacks = null, errbacks = null, chord = null } = value
+  return checkBody(value.args, value.kwargs ?? {}, { callbacks, errbacks, chain: null, chord }, 3)
+}
+
+function checkBody(args: unknown, kwargs: unknown, embed: unknown, length: number): Body {
+  if (length !== 3) throw new UndecodableMessageError(`the body has ${length} elements instead of [args, kwargs, embed]`)
+  if (!Array.isArray(args)) throw new UndecodableMessageError('args is not a list')
+  if (!isRecord(kwargs)) throw new UndecodableMessageError('kwargs is not an object')
+  if (!isRecord(embed)) throw new UndecodableMessageError('embed is not an object')
+  return { args, kwargs, embed }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Python writes NaN and Infinity, which JSON does not have: only when the strict parser refuses is the text looked at again. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const patched = replaceNonFinite(text)
+    if (patched === text) throw new UndecodableMessageError(`the body is not JSON: ${(cause as Error).message}`)
+    try {
+      return JSON.parse(patched, (_key, value) => reviveNonFinite(value))
+    } catch {
+      throw new UndecodableMessageError(`the body is not JSON: ${(cause as Error).message}`)
+    }
+  }
+}
+
+const MARK = '\u0000onedyno:'
+
+const replaceNonFinite = (text: string) =>
+  text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) => (token.startsWith('"') ? token : `"\\u0000onedyno:${token}"`))
+
+const reviveNonFinite = (value: unknown) => (typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value)
