@@ -1,0 +1,161 @@
+/**
+ * Crontab schedules: validation and ticks. The rule for offset changes (ADR, "Time zones and summer time"):
+ * a wall-clock time that is missing runs with the offset before the gap (02:30 → 03:30); one that comes twice runs at its first
+ * occurrence; a schedule of all 24 hours follows elapsed time instead: both passes run and a gap adds nothing. Equal instants are one tick.
+ */
+import { CRONTAB_FIELDS, type CrontabField, expandField } from './crontab-fields.ts'
+import { ScheduleError } from './schedule-error.ts'
+import { checkTimeZone, offsetAt, resolveWallClock } from './time-zone.ts'
+import { type CrontabSets, createWallClock, possibleDays, type WallClock } from './wall-clock.ts'
+
+export type DayRule = 'and' | 'or'
+
+/** The five fields as they were typed, how the two day fields join if both are restricted, and the IANA zone of the wall clock. */
+export type Crontab = { kind: 'crontab' } & Record<CrontabField, string> & { dayRule: DayRule; timezone: string }
+
+type Compiled = {
+  sets: CrontabSets
+  everyHour: boolean
+  timezone: string
+  wallClock: WallClock | undefined
+  ticks: Map<number, number>
+}
+
+const DAY_MS = 86_400_000
+/** 5 kB each; a database with more distinct crontabs than this compiles some again, which costs about 0.1 ms. */
+const MAX_COMPILED = 1_000
+/** Many rows share their fields and are due at the same instant, so a few answers for each are enough. */
+const MAX_TICKS = 32
+
+const compiled = new Map<string, Compiled>()
+
+const remember = <K, V>(map: Map<K, V>, limit: number, key: K, value: V): V => {
+  if (map.size >= limit) map.delete(map.keys().next().value!)
+  map.set(key, value)
+  return value
+}
+
+const expand = (crontab: Crontab): CrontabSets => {
+  const sets = {
+    minute: expandField('minute', crontab.minute),
+    hour: expandField('hour', crontab.hour),
+    dayOfWeek: expandField('dayOfWeek', crontab.dayOfWeek),
+    dayOfMonth: expandField('dayOfMonth', crontab.dayOfMonth),
+    monthOfYear: expandField('monthOfYear', crontab.monthOfYear),
+  }
+  const days = possibleDays(sets)
+  // With OR the weekday still gives days; a possible day meets every weekday within 40 years, so AND needs no search.
+  const weekdayDecides = crontab.dayRule === 'or' && !sets.dayOfWeek.full
+  if (days.values.length === 0 && !days.last && !weekdayDecides) {
+    const months = `${CRONTAB_FIELDS.monthOfYear.column} "${crontab.monthOfYear}"`
+    throw new ScheduleError(
+      `day_of_month "${crontab.dayOfMonth}" never comes in ${months}. Use a day that exists there, or L for the last one.`,
+      {
+        field: 'day_of_month',
+      },
+    )
+  }
+  return sets
+}
+
+const compile = (crontab: Crontab): Compiled => {
+  const { minute, hour, dayOfWeek, dayOfMonth, monthOfYear, dayRule, timezone } = crontab
+  const key = [minute, hour, dayOfWeek, dayOfMonth, monthOfYear, dayRule, timezone].join(' ')
+  const known = compiled.get(key)
+  if (known !== undefined) return known
+  const sets = expand(crontab)
+  const entry = { sets, everyHour: sets.hour.full, timezone: checkTimeZone(timezone), wallClock: undefined, ticks: new Map() }
+  return remember(compiled, MAX_COMPILED, key, entry)
+}
+
+/** The values that each field selects. @throws ScheduleError as `createCrontab`. */
+export const crontabSets = (crontab: Crontab): CrontabSets => compile(crontab).sets
+
+/**
+ * A crontab that can be stored and evaluated. Fields that are left out are `*`.
+ * @throws ScheduleError if a field does not fit the grammar, no date can ever match, or the zone is unknown.
+ */
+export const createCrontab = (
+  fields: Partial<Record<CrontabField, string>>,
+  { dayRule = 'and', timezone }: { dayRule?: DayRule; timezone: string },
+): Crontab => {
+  const { minute = '*', hour = '*', dayOfWeek = '*', dayOfMonth = '*', monthOfYear = '*' } = fields
+  if (dayRule !== 'and' && dayRule !== 'or') {
+    throw new ScheduleError(`day_rule "${dayRule}": accepted are and, or.`, { field: 'day_rule' })
+  }
+  const crontab: Crontab = {
+    kind: 'crontab',
+    minute,
+    hour,
+    dayOfWeek,
+    dayOfMonth,
+    monthOfYear,
+    dayRule,
+    timezone: checkTimeZone(timezone),
+  }
+  compile(crontab)
+  return crontab
+}
+
+/** Where the search on the wall clock begins so that every tick after `afterMs` is met. */
+const searchStart = ({ everyHour, timezone }: Compiled, afterMs: number): number => {
+  const here = offsetAt(timezone, afterMs)
+  if (everyHour) {
+    // Just before the clock is set back, the ticks of the second pass have wall clocks that are already past.
+    const back = here - offsetAt(timezone, afterMs + DAY_MS)
+    return afterMs + here - (back > 0 && offsetAt(timezone, afterMs + back) !== here ? back : 0)
+  }
+  // Just after a gap of g, for as long as g, times inside the gap are still to come at their moved instants.
+  const forward = here - offsetAt(timezone, afterMs - DAY_MS - 3_600_000)
+  return afterMs + here - (forward > 0 && offsetAt(timezone, afterMs - forward) !== here ? forward : 0)
+}
+
+const search = (entry: Compiled, wallClock: WallClock, afterMs: number): number => {
+  wallClock.startAfter(searchStart(entry, afterMs))
+  let best = Number.POSITIVE_INFINITY
+  for (;;) {
+    const { first, second, missing } = resolveWallClock(entry.timezone, wallClock.next())
+    if (missing && entry.everyHour) continue
+    if (first > afterMs) {
+      best = Math.min(best, first)
+      // Moved times and the times right after a gap share instants, so only a time that exists ends the search.
+      if (!missing) return best
+    } else if (entry.everyHour && second !== undefined && second > afterMs) best = Math.min(best, second)
+  }
+}
+
+/** HOT (beat plans each claimed row). The first tick strictly after `afterMs`, both in milliseconds since 1970. */
+export const nextCrontabTick = (crontab: Crontab, afterMs: number): number => {
+  const entry = compile(crontab)
+  const known = entry.ticks.get(afterMs)
+  if (known !== undefined) return known
+  entry.wallClock ??= createWallClock(entry.sets, crontab.dayRule)
+  return remember(entry.ticks, MAX_TICKS, afterMs, search(entry, entry.wallClock, afterMs))
+}
+
+const dayMatches = (sets: CrontabSets, dayRule: DayRule, day: Date): boolean => {
+  if (!sets.monthOfYear.values.includes(day.getUTCMonth() + 1)) return false
+  const isLast = new Date(day.getTime() + DAY_MS).getUTCDate() === 1
+  const monthDay = sets.dayOfMonth.values.includes(day.getUTCDate()) || (sets.dayOfMonth.last && isLast)
+  const weekday = sets.dayOfWeek.values.includes(day.getUTCDay())
+  const either = dayRule === 'or' && !sets.dayOfMonth.full && !sets.dayOfWeek.full
+  return either ? monthDay || weekday : monthDay && weekday
+}
+
+/**
+ * How many ticks lie in [fromMs, toMs]. Counted by calendar days, so a year of minutes costs microseconds instead of seconds;
+ * exact unless the offset changes within, where it counts wall-clock minutes.
+ */
+export const countCrontabTicks = (crontab: Crontab, fromMs: number, toMs: number): number => {
+  const { sets, timezone } = compile(crontab)
+  const from = fromMs + offsetAt(timezone, fromMs)
+  const to = toMs + offsetAt(timezone, toMs)
+  const times = sets.hour.values.flatMap((hour) => sets.minute.values.map((minute) => (hour * 60 + minute) * 60_000))
+  let count = 0
+  for (let day = from - (((from % DAY_MS) + DAY_MS) % DAY_MS); day <= to; day += DAY_MS) {
+    if (!dayMatches(sets, crontab.dayRule, new Date(day))) continue
+    const isWhole = day >= from && day + DAY_MS <= to
+    count += isWhole ? times.length : times.filter((time) => day + time >= from && day + time <= to).length
+  }
+  return count
+}

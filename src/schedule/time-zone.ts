@@ -1,0 +1,90 @@
+/**
+ * Wall clock ↔ instant, by the offsets of Intl. The only place that knows time zones: cron-parser 5.10 loses, doubles or moves runs
+ * around offset changes (docs/adr, "Our own time zones"), so it never sees one.
+ */
+import { ScheduleError } from './schedule-error.ts'
+
+const DAY_MS = 86_400_000
+const MAX_FORMATTERS = 32
+const OFFSET = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/
+
+const formatters = new Map<string, Intl.DateTimeFormat>()
+
+/** A formatter costs about 0.1 ms and 70 kB, so the zones in use are kept and the oldest is let go. */
+const formatterOf = (timezone: string): Intl.DateTimeFormat => {
+  const known = formatters.get(timezone)
+  if (known !== undefined) return known
+  const formatter = new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' })
+  if (formatters.size >= MAX_FORMATTERS) formatters.delete(formatters.keys().next().value!)
+  formatters.set(timezone, formatter)
+  return formatter
+}
+
+/** Milliseconds to add to an instant to get the wall clock of the zone at that instant. */
+export const offsetAt = (timezone: string, atMs: number): number => {
+  if (timezone === 'UTC') return 0
+  const text = formatterOf(timezone).format(atMs)
+  const match = OFFSET.exec(text)
+  if (match === null) throw new Error(`Intl gave no offset for ${timezone}: "${text}"`)
+  const [, sign, hours = 0, minutes = 0, seconds = 0] = match
+  const offset = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000
+  return sign === '-' ? -offset : offset
+}
+
+/**
+ * The instants at which a wall clock (milliseconds as if it were UTC) shows `wallMs`: one; two, in order, where the clock is set back;
+ * or, where the clock jumps over it (`missing`), the instant that the offset before the gap gives (RFC 5545 §3.3.5, Temporal "compatible").
+ */
+export const resolveWallClock = (timezone: string, wallMs: number): { first: number; second?: number; missing: boolean } => {
+  // No zone is more than 14 h from UTC, so any change that matters to this wall clock lies within a day of it.
+  const before = offsetAt(timezone, wallMs - DAY_MS)
+  const after = offsetAt(timezone, wallMs + DAY_MS)
+  if (before === after) return { first: wallMs - before, missing: false }
+  const early = offsetAt(timezone, wallMs - before) === before
+  const late = offsetAt(timezone, wallMs - after) === after
+  if (early && late) return { first: wallMs - before, second: wallMs - after, missing: false }
+  return { first: late ? wallMs - after : wallMs - before, missing: !early && !late }
+}
+
+const isAccepted = (timezone: string): boolean => {
+  if (!/^[a-z]/i.test(timezone)) return false // Intl takes offsets such as +05:30; a schedule needs a place, which has rules
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: timezone })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const similarZones = (text: string): string[] => {
+  const wanted = text.toLowerCase().replaceAll(/[\s-]+/g, '_')
+  const city = wanted.slice(wanted.lastIndexOf('/') + 1)
+  if (city.length < 3) return []
+  return Intl.supportedValuesOf('timeZone')
+    .filter((zone) => zone.toLowerCase().includes(city))
+    .slice(0, 3)
+}
+
+/**
+ * The name of a time zone as it is stored: an IANA name, links such as `US/Eastern` included; case does not matter.
+ * @throws ScheduleError for anything else: offsets, `local`, abbreviations that Intl does not know, the empty string.
+ */
+export const checkTimeZone = (text: string): string => {
+  if (text === 'UTC') return text
+  if (!isAccepted(text)) {
+    const similar = similarZones(text)
+    const meant = similar.length > 0 ? ` Did you mean ${similar.join(' or ')}?` : ''
+    const reason = /^[+-]|^(?:UTC|GMT)[+-]/i.test(text)
+      ? 'an offset has no rules for summer time'
+      : 'it is not a time zone known here'
+    throw new ScheduleError(`timezone "${text}": ${reason}.${meant} Accepted are IANA names, such as UTC or Europe/Berlin.`, {
+      field: 'timezone',
+    })
+  }
+  const lower = text.toLowerCase()
+  if (lower === 'utc') return 'UTC'
+  return Intl.supportedValuesOf('timeZone').find((zone) => zone.toLowerCase() === lower) ?? text
+}
+
+/** Whether a word is the name of a time zone, for a text in which it may be something else. */
+export const isTimeZone = (word: string): boolean => isAccepted(word)
