@@ -1,0 +1,42 @@
+import type { TaskContext, TaskOptions } from '../app/task.ts'
+import type { Config } from '../config.ts'
+
+/**
+ * `[status, text]`, or for a body that is no text `[status, base64, { encoding: 'base64', contentType }]`.
+ * Any status is a result, 404 and 500 too: the page was fetched.
+ */
+export type Fetched =
+  | [status: number, body: string]
+  | [status: number, body: string, about: { encoding: 'base64'; contentType: string | null }]
+
+/**
+ * `tasks.fetch_url(url)`: GET of a public address.
+ * @throws AppError URL_REFUSED for anything that is not public http or https, RESPONSE_REFUSED past the limits of FETCH_MAX_BYTES, FETCH_TIMEOUT
+ * and five redirects
+ */
+export function createFetchUrl(config: Pick<Config, 'fetchAllow' | 'fetchMaxBytes' | 'fetchTimeoutMs'>) {
+  return async ({ signal }: Pick<TaskContext, 'signal'>, url: string): Promise<Fetched> => {
+    // undici costs 29 MB: whoever never fetches, and the web process that only shows the form, must not pay for it.
+    const [{ fetchPublic }, { decodeText }] = await Promise.all([
+      import('./fetch/fetch-public.ts'),
+      import('./fetch/decode-text.ts'),
+    ])
+    const { status, contentType, bytes } = await fetchPublic(url, {
+      signal,
+      maxBytes: config.fetchMaxBytes,
+      timeoutMs: config.fetchTimeoutMs,
+      allow: config.fetchAllow,
+    })
+    const text = decodeText(bytes, contentType)
+    return text === undefined ? [status, bytes.toString('base64'), { encoding: 'base64', contentType }] : [status, text]
+  }
+}
+
+export const fetchUrlOptions: TaskOptions<[string]> & { bind: true } = {
+  bind: true,
+  description: 'Fetches a public web page and returns [status, body].',
+  args: [
+    { type: 'string', title: 'url', description: 'An http or https address.', pattern: '^(https?|HTTPS?)://', maxLength: 2048 },
+  ],
+  example: ['https://example.org/'],
+}

@@ -1,0 +1,63 @@
+import type { TaskContext, TaskOptions } from '../app/task.ts'
+import type { Config } from '../config.ts'
+import type { Log } from '../log.ts'
+
+const TIMEOUT_MS = 10_000
+
+/** What a visit came to: the status that the router answered with, or why there was none. */
+export interface Visit {
+  /** Null where no public URL is known. */
+  readonly url: string | null
+  readonly awake: boolean
+  readonly status?: number
+  readonly error?: string
+}
+
+/**
+ * `onedyno.keep_awake()`: visits the own public URL through the platform's router, because only such visits count as traffic
+ * (reference/web-platform.md §1.3). The target comes from the configuration, never from an argument, so the checks of `tasks.fetch_url` are not
+ * needed; redirects are not followed, so it leads nowhere else. A failed visit is a warning when it begins, not a failed task each time.
+ */
+export function createKeepAwake(
+  config: Pick<Config, 'publicUrl'>,
+  log: Log,
+  timeoutMs: number = TIMEOUT_MS,
+): (context: Pick<TaskContext, 'signal'>) => Promise<Visit> {
+  let wasAwake: boolean | undefined
+  return async ({ signal }) => {
+    if (config.publicUrl === undefined) return { url: null, awake: false, error: 'no public URL is known: set PUBLIC_URL' }
+    const url = `${config.publicUrl}/ping`
+    const visit = await look(url, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
+    if (visit.awake !== wasAwake) report(log, visit, wasAwake === undefined)
+    wasAwake = visit.awake
+    return visit
+  }
+}
+
+function report(log: Log, visit: Visit, isFirst: boolean): void {
+  const { url, status, error } = visit
+  if (visit.awake) log.info({ url, status }, isFirst ? 'public URL answers, kept awake by visits' : 'public URL answers again')
+  else log.warn({ url, status, reason: error }, 'public URL does not answer, the platform may put this service to sleep')
+}
+
+/** node:http and not undici: one request every 20 minutes is not worth 29 MB in the worker. A 5xx comes from the router, not from us. */
+async function look(url: string, signal: AbortSignal): Promise<Visit> {
+  const { get } = url.startsWith('https:') ? await import('node:https') : await import('node:http')
+  return new Promise((resolve) => {
+    const fail = (error: Error) => resolve({ url, awake: false, error: signal.aborted ? 'no answer in time' : error.message })
+    const request = get(url, { signal, agent: false, headers: { 'user-agent': 'onedyno keep-awake' } }, (response) => {
+      const status = response.statusCode ?? 0
+      response.destroy()
+      resolve(status < 500 ? { url, awake: true, status } : { url, awake: false, status, error: `the router answered ${status}` })
+    })
+    request.on('error', fail)
+  })
+}
+
+export const keepAwakeOptions: TaskOptions<[]> & { bind: true } = {
+  bind: true,
+  description:
+    'Visits the public URL of this application, so that the platform does not put it to sleep. A schedule runs it where that helps.',
+  args: [],
+  example: [],
+}

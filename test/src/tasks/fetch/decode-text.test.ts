@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { decodeText } from '../../../../src/tasks/fetch/decode-text.ts'
+
+test.each([
+  ['UTF-8 by default', 'text/html', Buffer.from('Grüße'), 'Grüße'],
+  ['the charset of the header', 'text/html; charset=iso-8859-1', Buffer.from('Grüße', 'latin1'), 'Grüße'],
+  ['a charset in quotes', 'text/plain; charset="UTF-16LE"', Buffer.from('hi', 'utf16le'), 'hi'],
+  ['a charset that nobody knows', 'text/plain; charset=klingon', Buffer.from('hi'), 'hi'],
+  ['JSON', 'application/json', Buffer.from('{}'), '{}'],
+  ['a JSON dialect', 'application/problem+json', Buffer.from('{}'), '{}'],
+  ['SVG, which is XML', 'image/svg+xml', Buffer.from('<svg/>'), '<svg/>'],
+  ['no type, but valid UTF-8', null, Buffer.from('hé'), 'hé'],
+  ['an empty body', null, Buffer.alloc(0), ''],
+  ['broken text, with a mark', 'text/plain', Buffer.from([0x61, 0xff]), 'a\ufffd'],
+])('%s is decoded', (_what, type, bytes, text) => {
+  expect(decodeText(bytes, type)).toBe(text)
+})
+
+test.each([
+  ['an image', 'image/png', Buffer.from('text inside')],
+  ['unnamed bytes', 'application/octet-stream', Buffer.from('text inside')],
+  ['no type and no UTF-8', null, Buffer.from([0xff, 0xfe])],
+  ['no type and a NUL', null, Buffer.from('a\0b')],
+])('%s is no text', (_what, type, bytes) => {
+  expect(decodeText(bytes, type)).toBeUndefined()
+})

@@ -1,0 +1,98 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import { afterEach, expect, test } from 'vitest'
+import { createKeepAwake } from '../../../src/tasks/keep-awake.ts'
+
+const servers: Server[] = []
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+})
+
+const listen = async (handler: RequestListener) => {
+  const server = createServer(handler)
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const recordingLog = () => {
+  const lines: string[] = []
+  return {
+    lines,
+    log: pino(
+      { base: null, timestamp: false },
+      { write: (line: string) => lines.push(`${JSON.parse(line).level} ${JSON.parse(line).msg}`) },
+    ),
+  }
+}
+const signal = new AbortController().signal
+
+test('the public URL is visited at /ping, and the change is said once', async () => {
+  const paths: (string | undefined)[] = []
+  const publicUrl = await listen((request, response) => {
+    paths.push(request.url)
+    response.end('pong')
+  })
+  const { lines, log } = recordingLog()
+  const keepAwake = createKeepAwake({ publicUrl }, log)
+  expect(await keepAwake({ signal })).toEqual({ url: `${publicUrl}/ping`, awake: true, status: 200 })
+  await keepAwake({ signal })
+  expect(paths).toEqual(['/ping', '/ping'])
+  expect(lines).toEqual(['30 public URL answers, kept awake by visits'])
+})
+
+test('an error of the router is a warning when it begins and a line when it ends, never a failed task', async () => {
+  let status = 503
+  const publicUrl = await listen((_request, response) => response.writeHead(status).end())
+  const { lines, log } = recordingLog()
+  const keepAwake = createKeepAwake({ publicUrl }, log)
+  expect(await keepAwake({ signal })).toMatchObject({ awake: false, status: 503 })
+  expect(await keepAwake({ signal })).toMatchObject({ awake: false })
+  status = 404
+  expect(await keepAwake({ signal })).toMatchObject({ awake: true, status: 404 })
+  expect(lines).toEqual([
+    '40 public URL does not answer, the platform may put this service to sleep',
+    '30 public URL answers again',
+  ])
+})
+
+test('a redirect is an answer, and is not followed', async () => {
+  let elsewhere = 0
+  const other = await listen((_request, response) => {
+    elsewhere += 1
+    response.end()
+  })
+  const publicUrl = await listen((_request, response) => response.writeHead(301, { location: other }).end())
+  expect(await createKeepAwake({ publicUrl }, recordingLog().log)({ signal })).toMatchObject({ awake: true, status: 301 })
+  expect(elsewhere).toBe(0)
+})
+
+test('no answer in time is reported', async () => {
+  const publicUrl = await listen(() => {})
+  expect(await createKeepAwake({ publicUrl }, recordingLog().log, 50)({ signal })).toMatchObject({
+    awake: false,
+    error: 'no answer in time',
+  })
+})
+
+test('nobody there is reported', async () => {
+  const publicUrl = await listen(() => {})
+  const server = servers.pop()!
+  await new Promise((resolve) => server.close(resolve))
+  expect(await createKeepAwake({ publicUrl }, recordingLog().log)({ signal })).toMatchObject({
+    awake: false,
+    error: expect.stringContaining('ECONNREFUSED'),
+  })
+})
+
+test('without a public URL there is nothing to visit, and the result says what to set', async () => {
+  expect(await createKeepAwake({ publicUrl: undefined }, recordingLog().log)({ signal })).toEqual({
+    url: null,
+    awake: false,
+    error: 'no public URL is known: set PUBLIC_URL',
+  })
+})

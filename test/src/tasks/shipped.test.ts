@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { createRegistry } from '../../../src/app/app.ts'
+import { parseConfig } from '../../../src/config.ts'
+import { silentLog } from '../../../src/log.ts'
+import { registerShippedTasks } from '../../../src/tasks/shipped.ts'
+
+const registry = () => createRegistry(() => Promise.reject(new Error('nothing is sent here')))
+const register = (app = registry()) => {
+  const asked: number[] = []
+  const results = {
+    cleanUp: async (seconds: number) => {
+      asked.push(seconds)
+      return 7
+    },
+  }
+  registerShippedTasks(app, { config: parseConfig({ RESULT_TTL: '120' }), log: silentLog(), results })
+  return { app, asked }
+}
+const context = { kwargs: {}, signal: new AbortController().signal } as never
+
+test('the tasks that ship are echo, fetch_url, keep_awake and clean_up', () => {
+  expect([...register().app.tasks.keys()]).toEqual(['tasks.echo', 'tasks.fetch_url', 'onedyno.keep_awake', 'onedyno.clean_up'])
+})
+
+test('each has a description, and an example that its own schemas accept', () => {
+  const { app } = register()
+  for (const [name, { options }] of app.tasks) {
+    expect(options.description, name).toMatch(/\w.*\.$/)
+    expect(() => app.message(name, options.example!), name).not.toThrow()
+  }
+})
+
+test('an application may bring its own task of the same name', async () => {
+  const app = registry()
+  app.task('tasks.echo', () => 'mine')
+  register(app)
+  expect(await app.tasks.get('tasks.echo')!.run(context, [])).toBe('mine')
+})
+
+test('echo gives back what it is given', async () => {
+  expect(
+    await register()
+      .app.tasks.get('tasks.echo')!
+      .run(context, [{ a: [1] }]),
+  ).toEqual({ a: [1] })
+})
+
+test('clean_up deletes what is older than RESULT_TTL and says how many', async () => {
+  const { app, asked } = register()
+  expect(await app.tasks.get('onedyno.clean_up')!.run(context, [])).toEqual({ deleted: 7 })
+  expect(asked).toEqual([120])
+})
+
+test.each([
+  ['echo without a value', 'tasks.echo', []],
+  ['fetch_url of a number', 'tasks.fetch_url', [1]],
+  ['fetch_url of a file', 'tasks.fetch_url', ['file:///etc/passwd']],
+  ['clean_up with an argument', 'onedyno.clean_up', [1]],
+])('%s is refused before it is sent', (_what, name, args) => {
+  expect(() => register().app.message(name, args)).toThrow(expect.objectContaining({ code: 'ARGUMENTS_INVALID' }))
+})
