@@ -1,5 +1,5 @@
 import { AppError } from './errors.ts'
-import { LOG_LEVELS, type LogFormat, type LogLevel, maskUrl } from './log.ts'
+import { LOG_LEVELS, type LogFormat, type LogLevel, maskUrl } from './log-text.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -15,7 +15,10 @@ interface Option {
 
 /** Every variable that `onedyno` itself reads: one place for name, unit, default and reason. */
 export const OPTIONS = {
-  DATABASE_URL: { unit: 'URL', why: 'PostgreSQL. When unset, `onedyno start` brings its own server and sets it for its children.' },
+  DATABASE_URL: {
+    unit: 'URL',
+    why: 'PostgreSQL. When unset, `onedyno start` brings its own server and sets it for its children.',
+  },
   DATABASE_SCHEMA: { unit: 'text', fallback: 'onedyno', why: 'Lets several applications share one database.' },
   DATABASE_SSL: {
     unit: 'choice',
@@ -23,29 +26,90 @@ export const OPTIONS = {
     choices: ['auto', 'off', 'no-verify', 'verify-full'],
     why: 'auto: what `sslmode` in the URL says, else off for this machine and private names, no-verify on Heroku, verify-full elsewhere.',
   },
-  DATABASE_POOL: { unit: 'number', fallback: '2', min: 1, max: 100, why: 'Connections of one process, beside the one that listens. Small plans allow 20 in all.' },
-  CLOUDAMQP_URL: { unit: 'URL', why: 'RabbitMQ as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.' },
-  REDISCLOUD_URL: { unit: 'URL', why: 'Redis as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.' },
-  PUBLISH_TIMEOUT: { unit: 'seconds', fallback: '5', min: 0, max: 300, why: 'How long delay() tries again while the broker cannot be reached, before it rejects.' },
-  RESULT_TTL: { unit: 'seconds', fallback: '86400', min: 60, max: 315_360_000, why: 'Results older than this are deleted by `onedyno.clean_up`.' },
-  MAX_DELIVERIES: { unit: 'number', fallback: '3', min: 1, max: 100, why: 'A task that ended its worker this often is recorded as FAILURE (WorkerLostError).' },
-  CONCURRENCY: { unit: 'number', fallback: '10', min: 1, max: 1000, why: 'Tasks in flight in one worker process; `-c` of the command wins.' },
-  QUEUES: { unit: 'list', fallback: 'celery', why: 'Queues that the worker takes from, comma-separated; `-Q` of the command wins.' },
+  DATABASE_POOL: {
+    unit: 'number',
+    fallback: '2',
+    min: 1,
+    max: 100,
+    why: 'Connections of one process, beside the one that listens. Small plans allow 20 in all.',
+  },
+  CLOUDAMQP_URL: {
+    unit: 'URL',
+    why: 'RabbitMQ as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.',
+  },
+  REDISCLOUD_URL: {
+    unit: 'URL',
+    why: 'Redis as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.',
+  },
+  PUBLISH_TIMEOUT: {
+    unit: 'seconds',
+    fallback: '5',
+    min: 0,
+    max: 300,
+    why: 'How long delay() tries again while the broker cannot be reached, before it rejects.',
+  },
+  RESULT_TTL: {
+    unit: 'seconds',
+    fallback: '86400',
+    min: 60,
+    max: 315_360_000,
+    why: 'Results older than this are deleted by `onedyno.clean_up`.',
+  },
+  MAX_DELIVERIES: {
+    unit: 'number',
+    fallback: '3',
+    min: 1,
+    max: 100,
+    why: 'A task that ended its worker this often is recorded as FAILURE (WorkerLostError).',
+  },
+  CONCURRENCY: {
+    unit: 'number',
+    fallback: '10',
+    min: 1,
+    max: 1000,
+    why: 'Tasks in flight in one worker process; `-c` of the command wins.',
+  },
+  QUEUES: {
+    unit: 'list',
+    fallback: 'celery',
+    why: 'Queues that the worker takes from, comma-separated; `-Q` of the command wins.',
+  },
   ONEDYNO_APP: { unit: 'text', why: 'The module with your tasks; `--app` of the command wins.' },
   BEAT_TIMEZONE: { unit: 'text', fallback: 'UTC', why: 'IANA time zone of schedules that name none.' },
-  PUBLIC_URL: { unit: 'URL', why: 'Where this application is reached from outside: links and keep-awake use it. Found by itself on Heroku, Render and Koyeb.' },
+  PUBLIC_URL: {
+    unit: 'URL',
+    why: 'Where this application is reached from outside: links and keep-awake use it. Found by itself on Heroku, Render and Koyeb.',
+  },
   KEEP_AWAKE: {
     unit: 'minutes',
     fallback: 'auto',
     why: 'auto, off or minutes between two visits of the own public URL. auto: only where a public URL is known and the platform puts idle services to sleep.',
   },
   FETCH_ALLOW: { unit: 'list', fallback: '', why: 'host:port pairs that `tasks.fetch_url` may reach although they are private.' },
-  FETCH_MAX_BYTES: { unit: 'bytes', fallback: '1048576', min: 1, max: 104_857_600, why: 'Largest body that `tasks.fetch_url` reads.' },
-  FETCH_TIMEOUT: { unit: 'seconds', fallback: '20', min: 1, max: 600, why: 'Longest time for one `tasks.fetch_url`, redirects included.' },
+  FETCH_MAX_BYTES: {
+    unit: 'bytes',
+    fallback: '1048576',
+    min: 1,
+    max: 104_857_600,
+    why: 'Largest body that `tasks.fetch_url` reads.',
+  },
+  FETCH_TIMEOUT: {
+    unit: 'seconds',
+    fallback: '20',
+    min: 1,
+    max: 600,
+    why: 'Longest time for one `tasks.fetch_url`, redirects included.',
+  },
   CONSOLE_PASSWORD: { unit: 'secret', why: 'Opens the form and the console. In production they stay closed without it.' },
   PORT: { unit: 'port', fallback: '5000', min: 0, max: 65_535, why: 'Where the web process listens; platforms set it.' },
   HOST: { unit: 'text', why: 'Address to listen on. Default: every address in production, 127.0.0.1 elsewhere.' },
-  SHUTDOWN_TIMEOUT: { unit: 'seconds', fallback: '25', min: 1, max: 3600, why: 'From the first SIGTERM to SIGKILL. Heroku allows 30; roles stop 2 seconds earlier to record what they hold.' },
+  SHUTDOWN_TIMEOUT: {
+    unit: 'seconds',
+    fallback: '25',
+    min: 1,
+    max: 3600,
+    why: 'From the first SIGTERM to SIGKILL. Heroku allows 30; roles stop 2 seconds earlier to record what they hold.',
+  },
   LOG_LEVEL: { unit: 'choice', fallback: 'info', choices: LOG_LEVELS, why: 'What is logged; `--loglevel` of a command wins.' },
   LOG_FORMAT: { unit: 'choice', fallback: 'text', choices: ['text', 'json'], why: 'text for people, json for machines.' },
   NODE_ENV: { unit: 'text', why: '`production` closes the console without a password and listens on every address.' },
@@ -142,7 +206,10 @@ export function parseConfig(env: Environment): Config {
 /** @throws AppError CONFIG_INVALID when there is no database to work with */
 export function requireDatabaseUrl(config: Config): string {
   if (config.databaseUrl !== undefined) return config.databaseUrl
-  throw new AppError('CONFIG_INVALID', 'DATABASE_URL is not set (`onedyno start` sets it for its children and brings a server when there is none)')
+  throw new AppError(
+    'CONFIG_INVALID',
+    'DATABASE_URL is not set (`onedyno start` sets it for its children and brings a server when there is none)',
+  )
 }
 
 function readerOf(env: Environment, problems: string[]) {
@@ -157,7 +224,9 @@ function readerOf(env: Environment, problems: string[]) {
       const raw = text(name) ?? ''
       const { min = 0, max = Number.MAX_SAFE_INTEGER, unit } = option(name)
       if (/^[0-9]{1,15}$/.test(raw) && Number(raw) >= min && Number(raw) <= max) return Number(raw)
-      problems.push(`${name}=${JSON.stringify(raw)} is not a whole number of ${min} to ${max}${unit === 'number' || unit === 'port' ? '' : ` ${unit}`}`)
+      problems.push(
+        `${name}=${JSON.stringify(raw)} is not a whole number of ${min} to ${max}${unit === 'number' || unit === 'port' ? '' : ` ${unit}`}`,
+      )
       return min
     },
     choice<T extends string>(name: OptionName): T {
@@ -187,7 +256,8 @@ const isUrl = (raw: string, protocols: readonly string[]) => protocols.some((pro
 
 function readSchema(read: Reader, problems: string[]): string {
   const name = read.text('DATABASE_SCHEMA') ?? ''
-  if (!/^[a-z_][a-z0-9_]{0,40}$/.test(name)) problems.push(`DATABASE_SCHEMA=${JSON.stringify(name)} is not 1 to 41 of a-z, 0-9 and _, not beginning with a digit`)
+  if (!/^[a-z_][a-z0-9_]{0,40}$/.test(name))
+    problems.push(`DATABASE_SCHEMA=${JSON.stringify(name)} is not 1 to 41 of a-z, 0-9 and _, not beginning with a digit`)
   return name
 }
 
@@ -206,20 +276,24 @@ function readKeepAwake(read: Reader, problems: string[]): Config['keepAwake'] {
   const raw = read.text('KEEP_AWAKE') ?? 'auto'
   if (raw === 'auto' || raw === 'off') return raw
   const minutes = Number(raw)
-  if (!Number.isInteger(minutes) || minutes < 1 || minutes > 1440) problems.push(`KEEP_AWAKE=${JSON.stringify(raw)} is not auto, off or whole minutes of 1 to 1440`)
+  if (!Number.isInteger(minutes) || minutes < 1 || minutes > 1440)
+    problems.push(`KEEP_AWAKE=${JSON.stringify(raw)} is not auto, off or whole minutes of 1 to 1440`)
   return { minutes }
 }
 
 function readFetchAllow(read: Reader, problems: string[]): string[] {
   const pairs = read.list('FETCH_ALLOW')
-  for (const pair of pairs) if (!/^(\[[0-9a-fA-F:.]+\]|[^:\s/]+):\d{1,5}$/.test(pair)) problems.push(`FETCH_ALLOW: ${JSON.stringify(pair)} is not host:port`)
+  for (const pair of pairs)
+    if (!/^(\[[0-9a-fA-F:.]+\]|[^:\s/]+):\d{1,5}$/.test(pair))
+      problems.push(`FETCH_ALLOW: ${JSON.stringify(pair)} is not host:port`)
   return pairs
 }
 
 /** The first that is known (reference/web-platform.md §1.3): the operator's word, then what each platform sets by itself. */
 function readPublicUrl(env: Environment, read: Reader): string | undefined {
   const explicit = read.url('PUBLIC_URL', ['http:', 'https:'])
-  const found = explicit ?? env.RENDER_EXTERNAL_URL ?? hostUrl(env.HEROKU_APP_DEFAULT_DOMAIN_NAME) ?? hostUrl(env.KOYEB_PUBLIC_DOMAIN)
+  const found =
+    explicit ?? env.RENDER_EXTERNAL_URL ?? hostUrl(env.HEROKU_APP_DEFAULT_DOMAIN_NAME) ?? hostUrl(env.KOYEB_PUBLIC_DOMAIN)
   return found !== undefined && URL.canParse(found) ? new URL(found).origin : undefined
 }
 

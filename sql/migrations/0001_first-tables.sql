@@ -18,6 +18,7 @@ CREATE TABLE task_result (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 -- Clean-up walks rows in the order of their age; the table grows in that order, so a block range index is enough and costs nothing per task.
 CREATE INDEX task_result_done_at ON task_result USING brin (done_at) WITH (pages_per_range = 16);
+CREATE INDEX task_result_open ON task_result (created_at) WHERE done_at IS NULL;
 
 -- Workers that hold messages. Alive = the session advisory lock (channel key, id) is held; nothing is written while a worker lives.
 CREATE TABLE worker (

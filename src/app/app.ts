@@ -24,7 +24,11 @@ export interface App {
     fn: (context: TaskContext, ...args: Args) => Result | Promise<Result>,
     options: BoundTaskOptions<Args>,
   ): Task<Args, Result>
-  task<Args extends unknown[], Result>(name: string, fn: (...args: Args) => Result | Promise<Result>, options?: TaskOptions<Args>): Task<Args, Result>
+  task<Args extends unknown[], Result>(
+    name: string,
+    fn: (...args: Args) => Result | Promise<Result>,
+    options?: TaskOptions<Args>,
+  ): Task<Args, Result>
   /** All registered tasks by name. */
   readonly tasks: ReadonlyMap<string, Task>
   /** Enqueues a task by its name, registered here or not (a Python worker may have it). @throws as `Task.applyAsync` */
@@ -88,7 +92,8 @@ export function createRegistry(open: () => Promise<Backend>): App {
   const asyncResult = <Result>(id: string): AsyncResult<Result> => createAsyncResult<Result>(id, connect)
 
   const register = (name: string, fn: (...args: never[]) => unknown, options: TaskOptions & { bind?: boolean } = {}): Task => {
-    if (!/^[\w.:-]{1,200}$/.test(name)) throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
+    if (!/^[\w.:-]{1,200}$/.test(name))
+      throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
     if (tasks.has(name)) throw new AppError('TASK_DUPLICATE', `the task ${name} is registered twice`)
     const call = fn as (...args: unknown[]) => unknown
     const task: Registered = {
@@ -130,10 +135,14 @@ function checkArguments(name: string, args: readonly unknown[], options: ApplyOp
   if (options.kwargs !== undefined) checkJson(options.kwargs, 'kwargs')
   if (options.headers !== undefined) checkJson(options.headers, 'headers')
   const { priority, taskId, queue, countdown, eta, expires } = options
-  if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255)) refuse(`priority ${priority} is not a whole number of 0 to 255`)
-  if (taskId !== undefined && (typeof taskId !== 'string' || taskId.length < 1 || taskId.length > 255)) refuse('taskId is not a text of 1 to 255 characters')
-  if (queue !== undefined && !/^[^\0]{1,200}$/.test(queue)) refuse(`queue ${JSON.stringify(queue)} is not a text of 1 to 200 characters`)
-  if (countdown !== undefined && !(Number.isFinite(countdown) && countdown >= 0 && countdown <= 3.2e9)) refuse(`countdown ${countdown} is not a number of seconds from 0`)
+  if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255))
+    refuse(`priority ${priority} is not a whole number of 0 to 255`)
+  if (taskId !== undefined && (typeof taskId !== 'string' || taskId.length < 1 || taskId.length > 255))
+    refuse('taskId is not a text of 1 to 255 characters')
+  if (queue !== undefined && !/^[^\0]{1,200}$/.test(queue))
+    refuse(`queue ${JSON.stringify(queue)} is not a text of 1 to 200 characters`)
+  if (countdown !== undefined && !(Number.isFinite(countdown) && countdown >= 0 && countdown <= 3.2e9))
+    refuse(`countdown ${countdown} is not a number of seconds from 0`)
   if (countdown !== undefined && eta !== undefined) refuse('countdown and eta exclude each other')
   if (eta !== undefined && Number.isNaN(eta.getTime?.())) refuse('eta is not a valid Date')
   if (typeof expires === 'number' && !Number.isFinite(expires)) refuse(`expires ${expires} is not a number of seconds`)
@@ -141,7 +150,7 @@ function checkArguments(name: string, args: readonly unknown[], options: ApplyOp
 }
 
 function refuse(problem: string): never {
-  throw new AppError('OPTION_INVALID', problem)
+  throw new AppError('TASK_OPTION_INVALID', problem)
 }
 
 function etaOf({ countdown, eta }: ApplyOptions): Date | undefined {

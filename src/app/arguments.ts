@@ -12,10 +12,15 @@ export function argumentName(schemas: ArgumentSchemas, index: number): string {
 /** Compares arguments with schemas. Ajv, which Fastify brings along, is loaded by the first call: a worker never needs it. */
 export function createArgumentCheck(task: string, schemas: ArgumentSchemas): (args: readonly unknown[]) => void {
   let validators: ValidateFunction[] | undefined
-  const required = schemas.filter((schema) => !('~optional' in schema) && (schema as { default?: unknown }).default === undefined).length
+  const required = schemas.filter(
+    (schema) => !('~optional' in schema) && (schema as { default?: unknown }).default === undefined,
+  ).length
   return (args) => {
     if (args.length > schemas.length || args.length < required) {
-      throw new AppError('ARGUMENTS_INVALID', `${task} takes ${countOf(schemas, required)}, not ${args.length}: ${signatureOf(task, schemas)}`)
+      throw new AppError(
+        'ARGUMENTS_INVALID',
+        `${task} takes ${countOf(schemas, required)}, not ${args.length}: ${signatureOf(task, schemas)}`,
+      )
     }
     validators ??= compile(schemas)
     for (const [index, value] of args.entries()) {

@@ -76,7 +76,10 @@ export function createAsyncResult<Result>(id: string, connect: () => Promise<Res
     ready: async () => READY_STATES.has(await state()),
     successful: async () => (await state()) === 'SUCCESS',
     async get({ timeoutMs, signal } = {}) {
-      const signals = [...(signal === undefined ? [] : [signal]), ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])]
+      const signals = [
+        ...(signal === undefined ? [] : [signal]),
+        ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
+      ]
       const stored = await (await connect()).wait(id, AbortSignal.any(signals))
       if (stored === undefined) {
         signal?.throwIfAborted()

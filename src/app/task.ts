@@ -74,7 +74,7 @@ export interface Task<Args extends unknown[] = unknown[], Result = unknown> {
   readonly options: TaskOptions<Args>
   /** Enqueues the task. Resolves when the broker has confirmed it. @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, BROKER_UNREACHABLE */
   delay(...args: Args): Promise<AsyncResult<Result>>
-  /** `delay` with options. @throws as `delay`, and AppError OPTION_INVALID */
+  /** `delay` with options. @throws as `delay`, and AppError TASK_OPTION_INVALID */
   applyAsync(args: Args, options?: ApplyOptions): Promise<AsyncResult<Result>>
   /** The handle of a run whose id is known. */
   asyncResult(id: string): AsyncResult<Result>

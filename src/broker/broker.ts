@@ -65,6 +65,11 @@ export interface Broker {
    */
   publish(messages: readonly Message[]): Promise<void>
   consume(options: ConsumeOptions): Promise<Consumer>
+  /**
+   * Publishes what is due in the outbox, at most `limit` messages; several processes may do it at once.
+   * @returns how many, and the milliseconds until the next one (null: none)
+   */
+  relayDue(limit: number): Promise<{ moved: number; nextDueMs: number | null }>
   depths(queues: readonly string[]): Promise<QueueDepth[]>
   /** Removes the ready messages of a queue. @returns how many */
   purge(queue: string): Promise<number>

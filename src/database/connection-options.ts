@@ -36,7 +36,8 @@ export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'pla
   if (sslmode !== undefined) return { tls: tlsOfSslmode(sslmode), reason: `sslmode=${sslmode}` }
   const host = parameter(url, 'host') ?? hostOf(url)
   if (isNearby(host)) return { tls: 'off', reason: `${host === '' ? 'local socket' : host} is this machine or a private name` }
-  if (config.platform === 'heroku') return { tls: 'no-verify', reason: 'Heroku Postgres encrypts with certificates that no authority signed' }
+  if (config.platform === 'heroku')
+    return { tls: 'no-verify', reason: 'Heroku Postgres encrypts with certificates that no authority signed' }
   return { tls: 'verify-full', reason: `${host} is reached over a network` }
 }
 

@@ -1,7 +1,8 @@
 import { Client, type ClientBase, Pool, type QueryResultRow } from 'pg'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
-import { type Log, maskUrl } from '../log.ts'
+import type { Log } from '../log.ts'
+import { maskUrl } from '../log-text.ts'
 import { connectionOptions } from './connection-options.ts'
 import { createListener, type Listener } from './listener.ts'
 import type { Statement } from './sql.ts'
@@ -29,10 +30,18 @@ export function createDatabase(config: Config, options: { name: string; log: Log
   const { decision, ...connection } = connectionOptions(config, options.name)
   const masked = maskUrl(config.databaseUrl ?? '')
   options.log.debug({ database: masked, tls: decision.tls, reason: decision.reason }, 'database chosen')
-  const pool = new Pool({ ...connection, max: options.poolMax ?? config.databasePool, idleTimeoutMillis: 0, allowExitOnIdle: false })
+  const pool = new Pool({
+    ...connection,
+    max: options.poolMax ?? config.databasePool,
+    idleTimeoutMillis: 0,
+    allowExitOnIdle: false,
+  })
   // An idle connection that breaks is no fault of anybody's: the pool opens another one for the next query.
   pool.on('error', (err) => options.log.debug({ reason: err.message }, 'idle database connection lost'))
-  const listener = createListener(() => new Client({ ...connection, application_name: `onedyno ${options.name} listen` }), options.log)
+  const listener = createListener(
+    () => new Client({ ...connection, application_name: `onedyno ${options.name} listen` }),
+    options.log,
+  )
   const close = once(async () => {
     await listener.close()
     await pool.end()
@@ -74,7 +83,11 @@ export function createDatabase(config: Config, options: { name: string; log: Log
   }
 }
 
-async function run<Row extends QueryResultRow>(on: Pool | ClientBase, statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+async function run<Row extends QueryResultRow>(
+  on: Pool | ClientBase,
+  statement: Statement,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
   const { rows } = await on.query<Row>({ name: statement.name, text: statement.text, values: values as unknown[] })
   return rows
 }
@@ -96,12 +109,35 @@ function once(work: () => Promise<void>): () => Promise<void> {
  */
 export function isConnectionError(error: unknown): boolean {
   const { code, message = '' } = error as { code?: string; message?: string }
-  if (code === undefined) return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(message)
-  return /^08/.test(code) || ['57P01', '57P02', '57P03', '53300', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH', 'EAI_AGAIN', 'ENOTFOUND'].includes(code)
+  if (code === undefined)
+    return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
+      message,
+    )
+  return (
+    /^08/.test(code) ||
+    [
+      '57P01',
+      '57P02',
+      '57P03',
+      '53300',
+      'ECONNREFUSED',
+      'ECONNRESET',
+      'EPIPE',
+      'ENOENT',
+      'ETIMEDOUT',
+      'EHOSTUNREACH',
+      'EAI_AGAIN',
+      'ENOTFOUND',
+    ].includes(code)
+  )
 }
 
 /** Did the attempt fail before a connection existed? Then nothing can have been done, and to repeat it is always safe. */
 export function isConnectFailure(error: unknown): boolean {
   const { code, syscall, message = '' } = error as { code?: string; syscall?: string; message?: string }
-  return syscall === 'connect' || ['57P03', '53300', 'EAI_AGAIN', 'ENOTFOUND'].includes(code ?? '') || message.includes('timeout exceeded when trying to connect')
+  return (
+    syscall === 'connect' ||
+    ['57P03', '53300', 'EAI_AGAIN', 'ENOTFOUND'].includes(code ?? '') ||
+    message.includes('timeout exceeded when trying to connect')
+  )
 }

@@ -36,7 +36,9 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     try {
       await fresh.connect()
       // A half-open connection is noticed by the server in about 25 s, so its locks do not outlive a machine that vanished.
-      await fresh.query("SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)")
+      await fresh.query(
+        "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)",
+      )
       for (const session of sessions) await session(fresh)
       for (const channel of subscribers.keys()) await fresh.query(`LISTEN ${fresh.escapeIdentifier(channel)}`)
     } catch (error) {

@@ -23,7 +23,7 @@ export const migrationNames = (): string[] =>
  * @throws AppError DATABASE_UNREACHABLE when the server does not answer
  * @returns the names of the migrations that were applied
  */
-export async function migrate(config: Config, log: Log): Promise<string[]> {
+export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | 'error'>): Promise<string[]> {
   const { decision, ...connection } = connectionOptions(config, 'migrate')
   const client = new Client(connection)
   client.on('error', () => {})
@@ -69,8 +69,13 @@ async function isCurrent(client: Client, schema: string): Promise<boolean> {
  * @throws AppError SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
 export async function checkSchema(database: Queryable & { schema: string }): Promise<void> {
-  const there = await database.query<{ there: boolean }>({ name: 'migration-table', text: "SELECT to_regclass('migration') IS NOT NULL AS there" })
-  const done = there[0]?.there ? await database.query<{ name: string }>({ name: 'migration-names', text: 'SELECT name FROM migration' }) : []
+  const there = await database.query<{ there: boolean }>({
+    name: 'migration-table',
+    text: "SELECT to_regclass('migration') IS NOT NULL AS there",
+  })
+  const done = there[0]?.there
+    ? await database.query<{ name: string }>({ name: 'migration-names', text: 'SELECT name FROM migration' })
+    : []
   const applied = new Set(done.map(({ name }) => name))
   const known = migrationNames()
   const missing = known.filter((name) => !applied.has(name))

@@ -38,4 +38,8 @@ const isPlain = (value: object) => {
 }
 
 const describe = (value: unknown) =>
-  value === undefined ? 'undefined' : typeof value === 'object' ? `a ${value?.constructor?.name ?? 'object'}` : `a ${typeof value}`
+  value === undefined
+    ? 'undefined'
+    : typeof value === 'object'
+      ? `a ${value?.constructor?.name ?? 'object'}`
+      : `a ${typeof value}`

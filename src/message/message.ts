@@ -150,7 +150,8 @@ function checkBody(args: unknown, kwargs: unknown, embed: unknown, length: numbe
   return { args, kwargs, embed }
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Python writes NaN and Infinity, which JSON does not have: only when the strict parser refuses is the text looked at again. */
 function parseJson(text: string): unknown {
@@ -172,4 +173,5 @@ const MARK = '\u0000onedyno:'
 const replaceNonFinite = (text: string) =>
   text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) => (token.startsWith('"') ? token : `"\\u0000onedyno:${token}"`))
 
-const reviveNonFinite = (value: unknown) => (typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value)
+const reviveNonFinite = (value: unknown) =>
+  typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value

@@ -1,0 +1,36 @@
+-- One turn of a worker: store outcomes, acknowledge their messages, tell who waits, and claim the next messages, in one commit.
+-- A result exists if and only if its message will not run again. The message is removed whoever holds it by now: its outcome is known.
+-- $1 bigint[] finished messages · $2 int worker · $3 text name of the worker
+-- $4..$12 arrays, one element per outcome: id, task, state, result, traceback, queue, retries, started and done in ms since the epoch
+-- $13 text NOTIFY channel · $14 text payload (NULL: tell nobody) · $15 int final outcomes in the payload
+-- $16 text[] queues · $17 int how many messages to claim
+-- Locks: rows of message with SKIP LOCKED; this worker's row against its removal by a reaper; NOTIFY queue at commit.
+-- The array of ctid makes the claim a TID scan of rows that this statement has locked: twice as fast as a join by id (node-queues.md §4).
+WITH acknowledged AS (
+  DELETE FROM message WHERE id = ANY ($1::bigint[])
+), stored AS (
+  INSERT INTO task_result AS t (id, task, state, result, traceback, queue, worker, retries, started_at, done_at)
+  SELECT o.id, o.task, o.state, o.result, o.traceback, o.queue, $3, o.retries, to_timestamp(o.started / 1000), to_timestamp(o.done / 1000)
+  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[], $11::float8[], $12::float8[])
+    AS o (id, task, state, result, traceback, queue, retries, started, done)
+  ON CONFLICT (id) DO UPDATE SET task = excluded.task, state = excluded.state, result = excluded.result, traceback = excluded.traceback,
+    queue = excluded.queue, worker = excluded.worker, retries = excluded.retries, started_at = excluded.started_at, done_at = excluded.done_at
+  WHERE t.state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')
+  RETURNING state
+), told AS MATERIALIZED (
+  -- An outcome that was not stored (another one came first) must not be told: then the waiting ones are asked to look themselves.
+  SELECT pg_notify($13, CASE WHEN (SELECT count(*) FROM stored WHERE state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = $15::int THEN $14 ELSE '' END)
+  WHERE $14::text IS NOT NULL
+), me AS (
+  SELECT id FROM worker WHERE id = $2 AND $17::int > 0 FOR KEY SHARE
+), claimed AS (
+  UPDATE message SET worker = $2, deliveries = deliveries + 1
+  WHERE ctid = ANY (ARRAY(
+    SELECT ready.ctid FROM me CROSS JOIN unnest($16::text[]) AS q (name) CROSS JOIN LATERAL (
+      SELECT ctid FROM message WHERE queue = q.name AND worker IS NULL ORDER BY priority DESC, id LIMIT $17 FOR UPDATE SKIP LOCKED
+    ) AS ready LIMIT $17))
+  RETURNING id, queue, priority, deliveries, task_id, task, headers, properties, body
+)
+SELECT c.id, c.queue, c.priority, c.deliveries, c.task_id, c.task, c.headers, c.properties, c.body,
+  c.deliveries > 1 AND EXISTS (SELECT FROM task_result r WHERE r.id = c.task_id AND r.state IN ('SUCCESS', 'FAILURE', 'REVOKED')) AS done
+FROM (SELECT count(*) FROM told) AS t CROSS JOIN claimed AS c

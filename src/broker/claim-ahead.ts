@@ -1,0 +1,64 @@
+/** How far ahead of its slots a worker claims, in milliseconds of its work at the measured rate (reference/node-queues.md §4). */
+const AHEAD_MS = 30
+const MAX_AHEAD = 1000
+/** Weight of the newest measurement, and the shortest time that makes one. */
+const NEWEST = 0.3
+const MEASURE_MS = 2
+
+export interface ClaimAhead {
+  /** `count` more are held. */
+  taken(count: number): void
+  /** One less is held, because it is done. */
+  finished(): void
+  /** One less is held, because it was given back. */
+  returned(): void
+  /** How many more to claim; 0 when that would be too few to be worth a statement. */
+  room(): number
+}
+
+/**
+ * Fast tasks are claimed hundreds at a time, slow ones never beyond the free slots, so that two workers share fairly without a setting.
+ * The rate counts only time in which something was held: time spent waiting for the database says nothing about the tasks, and counting
+ * it would make small batches the reason for small batches.
+ */
+export function createClaimAhead(concurrency: number, now: () => number = () => performance.now()): ClaimAhead {
+  let held = 0
+  let perMs = 0
+  let done = 0
+  let busyMs = 0
+  let busySince = 0
+
+  const release = () => {
+    if (--held === 0) busyMs += now() - busySince
+  }
+
+  const measure = () => {
+    if (held > 0) {
+      const at = now()
+      busyMs += at - busySince
+      busySince = at
+    }
+    if (busyMs < MEASURE_MS || done === 0) return
+    perMs = perMs === 0 ? done / busyMs : perMs + NEWEST * (done / busyMs - perMs)
+    done = 0
+    busyMs = 0
+  }
+
+  return {
+    taken(count) {
+      if (held === 0) busySince = now()
+      held += count
+    },
+    finished() {
+      done++
+      release()
+    },
+    returned: release,
+    room() {
+      measure()
+      const target = Math.min(MAX_AHEAD, Math.max(concurrency, Math.ceil(perMs * AHEAD_MS)))
+      const room = target - held
+      return held > 0 && target > concurrency && room < target / 4 ? 0 : Math.max(0, room)
+    },
+  }
+}

@@ -1,0 +1,254 @@
+import type { Outcome } from '../app/outcome.ts'
+import { type Database, isConnectionError } from '../database/database.ts'
+import { tellOutcomes } from '../database/results.ts'
+import { sql } from '../database/sql.ts'
+import type { Log } from '../log.ts'
+import { pauseMs, sleep } from '../retry.ts'
+import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
+import { createClaimAhead } from './claim-ahead.ts'
+import { type MessageRow, toMessage } from './postgres-row.ts'
+import { type PostgresWorker, registerWorker } from './postgres-worker.ts'
+
+const BACKOFF = { firstMs: 100, maxMs: 5000 }
+/** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
+const MAX_SETTLE = 2000
+
+interface Held extends Delivery {
+  readonly tag: string
+}
+
+interface Settlement {
+  readonly tag: string | undefined
+  readonly outcome: Outcome | null
+}
+
+/**
+ * A worker's hold on its queues in PostgreSQL. One statement at a time stores what was finished, acknowledges it and claims the next
+ * messages (sql/queries/message-settle.sql); what finishes meanwhile goes out with the next: a group commit without a timer, so an idle
+ * system waits for nothing and a busy one batches by itself.
+ */
+export async function createPostgresConsumer(database: Database, options: ConsumeOptions, log: Log): Promise<Consumer> {
+  const held = new Map<string, Held>()
+  const ahead = createClaimAhead(options.concurrency)
+  let settlements: Settlement[] = []
+  let backs: { tag: string; uncounted: number }[] = []
+  let letters: { tag: string; reason: string }[] = []
+  let stopped = false
+  let closed = false
+  /** The queues may hold something: true after each sign of it, false after a claim that came back short. */
+  let maybeMore = true
+  let pumping: Promise<void> | undefined
+  let worker: PostgresWorker
+
+  const wake = () => {
+    maybeMore = true
+    pump()
+  }
+
+  const pump = () => {
+    if (pumping === undefined && !closed && hasWork()) {
+      // After the current turn of the event loop, so that tasks that end together leave together.
+      pumping = new Promise<void>((resolve) => setImmediate(resolve)).then(turn).finally(() => {
+        pumping = undefined
+        pump()
+      })
+    }
+  }
+
+  const claimable = () => (stopped || !maybeMore ? 0 : ahead.room())
+  const hasWork = () => settlements.length > 0 || backs.length > 0 || letters.length > 0 || claimable() > 0
+
+  const turn = async () => {
+    for (let attempt = 0; hasWork() && !closed; ) {
+      try {
+        if (letters.length > 0) await sendLetters()
+        if (backs.length > 0) await giveBack()
+        if (settlements.length > 0 || claimable() > 0) await settleAndClaim()
+        attempt = 0
+      } catch (err) {
+        if (!isConnectionError(err))
+          log.error({ err, finished: settlements.length }, 'database refuses, keeping outcomes and trying again')
+        else if (attempt === 0)
+          log.warn(
+            { reason: (err as Error).message, finished: settlements.length },
+            'database away, keeping outcomes until it is back',
+          )
+        await sleep(pauseMs(attempt++, BACKOFF))
+        await recover()
+      }
+    }
+  }
+
+  /** The answer to a claim may have been lost on its way: what the server thinks is ours and is not goes back. */
+  const recover = async () => {
+    try {
+      await database.query(sql('message-forgotten'), [worker.id, [...held.keys()]])
+      maybeMore = true
+    } catch (error) {
+      log.debug({ reason: (error as Error).message }, 'could not ask for forgotten messages')
+    }
+  }
+
+  const settleAndClaim = async () => {
+    const batch = settlements.slice(0, MAX_SETTLE)
+    const room = claimable()
+    const rows = await settle(batch, room)
+    settlements = settlements.slice(batch.length)
+    if (room > 0) maybeMore = rows.length >= room
+    if (rows.length > 0) accept(rows)
+  }
+
+  const settle = async (batch: readonly Settlement[], room: number): Promise<MessageRow[]> => {
+    const values = settleValues(batch, room)
+    try {
+      return await database.query<MessageRow & Record<string, unknown>>(sql('message-settle'), values)
+    } catch (error) {
+      if (isConnectionError(error) || batch.length === 0) throw error
+      return settleOneByOne(batch, error as Error)
+    }
+  }
+
+  /** One outcome that the database refuses must not hold up the others, nor come back for ever. */
+  const settleOneByOne = async (batch: readonly Settlement[], cause: Error): Promise<MessageRow[]> => {
+    log.warn({ reason: cause.message, outcomes: batch.length }, 'outcomes refused together, storing them one by one')
+    for (const settlement of batch) {
+      try {
+        await database.query(sql('message-settle'), settleValues([settlement], 0))
+      } catch (err) {
+        if (isConnectionError(err) || settlement.outcome === null) throw err
+        log.error(
+          { err, id: settlement.outcome.id, task: settlement.outcome.task },
+          'outcome refused by the database, recorded as FAILURE without its value',
+        )
+        await database.query(
+          sql('message-settle'),
+          settleValues([{ ...settlement, outcome: withoutValue(settlement.outcome, err as Error) }], 0),
+        )
+      }
+    }
+    return []
+  }
+
+  const settleValues = (batch: readonly Settlement[], room: number): unknown[] => {
+    const done: string[] = []
+    const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
+    const outcomes = lastOfEach(batch)
+    for (const { tag } of batch) if (tag !== undefined) done.push(tag)
+    for (const outcome of outcomes) pushOutcome(columns, outcome)
+    const { payload, final } = tellOutcomes(outcomes)
+    return [done, worker.id, options.name, ...columns, database.channel('result'), payload, final, options.queues, room]
+  }
+
+  const accept = (rows: readonly MessageRow[]) => {
+    const deliveries: Held[] = []
+    ahead.taken(rows.length)
+    for (const row of rows) {
+      const delivery: Held = { message: readMessage(row), deliveries: row.deliveries, tag: row.id }
+      held.set(row.id, delivery)
+      if (row.done) {
+        log.info({ id: row.task_id, task: row.task }, 'outcome already recorded, message acknowledged without running')
+        finish(delivery, null)
+      } else deliveries.push(delivery)
+    }
+    if (deliveries.length > 0) options.onDeliveries(deliveries)
+  }
+
+  /** A row whose headers are broken is still delivered: the worker decides, and records it. */
+  const readMessage = (row: MessageRow) => {
+    try {
+      return toMessage(row)
+    } catch {
+      return toMessage({ ...row, headers: null, properties: null, body: '' })
+    }
+  }
+
+  const finish = (delivery: Delivery, outcome: Outcome | null) => {
+    if (!held.delete(delivery.tag as string)) return
+    settlements.push({ tag: delivery.tag as string, outcome })
+    ahead.finished()
+    pump()
+  }
+
+  const sendLetters = async () => {
+    const batch = letters
+    await database.query(sql('message-dead-letter'), [batch.map(({ tag }) => tag), batch.map(({ reason }) => reason)])
+    letters = letters.slice(batch.length)
+  }
+
+  const giveBack = async () => {
+    const batch = backs
+    await database.query(sql('message-give-back'), [
+      batch.map(({ tag }) => tag),
+      batch.map(({ uncounted }) => uncounted),
+      worker.id,
+      database.channel('message'),
+    ])
+    backs = backs.slice(batch.length)
+  }
+
+  const flush = async () => {
+    while (pumping !== undefined || (hasWork() && !closed)) {
+      pump()
+      await pumping
+    }
+  }
+
+  worker = await registerWorker(database, options, log, wake)
+  pump()
+  return {
+    finish,
+    started(delivery, outcome) {
+      if (!held.has(delivery.tag as string)) return
+      settlements.push({ tag: undefined, outcome })
+      pump()
+    },
+    requeue(delivery, { counted }) {
+      if (!held.delete(delivery.tag as string)) return
+      backs.push({ tag: delivery.tag as string, uncounted: counted ? 0 : 1 })
+      ahead.returned()
+      pump()
+    },
+    deadLetter(delivery, { reason }) {
+      if (!held.delete(delivery.tag as string)) return
+      letters.push({ tag: delivery.tag as string, reason })
+      ahead.returned()
+      pump()
+    },
+    async stop() {
+      stopped = true
+      await pumping
+    },
+    flush,
+    async close() {
+      stopped = true
+      await flush()
+      closed = true
+      await worker.leave()
+    },
+  }
+}
+
+/** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. */
+function lastOfEach(batch: readonly Settlement[]): Outcome[] {
+  const last = new Map<string, Outcome>()
+  for (const { outcome } of batch) {
+    if (outcome === null || (outcome.doneAt === null && last.has(outcome.id))) continue
+    if (last.get(outcome.id)?.doneAt == null) last.set(outcome.id, outcome)
+  }
+  return [...last.values()]
+}
+
+function pushOutcome(columns: readonly unknown[][], outcome: Outcome): void {
+  const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } = outcome
+  const row = [id, task, state, result, traceback, queue, retries, startedAt, doneAt]
+  for (let index = 0; index < row.length; index++) columns[index]?.push(row[index])
+}
+
+function withoutValue(outcome: Outcome, cause: Error): Outcome {
+  const result = {
+    exc_type: 'EncodeError',
+    exc_message: [`the database refused the outcome: ${cause.message}`],
+    exc_module: 'kombu.exceptions',
+  }
+  return { ...outcome, state: 'FAILURE', result: JSON.stringify(result), traceback: null }
+}

@@ -1,0 +1,103 @@
+import type { Database } from '../database/database.ts'
+import { sql } from '../database/sql.ts'
+import type { Log } from '../log.ts'
+import type { ConsumeOptions } from './broker.ts'
+
+/** Half a second: a dead worker's messages are back within a second, whatever the moment of its death. */
+const REAP_EVERY_MS = 500
+/** After a reconnection the others get time to take their locks again before anybody is declared dead. */
+const REAP_AFTER_RECONNECT_MS = 3000
+
+export interface PostgresWorker {
+  readonly id: number
+  /** Takes the row away and gives back what is still held. */
+  leave(): Promise<void>
+}
+
+/**
+ * Alive = the session advisory lock of this worker's row is held. The server lets go of it the moment the connection ends, so kill -9 is
+ * noticed without a heartbeat, and a busy event loop cannot lose its messages. While no other worker is registered nothing is asked at all.
+ */
+export async function registerWorker(
+  database: Database,
+  options: ConsumeOptions,
+  log: Log,
+  wake: () => void,
+): Promise<PostgresWorker> {
+  const key = `${database.schema}.worker`
+  let id = 0
+  let timer: NodeJS.Timeout | undefined
+  let left = false
+  let reapNotBefore = 0
+
+  await database.listener.session(async (client) => {
+    if (left) return
+    const { name, text } = sql('worker-return')
+    const back = id > 0 && (await client.query({ name, text, values: [key, id] })).rows.length === 1
+    if (back) return
+    const register = sql('worker-register')
+    const values = [key, options.name, options.queues, options.concurrency]
+    const { rows } = await client.query({ name: register.name, text: register.text, values })
+    if (id > 0) log.warn({ former: id, id: rows[0].id }, 'declared dead while the connection was away, registered again')
+    id = rows[0].id
+    await client.query('SELECT pg_notify($1, $2)', [database.channel('worker'), String(id)])
+  })
+
+  const reap = async () => {
+    if (left) return
+    if (performance.now() < reapNotBefore) return schedule(1)
+    const [row] = await database.query<{ names: string[]; messages: number; peers: number }>(sql('worker-reap'), [
+      key,
+      id,
+      database.channel('message'),
+    ])
+    if (row === undefined) return
+    for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are handed out again')
+    if (row.messages > 0) wake()
+    schedule(row.peers)
+  }
+
+  const schedule = (peers: number) => {
+    clearTimeout(timer)
+    if (peers > 0 && !left) timer = setTimeout(reapQuietly, REAP_EVERY_MS)
+  }
+
+  const reapQuietly = () => {
+    reap().catch((error: Error) => {
+      log.debug({ reason: error.message }, 'could not look for dead workers')
+      schedule(1)
+    })
+  }
+
+  const queues = new Set(options.queues)
+  const subscriptions = [
+    await database.listener.listen(
+      database.channel('message'),
+      (queue) => {
+        if (queues.has(queue)) wake()
+      },
+      () => {
+        reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
+        wake()
+        schedule(1)
+      },
+    ),
+    await database.listener.listen(database.channel('worker'), (registered) => {
+      if (registered !== String(id)) schedule(1)
+    }),
+  ]
+  await reap()
+
+  return {
+    get id() {
+      return id
+    },
+    async leave() {
+      left = true
+      clearTimeout(timer)
+      for (const subscription of subscriptions) await subscription.stop()
+      await database.query(sql('worker-leave'), [id, database.channel('message')])
+      await database.listener.query('SELECT pg_advisory_unlock(hashtext($1), $2)', [key, id])
+    },
+  }
+}

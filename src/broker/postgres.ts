@@ -1,0 +1,81 @@
+import type { Config } from '../config.ts'
+import { type Database, isConnectFailure } from '../database/database.ts'
+import { sql } from '../database/sql.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
+import { retry } from '../retry.ts'
+import type { Broker, QueueDepth } from './broker.ts'
+import { createPostgresConsumer } from './postgres-consumer.ts'
+import { toColumns } from './postgres-row.ts'
+
+const BACKOFF = { firstMs: 50, maxMs: 1000 }
+/** Rows of one INSERT: more would only make one slow statement out of several fast ones. */
+const MAX_BATCH = 1000
+
+interface Waiting {
+  readonly message: Message
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Messages in PostgreSQL: nothing else to install, and enqueued, run and recorded with the durability of the database. */
+export function createPostgresBroker(database: Database, config: Pick<Config, 'publishTimeoutMs'>, log: Log): Broker {
+  let waiting: Waiting[] = []
+  let publishing: Promise<void> | undefined
+
+  /** Group commit: whatever was handed in while the former INSERT was under way goes out with the next one. */
+  const drain = async () => {
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, MAX_BATCH)
+      waiting = waiting.slice(MAX_BATCH)
+      try {
+        await insert(batch.map(({ message }) => message))
+        for (const { resolve } of batch) resolve()
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    publishing = undefined
+  }
+
+  /** Tried again only where no connection was made: after a connection that broke, the message may be there already. */
+  const insert = async (messages: readonly Message[]) => {
+    const values = [...toColumns(messages), database.channel('message')]
+    const isRetryable = isConnectFailure
+    try {
+      await retry(() => database.query(sql('message-publish'), values), {
+        ...BACKOFF,
+        isRetryable,
+        giveUpAfterMs: config.publishTimeoutMs,
+      })
+    } catch (cause) {
+      throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${(cause as Error).message}`, { cause })
+    }
+  }
+
+  return {
+    kind: 'postgres',
+    async publish(messages) {
+      const all = messages.map((message) => new Promise<void>((resolve, reject) => waiting.push({ message, resolve, reject })))
+      publishing ??= drain()
+      await Promise.all(all)
+    },
+    consume: (options) => createPostgresConsumer(database, options, log),
+    async relayDue(limit) {
+      const [row] = await database.query<{ moved: number; next_due_ms: number | null }>(sql('outbox-to-message'), [
+        limit,
+        database.channel('message'),
+      ])
+      return { moved: row?.moved ?? 0, nextDueMs: row?.next_due_ms ?? null }
+    },
+    depths: (queues) => database.query<QueueDepth & Record<string, unknown>>(sql('message-depths'), [queues]),
+    async purge(queue) {
+      const [row] = await database.query<{ purged: number }>(sql('message-purge'), [queue])
+      return row?.purged ?? 0
+    },
+    async close() {
+      await publishing
+    },
+  }
+}

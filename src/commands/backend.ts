@@ -1,0 +1,22 @@
+import type { Backend } from '../app/app.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { Database } from '../database/database.ts'
+import { keepInOutbox } from '../database/outbox.ts'
+import type { Results } from '../database/results.ts'
+
+/** What tasks are sent and read through, made of the connections of this process. */
+export function createBackend(
+  database: Database,
+  broker: Broker,
+  results: Results,
+  close: () => Promise<void> = async () => {},
+): Backend {
+  return {
+    publish: broker.publish,
+    keep: (message, dueAt, transaction) => keepInOutbox(database, message, dueAt, transaction),
+    find: results.find,
+    wait: results.wait,
+    forget: results.forget,
+    close,
+  }
+}

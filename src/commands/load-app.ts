@@ -1,0 +1,32 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type App, createRegistry } from '../app/app.ts'
+import { AppError } from '../errors.ts'
+
+/**
+ * The application of `--app FILE`: the module's `app` or default export. Without a file: one with the shipped tasks alone.
+ * @throws AppError APP_NOT_LOADED with the reason
+ */
+export async function loadApp(file: string | undefined): Promise<App> {
+  if (file === undefined)
+    return createRegistry(() => Promise.reject(new AppError('APP_NOT_CONNECTED', 'the application has no connections yet')))
+  const loaded = await importModule(file)
+  const app = loaded.app ?? loaded.default
+  if (isApp(app)) return app
+  throw new AppError('APP_NOT_LOADED', `${file} exports ${Object.keys(loaded).join(', ') || 'nothing'}, but no application`)
+}
+
+async function importModule(file: string): Promise<Record<string, unknown>> {
+  try {
+    return (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>
+  } catch (cause) {
+    throw new AppError('APP_NOT_LOADED', `${file} cannot be loaded: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** By shape, not by class: the application may come from another copy of this package. */
+const isApp = (value: unknown): value is App =>
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as App).sendTask === 'function' &&
+  typeof (value as App).connect === 'function'

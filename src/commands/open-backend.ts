@@ -1,0 +1,26 @@
+import type { Backend } from '../app/app.ts'
+import { createPostgresBroker } from '../broker/postgres.ts'
+import { parseConfig } from '../config.ts'
+import { createDatabase } from '../database/database.ts'
+import { checkSchema } from '../database/migrate.ts'
+import { createResults } from '../database/results.ts'
+import { createLog } from '../log.ts'
+import { createBackend } from './backend.ts'
+
+/** Connections for a program of its own that sends tasks: a script, another web application, a test. */
+export async function openBackend(env: NodeJS.ProcessEnv): Promise<Backend> {
+  const config = parseConfig(env)
+  const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
+  const database = createDatabase(config, { name: 'client', log })
+  const broker = createPostgresBroker(database, config, log)
+  try {
+    await checkSchema(database)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return createBackend(database, broker, createResults(database), async () => {
+    await broker.close()
+    await database.close()
+  })
+}

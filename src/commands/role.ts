@@ -1,0 +1,70 @@
+import { type Config, parseConfig } from '../config.ts'
+import { createDatabase, type Database, isConnectionError } from '../database/database.ts'
+import { checkSchema } from '../database/migrate.ts'
+import { createLog, type Log } from '../log.ts'
+import { retry } from '../retry.ts'
+
+/** What every role begins with: configuration, a log, a database whose schema fits, and the wish to stop. */
+export interface Role {
+  readonly config: Config
+  readonly log: Log
+  readonly database: Database
+  /** Aborts at the first SIGTERM or SIGINT; the platform may send more of them, which change nothing. */
+  readonly signal: AbortSignal
+}
+
+const BACKOFF = { firstMs: 100, maxMs: 5000 }
+
+/**
+ * Opens what a role needs, runs it, and closes everything again whatever happened. Resolves with the exit status.
+ * A database that is not there yet is waited for: a role that gave up would only be started again to wait.
+ */
+export async function runRole(name: string, env: NodeJS.ProcessEnv, work: (role: Role) => Promise<void>): Promise<number> {
+  const config = parseConfig(env)
+  const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
+  const signal = stopSignal()
+  const database = createDatabase(config, { name: config.processName ?? name, log })
+  for (const variable of config.unusedBrokers)
+    log.warn({ variable }, 'broker variable is set, but this release queues in PostgreSQL')
+  try {
+    if (await databaseReady(database, log, signal)) await work({ config, log, database, signal })
+  } finally {
+    await database.close()
+  }
+  return 0
+}
+
+/** The first SIGTERM or SIGINT aborts; later ones are heard and ignored, because a platform repeats them. */
+export function stopSignal(): AbortSignal {
+  const stopping = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort())
+  return stopping.signal
+}
+
+/** Resolves when the signal aborts. */
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** False when asked to stop while waiting. */
+async function databaseReady(database: Database, log: Log, signal: AbortSignal): Promise<boolean> {
+  let said = false
+  try {
+    await retry(() => checkSchema(database), {
+      ...BACKOFF,
+      signal,
+      isRetryable: isConnectionError,
+      onRetry: (error) => {
+        if (!said) log.warn({ reason: (error as Error).message }, 'database does not answer yet, waiting for it')
+        said = true
+      },
+    })
+    if (said) log.info('database answers')
+    return true
+  } catch (error) {
+    if (signal.aborted && isConnectionError(error)) return false
+    throw error
+  }
+}

@@ -1,0 +1,45 @@
+import { join } from 'node:path'
+import type { Attach } from '../../supervisor/supervise.ts'
+import type { Log } from '../log.ts'
+import { renderText } from '../log-text.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** A line of a Procfile that runs one of our roles: `onedyno worker …`, `node dist/src/main.js web`, `npx onedyno beat`. */
+const RUNS_A_ROLE = /(?:^|[\s/])(?:onedyno|main\.[jt]s)\s+(?:web|worker|beat)\b/
+
+/**
+ * What `onedyno start` brings up before the processes of the Procfile: a PostgreSQL of its own, when no DATABASE_URL is set and a line runs
+ * one of our roles. A Procfile of another language gets a supervisor and nothing else.
+ */
+export function attachDatabase(cwd: string): (entries: readonly { readonly command: string }[], env: Env) => Attach | undefined {
+  return (entries, env) => {
+    if ((env.DATABASE_URL ?? '') !== '' || !entries.some(({ command }) => RUNS_A_ROLE.test(command))) return undefined
+    return async (host) => {
+      const say = host.log('postgres')
+      const note = (message: string, fields: object = {}) =>
+        say(Buffer.from(renderText(JSON.stringify({ level: 'info', msg: message, ...fields }), false)))
+      const { startEmbedded } = await import('../database/embedded/embedded.ts')
+      const { parseConfig } = await import('../config.ts')
+      const config = parseConfig(env)
+      if (config.platform !== 'none')
+        note('no DATABASE_URL: the data live on the disk of this machine and end with it', { platform: config.platform })
+      const server = await startEmbedded({ dataDir: join(cwd, '.onedyno'), log: say, note, signal: host.signal, env })
+      try {
+        const { migrate } = await import('../database/migrate.ts')
+        await migrate({ ...config, databaseUrl: server.url }, noteLog(note))
+      } catch (error) {
+        await server.stop()
+        throw error
+      }
+      return { env: { DATABASE_URL: server.url }, stop: server.stop }
+    }
+  }
+}
+
+/** The migration speaks as `postgres` does; pino need not be loaded in the supervisor for three lines. */
+function noteLog(note: (message: string, fields?: object) => void): Pick<Log, 'info' | 'warn' | 'error'> {
+  const say = (first: unknown, message?: string) =>
+    typeof first === 'string' ? note(first) : note(message ?? '', first as object)
+  return { info: say, warn: say, error: say } as Pick<Log, 'info' | 'warn' | 'error'>
+}

@@ -1,0 +1,78 @@
+import { hostname } from 'node:os'
+import { parseArgs } from 'node:util'
+import { startOutboxRelay } from '../broker/outbox-relay.ts'
+import { createPostgresBroker } from '../broker/postgres.ts'
+import { createResults } from '../database/results.ts'
+import { AppError } from '../errors.ts'
+import { LOG_LEVELS } from '../log-text.ts'
+import { registerShippedTasks } from '../tasks/shipped.ts'
+import { startWorker } from '../worker/worker.ts'
+import { createBackend } from './backend.ts'
+import { loadApp } from './load-app.ts'
+import { aborted, runRole } from './role.ts'
+
+export const help = `onedyno worker: runs tasks.
+
+Usage: onedyno worker [options]
+
+  -c, --concurrency N   tasks in flight at once (CONCURRENCY, default 10)
+  -Q, --queues A,B      queues to take from (QUEUES, default celery)
+  -B, --beat            also sends periodic tasks, as \`onedyno beat\` does
+      --app FILE        module that exports your application (ONEDYNO_APP)
+  -l, --loglevel LEVEL  debug, info, warn, error, silent (LOG_LEVEL, default info)
+  -n, --hostname NAME   name of this worker (default celery@<host>)
+  -h, --help            this text
+
+SIGTERM or SIGINT: takes no more tasks, lets those that run finish within SHUTDOWN_TIMEOUT less 2 seconds, hands back the rest, exits 0.
+Exit codes: 0 stopped when asked · 64 usage · 69 unavailable · 70 bug · 78 configuration`
+
+/** Time that recording and closing may take after the last task, in milliseconds. */
+const CLOSING_MS = 2000
+
+/** `onedyno worker`. @returns the exit status */
+export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const options = parse(argv)
+  return runRole('worker', { ...env, ...options.env }, async ({ config, log, database, signal }) => {
+    const app = await loadApp(options.app ?? config.appModule)
+    const broker = createPostgresBroker(database, config, log)
+    const results = createResults(database)
+    registerShippedTasks(app, { config, log, results })
+    app.connect(createBackend(database, broker, results))
+    const relay = await startOutboxRelay(database, broker, log)
+    const beat = options.beat ? await (await import('./beat.ts')).startBeatBeside({ config, log, database, signal }) : undefined
+    const { concurrency, queues, maxDeliveries } = config
+    const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
+    const worker = await startWorker({ app, broker, log, name: options.name, queues, concurrency, maxDeliveries, graceMs })
+    await aborted(signal)
+    await beat?.stop()
+    await relay.stop()
+    await worker.stop()
+    await broker.close()
+  })
+}
+
+function parse(argv: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      concurrency: { type: 'string', short: 'c' },
+      queues: { type: 'string', short: 'Q' },
+      beat: { type: 'boolean', short: 'B', default: false },
+      app: { type: 'string' },
+      loglevel: { type: 'string', short: 'l' },
+      hostname: { type: 'string', short: 'n', default: `celery@${hostname()}` },
+    },
+  })
+  const env: Record<string, string> = {}
+  if (values.concurrency !== undefined) env.CONCURRENCY = values.concurrency
+  if (values.queues !== undefined) env.QUEUES = values.queues
+  if (values.loglevel !== undefined) env.LOG_LEVEL = logLevel(values.loglevel)
+  return { env, beat: values.beat, app: values.app, name: values.hostname }
+}
+
+/** Celery's names are accepted too: a Procfile needs one word less to change. */
+export function logLevel(name: string): string {
+  const level = { warning: 'warn', critical: 'error', fatal: 'error' }[name.toLowerCase()] ?? name.toLowerCase()
+  if (LOG_LEVELS.includes(level as never)) return level
+  throw new AppError('USAGE', `--loglevel ${name} is not one of ${LOG_LEVELS.join(', ')}`)
+}

@@ -1,0 +1,220 @@
+import type { ResultBackend, StoredResult } from '../app/async-result.ts'
+import { READY_STATES, type State } from '../app/outcome.ts'
+import type { Database } from './database.ts'
+import { sql } from './sql.ts'
+
+/** What is known of a task before it has a result. */
+export interface Located {
+  readonly task: string
+  readonly state: State
+  readonly queue: string
+  /** When it will be queued; null when it is already. */
+  readonly dueAt: Date | null
+}
+
+export interface Results extends ResultBackend {
+  /** Makes an id known before its message is published. `args`: JSON text `[args, kwargs]`. */
+  recordSent(sent: { id: string; task: string; queue: string; args: string }): Promise<void>
+  /** Looks into results, outbox and queue; undefined when the id is unknown. */
+  locate(id: string): Promise<Located | undefined>
+  /** Deletes results that ended more than `seconds` ago. @returns how many */
+  cleanUp(seconds: number): Promise<number>
+}
+
+/** One outcome inside a NOTIFY payload, so that who waits need not ask: see `message-settle.sql`. */
+export type ToldResult = readonly [
+  id: string,
+  task: string,
+  state: State,
+  result: string | null,
+  queue: string,
+  retries: number,
+  startedAt: number | null,
+  doneAt: number | null,
+]
+
+interface Row {
+  id: string
+  task: string
+  state: State
+  result: string | null
+  traceback: string | null
+  queue: string | null
+  worker: string | null
+  retries: number
+  created_at: Date
+  started_at: Date | null
+  done_at: Date | null
+}
+
+const CLEAN_UP_BATCH = 10_000
+
+/** The results table, and the one subscription of a process for whoever waits on it. */
+export function createResults(database: Database): Results {
+  const waiters = createWaiters(database)
+  return {
+    find: async (id) => toStored((await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]),
+    wait: waiters.wait,
+    async forget(id) {
+      await database.query(sql('result-forget'), [id])
+    },
+    async recordSent({ id, task, queue, args }) {
+      await database.query(sql('result-sent'), [id, task, queue, args])
+    },
+    async locate(id) {
+      const stored = (await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]
+      const row =
+        stored ??
+        (await database.query<{ task: string; queue: string; due_at: Date | null; state: State }>(sql('result-locate'), [id]))[0]
+      if (row === undefined) return undefined
+      const dueAt = 'due_at' in row ? (row.due_at as Date | null) : null
+      return { task: row.task, state: row.state, queue: row.queue ?? '', dueAt }
+    },
+    async cleanUp(seconds) {
+      for (let total = 0; ; ) {
+        const [row] = await database.query<{ deleted: number }>(sql('result-clean-up'), [seconds, CLEAN_UP_BATCH])
+        const deleted = row?.deleted ?? 0
+        total += deleted
+        if (deleted < CLEAN_UP_BATCH) return total
+      }
+    },
+  }
+}
+
+function createWaiters(database: Database) {
+  const waiting = new Map<string, Set<(stored: StoredResult) => void>>()
+  let subscribed: Promise<unknown> | undefined
+  let checking = false
+  let checkAgain = false
+
+  const settle = (stored: StoredResult) => {
+    const set = waiting.get(stored.id)
+    waiting.delete(stored.id)
+    for (const resolve of set ?? []) resolve(stored)
+  }
+
+  /** One query for all that wait; another only when something was said meanwhile. */
+  const check = async () => {
+    if (checking) {
+      checkAgain = true
+      return
+    }
+    checking = true
+    try {
+      do {
+        checkAgain = false
+        if (waiting.size === 0) break
+        const rows = await database.query<Row & Record<string, unknown>>(sql('result-ready'), [[...waiting.keys()]])
+        for (const row of rows) settle(toStored(row)!)
+      } while (checkAgain)
+    } catch {
+      // The connection is away: the subscription calls this again when it is back.
+    } finally {
+      checking = false
+    }
+  }
+
+  const onNotify = (payload: string) => {
+    if (waiting.size === 0) return
+    if (payload === '') return void check()
+    for (const told of JSON.parse(payload) as ToldResult[]) {
+      if (!waiting.has(told[0])) continue
+      if (told[2] === 'SUCCESS') settle(toldToStored(told))
+      else void check()
+    }
+  }
+
+  return {
+    async wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined> {
+      if (signal.aborted) return undefined
+      let done: (stored: StoredResult | undefined) => void = () => {}
+      const result = new Promise<StoredResult | undefined>((resolve) => {
+        done = resolve
+      })
+      const set = waiting.get(id) ?? new Set()
+      waiting.set(id, set.add(done))
+      const onAbort = () => done(undefined)
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        subscribed ??= database.listener
+          .listen(database.channel('result'), onNotify, () => void check())
+          .catch((error) => {
+            subscribed = undefined
+            throw error
+          })
+        await subscribed
+        // What ended before the subscription was heard by nobody.
+        await check()
+        return await result
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+        set.delete(done)
+        if (set.size === 0 && waiting.get(id) === set) waiting.delete(id)
+      }
+    },
+  }
+}
+
+function toStored(row: Row | undefined): StoredResult | undefined {
+  if (row === undefined) return undefined
+  const { created_at, started_at, done_at, result, ...rest } = row
+  return {
+    ...rest,
+    result: result === null ? null : JSON.parse(result),
+    createdAt: created_at,
+    startedAt: started_at,
+    doneAt: done_at,
+  }
+}
+
+function toldToStored([id, task, state, result, queue, retries, startedAt, doneAt]: ToldResult): StoredResult {
+  const done = new Date(doneAt ?? Date.now())
+  const started = startedAt === null ? null : new Date(startedAt)
+  const value = result === null ? null : JSON.parse(result)
+  return {
+    id,
+    task,
+    state,
+    result: value,
+    traceback: null,
+    queue,
+    worker: null,
+    retries,
+    createdAt: started ?? done,
+    startedAt: started,
+    doneAt: done,
+  }
+}
+
+/** A payload for NOTIFY: the outcomes while they fit into its 8,000 bytes, else an empty text that says "look yourselves". */
+export function tellOutcomes(
+  outcomes: readonly {
+    id: string
+    task: string
+    state: State
+    result: string | null
+    queue: string
+    retries: number
+    startedAt: number | null
+    doneAt: number | null
+  }[],
+): {
+  payload: string | null
+  final: number
+} {
+  const final = outcomes.filter(({ state }) => READY_STATES.has(state))
+  if (final.length === 0) return { payload: null, final: 0 }
+  if (final.length > 40) return { payload: '', final: final.length }
+  const told: ToldResult[] = final.map(({ id, task, state, result, queue, retries, startedAt, doneAt }) => [
+    id,
+    task,
+    state,
+    state === 'SUCCESS' ? result : null,
+    queue,
+    retries,
+    startedAt,
+    doneAt,
+  ])
+  const payload = JSON.stringify(told)
+  return { payload: Buffer.byteLength(payload) <= 7_900 ? payload : '', final: final.length }
+}

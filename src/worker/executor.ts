@@ -1,0 +1,167 @@
+import type { App } from '../app/app.ts'
+import type { Outcome, State } from '../app/outcome.ts'
+import type { Task, TaskContext } from '../app/task.ts'
+import type { Consumer, Delivery } from '../broker/broker.ts'
+import type { Log } from '../log.ts'
+import { checkJson } from '../message/check-json.ts'
+import { type Body, decodeBody, UndecodableMessageError } from '../message/message.ts'
+import { encodeException, encodeThrown } from './exception.ts'
+
+export interface Executor {
+  /** Runs one delivery and reports its outcome to the consumer; `onEnd` is called once the slot is free. Never throws. */
+  execute(delivery: Delivery, signal: AbortSignal, onEnd: () => void): void
+}
+
+interface ExecutorOptions {
+  readonly app: Pick<App, 'tasks'>
+  readonly log: Log
+  readonly maxDeliveries: number
+}
+
+/** A task that still runs after this many milliseconds is recorded as STARTED; a shorter one is never written twice. */
+const STARTED_AFTER_MS = 100
+
+/** From a message to its outcome. Whatever is wrong with message, task or result ends as a recorded FAILURE, never as a crash. */
+export function createExecutor(options: ExecutorOptions, consumer: () => Consumer, isStopping: () => boolean): Executor {
+  const { app, log, maxDeliveries } = options
+  return {
+    execute(delivery, signal, onEnd) {
+      const startedAt = Date.now()
+      if (!isRecordable(delivery.message.headers.id)) {
+        log.error(
+          { task: delivery.message.headers.task, queue: delivery.message.queue },
+          'message has no usable id, kept aside in dead_letter',
+        )
+        consumer().deadLetter(delivery, { reason: 'no usable id' })
+        onEnd()
+        return
+      }
+      const problem = refusalOf(delivery, startedAt)
+      if (problem !== undefined) {
+        refuse(delivery, problem)
+        onEnd()
+        return
+      }
+      void run(delivery, signal, startedAt).finally(onEnd)
+    },
+  }
+
+  function refusalOf({ message, deliveries }: Delivery, now: number): Refused | undefined {
+    const { expires } = message.headers
+    if (deliveries > maxDeliveries)
+      return refused('FAILURE', 'WorkerLostError', `ended its worker ${deliveries - 1} times, not run again`)
+    if (expires != null && Date.parse(expires) <= now) return refused('REVOKED', 'TaskRevokedError', 'expired')
+    if (!app.tasks.has(message.headers.task)) return refused('FAILURE', 'NotRegistered', message.headers.task)
+    return undefined
+  }
+
+  function refuse(delivery: Delivery, { state, name, message }: Refused): void {
+    const { id, task } = delivery.message.headers
+    const fields = { task, id, queue: delivery.message.queue }
+    if (state === 'REVOKED') log.info(fields, 'task expired, not run')
+    else
+      log.error(
+        { ...fields, reason: message },
+        name === 'NotRegistered' ? 'task is not registered here, recorded as FAILURE' : 'task refused, recorded as FAILURE',
+      )
+    const result = JSON.stringify(encodeException(name, [message]))
+    consumer().finish(delivery, outcomeOf(delivery, state, result, null, null, Date.now()))
+  }
+
+  async function run(delivery: Delivery, signal: AbortSignal, startedAt: number): Promise<void> {
+    const { headers } = delivery.message
+    const task = app.tasks.get(headers.task)!
+    const timer = setTimeout(
+      () => consumer().started(delivery, outcomeOf(delivery, 'STARTED', null, null, startedAt, null)),
+      STARTED_AFTER_MS,
+    )
+    try {
+      const body = decodeBody(delivery.message.body)
+      const value = await task.run(createContext(delivery, body, signal, log), body.args)
+      const result = encodeResult(value)
+      const doneAt = Date.now()
+      log.info({ task: task.name, id: headers.id, runtimeMs: doneAt - startedAt }, 'task succeeded')
+      finish(delivery, task, outcomeOf(delivery, 'SUCCESS', result, null, startedAt, doneAt))
+    } catch (thrown) {
+      fail(delivery, task, thrown, signal, startedAt)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** A task that stopped because the worker asked it to has not failed: it is handed back by the worker, not recorded. */
+  function fail(delivery: Delivery, task: Task, thrown: unknown, signal: AbortSignal, startedAt: number): void {
+    const { id } = delivery.message.headers
+    if (signal.aborted && isStopping()) {
+      log.warn({ task: task.name, id }, 'task stopped with its worker, handed back to run again')
+      consumer().requeue(delivery, { counted: false })
+      return
+    }
+    const doneAt = Date.now()
+    const { exception, traceback } = encodeThrown(thrown)
+    if (thrown instanceof UndecodableMessageError)
+      log.error({ task: task.name, id, reason: thrown.message }, 'message cannot be decoded, recorded as FAILURE')
+    else log.error({ task: task.name, id, runtimeMs: doneAt - startedAt, err: thrown }, 'task failed')
+    finish(delivery, task, outcomeOf(delivery, 'FAILURE', JSON.stringify(exception), traceback, startedAt, doneAt))
+  }
+
+  function finish(delivery: Delivery, task: Task, outcome: Outcome): void {
+    const ignored = delivery.message.headers.ignore_result ?? task.options.ignoreResult ?? false
+    consumer().finish(delivery, ignored && outcome.state === 'SUCCESS' ? null : outcome)
+  }
+}
+
+/** What the results table takes as an id. */
+const isRecordable = (id: unknown): boolean => typeof id === 'string' && id.length >= 1 && id.length <= 255
+
+interface Refused {
+  readonly state: State
+  readonly name: string
+  readonly message: string
+}
+
+const refused = (state: State, name: string, message: string): Refused => ({ state, name, message })
+
+/** A task without a value returns null, as Python's does. @throws EncodeError */
+function encodeResult(value: unknown): string {
+  if (value === undefined) return 'null'
+  try {
+    checkJson(value, 'result')
+  } catch (cause) {
+    throw Object.assign(new Error((cause as Error).message), { name: 'EncodeError' })
+  }
+  return JSON.stringify(value)
+}
+
+function outcomeOf(
+  { message }: Delivery,
+  state: State,
+  result: string | null,
+  traceback: string | null,
+  startedAt: number | null,
+  doneAt: number | null,
+): Outcome {
+  const { id, task, retries = 0 } = message.headers
+  return { id, task, state, result, traceback, queue: message.queue, retries, startedAt, doneAt }
+}
+
+function createContext({ message }: Delivery, { kwargs }: Body, signal: AbortSignal, log: Log): TaskContext {
+  const { headers, queue } = message
+  let own: Log | undefined
+  return {
+    id: headers.id,
+    task: headers.task,
+    queue,
+    retries: headers.retries ?? 0,
+    kwargs,
+    headers,
+    parentId: headers.parent_id ?? undefined,
+    rootId: headers.root_id ?? headers.id,
+    signal,
+    // A child logger costs more than most tasks do: only those that log pay for it.
+    get log() {
+      own ??= log.child({ task: headers.task, id: headers.id })
+      return own
+    },
+  }
+}

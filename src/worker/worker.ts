@@ -1,0 +1,158 @@
+import type { App } from '../app/app.ts'
+import type { Broker, Consumer, Delivery } from '../broker/broker.ts'
+import type { Log } from '../log.ts'
+import { createExecutor, type Executor } from './executor.ts'
+
+export interface WorkerOptions {
+  readonly app: Pick<App, 'tasks'>
+  readonly broker: Broker
+  readonly log: Log
+  /** As in `celery@host`. */
+  readonly name: string
+  readonly queues: readonly string[]
+  /** Tasks in flight at once. */
+  readonly concurrency: number
+  /** A task delivered more often is recorded as FAILURE instead of run. */
+  readonly maxDeliveries: number
+  /** From the request to stop until tasks that still run are handed back, in milliseconds. */
+  readonly graceMs: number
+}
+
+export interface Worker {
+  /** Tasks that run now. */
+  readonly running: number
+  /**
+   * Takes no more tasks, lets those that run finish within the budget, aborts and hands back the rest. Resolves when everything is
+   * recorded or handed back. Asking again changes nothing.
+   */
+  stop(): Promise<void>
+}
+
+/** After so long in the buffer without a free slot a message goes back, so that another worker can have it. Milliseconds. */
+const BUFFERED_TOO_LONG_MS = 250
+/** Tasks that are started in one turn of the event loop: between turns answers, signals and heartbeats are handled. */
+const STARTS_PER_TURN = 128
+/** What ignores its aborted signal is handed back all the same after this many milliseconds. */
+const ABORT_GRACE_MS = 500
+
+/** take → run → record → ack. The broker batches records and acknowledgements; this file only decides what runs when. */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { broker, log, queues, concurrency, name } = options
+  const buffer: Delivery[] = []
+  const inFlight = new Map<Delivery, AbortController>()
+  /** Ids that run here: a second message with the same id waits for the first (recorded once). */
+  const runningIds = new Map<string, Delivery[]>()
+  let consumer: Consumer | undefined
+  let stopping: Promise<void> | undefined
+  let startedThisTurn = 0
+  let idle: (() => void) | undefined
+
+  const onDeliveries = (deliveries: readonly Delivery[]) => {
+    for (const delivery of deliveries) buffer.push(delivery)
+    fill()
+  }
+
+  const fill = () => {
+    while (inFlight.size < concurrency && buffer.length > 0 && consumer !== undefined && stopping === undefined) {
+      if (startedThisTurn >= STARTS_PER_TURN) return
+      if (startedThisTurn++ === 0) setImmediate(nextTurn)
+      start(buffer.shift()!)
+    }
+    watchBuffer()
+  }
+
+  const nextTurn = () => {
+    startedThisTurn = 0
+    fill()
+  }
+
+  const start = (delivery: Delivery) => {
+    const { id } = delivery.message.headers
+    const twins = runningIds.get(id)
+    if (twins !== undefined) {
+      log.info({ id, task: delivery.message.headers.task }, 'the same id runs here already, not run beside itself')
+      twins.push(delivery)
+      return
+    }
+    runningIds.set(id, [])
+    const controller = new AbortController()
+    inFlight.set(delivery, controller)
+    executor.execute(delivery, controller.signal, () => ended(delivery, id))
+  }
+
+  const ended = (delivery: Delivery, id: string) => {
+    if (!inFlight.delete(delivery)) return
+    for (const twin of runningIds.get(id) ?? []) consumer?.finish(twin, null)
+    runningIds.delete(id)
+    if (inFlight.size === 0) idle?.()
+    fill()
+  }
+
+  let bufferTimer: NodeJS.Timeout | undefined
+  const watchBuffer = () => {
+    if (buffer.length === 0 || stopping !== undefined) return
+    bufferTimer ??= setTimeout(handBackBuffer, BUFFERED_TOO_LONG_MS, buffer.at(-1))
+  }
+
+  /** What was last in the buffer a quarter of a second ago and still is there has waited too long, and so has all before it. */
+  const handBackBuffer = (last: Delivery | undefined) => {
+    bufferTimer = undefined
+    if (last !== undefined && buffer.includes(last)) giveBack(buffer.splice(0, buffer.indexOf(last) + 1))
+    watchBuffer()
+  }
+
+  const giveBack = (deliveries: readonly Delivery[]) => {
+    for (const delivery of deliveries) consumer?.requeue(delivery, { counted: false })
+  }
+
+  const stop = async () => {
+    const open = consumer
+    if (open === undefined) return
+    clearTimeout(bufferTimer)
+    await open.stop()
+    giveBack(buffer.splice(0))
+    log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
+    if (inFlight.size > 0) await waitForIdle(options.graceMs)
+    for (const controller of inFlight.values()) controller.abort(new Error('the worker shuts down'))
+    if (inFlight.size > 0) await waitForIdle(ABORT_GRACE_MS)
+    for (const delivery of inFlight.keys()) {
+      const { id, task } = delivery.message.headers
+      log.warn({ id, task }, 'task did not finish in time, handed back to run again')
+      open.requeue(delivery, { counted: false })
+    }
+    for (const twins of runningIds.values()) giveBack(twins)
+    inFlight.clear()
+    await open.close()
+    log.info('worker stopped')
+  }
+
+  const waitForIdle = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      idle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+
+  const executor: Executor = createExecutor(
+    options,
+    () => consumer!,
+    () => stopping !== undefined,
+  )
+  consumer = await broker.consume({ queues, concurrency, name, onDeliveries })
+  fill()
+  log.info(
+    { worker: name, queues: queues.join(','), concurrency, broker: broker.kind, tasks: options.app.tasks.size },
+    'worker ready',
+  )
+  return {
+    get running() {
+      return inFlight.size
+    },
+    stop() {
+      stopping ??= stop()
+      return stopping
+    },
+  }
+}
