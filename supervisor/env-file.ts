@@ -1,0 +1,82 @@
+import { SupervisorError } from './errors.ts'
+
+export interface EnvFile {
+  readonly values: Record<string, string>
+  /** What was read in a way that its author may not expect, for `check`. */
+  readonly warnings: string[]
+}
+
+const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.%()-]*)=(.*)$/
+/** A whole quoted value, and after it nothing but a comment. */
+const DOUBLE = /^"((?:[^"\\]|\\[\s\S])*)"[ \t]*(?:#.*)?$/
+const SINGLE = /^'([^']*)'[ \t]*(?:#.*)?$/
+const ESCAPES: Record<string, string> = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\', $: '$' }
+
+/**
+ * Reads a `.env` file so that a raw `env > .env` survives: a value that is not one quoted word is taken as it stands
+ * (`#`, spaces, `=` and apostrophes are ordinary characters), and a line that assigns nothing continues the value above it,
+ * because that is how `env` prints a newline. A quoted value may run over several lines; `\n` and the like count in double
+ * quotes only; nothing is expanded. Blank lines and lines that start with `#` are skipped.
+ *
+ * @param file the name used in messages
+ * @throws SupervisorError ENV_FILE_INVALID when a line neither assigns nor continues anything
+ */
+export function parseEnvFile(text: string, file = '.env'): EnvFile {
+  const lines = text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
+  const values: Record<string, string> = {}
+  const warnings: string[] = []
+  const problems: string[] = []
+  let open: string | undefined
+  let blanks = ''
+  for (let at = 0; at < lines.length; at += 1) {
+    const line = lines[at]!
+    const inBlock = open !== undefined && isOpenBlock(values[open]!)
+    const match = inBlock ? null : ASSIGNMENT.exec(line)
+    if (match !== null) {
+      open = match[1]!
+      const { value, last } = readValue(lines, at, match[2]!)
+      values[open] = value
+      at = last
+    } else if (line.trim() === '' || (!inBlock && line.trimStart().startsWith('#'))) {
+      if (line.trim() === '') blanks += '\n'
+      continue
+    } else if (open === undefined) {
+      problems.push(`${file}:${at + 1}: no NAME= at the start: ${JSON.stringify(line)}`)
+    } else {
+      values[open] += `${blanks}\n${line}`
+      warnings.push(`${file}:${at + 1}: read as a further line of ${open}`)
+    }
+    blanks = ''
+  }
+  if (problems.length > 0) throw new SupervisorError('ENV_FILE_INVALID', problems.join('\n'))
+  return { values, warnings }
+}
+
+/** PEM text: its base64 lines may look like assignments ("MIIE=="), so it is read to its own end. */
+const isOpenBlock = (value: string) => value.startsWith('-----BEGIN ') && !/\n-----END [^\n]*-----/.test(value)
+
+function readValue(lines: readonly string[], at: number, first: string): { value: string; last: number } {
+  const quote = first[0]
+  if (quote !== '"' && quote !== "'") return { value: first, last: at }
+  const whole = quote === '"' ? DOUBLE : SINGLE
+  let text = first
+  for (let last = at; last < lines.length; last += 1) {
+    if (last > at) text += `\n${lines[last]}`
+    const match = whole.exec(text)
+    if (match !== null) return { value: quote === '"' ? unescapeText(match[1]!) : match[1]!, last }
+    // Something stands after a closed quote: the quotes belong to the value, as in a raw {"a"} or "a" b.
+    if (
+      text
+        .slice(1)
+        .replace(/\\[\s\S]/g, '')
+        .includes(quote)
+    )
+      break
+  }
+  return { value: first, last: at }
+}
+
+const unescapeText = (text: string) => text.replace(/\\([\s\S])/g, (both, char: string) => ESCAPES[char] ?? both)

@@ -1,0 +1,91 @@
+import { fromByteString, toByteString } from './byte-string.ts'
+import { exitCode } from './exit-code.ts'
+import type { Format, LifeEvent } from './formats.ts'
+import { fieldText, type LogRecord, levelOf, messageOf, parseRecord } from './pino-line.ts'
+
+export interface RecordStyle {
+  readonly kind: 'json' | 'logfmt'
+  readonly lineBytes: number
+  readonly now: () => number
+}
+
+/** Keys that are renamed to `time`, `level` and `message`, or that say again what `process` says. */
+const CONSUMED = new Set(['time', 'level', 'severity', 'levelname', 'msg', 'message', 'process'])
+
+/**
+ * One record per line: `time`, `process`, `level` where the child names one, `message`. A child that writes JSON objects
+ * itself (pino and its like) has its fields merged into ours, not nested as text.
+ */
+export function createRecordFormat(style: RecordStyle): Format {
+  const write = (record: LogRecord) => {
+    const text = style.kind === 'json' ? JSON.stringify(record) : toLogfmt(record)
+    return `${toByteString(text)}\n`
+  }
+  const one = (name: string, line: string): string => {
+    const text = write(toRecord(name, line, style.now()))
+    if (text.length <= style.lineBytes + 1 || line.length < 2) return text
+    // Escaping made it too long: two records, cut where no character of UTF-8 is torn.
+    const decoded = fromByteString(line)
+    const half = decoded.charCodeAt(decoded.length >> 1) >> 10 === 0x37 ? (decoded.length >> 1) + 1 : decoded.length >> 1
+    return one(name, toByteString(`${decoded.slice(0, half)}…`)) + one(name, toByteString(`…${decoded.slice(half)}`))
+  }
+  return {
+    lines: (name, block) =>
+      block.includes('\n')
+        ? block
+            .split('\n')
+            .map((line) => one(name, line))
+            .join('')
+        : one(name, block),
+    say: (event) => write({ time: new Date(style.now()).toISOString(), process: 'system', level: 'info', ...describe(event) }),
+    widen() {},
+    room: (name) => style.lineBytes - name.length - 80,
+  }
+}
+
+function toRecord(name: string, line: string, nowMs: number): LogRecord {
+  const own = parseRecord(line)
+  if (own === undefined) {
+    return { time: new Date(nowMs).toISOString(), process: name, message: fromByteString(line) }
+  }
+  const level = levelOf(own)
+  const message = messageOf(own)
+  const record: LogRecord = { time: timeOf(own.time) ?? new Date(nowMs).toISOString(), process: name }
+  if (level !== undefined) record.level = level
+  if (message !== undefined) record.message = message
+  for (const [key, value] of Object.entries(own)) if (!CONSUMED.has(key)) record[key] = value
+  return record
+}
+
+/** pino writes milliseconds, others text. */
+function timeOf(time: unknown): string | undefined {
+  if (typeof time === 'string') return time
+  if (typeof time !== 'number') return undefined
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString()
+}
+
+const toLogfmt = (record: LogRecord) =>
+  Object.entries(record)
+    .map(([key, value]) => `${key.replace(/[\s="]/g, '_')}=${fieldText(value)}`)
+    .join(' ')
+
+function describe(event: LifeEvent): LogRecord {
+  switch (event.tag) {
+    case 'started':
+      return { message: 'process started', name: event.name, pid: event.pid }
+    case 'stopped':
+      return {
+        message: 'process stopped',
+        name: event.name,
+        code: exitCode(event.exit),
+        ...('signal' in event.exit && { signal: event.exit.signal }),
+      }
+    case 'signalled':
+      return { message: 'signal sent', name: event.name, pid: event.pid, signal: event.signal }
+    case 'received':
+      return { message: 'signal received', signal: event.signal }
+    default:
+      return { message: event.text }
+  }
+}

@@ -1,0 +1,72 @@
+import { SupervisorError } from './errors.ts'
+import type { Entry } from './procfile.ts'
+
+/** One process to run: an instance of a Procfile entry. */
+export interface Instance {
+  /** `web.1` */
+  readonly name: string
+  /** `web` */
+  readonly type: string
+  readonly command: string
+  /** Given to the child as PORT. */
+  readonly port: number
+}
+
+export interface FormationOptions {
+  /** Types to start; all when empty. */
+  readonly only?: readonly string[]
+  /** Instances by type; `all` stands for every type not named. Default 1 each. */
+  readonly concurrency?: ReadonlyMap<string, number>
+  /** PORT of the first instance of the first type. Default 5000. */
+  readonly basePort?: number
+  /** A platform routes to the base port, so it belongs to `web.1` wherever its line stands. */
+  readonly webFirst?: boolean
+}
+
+/**
+ * What to run: base port + 100 per type by its position in the Procfile (so that a process keeps its port when it is
+ * started alone, unlike in Honcho) + 1 per instance.
+ *
+ * @throws SupervisorError PROCESS_UNKNOWN for a type that the Procfile does not have
+ */
+export function planFormation(entries: readonly Entry[], options: FormationOptions = {}): Instance[] {
+  const { only = [], concurrency = new Map(), basePort = 5000, webFirst = false } = options
+  const names = entries.map((entry) => entry.name)
+  for (const name of [...only, ...concurrency.keys()]) {
+    if (name !== 'all' || only.includes(name)) mustBeKnown(name, names)
+  }
+  const order = webFirst ? names.toSorted((a, b) => Number(b === 'web') - Number(a === 'web')) : names
+  return entries
+    .filter((entry) => only.length === 0 || only.includes(entry.name))
+    .flatMap(({ name, command }) => {
+      const count = concurrency.get(name) ?? concurrency.get('all') ?? 1
+      const port = basePort + 100 * order.indexOf(name)
+      return Array.from({ length: count }, (_, i) => ({ name: `${name}.${i + 1}`, type: name, command, port: port + i }))
+    })
+}
+
+/** @throws SupervisorError PROCESS_UNKNOWN, with the names that are known */
+export function mustBeKnown(name: string, known: readonly string[]): void {
+  if (known.includes(name)) return
+  throw new SupervisorError('PROCESS_UNKNOWN', `no process "${name}" in the Procfile; it has ${known.join(', ')}`)
+}
+
+/**
+ * Reads `web=2,worker=0` or `all=1`.
+ *
+ * @throws SupervisorError OPTION_INVALID
+ */
+export function parseConcurrency(text: string): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const part of text.split(',').filter((item) => item.trim() !== '')) {
+    const match = /^\s*([A-Za-z0-9_-]+)=(\d{1,3})\s*$/.exec(part)
+    if (match === null) {
+      throw new SupervisorError(
+        'OPTION_INVALID',
+        `--concurrency ${JSON.stringify(part)} is not NAME=COUNT with a count of 0 to 999`,
+      )
+    }
+    counts.set(match[1]!, Number(match[2]))
+  }
+  return counts
+}

@@ -1,0 +1,96 @@
+import { SupervisorError } from './errors.ts'
+import { createRecordFormat } from './format-record.ts'
+import { createTextFormat, type TextStyle } from './format-text.ts'
+import type { Exit } from './process-state.ts'
+
+/** What the supervisor itself has to say. */
+export type LifeEvent =
+  | { readonly tag: 'started'; readonly name: string; readonly pid: number }
+  | { readonly tag: 'stopped'; readonly name: string; readonly exit: Exit }
+  | { readonly tag: 'signalled'; readonly name: string; readonly pid: number; readonly signal: NodeJS.Signals }
+  | { readonly tag: 'received'; readonly signal: NodeJS.Signals }
+  | { readonly tag: 'note'; readonly text: string }
+
+/** Turns lines into what is written. All text is byte strings (latin1), see line-splitter.ts. */
+export interface Format {
+  /** HOT: `block` is lines joined by "\n"; the result ends with "\n". */
+  lines(name: string, block: string): string
+  say(event: LifeEvent): string
+  /** Makes room for a process that was not known at the start. */
+  widen(name: string): void
+  /** Bytes of a line of `name` that fit into one line of the platform, after the prefix. */
+  room(name: string): number
+}
+
+export interface FormatOptions {
+  /** A name of FORMATS, or a template with {text} in it. */
+  readonly format: string
+  /** Names of the processes, for the width of the prefix. */
+  readonly names: readonly string[]
+  readonly tty: boolean
+  /** May colours be written? Ask wantsColour(). */
+  readonly colour: boolean
+  /** The platform writes a time before each line. */
+  readonly stamped: boolean
+  readonly prefix: boolean
+  readonly now?: () => number
+}
+
+export const FORMATS = ['auto', 'honcho', 'honcho-0.5', 'json', 'logfmt', 'none'] as const
+
+/**
+ * Logplex splits a message at 10,000 bytes without a mark (Heroku Dev Center, "Logplex"), so longer lines are split here.
+ * Honcho does not split; its format gets a limit only to keep memory flat.
+ */
+export const PLATFORM_LINE_BYTES = 10_000
+const HONCHO_LINE_BYTES = 1 << 20
+
+/** @throws SupervisorError OPTION_INVALID for a format that is neither a name nor a template */
+export function createFormat(options: FormatOptions): Format {
+  const { format, tty, colour, stamped } = options
+  const base = { names: options.names, now: options.now ?? Date.now, lineBytes: PLATFORM_LINE_BYTES }
+  const style = (more: Partial<TextStyle>): Format =>
+    createTextFormat({ ...base, colour, template: '{time} {name} | {text}', events: 'honcho', readable: false, ...more })
+  if (!options.prefix) return style({ template: '{text}', colour: false, readable: tty && format === 'auto' })
+  switch (format) {
+    case 'auto':
+      return style({ template: stamped ? '{name} | {text}' : '{time} {name} | {text}', readable: tty })
+    case 'honcho':
+      return style({ lineBytes: HONCHO_LINE_BYTES })
+    case 'honcho-0.5':
+      return style({ lineBytes: HONCHO_LINE_BYTES, colour: true, events: 'honcho-0.5' })
+    case 'none':
+      return style({ template: '{text}', colour: false })
+    case 'json':
+    case 'logfmt':
+      return createRecordFormat({ ...base, kind: format })
+    default:
+      if (format.includes('{text}')) return style({ template: format })
+      throw new SupervisorError(
+        'OPTION_INVALID',
+        `--format ${JSON.stringify(format)} is none of ${FORMATS.join(', ')} and has no {text}`,
+      )
+  }
+}
+
+/** Colours only where a person looks: on a terminal, unless NO_COLOR (no-color.org) or --no-colour says otherwise. */
+export function wantsColour(tty: boolean, env: Readonly<Record<string, string | undefined>>, noColour: boolean): boolean {
+  return tty && !noColour && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
+}
+
+/** Set by platforms that write a time before each line they take. */
+const STAMPING = [
+  'DYNO',
+  'RENDER',
+  'KOYEB_APP_NAME',
+  'FLY_APP_NAME',
+  'RAILWAY_ENVIRONMENT',
+  'K_SERVICE',
+  'KUBERNETES_SERVICE_HOST',
+  'JOURNAL_STREAM',
+]
+
+/** Does the platform stamp each line with a time of its own? */
+export function platformStamps(env: Readonly<Record<string, string | undefined>>): boolean {
+  return STAMPING.some((name) => (env[name] ?? '') !== '')
+}

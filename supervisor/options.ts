@@ -1,0 +1,95 @@
+import { parseArgs } from 'node:util'
+import { SupervisorError } from './errors.ts'
+
+interface OptionSpec {
+  readonly type: 'string' | 'boolean'
+  readonly short?: string
+  /** What a value looks like, for the help. */
+  readonly value?: string
+  readonly help: string
+}
+
+/** Every option, once: the parser, the help and docs/cli.md come from it or are checked against it. */
+export const OPTIONS = {
+  procfile: { type: 'string', short: 'f', value: 'FILE', help: 'Procfile to read (default $PROCFILE, else Procfile)' },
+  env: { type: 'string', short: 'e', value: 'FILES', help: '.env files, comma separated, the last one wins (default .env)' },
+  'app-root': { type: 'string', short: 'd', value: 'DIR', help: 'where the Procfile and .env are (default here)' },
+  port: { type: 'string', short: 'p', value: 'N', help: 'PORT of the first process (default $PORT, else 5000)' },
+  concurrency: { type: 'string', short: 'c', value: 'LIST', help: 'instances: web=2,worker=0 or all=1 (default 1 each)' },
+  quiet: { type: 'string', short: 'q', value: 'LIST', help: 'do not show the output of these processes' },
+  format: { type: 'string', value: 'F', help: 'auto, honcho, honcho-0.5, json, logfmt, none or "{time} {name} | {text}"' },
+  'no-colour': { type: 'boolean', help: 'never colours (default: on a terminal, unless NO_COLOR is set)' },
+  'no-prefix': { type: 'boolean', help: 'no time and name before each line' },
+  restart: { type: 'string', value: 'LIST', help: 'never, on-failure or always; worker=on-failure:5 (default never)' },
+  timeout: { type: 'string', value: 'SECONDS', help: 'from SIGTERM to SIGKILL (default $SHUTDOWN_TIMEOUT, else 25)' },
+  'env-wins': { type: 'boolean', help: 'the real environment wins over .env (default: .env wins)' },
+  'on-slow-log': { type: 'string', value: 'WHAT', help: 'block or drop, when nobody reads the output (default block)' },
+  version: { type: 'boolean', short: 'v', help: 'print the version' },
+  help: { type: 'boolean', short: 'h', help: 'print this help' },
+} as const satisfies Record<string, OptionSpec>
+
+export type OptionName = keyof typeof OPTIONS
+export type OptionValues = { [Name in OptionName]?: (typeof OPTIONS)[Name]['type'] extends 'boolean' ? boolean : string }
+
+export interface CommandLine {
+  readonly values: OptionValues
+  readonly command: string | undefined
+  /** What follows the command; for `run` as it stands, options and all. */
+  readonly rest: string[]
+}
+
+const parse = (args: string[], strict: boolean) =>
+  parseArgs({
+    args,
+    options: { ...OPTIONS, 'no-color': { type: 'boolean' } },
+    allowPositionals: true,
+    allowNegative: false,
+    strict,
+    tokens: true,
+  })
+
+/**
+ * Options may stand before or after the command. After `run` the first word that is no option, or `--`, begins what is run.
+ *
+ * @throws SupervisorError SUPERVISOR_USAGE
+ */
+export function parseCommandLine(argv: readonly string[]): CommandLine {
+  const own = argv.slice(0, endOfOwnOptions(argv))
+  const foreign = argv.slice(own.length)
+  let parsed: ReturnType<typeof parse>
+  try {
+    parsed = parse(own, true)
+  } catch (error) {
+    throw new SupervisorError('SUPERVISOR_USAGE', (error as Error).message, { cause: error })
+  }
+  const { 'no-color': noColor, ...values } = parsed.values
+  const [command, ...rest] = parsed.positionals
+  if (foreign[0] === '--') foreign.shift()
+  return {
+    values: { ...values, ...(noColor === true && { 'no-colour': true }) } as OptionValues,
+    command,
+    rest: [...rest, ...foreign],
+  }
+}
+
+/** Where the words of `run COMMAND…` begin, or the end. */
+function endOfOwnOptions(argv: readonly string[]): number {
+  const { tokens } = parse([...argv], false)
+  let run = false
+  for (const token of tokens) {
+    if (run && token.kind !== 'option') return token.index
+    if (token.kind === 'positional' && token.value !== 'run') return argv.length
+    if (token.kind === 'positional') run = true
+  }
+  return argv.length
+}
+
+/** The options as lines of the help. */
+export function describeOptions(): string {
+  return Object.entries(OPTIONS as Record<string, OptionSpec>)
+    .map(([name, { short, value, help }]) => {
+      const flag = `${short === undefined ? '    ' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`
+      return `  ${flag.padEnd(26)} ${help}`
+    })
+    .join('\n')
+}

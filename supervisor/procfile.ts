@@ -1,0 +1,52 @@
+import { SupervisorError } from './errors.ts'
+
+/** One line of a Procfile: a process type and the shell command that runs it. */
+export interface Entry {
+  readonly name: string
+  readonly command: string
+}
+
+/** Honcho's and foreman's alphabet of names. */
+const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/
+
+/**
+ * Reads `name: command` lines; blank lines and `#` comments are allowed, nothing else is. Peers skip what they do not
+ * understand, so a typing error there means a process that silently never starts.
+ *
+ * @param file the name used in messages
+ * @throws SupervisorError PROCFILE_INVALID with every wrong line, by number
+ */
+export function parseProcfile(text: string, file = 'Procfile'): Entry[] {
+  const entries: Entry[] = []
+  const lineOf = new Map<string, number>()
+  const problems: string[] = []
+  for (const [index, raw] of text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
+    const line = raw.trimEnd()
+    const number = index + 1
+    if (line === '' || line.trimStart().startsWith('#')) continue
+    const match = LINE.exec(line)
+    if (match === null) {
+      problems.push(`${file}:${number}: ${whyNot(line)}: ${JSON.stringify(line)}`)
+      continue
+    }
+    const name = match[1]!
+    const first = lineOf.get(name)
+    if (first === undefined) lineOf.set(name, number)
+    else problems.push(`${file}:${number}: "${name}" stands on line ${first} already; process names must be unique`)
+    entries.push({ name, command: match[2]! })
+  }
+  if (problems.length === 0 && entries.length === 0) problems.push(`${file}: No processes defined in Procfile`)
+  if (problems.length > 0) throw new SupervisorError('PROCFILE_INVALID', problems.join('\n'))
+  return entries
+}
+
+function whyNot(line: string): string {
+  if (/^\s/.test(line)) return 'a line may not start with a space (a command cannot be continued on the next line)'
+  const colon = line.indexOf(':')
+  if (colon === -1) return 'no ":" after the name'
+  if (!/^[A-Za-z0-9_-]+$/.test(line.slice(0, colon))) return 'a name has only letters, digits, "_" and "-"'
+  return 'no command after the ":"'
+}

@@ -1,0 +1,31 @@
+import { execa } from 'execa'
+import { SupervisorError } from './errors.ts'
+import { signalNumber } from './exit-code.ts'
+
+export interface RunCommandOptions {
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+}
+
+/**
+ * Runs one command in the foreground on our own streams and resolves with its exit code (128 + n after signal n). It stays
+ * in our process group, so the terminal's Ctrl-C reaches it without us; SIGTERM and SIGHUP are handed on, where Honcho
+ * dies and leaves it behind.
+ *
+ * @throws SupervisorError CHILD_NOT_STARTED
+ */
+export async function runCommand(file: string, args: readonly string[], options: RunCommandOptions): Promise<number> {
+  const child = execa(file, [...args], { ...options, extendEnv: false, stdio: 'inherit', reject: false, cleanup: true })
+  const forward = (signal: NodeJS.Signals) => child.kill(signal)
+  const ignore = () => {}
+  process.on('SIGINT', ignore).on('SIGTERM', forward).on('SIGHUP', forward)
+  try {
+    const result = await child
+    if (result.signal !== undefined) return 128 + signalNumber(result.signal)
+    if (result.exitCode !== undefined) return result.exitCode
+    const why = result.cause instanceof Error && 'code' in result.cause ? String(result.cause.code) : 'unknown cause'
+    throw new SupervisorError('CHILD_NOT_STARTED', `cannot run ${JSON.stringify(file)}: ${why}`, { cause: result.cause })
+  } finally {
+    process.off('SIGINT', ignore).off('SIGTERM', forward).off('SIGHUP', forward)
+  }
+}

@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseEnvFile } from './env-file.ts'
+import { SupervisorError } from './errors.ts'
+import { type Instance, mustBeKnown, parseConcurrency, planFormation } from './formation.ts'
+import { FORMATS } from './formats.ts'
+import type { OptionValues } from './options.ts'
+import { type Entry, parseProcfile } from './procfile.ts'
+import { parseRestart, type RestartPolicies } from './restart-policy.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** Where a command works and what it was told. */
+export interface Place {
+  readonly cwd: string
+  readonly env: Env
+  readonly values: OptionValues
+}
+
+export interface ReadEnv {
+  /** The real environment and the `.env` files, the winner chosen. */
+  readonly env: Record<string, string>
+  readonly warnings: string[]
+}
+
+export const appRoot = ({ cwd, values }: Place): string => resolve(cwd, values['app-root'] ?? '.')
+
+/**
+ * Precedence, weakest first: the real environment, `.env` files in order; with --env-wins the real environment is last.
+ * A missing `.env` is fine, as in Honcho; one that was named is worth a warning.
+ */
+export function readEnv(place: Place): ReadEnv {
+  const { env, values } = place
+  const warnings: string[] = []
+  const fromFiles: Record<string, string> = {}
+  for (const name of splitList(values.env ?? '.env')) {
+    const text = readIfThere(resolve(appRoot(place), name))
+    if (text === undefined) {
+      if (values.env !== undefined) warnings.push(`${name}: there is no such file`)
+      continue
+    }
+    const file = parseEnvFile(text, name)
+    Object.assign(fromFiles, file.values)
+    warnings.push(...file.warnings)
+  }
+  const real = Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined))
+  const merged = values['env-wins'] === true ? { ...fromFiles, ...real } : { ...real, ...fromFiles }
+  return { env: merged, warnings }
+}
+
+/** @throws SupervisorError PROCFILE_MISSING, PROCFILE_INVALID */
+export function readProcfile(place: Place, env: Env): Entry[] {
+  const name = place.values.procfile ?? env.PROCFILE ?? 'Procfile'
+  const path = resolve(appRoot(place), name)
+  const text = readIfThere(path)
+  if (text === undefined) throw new SupervisorError('PROCFILE_MISSING', `there is no Procfile at ${path}`)
+  return parseProcfile(text, name)
+}
+
+/** @throws SupervisorError PROCESS_UNKNOWN, OPTION_INVALID */
+export function readFormation(place: Place, entries: readonly Entry[], env: Env, only: readonly string[]): Instance[] {
+  const { values } = place
+  const given = values.port ?? env.PORT
+  const instances = planFormation(entries, {
+    only,
+    concurrency: parseConcurrency(values.concurrency ?? ''),
+    basePort: given === undefined || given === '' ? 5000 : wholeNumber('--port', given, 1, 65_535),
+    // A PORT that the surroundings gave is where a platform sends requests.
+    webFirst: (place.env.PORT ?? '') !== '' || (place.env.DYNO ?? '') !== '',
+  })
+  if (instances.length === 0)
+    throw new SupervisorError('OPTION_INVALID', 'nothing to start: every process has a concurrency of 0')
+  return instances
+}
+
+export interface RunSettings {
+  readonly format: string
+  readonly colour: boolean
+  readonly prefix: boolean
+  readonly quiet: string[]
+  readonly onSlowLog: 'block' | 'drop'
+  readonly timeoutMs: number
+  readonly restart: RestartPolicies
+}
+
+/** @throws SupervisorError OPTION_INVALID, PROCESS_UNKNOWN */
+export function readSettings({ values }: Place, env: Env, entries: readonly Entry[]): RunSettings {
+  const names = entries.map((entry) => entry.name)
+  const quiet = splitList(values.quiet ?? '')
+  const restart = parseRestart(values.restart ?? '')
+  for (const name of [...quiet, ...restart.byType.keys()]) mustBeKnown(name, names)
+  const onSlowLog = values['on-slow-log'] ?? 'block'
+  if (onSlowLog !== 'block' && onSlowLog !== 'drop') {
+    throw new SupervisorError('OPTION_INVALID', `--on-slow-log ${JSON.stringify(onSlowLog)} is neither block nor drop`)
+  }
+  return {
+    format: values.format ?? FORMATS[0],
+    colour: values['no-colour'] !== true,
+    prefix: values['no-prefix'] !== true,
+    quiet,
+    onSlowLog,
+    timeoutMs: seconds('--timeout', values.timeout ?? env.SHUTDOWN_TIMEOUT ?? '25') * 1000,
+    restart,
+  }
+}
+
+function wholeNumber(what: string, text: string, min: number, max: number): number {
+  const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw new SupervisorError('OPTION_INVALID', `${what} ${JSON.stringify(text)} is not a whole number from ${min} to ${max}`)
+}
+
+function seconds(what: string, text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN
+  if (value <= 86_400) return value
+  throw new SupervisorError('OPTION_INVALID', `${what} ${JSON.stringify(text)} is not a number of seconds from 0 to 86400`)
+}
+
+export const splitList = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw new SupervisorError('OPTION_INVALID', `cannot read ${path}: ${code}`, { cause: error })
+  }
+}
