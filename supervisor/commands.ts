@@ -14,7 +14,7 @@ export interface CommandIo {
   readonly stderr: Writable
   readonly cwd: string
   readonly hooks?: {
-    /** What to bring up before the children of this Procfile, if anything. */
+    /** What to bring up before the children of this Procfile in this environment (`.env` included), if anything. */
     readonly attach?: (entries: readonly Entry[], env: Readonly<Record<string, string | undefined>>) => Attach | undefined
   }
 }
