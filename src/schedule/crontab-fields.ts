@@ -93,11 +93,10 @@ const rangeOf = (rule: FieldRule, from: number, to: number): number[] => {
 
 const expandPart = (rule: FieldRule, part: string, whole: string): number[] => {
   if (part === '') return refuse(rule, whole, 'a list has an empty item')
+  const foreign = FOREIGN.find(([pattern]) => pattern.test(part))
+  if (foreign !== undefined) return refuse(rule, whole, foreign[1])
   const match = PART.exec(part)
-  if (match === null) {
-    const foreign = FOREIGN.find(([pattern]) => pattern.test(part))
-    return refuse(rule, whole, foreign?.[1] ?? `"${part}" is not a value, a range or a step`)
-  }
+  if (match === null) return refuse(rule, whole, `"${part}" is not a value, a range or a step`)
   const [, star, first, second, stepText] = match
   const from = star === undefined ? numberOf(rule, first!, whole) : rule.min
   const to = star === undefined ? (second === undefined ? from : numberOf(rule, second, whole)) : rule.max

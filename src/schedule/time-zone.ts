@@ -46,7 +46,8 @@ export const resolveWallClock = (timezone: string, wallMs: number): { first: num
   return { first: late ? wallMs - after : wallMs - before, missing: !early && !late }
 }
 
-const isAccepted = (timezone: string): boolean => {
+/** Whether Intl knows this name of a place; offsets are none. */
+export const isTimeZone = (timezone: string): boolean => {
   if (!/^[a-z]/i.test(timezone)) return false // Intl takes offsets such as +05:30; a schedule needs a place, which has rules
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: timezone })
@@ -71,7 +72,7 @@ const similarZones = (text: string): string[] => {
  */
 export const checkTimeZone = (text: string): string => {
   if (text === 'UTC') return text
-  if (!isAccepted(text)) {
+  if (!isTimeZone(text)) {
     const similar = similarZones(text)
     const meant = similar.length > 0 ? ` Did you mean ${similar.join(' or ')}?` : ''
     const reason = /^[+-]|^(?:UTC|GMT)[+-]/i.test(text)
@@ -85,6 +86,3 @@ export const checkTimeZone = (text: string): string => {
   if (lower === 'utc') return 'UTC'
   return Intl.supportedValuesOf('timeZone').find((zone) => zone.toLowerCase() === lower) ?? text
 }
-
-/** Whether a word is the name of a time zone, for a text in which it may be something else. */
-export const isTimeZone = (word: string): boolean => isAccepted(word)

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { fromColumns, type ScheduleRow, toColumns } from '../../../src/schedule/columns.ts'
+import { createCrontab } from '../../../src/schedule/crontab.ts'
+import { createInterval } from '../../../src/schedule/interval.ts'
+import { createClocked, type Schedule } from '../../../src/schedule/schedule.ts'
+
+const ANCHOR = new Date('2026-11-22T18:00:00Z')
+const SCHEDULES: Schedule[] = [
+  createCrontab(
+    { minute: '0', hour: '9', dayOfWeek: 'mon-fri', dayOfMonth: '1-7,L' },
+    { dayRule: 'or', timezone: 'Europe/Berlin' },
+  ),
+  createInterval(15, 'minutes', ANCHOR),
+  createClocked(ANCHOR),
+]
+
+test.each(SCHEDULES)('$kind: a row gives the same schedule back', (schedule) => {
+  const columns = toColumns(schedule)
+  expect(Object.keys(columns)).toHaveLength(12)
+  expect(fromColumns(columns)).toEqual(schedule)
+  expect(fromColumns(JSON.parse(JSON.stringify(columns)))).toEqual(schedule)
+})
+
+const CRONTAB = toColumns(SCHEDULES[0]!)
+const INTERVAL = toColumns(SCHEDULES[1]!)
+
+test.each<[string, ScheduleRow, string]>([
+  ['an unknown kind', { kind: 'solar' }, 'kind "solar": accepted are crontab, interval, clocked'],
+  ['a missing field', { ...CRONTAB, hour: null }, 'column hour is empty, and a row of kind crontab needs it'],
+  ['a field written by hand', { ...CRONTAB, minute: '1,' }, 'minute "1,"'],
+  ['a date that never comes', { ...CRONTAB, day_rule: 'and', day_of_month: '31', month_of_year: '2' }, 'never comes'],
+  ['a zone that is not known here', { ...CRONTAB, timezone: 'Mars/Olympus' }, 'timezone "Mars/Olympus"'],
+  ['a day rule that is none', { ...CRONTAB, day_rule: 'xor' }, 'day_rule "xor"'],
+  ['a period that is none', { ...INTERVAL, period: 'weeks' }, 'the period is one of'],
+  ['a count that is none', { ...INTERVAL, every: 'many' }, 'whole number'],
+  ['an anchor that is none', { ...INTERVAL, anchor: 'soon' }, 'not a date'],
+])('%s is refused with its column', (_, row, message) => {
+  expect(() => fromColumns(row)).toThrow(
+    expect.objectContaining({ code: 'SCHEDULE_INVALID', message: expect.stringContaining(message), field: expect.any(String) }),
+  )
+})

@@ -1,0 +1,190 @@
+import { describe, expect, test } from 'vitest'
+import { createCrontab } from '../../../src/schedule/crontab.ts'
+import { type CatchUp, type DueRow, decide, planNext } from '../../../src/schedule/decide.ts'
+import { createInterval } from '../../../src/schedule/interval.ts'
+import { createClocked } from '../../../src/schedule/schedule.ts'
+import { jitterMs, tickTaskId } from '../../../src/schedule/tick-id.ts'
+
+const ID = '00000000-0000-4000-8000-000000000001'
+const at = (time: string): Date => new Date(`2026-11-22T${time}Z`)
+const MINUTELY = createInterval(1, 'minutes', at('10:00:00'))
+
+const row = (more: Partial<DueRow> = {}): DueRow => ({
+  id: ID,
+  schedule: MINUTELY,
+  nextRunAt: at('12:00:00'),
+  startTime: null,
+  expires: null,
+  oneOff: false,
+  catchup: 'one',
+  catchupLimit: 100,
+  misfireGraceMs: null,
+  ...more,
+})
+
+const time = (date: Date | null): string | null => date?.toISOString().slice(11, 19) ?? null
+
+/** A decision in one line: what is queued and skipped (+ how many it stands for), and what comes next. */
+const told = (one: DueRow, now: string): { queue: string[]; skipped: string[]; next: string | null } => {
+  const { queue, skipped, next, finished } = decide(one, at(now))
+  expect(finished).toBe(next === null)
+  for (const { tick, taskId } of queue) expect(taskId).toBe(tickTaskId(ID, tick))
+  const plus = (coalesced: number): string => (coalesced > 0 ? ` +${coalesced}` : '')
+  return {
+    queue: queue.map(({ tick, reason, coalesced }) => `${time(tick)} ${reason}${plus(coalesced)}`),
+    skipped: skipped.map(({ tick, outcome, coalesced }) => `${time(tick)} ${outcome}${plus(coalesced)}`),
+    next: time(next),
+  }
+}
+
+describe('a row that is due', () => {
+  test.each(['one', 'skip', 'all'] as const)('is queued as a tick under %s', (catchup) => {
+    expect(told(row({ catchup }), '12:00:00')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: '12:01:00' })
+    expect(told(row({ catchup }), '12:00:59')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: '12:01:00' })
+  })
+
+  test('and is not yet due is left alone', () => {
+    expect(told(row(), '11:59:59')).toEqual({ queue: [], skipped: [], next: '12:00:00' })
+  })
+
+  test.each(['one', 'skip', 'all'] as const)(
+    'every second, a few seconds late, loses no tick to the latency of the loop under %s',
+    (catchup) => {
+      const seconds = row({ catchup, schedule: createInterval(1, 'seconds', at('10:00:00')) })
+      const { queue, skipped, next } = told(seconds, '12:00:02')
+      expect({ queue, skipped, next }).toEqual({
+        queue: ['12:00:00 tick', '12:00:01 tick', '12:00:02 tick'],
+        skipped: [],
+        next: '12:00:03',
+      })
+    },
+  )
+
+  test('on a schedule whose tick this host would not compute is queued all the same: the row is the truth', () => {
+    expect(told(row({ nextRunAt: at('12:00:30') }), '12:00:31')).toEqual({
+      queue: ['12:00:30 tick'],
+      skipped: [],
+      next: '12:01:00',
+    })
+  })
+})
+
+describe('after ten minutes of nothing', () => {
+  const CASES: [catchup: CatchUp, more: Partial<DueRow>, expected: ReturnType<typeof told>][] = [
+    ['one', {}, { queue: ['12:10:00 catchup +10'], skipped: [], next: '12:11:00' }],
+    ['skip', {}, { queue: [], skipped: ['12:10:00 skipped_catchup +10'], next: '12:11:00' }],
+    [
+      'all',
+      { catchupLimit: 3 },
+      { queue: ['12:00:00 catchup', '12:01:00 catchup', '12:02:00 catchup'], skipped: [], next: '12:03:00' },
+    ],
+    [
+      'all',
+      { misfireGraceMs: 150_000 },
+      {
+        queue: ['12:08:00 catchup', '12:09:00 catchup', '12:10:00 catchup'],
+        skipped: ['12:07:00 skipped_misfire +7'],
+        next: '12:11:00',
+      },
+    ],
+    ['all', { misfireGraceMs: 10_000 }, { queue: [], skipped: ['12:10:00 skipped_misfire +10'], next: '12:11:00' }],
+    ['one', { misfireGraceMs: 30_000 }, { queue: ['12:10:00 catchup +10'], skipped: [], next: '12:11:00' }],
+    ['one', { misfireGraceMs: 29_999 }, { queue: [], skipped: ['12:10:00 skipped_misfire +10'], next: '12:11:00' }],
+    ['skip', { misfireGraceMs: 29_999 }, { queue: [], skipped: ['12:10:00 skipped_misfire +10'], next: '12:11:00' }],
+    ['one', { oneOff: true }, { queue: ['12:10:00 catchup +10'], skipped: [], next: null }],
+    ['all', { oneOff: true }, { queue: ['12:00:00 catchup'], skipped: [], next: null }],
+    ['skip', { oneOff: true }, { queue: [], skipped: ['12:10:00 skipped_catchup +10'], next: '12:11:00' }],
+    ['one', { expires: at('12:05:00') }, { queue: ['12:04:00 catchup +4'], skipped: [], next: null }],
+    ['one', { expires: at('12:11:00') }, { queue: ['12:10:00 catchup +10'], skipped: [], next: null }],
+    ['one', { expires: at('12:00:00') }, { queue: [], skipped: [], next: null }],
+    ['one', { startTime: at('12:20:00') }, { queue: ['12:10:00 catchup +10'], skipped: [], next: '12:20:00' }],
+  ]
+  test.each(CASES)('%s %j', (catchup, more, expected) => {
+    expect(told(row({ catchup, ...more }), '12:10:30')).toEqual(expected)
+  })
+})
+
+describe('a single missed tick', () => {
+  const daily = row({ schedule: createCrontab({ minute: '0', hour: '12' }, { timezone: 'UTC' }) })
+  test.each<[CatchUp, string, string[], string[]]>([
+    ['one', '12:00:59', ['12:00:00 tick'], []],
+    ['one', '18:00:00', ['12:00:00 catchup'], []],
+    ['skip', '12:00:59', ['12:00:00 tick'], []],
+    ['skip', '12:01:00', [], ['12:00:00 skipped_catchup']],
+    ['all', '18:00:00', ['12:00:00 catchup'], []],
+  ])('under %s at %s', (catchup, now, queue, skipped) => {
+    expect(told({ ...daily, catchup }, now)).toEqual({ queue, skipped, next: '12:00:00' })
+  })
+})
+
+test('a crontab of every minute that missed a year is decided at once, and says how many it stands for', () => {
+  const nextRunAt = new Date('2025-11-22T12:00:00Z')
+  const missed = row({ schedule: createCrontab({}, { timezone: 'UTC' }), nextRunAt })
+  const start = performance.now()
+  const { queue } = decide(missed, at('12:00:30'))
+  expect(queue).toMatchObject([{ tick: at('12:00:00'), reason: 'catchup', coalesced: 365 * 1440 }])
+  expect(performance.now() - start).toBeLessThan(500)
+})
+
+test('every second with all, a month late, costs one claim a batch', () => {
+  const schedule = createInterval(1, 'seconds', at('10:00:00'))
+  const { queue, next } = decide(row({ schedule, catchup: 'all', catchupLimit: 10_000 }), new Date('2026-12-22T12:00:00Z'))
+  expect(queue).toHaveLength(10_000)
+  expect(next).toEqual(new Date(at('12:00:00').getTime() + 10_000_000))
+})
+
+test('a clocked row runs once and is finished, however late, unless its grace is over', () => {
+  const clocked = row({ schedule: createClocked(at('12:00:00')), oneOff: true })
+  expect(told(clocked, '12:00:00')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: null })
+  expect(told(clocked, '20:00:00')).toEqual({ queue: ['12:00:00 catchup'], skipped: [], next: null })
+  expect(told({ ...clocked, misfireGraceMs: 60_000 }, '20:00:00')).toEqual({
+    queue: [],
+    skipped: ['12:00:00 skipped_misfire'],
+    next: null,
+  })
+})
+
+describe('planning a new, changed or enabled row', () => {
+  test.each<[string, Partial<DueRow>, string | null]>([
+    ['takes the next tick, never one of the past', {}, '12:31:00'],
+    ['takes the start time as an inclusive bound', { startTime: at('13:00:00') }, '13:00:00'],
+    ['takes the first tick after a start time between ticks', { startTime: at('13:00:01') }, '13:01:00'],
+    ['ignores a start time that is past', { startTime: at('11:00:00') }, '12:31:00'],
+    ['takes the end as an exclusive bound', { expires: at('12:31:00') }, null],
+    ['takes the last tick before the end', { expires: at('12:31:01') }, '12:31:00'],
+    ['keeps a clocked time that is past', { schedule: createClocked(at('12:00:00')) }, '12:00:00'],
+    ['keeps a clocked time to come', { schedule: createClocked(at('14:00:00')) }, '14:00:00'],
+    [
+      'finishes a clocked row that its start time excludes',
+      { schedule: createClocked(at('12:00:00')), startTime: at('12:00:01') },
+      null,
+    ],
+    [
+      'finishes a clocked row that ended before its time',
+      { schedule: createClocked(at('12:00:00')), expires: at('12:00:00') },
+      null,
+    ],
+  ])('%s', (_, more, expected) => {
+    expect(time(planNext(row(more), at('12:30:30')))).toBe(expected)
+  })
+})
+
+describe('the id of a tick', () => {
+  test.each([
+    ['2026-03-08T07:30:00.000Z', '88c63235-0002-5c82-b2ee-3c2f6d0be633'],
+    ['1970-01-01T00:00:00.000Z', '45f8f548-ee02-511a-828f-2d3411df54aa'],
+  ])('at %s is %s, as Python computes it', (iso, id) => {
+    expect(tickTaskId(ID, new Date(iso))).toBe(id)
+  })
+})
+
+test('jitter is a stable place within its width', () => {
+  const ids = Array.from({ length: 200 }, (_, index) => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`)
+  const places = ids.map((id) => jitterMs(id, 60))
+  expect(places).toEqual(ids.map((id) => jitterMs(id, 60)))
+  expect(Math.min(...places)).toBeGreaterThanOrEqual(0)
+  expect(Math.max(...places)).toBeLessThan(60_000)
+  // Spread: each quarter of the minute is used by some of the two hundred.
+  expect(new Set(places.map((place) => Math.floor(place / 15_000))).size).toBe(4)
+  expect(jitterMs(ID, 0)).toBe(0)
+})
