@@ -37,7 +37,7 @@ export interface Watchdog {
 
 /** @param onStorm called when the watchdog itself gets a SIGTERM */
 export function startWatchdog(onStorm: () => void): Watchdog {
-  const shell = spawn('/bin/sh', ['-c', SCRIPT], {
+  const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
     stdio: ['pipe', 'pipe', 'ignore'],
     detached: true,
     env: { PATH: process.env.PATH ?? '' },

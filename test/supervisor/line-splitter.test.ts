@@ -1,0 +1,70 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createLineSplitter } from '../../supervisor/line-splitter.ts'
+
+/** What comes out of `chunks`, as lines of bytes. */
+function split(chunks: (string | Buffer)[], limit = 10_000): Buffer[] {
+  const blocks: string[] = []
+  const splitter = createLineSplitter(limit, (block) => blocks.push(block))
+  for (const chunk of chunks) {
+    const bytes = Buffer.from(chunk as string)
+    splitter.push(bytes, bytes.length)
+  }
+  splitter.end()
+  return blocks.flatMap((block) => block.split('\n')).map((line) => Buffer.from(line, 'latin1'))
+}
+const text = (lines: Buffer[]) => lines.map(String)
+
+const cases: [name: string, chunks: string[], lines: string[]][] = [
+  ['chunks are joined and the last line needs no newline', ['a', 'b\nc\n', '', 'd', 'e', '\nf'], ['ab', 'c', 'de', 'f']],
+  ['empty lines are lines', ['\n\na\n\n'], ['', '', 'a', '']],
+  ['CR LF is a newline, wherever a chunk ends', ['a\r\nb\r', '\nc\r\n'], ['a', 'b', 'c']],
+  ['a CR elsewhere stays', ['10%\r20%\n'], ['10%\r20%']],
+  ['VT, FF and U+2028 end no line', ['a\vb\fc\u2028d\n'], ['a\vb\fc\u2028d']],
+  ['nothing in, nothing out', ['', ''], []],
+]
+test.each(cases)('%s', (_name, chunks, lines) => {
+  expect(text(split(chunks))).toEqual(lines)
+})
+
+test('bytes that are no UTF-8, and NUL, pass through', () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13))
+  expect(split([Buffer.concat([bytes, Buffer.from('\n')])])).toEqual([bytes])
+})
+
+test('a line that is too long is cut visibly at a border of UTF-8', () => {
+  const lines = text(split([`${'é'.repeat(60)}\nshort\n`], 50))
+  expect(lines).toEqual([`${'é'.repeat(23)}…`, `…${'é'.repeat(22)}…`, `…${'é'.repeat(15)}`, 'short'])
+  for (const line of lines) expect(Buffer.byteLength(line)).toBeLessThanOrEqual(50)
+})
+
+test('a long line without an end is handed out piece by piece, whatever its chunks', () => {
+  const seen: number[] = []
+  const splitter = createLineSplitter(100, (block) => seen.push(block.length))
+  const chunk = Buffer.alloc(64, 'x')
+  for (let i = 0; i < 100; i += 1) splitter.push(chunk, 64)
+  expect(seen.length).toBeGreaterThan(60)
+  expect(Math.max(...seen)).toBeLessThanOrEqual(100)
+})
+
+test('the same bytes give the same lines, however they are chunked', () => {
+  const bytes = fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array.map((byte) => (byte % 7 === 0 ? 10 : byte))))
+  fc.assert(
+    fc.property(bytes, fc.array(fc.nat(400), { maxLength: 5 }), (all, cuts) => {
+      const at = [0, ...cuts.map((cut) => Math.min(cut, all.length)), all.length].toSorted((a, b) => a - b)
+      const chunks = at.slice(1).map((to, i) => all.subarray(at[i], to))
+      expect(split(chunks, 64)).toEqual(split([all], 64))
+    }),
+  )
+})
+
+test('every line fits, and without the marks nothing is added or lost', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (line) => {
+      fc.pre(!/[\n\r…]/.test(line))
+      const pieces = split([line], 40)
+      for (const piece of pieces) expect(piece.length).toBeLessThanOrEqual(40)
+      expect(text(pieces).join('').replaceAll('…', '')).toBe(line)
+    }),
+  )
+})
