@@ -10,6 +10,8 @@ import { type MessageRow, toMessage } from './postgres-row.ts'
 import { type PostgresWorker, registerWorker } from './postgres-worker.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
+/** Wake-ups come by NOTIFY; this is for a connection pooler that swallows them, and costs one empty statement. */
+const LOOK_AGAIN_MS = 30_000
 /** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
 const MAX_SETTLE = 2000
 
@@ -92,9 +94,11 @@ export async function createPostgresConsumer(database: Database, options: Consum
   const settleAndClaim = async () => {
     const batch = settlements.slice(0, MAX_SETTLE)
     const room = claimable()
+    // Before the statement, not after it: a wake-up that arrives meanwhile must not be forgotten.
+    if (room > 0) maybeMore = false
     const rows = await settle(batch, room)
     settlements = settlements.slice(batch.length)
-    if (room > 0) maybeMore = rows.length >= room
+    if (room > 0 && rows.length >= room) maybeMore = true
     if (rows.length > 0) accept(rows)
   }
 
@@ -194,6 +198,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
   }
 
   worker = await registerWorker(database, options, log, wake)
+  const floor = setInterval(wake, LOOK_AGAIN_MS)
   pump()
   return {
     finish,
@@ -221,6 +226,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     flush,
     async close() {
       stopped = true
+      clearInterval(floor)
       await flush()
       closed = true
       await worker.leave()

@@ -53,7 +53,8 @@ export async function registerWorker(
     ])
     if (row === undefined) return
     for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are handed out again')
-    if (row.messages > 0) wake()
+    // Also without messages: rows that it had locked when it died were passed over by everybody else.
+    if (row.names.length > 0) wake()
     schedule(row.peers)
   }
 

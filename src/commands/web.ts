@@ -6,8 +6,8 @@ import { registerShippedTasks } from '../tasks/shipped.ts'
 import { runWeb } from '../web/server.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
+import { logLevel } from './log-level.ts'
 import { runRole } from './role.ts'
-import { logLevel } from './worker.ts'
 
 export const help = `onedyno web: the form that runs a task now or on a schedule, and its status pages.
 

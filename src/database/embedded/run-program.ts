@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { asUser, type ServerUser } from './server-user.ts'
+
+/**
+ * PostgreSQL's programs see nothing of the application's environment: no PG* variable that would change them, no secret that their log or
+ * their extensions could show. `TZ` saves initdb the search for the machine's zone.
+ */
+export const PROGRAM_ENV: Readonly<Record<string, string>> = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
+
+const MOST_OUTPUT = 16 * 1024
+
+export interface ProgramOptions {
+  readonly cwd: string
+  readonly user: ServerUser | undefined
+  /** Kills the program and all that it started. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Runs one of PostgreSQL's programs to its end. It has a process group of its own, so that Ctrl-C is ours to handle and the helpers it
+ * starts end with it. `code` is undefined when a signal ended it; `output` is the end of what it wrote.
+ * @throws what spawn says (ENOENT, EACCES), or the signal's reason when it aborted
+ */
+export async function runProgram(
+  file: string,
+  args: readonly string[],
+  options: ProgramOptions,
+): Promise<{ code: number | undefined; output: string }> {
+  options.signal?.throwIfAborted()
+  const child = spawn(file, args, {
+    cwd: options.cwd,
+    env: PROGRAM_ENV,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: process.platform !== 'win32',
+    windowsHide: true,
+    ...asUser(options.user),
+  })
+  let output = ''
+  const keep = (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-MOST_OUTPUT)
+  }
+  child.stdout.on('data', keep)
+  child.stderr.on('data', keep)
+  const kill = () => killGroup(child.pid)
+  options.signal?.addEventListener('abort', kill, { once: true })
+  try {
+    // 'close' and not 'exit': a helper that still holds the pipes still runs.
+    const [code] = (await once(child, 'close')) as [number | null]
+    options.signal?.throwIfAborted()
+    return { code: code ?? undefined, output }
+  } finally {
+    options.signal?.removeEventListener('abort', kill)
+  }
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
