@@ -38,10 +38,6 @@ export interface Watchdog {
 /** @param onStorm called when the watchdog itself gets a SIGTERM */
 export function startWatchdog(onStorm: () => void): Watchdog {
   const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
-    stdio: ['pipe', 'pipe', 'ignore'],
-    detached: true,
-    env: { PATH: process.env.PATH ?? '' },
-  })
   const ended = new Promise<void>((resolve) => {
     shell.once('exit', () => resolve())
     shell.once('error', () => resolve())
