@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../package-root.ts'
+
+const FILES = [
+  ['console.css', 'text/css; charset=utf-8'],
+  ['console.js', 'text/javascript; charset=utf-8'],
+  ['icon.svg', 'image/svg+xml'],
+] as const
+
+export type AssetName = (typeof FILES)[number][0]
+
+export interface Asset {
+  /** Holds a digest of the content, so that it may be kept for ever. */
+  readonly url: string
+  readonly type: string
+  readonly content: Buffer
+}
+
+/** The files that pages refer to, read once. Requests look into this table and never at the disk, so no path leads out of it. */
+export function loadAssets(): Readonly<Record<AssetName, Asset>> {
+  const entries = FILES.map(([name, type]) => {
+    const content = readFileSync(join(packageRoot, 'src', 'web', 'assets', name))
+    const digest = createHash('sha256').update(content).digest('hex').slice(0, 12)
+    return [name, { url: `/assets/${name.replace('.', `.${digest}.`)}`, type, content }] as const
+  })
+  return Object.fromEntries(entries) as Record<AssetName, Asset>
+}

@@ -1,0 +1,11 @@
+import type { FastifyInstance } from 'fastify'
+import type { WebContext } from '../web-context.ts'
+
+/** A route for each file: what is not in the table is not found. */
+export function registerAssets(server: FastifyInstance, { assets }: WebContext): void {
+  for (const { url, type, content } of Object.values(assets)) {
+    server.get(url, { config: { kind: 'public' } }, (_request, reply) =>
+      reply.header('cache-control', 'public, max-age=31536000, immutable').type(type).send(content),
+    )
+  }
+}

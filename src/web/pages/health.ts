@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify'
+import { AppError } from '../../errors.ts'
+import { translate } from '../failure.ts'
+import type { WebContext } from '../web-context.ts'
+
+/** For how long an answer stands: anybody may ask, and each question is three queries. */
+const READY_FOR_MS = 1000
+
+/** What platforms and monitors ask, without a password: it says yes or no, and why not by one word. */
+export function registerHealth(server: FastifyInstance, web: WebContext): void {
+  const isReady = createReadiness(web)
+  const open = { config: { kind: 'public' } } as const
+  server.get('/ping', open, (_request, reply) => reply.type('text/plain').send('pong\n'))
+  server.get('/healthz', open, (_request, reply) => reply.type('text/plain').send('ok\n'))
+  server.get('/readyz', open, async (_request, reply) => {
+    const problem = await isReady()
+    return reply
+      .code(problem === undefined ? 200 : 503)
+      .type('text/plain')
+      .send(problem === undefined ? 'ready\n' : `not ready: ${problem}\n`)
+  })
+}
+
+/** The code of what is missing, or undefined. Those who ask at the same time share one look. */
+function createReadiness({ checkReady, clock, log }: WebContext): () => Promise<string | undefined> {
+  let known: { readonly answer: Promise<string | undefined>; readonly at: number } | undefined
+  const look = async () => {
+    try {
+      await checkReady()
+      return undefined
+    } catch (thrown) {
+      const error = translate(thrown)
+      log.warn({ err: error }, 'not ready')
+      return error instanceof AppError ? error.code : 'INTERNAL_ERROR'
+    }
+  }
+  return () => {
+    if (known === undefined || clock.now() - known.at >= READY_FOR_MS) known = { answer: look(), at: clock.now() }
+    return known.answer
+  }
+}

@@ -1,0 +1,66 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { describeLocated, describeStored, type RunDescription, runJson } from '../run-description.ts'
+import { sendFailure } from '../send-failure.ts'
+import { runPage } from '../views/run-page.ts'
+import { sendPage, type WebContext, wantsJson } from '../web-context.ts'
+
+/** Below the 30 s after which Heroku's router gives up on a first byte (reference/web-platform.md §1.1). */
+const MAX_WAIT_SECONDS = 25
+/** Each costs some kilobytes; whoever comes later is answered at once and asks again. */
+const MAX_WAITING = 200
+
+/** `GET /tasks/:name/:id`: the state of one run. `?wait=SECONDS` holds the answer back until it has ended, at most so long. */
+export function registerRun(server: FastifyInstance, web: WebContext): void {
+  const { results } = web
+  let waiting = 0
+
+  /** One query for a run that was sent from here, or has begun; a second one only for what still waits somewhere. */
+  const describe = async (id: string): Promise<RunDescription | undefined> => {
+    const stored = await results.find(id)
+    if (stored !== undefined) return describeStored(stored)
+    const located = await results.locate(id)
+    return located && describeLocated(id, located)
+  }
+
+  const wait = async (run: RunDescription, seconds: number, request: FastifyRequest): Promise<RunDescription> => {
+    if (run.ready || seconds === 0 || waiting >= MAX_WAITING) return run
+    waiting += 1
+    try {
+      const stored = await results.wait(
+        run.id,
+        AbortSignal.any([AbortSignal.timeout(seconds * 1000), web.stopping, request.signal]),
+      )
+      return stored === undefined ? ((await describe(run.id)) ?? run) : describeStored(stored)
+    } finally {
+      waiting -= 1
+    }
+  }
+
+  server.get<{ Params: { name: string; id: string }; Querystring: { wait?: string } }>(
+    '/tasks/:name/:id',
+    async (request, reply) => {
+      const { name, id } = request.params
+      const found = isId(id) ? await describe(id) : undefined
+      if (found === undefined || found.task !== name) return sendFailure(web, request, reply, NOT_FOUND)
+      const run = await wait(found, waitSeconds(request.query.wait), request)
+      if (wantsJson(request)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(runJson(run)))
+      return sendPage(web, request, reply, runPage(run, web.now()))
+    },
+  )
+}
+
+const NOT_FOUND = {
+  status: 404,
+  code: 'RUN_UNKNOWN',
+  title: 'No such run',
+  message: 'Nothing is known of this task and id.',
+  hint: 'Check both; results are deleted after RESULT_TTL, one day unless set.',
+}
+
+/** Text that PostgreSQL can compare: 1 to 255 characters without NUL. */
+const isId = (id: string) => id.length > 0 && id.length <= 255 && !id.includes('\0')
+
+function waitSeconds(text: unknown): number {
+  const seconds = Number(text ?? 0)
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, MAX_WAIT_SECONDS) : 0
+}

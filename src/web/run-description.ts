@@ -1,0 +1,58 @@
+import type { StoredResult } from '../app/async-result.ts'
+import { READY_STATES, type State } from '../app/outcome.ts'
+import type { Located } from '../database/results.ts'
+
+/** All that is known of one run of a task: what the status page shows, and what it says to programs. */
+export interface RunDescription {
+  readonly id: string
+  readonly task: string
+  readonly state: State
+  readonly ready: boolean
+  /** The value of SUCCESS, else null. */
+  readonly result: unknown
+  readonly error: { readonly type: string; readonly message: string; readonly traceback: string | null } | null
+  readonly queue: string | null
+  readonly worker: string | null
+  /** Attempts before the last. */
+  readonly retries: number
+  /** When it is to be queued, if that is still to come. */
+  readonly dueAt: Date | null
+  readonly createdAt: Date | null
+  readonly startedAt: Date | null
+  readonly doneAt: Date | null
+}
+
+export function describeStored(stored: StoredResult): RunDescription {
+  const { id, task, state, queue, worker, retries, createdAt, startedAt, doneAt } = stored
+  return {
+    ...{ id, task, state, ready: READY_STATES.has(state) },
+    result: state === 'SUCCESS' ? stored.result : null,
+    error: state === 'FAILURE' || state === 'RETRY' || state === 'REVOKED' ? errorOf(stored) : null,
+    ...{ queue, worker, retries, dueAt: null, createdAt, startedAt, doneAt },
+  }
+}
+
+/** A run that nobody has stored anything about: it waits in the outbox or in the queue. */
+export const describeLocated = (id: string, { task, state, queue, dueAt }: Located): RunDescription => ({
+  ...{ id, task, state, ready: false, result: null, error: null },
+  queue: queue === '' ? null : queue,
+  ...{ worker: null, retries: 0, dueAt, createdAt: null, startedAt: null, doneAt: null },
+})
+
+function errorOf({ result, traceback }: StoredResult): NonNullable<RunDescription['error']> {
+  const { exc_type, exc_message } = (typeof result === 'object' && result !== null ? result : {}) as {
+    exc_type?: unknown
+    exc_message?: unknown
+  }
+  const said = Array.isArray(exc_message)
+    ? exc_message.map((part) => (typeof part === 'string' ? part : JSON.stringify(part))).join(', ')
+    : String(exc_message ?? '')
+  return { type: String(exc_type ?? 'Error'), message: said, traceback }
+}
+
+/** For programs: names as in the database, times in ISO 8601. */
+export const runJson = (run: RunDescription) => ({
+  ...{ id: run.id, task: run.task, state: run.state, ready: run.ready, result: run.result, error: run.error },
+  ...{ queue: run.queue, worker: run.worker, retries: run.retries },
+  ...{ due_at: run.dueAt, created_at: run.createdAt, started_at: run.startedAt, done_at: run.doneAt },
+})

@@ -1,0 +1,96 @@
+import type { Clock } from '../../clock.ts'
+import type { Config } from '../../config.ts'
+import { type AttemptLimit, createAttemptLimit } from './attempt-limit.ts'
+import { createHostCheck } from './host-check.ts'
+import { createOriginCheck } from './origin-check.ts'
+import { createPasswordCheck } from './password.ts'
+import { forwardedProto, isLoopback, type RequestFacts } from './request-facts.ts'
+import { createSessions, type Sessions } from './session.ts'
+
+/** Who gets in: `closed` nobody, `password` who knows it, `local` this machine. */
+export type Access = 'closed' | 'password' | 'local'
+
+/** What a route is: `public` is asked nothing, `login` needs no session, `console` does. */
+export type RouteKind = 'public' | 'login' | 'console'
+
+export type Verdict =
+  | { readonly kind: 'pass'; readonly signedIn: boolean }
+  | { readonly kind: 'to-https' }
+  | { readonly kind: 'wrong-host' }
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'not-local' }
+  | { readonly kind: 'cross-site' }
+  | { readonly kind: 'sign-in'; readonly wrongBearer: boolean }
+  | { readonly kind: 'too-many'; readonly retryAfterSeconds: number }
+
+export interface Guard {
+  readonly access: Access
+  /** HOT: once per request. `address` is the visitor's, for the limit on guesses. */
+  judge(request: RequestFacts & { readonly address: string }, route: RouteKind): Verdict
+  /** A try at the login page. */
+  tryPassword(password: string, address: string): { readonly ok: boolean; readonly retryAfterSeconds: number }
+  readonly sessions: Sessions | undefined
+}
+
+export const accessOf = (config: Pick<Config, 'consolePassword' | 'production'>): Access =>
+  config.consolePassword !== undefined ? 'password' : config.production ? 'closed' : 'local'
+
+/** Every rule on who may do what, in the order in which they are asked: the cheap ones and those that say least come first. */
+export function createGuard(config: Config, clock: Clock): Guard {
+  const access = accessOf(config)
+  const isOurHost = createHostCheck(config)
+  const isSameOrigin = createOriginCheck(config)
+  const limit = createAttemptLimit(clock)
+  const { consolePassword } = config
+  const sessions = consolePassword === undefined ? undefined : createSessions(consolePassword, clock)
+  const isPassword = consolePassword === undefined ? () => false : createPasswordCheck(consolePassword)
+  const needsHttps = config.production && (config.publicUrl?.startsWith('https:') ?? config.platform !== 'none')
+
+  const signIn = (request: RequestFacts & { address: string }): Verdict => {
+    if (sessions?.isValid(request.headers) === true) return { kind: 'pass', signedIn: true }
+    const bearer = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    if (bearer === undefined) return { kind: 'sign-in', wrongBearer: false }
+    const { ok, retryAfterSeconds } = tryPassword(limit, isPassword, bearer, request.address)
+    if (ok) return { kind: 'pass', signedIn: true }
+    return retryAfterSeconds > 0 ? { kind: 'too-many', retryAfterSeconds } : { kind: 'sign-in', wrongBearer: true }
+  }
+
+  return {
+    access,
+    sessions,
+    judge(request, route) {
+      if (route === 'public') return { kind: 'pass', signedIn: false }
+      if (!isOurHost(request.headers.host)) return { kind: 'wrong-host' }
+      if (access === 'closed') return { kind: 'closed' }
+      if (access === 'local' && !isThisMachine(request)) return { kind: 'not-local' }
+      if (!isSameOrigin(request)) return { kind: 'cross-site' }
+      if (needsHttps && forwardedProto(request.headers) === 'http') return { kind: 'to-https' }
+      if (access === 'local') return { kind: 'pass', signedIn: true }
+      if (route === 'login') return { kind: 'pass', signedIn: sessions?.isValid(request.headers) ?? false }
+      return signIn(request)
+    },
+    tryPassword: (password, address) => tryPassword(limit, isPassword, password, address),
+  }
+}
+
+/** A proxy on this machine that lets others in says for whom it asks. */
+function isThisMachine({ remoteAddress, headers }: RequestFacts): boolean {
+  const forwardedFor = String(headers['x-forwarded-for'] ?? '')
+  return (
+    [remoteAddress, ...forwardedFor.split(',')].every((address) => address.trim() === '' || isLoopback(address.trim())) &&
+    headers.forwarded === undefined
+  )
+}
+
+function tryPassword(
+  limit: AttemptLimit,
+  isPassword: (given: string) => boolean,
+  given: string,
+  address: string,
+): { ok: boolean; retryAfterSeconds: number } {
+  const retryAfterSeconds = limit.waitSeconds(address)
+  if (retryAfterSeconds > 0) return { ok: false, retryAfterSeconds }
+  if (isPassword(given)) return { ok: true, retryAfterSeconds: 0 }
+  limit.failed(address)
+  return { ok: false, retryAfterSeconds: 0 }
+}

@@ -1,0 +1,37 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { BlockList, isIP } from 'node:net'
+
+/** What a guard needs to know of a request, read from the raw headers: `request.host` would follow a client's own X-Forwarded-Host. */
+export interface RequestFacts {
+  readonly method: string
+  readonly headers: IncomingHttpHeaders
+  /** The other end of the socket: the visitor, or a proxy. */
+  readonly remoteAddress: string
+}
+
+/** Name of the host without port and brackets, lower case; empty when the header is missing or no host. */
+export function hostName(host: string | undefined): string {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:/?#@\s]+))(?::\d{1,5})?$/i.exec(host ?? '')
+  return (match?.[1] ?? match?.[2] ?? '').toLowerCase()
+}
+
+/** Did the visitor come by https? The router says so; the last word counts, because a router appends to what a client sent. */
+export const isHttps = (headers: IncomingHttpHeaders): boolean => forwardedProto(headers) === 'https'
+
+export function forwardedProto(headers: IncomingHttpHeaders): string | undefined {
+  const value = headers['x-forwarded-proto']
+  return (Array.isArray(value) ? value.join(',') : value)?.split(',').at(-1)?.trim().toLowerCase()
+}
+
+let loopback: BlockList | undefined
+
+/** 127.0.0.0/8 and ::1, also as `::ffff:127.0.0.1`. */
+export function isLoopback(address: string): boolean {
+  if (loopback === undefined) {
+    loopback = new BlockList()
+    loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+    loopback.addAddress('::1', 'ipv6')
+  }
+  const family = isIP(address)
+  return family !== 0 && loopback.check(address, family === 4 ? 'ipv4' : 'ipv6')
+}

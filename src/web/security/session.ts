@@ -1,0 +1,49 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Clock } from '../../clock.ts'
+import { isHttps } from './request-facts.ts'
+
+const LIFETIME_SECONDS = 12 * 3600
+
+/** Signed in, kept in a cookie: nothing to store, so it survives the daily restart of a dyno. */
+export interface Sessions {
+  /** The `Set-Cookie` that begins a session. */
+  begin(headers: IncomingHttpHeaders): string
+  /** The `Set-Cookie` that ends it. */
+  end(headers: IncomingHttpHeaders): string
+  isValid(headers: IncomingHttpHeaders): boolean
+}
+
+/**
+ * The cookie is `<expiry in seconds>.<HMAC of expiry and host>`, keyed by the password: another password ends all sessions, and a cookie that began
+ * at another host name is worth nothing. `__Host-` ties it to https and to this very host; it cannot be used on plain http, where it is left out.
+ */
+export function createSessions(password: string, clock: Clock): Sessions {
+  const key = createHmac('sha256', password).update('onedyno session 1').digest()
+  const sign = (expires: string, host: string | undefined) =>
+    createHmac('sha256', key).update(`${expires} ${host?.toLowerCase()}`).digest('base64url')
+  const nowSeconds = () => Math.floor(clock.now() / 1000)
+  return {
+    begin(headers) {
+      const expires = String(nowSeconds() + LIFETIME_SECONDS)
+      return setCookie(headers, `${expires}.${sign(expires, headers.host)}`, LIFETIME_SECONDS)
+    },
+    end: (headers) => setCookie(headers, '', 0),
+    isValid(headers) {
+      const [, expires = '', signature = ''] = /^(\d{1,12})\.([\w-]{43})$/.exec(readCookie(headers) ?? '') ?? []
+      if (expires === '' || Number(expires) <= nowSeconds()) return false
+      return timingSafeEqual(Buffer.from(signature), Buffer.from(sign(expires, headers.host)))
+    },
+  }
+}
+
+const cookieName = (headers: IncomingHttpHeaders) => (isHttps(headers) ? '__Host-session' : 'session')
+
+const setCookie = (headers: IncomingHttpHeaders, value: string, maxAge: number) =>
+  `${cookieName(headers)}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${isHttps(headers) ? '; Secure' : ''}`
+
+function readCookie(headers: IncomingHttpHeaders): string | undefined {
+  const prefix = `${cookieName(headers)}=`
+  const pair = headers.cookie?.split(';').find((part) => part.trimStart().startsWith(prefix))
+  return pair?.trimStart().slice(prefix.length)
+}

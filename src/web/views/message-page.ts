@@ -1,0 +1,12 @@
+import { html } from 'ghtml'
+import type { Page } from './layout.ts'
+
+/** A page that says one thing: an error, or that the console is closed. */
+export const messagePage = (view: { title: string; message: string; hint?: string; requestId?: string }): Page => ({
+  title: view.title,
+  main: html`<h1>${view.title}</h1>
+<p>${view.message}</p>
+!${view.hint ? html`<p class="hint">${view.hint}</p>` : ''}
+!${view.requestId === undefined ? '' : html`<p class="hint">Request <code>${view.requestId}</code></p>`}
+<p class="links"><a href="/">To the start</a></p>`,
+})

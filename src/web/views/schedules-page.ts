@@ -1,0 +1,69 @@
+import { html } from 'ghtml'
+import type { StoredSchedule } from '../../database/schedules.ts'
+import { describeSchedule } from '../../schedule/describe.ts'
+import { runPath, schedulePath } from '../paths.ts'
+import type { Html, Page } from './layout.ts'
+import { shortMoment } from './moment.ts'
+
+export interface SchedulesView {
+  readonly schedules: readonly StoredSchedule[]
+  /** Name after which the next page begins. */
+  readonly next: string | undefined
+  readonly now: Date
+}
+
+export function schedulesPage({ schedules, next, now }: SchedulesView): Page {
+  return {
+    title: 'Schedules',
+    current: 'schedules',
+    main: html`<h1>Schedules</h1>
+!${schedules.length === 0 ? empty() : table(schedules, now)}
+!${next === undefined ? '' : html`<p class="links"><a href="/schedules?after=${encodeURIComponent(next)}">Next page</a></p>`}`,
+  }
+}
+
+const empty = (): Html => html`<div class="card"><p>There is no schedule yet.</p>
+<p>Fill the schedule field of the <a href="/">form</a>, for example with <code>15 minutes</code>, or send <code>{"task": "tasks.echo", "args": ["hi"], "schedule": "15 minutes"}</code> to <code>/api/tasks</code>.</p></div>`
+
+const table = (schedules: readonly StoredSchedule[], now: Date): Html => html`<div class="scroll"><table>
+<caption class="unseen">All schedules, by name</caption>
+<thead><tr><th scope="col">Task</th><th scope="col">When</th><th scope="col">Next run</th><th scope="col">Last run</th><th scope="col">Runs</th></tr></thead>
+<tbody>!${schedules.map((schedule) => row(schedule, now))}</tbody>
+</table></div>`
+
+const row = (schedule: StoredSchedule, now: Date): Html => html`<tr>
+<th scope="row"><a href="${schedulePath(schedule.id)}">${schedule.task}</a> <code class="soft">${short(JSON.stringify(schedule.args))}</code>!${ownName(schedule)}</th>
+<td>${whenInWords(schedule)}!${problemOf(schedule)}</td>
+<td>!${nextRun(schedule, now)}</td>
+<td>!${lastRun(schedule, now)}</td>
+<td>${schedule.totalRunCount}</td>
+</tr>`
+
+/** A name that somebody chose; the one made of task and time would only say them again. */
+const ownName = ({ name, task }: StoredSchedule): Html =>
+  name.startsWith(`${task}, `) ? '' : html`<div class="soft">${name}</div>`
+
+const short = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text)
+
+export const whenInWords = ({ schedule, problem }: Pick<StoredSchedule, 'schedule' | 'problem'>): string =>
+  schedule === undefined ? `cannot be read: ${problem}` : describeSchedule(schedule)
+
+export const problemOf = ({ lastError }: Pick<StoredSchedule, 'lastError'>): Html =>
+  lastError === null ? '' : html`<div class="problem">${lastError}</div>`
+
+/** Why there is no next run, where there is none. */
+export function nextRun({ enabled, finished, nextRunAt, lastError, problem }: StoredSchedule, now: Date): Html {
+  if (!enabled) return html`<span class="soft">disabled</span>`
+  if (finished) return html`<span class="soft">finished</span>`
+  if (nextRunAt !== null) return shortMoment(nextRunAt, now)
+  return problem !== undefined || lastError !== null
+    ? html`<span class="soft">none</span>`
+    : html`<span class="soft">being planned</span>`
+}
+
+function lastRun({ task, lastRunAt, lastTaskId }: StoredSchedule, now: Date): Html {
+  if (lastRunAt === null) return html`<span class="soft">never</span>`
+  return lastTaskId === null
+    ? shortMoment(lastRunAt, now)
+    : html`<a href="${runPath(task, lastTaskId)}">!${shortMoment(lastRunAt, now)}</a>`
+}

@@ -1,0 +1,17 @@
+import { html } from 'ghtml'
+import type { State } from '../../app/outcome.ts'
+import type { Html } from './layout.ts'
+
+/** A shape beside each word, so that colour is never the only sign. */
+const SHAPES: Readonly<Record<State, string>> = {
+  PENDING: '○',
+  RECEIVED: '◔',
+  STARTED: '◑',
+  RETRY: '↻',
+  SUCCESS: '✓',
+  FAILURE: '✕',
+  REVOKED: '⊘',
+}
+
+export const stateBadge = (state: State): Html =>
+  html`<span class="state" data-state="${state}"><span aria-hidden="true">${SHAPES[state]}</span> ${state}</span>`

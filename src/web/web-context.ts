@@ -1,0 +1,59 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { App } from '../app/app.ts'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Results } from '../database/results.ts'
+import type { Schedules } from '../database/schedules.ts'
+import type { Log } from '../log.ts'
+import type { Asset, AssetName } from './asset-files.ts'
+import type { Guard } from './security/guard.ts'
+import { type Page, renderPage } from './views/layout.ts'
+
+/** What pages work with, given by the process or by a test. */
+export interface WebDependencies {
+  readonly config: Config
+  readonly log: Log
+  readonly app: Pick<App, 'tasks' | 'message' | 'sendTask'>
+  readonly results: Pick<Results, 'find' | 'wait' | 'forget' | 'recordSent' | 'locate'>
+  readonly schedules: Schedules
+  /** Rejects with an AppError that says why tasks cannot be taken. */
+  readonly checkReady: () => Promise<void>
+  readonly clock?: Clock
+}
+
+/** The same, with what the application itself made of it. */
+export interface WebContext extends Required<WebDependencies> {
+  readonly guard: Guard
+  readonly assets: Readonly<Record<AssetName, Asset>>
+  /** Aborts when the server closes: whoever holds an answer back must let it go. */
+  readonly stopping: AbortSignal
+  now(): Date
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the guard. */
+    signedIn: boolean
+  }
+}
+
+export function sendPage(web: WebContext, request: FastifyRequest, reply: FastifyReply, page: Page): FastifyReply {
+  const { assets, guard } = web
+  const frame = {
+    styleUrl: assets['console.css'].url,
+    scriptUrl: assets['console.js'].url,
+    iconUrl: assets['icon.svg'].url,
+    signedIn: request.signedIn,
+    canSignOut: guard.access === 'password',
+  }
+  return reply.type('text/html; charset=utf-8').send(renderPage(page, frame))
+}
+
+/** Does the other side want JSON rather than a page? Said by `Accept`, by `?format=json` for people, and always under /api/. */
+export function wantsJson(request: FastifyRequest): boolean {
+  const accept = request.headers.accept ?? ''
+  const { format } = (request.query ?? {}) as { format?: unknown }
+  return (
+    format === 'json' || request.url.startsWith('/api/') || (accept.includes('application/json') && !accept.includes('text/html'))
+  )
+}

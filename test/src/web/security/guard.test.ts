@@ -1,0 +1,230 @@
+import { describe, expect, test } from 'vitest'
+import { type Environment, parseConfig } from '../../../../src/config.ts'
+import { createGuard, type RouteKind } from '../../../../src/web/security/guard.ts'
+
+const PASSWORD = 'correct horse'
+const LOCAL: Environment = {}
+const CLOSED: Environment = { NODE_ENV: 'production' }
+const WITH_PASSWORD: Environment = { NODE_ENV: 'production', CONSOLE_PASSWORD: PASSWORD }
+const HEROKU: Environment = { DYNO: 'web.1', CONSOLE_PASSWORD: PASSWORD }
+const PUBLIC: Environment = { ...WITH_PASSWORD, PUBLIC_URL: 'https://app.example' }
+
+const guardOf = (env: Environment, time = { now: 1_800_000_000_000 }) => createGuard(parseConfig(env), { now: () => time.now })
+const request = (
+  given: { method?: string; headers?: Record<string, string>; remoteAddress?: string; address?: string } = {},
+) => ({
+  method: 'GET',
+  remoteAddress: '127.0.0.1',
+  address: '127.0.0.1',
+  ...given,
+  headers: { host: 'localhost:5000', ...given.headers },
+})
+const judge = (env: Environment, given: Parameters<typeof request>[0] = {}, route: RouteKind = 'console') =>
+  guardOf(env).judge(request(given), route).kind
+
+describe('who gets in', () => {
+  test.each([
+    ['locally without a password: this machine', LOCAL, {}, 'pass'],
+    ['locally, by IPv6', LOCAL, { remoteAddress: '::1' }, 'pass'],
+    ['locally, the neighbour', LOCAL, { remoteAddress: '192.168.0.7', headers: { host: '192.168.0.2:5000' } }, 'not-local'],
+    ['locally, the world through a proxy of this machine', LOCAL, { headers: { 'x-forwarded-for': '203.0.113.9' } }, 'not-local'],
+    [
+      'locally, the world through a proxy that says so differently',
+      LOCAL,
+      { headers: { forwarded: 'for=203.0.113.9' } },
+      'not-local',
+    ],
+    ['locally, a development proxy of this machine', LOCAL, { headers: { 'x-forwarded-for': '127.0.0.1, ::1' } }, 'pass'],
+    ['in production without a password: nobody', CLOSED, {}, 'closed'],
+    ['on a platform without a password: nobody', { DYNO: 'web.1' }, { headers: { host: 'app.herokuapp.com' } }, 'closed'],
+    ['with a password set: whoever signs in', WITH_PASSWORD, {}, 'sign-in'],
+    ['with the password as a token', WITH_PASSWORD, { headers: { authorization: `Bearer ${PASSWORD}` } }, 'pass'],
+    ['with a wrong token', WITH_PASSWORD, { headers: { authorization: 'Bearer wrong' } }, 'sign-in'],
+    ['with the password by another scheme', WITH_PASSWORD, { headers: { authorization: `Basic ${PASSWORD}` } }, 'sign-in'],
+  ])('%s', (_who, env, given, verdict) => {
+    expect(judge(env, given)).toBe(verdict)
+  })
+
+  test('health is asked nothing, by any name, also while the console is closed', () => {
+    expect(judge(CLOSED, { headers: { host: '10.0.0.3' }, remoteAddress: '10.0.0.9' }, 'public')).toBe('pass')
+  })
+
+  test('the login page needs no session', () => {
+    expect(judge(WITH_PASSWORD, {}, 'login')).toBe('pass')
+  })
+
+  test('the login page is closed with the console', () => {
+    expect(judge(CLOSED, {}, 'login')).toBe('closed')
+  })
+})
+
+describe('the host', () => {
+  test.each([
+    ['localhost', LOCAL, 'localhost:5000', 'pass'],
+    ['a name under localhost', LOCAL, 'app.localhost:5000', 'pass'],
+    ['an address, which no foreign name can become', LOCAL, '127.0.0.1:5000', 'pass'],
+    ['a foreign name that points here (DNS rebinding)', LOCAL, 'evil.example:5000', 'wrong-host'],
+    ['none', LOCAL, '', 'wrong-host'],
+    ['the public name', PUBLIC, 'app.example', 'sign-in'],
+    ['the public name in capitals', PUBLIC, 'APP.example', 'sign-in'],
+    ['a foreign name where the public one is known', PUBLIC, 'evil.example', 'wrong-host'],
+    ['any name on a platform that does not tell ours: the password guards', HEROKU, 'anything.example', 'sign-in'],
+  ])('%s', (_what, env, host, verdict) => {
+    expect(judge(env, { headers: { host } })).toBe(verdict)
+  })
+})
+
+describe('a form', () => {
+  test.each([
+    ['from this page', { 'sec-fetch-site': 'same-origin' }, 'pass'],
+    ['from the address bar', { 'sec-fetch-site': 'none' }, 'pass'],
+    ['from another site', { 'sec-fetch-site': 'cross-site' }, 'cross-site'],
+    ['from a sibling of the domain', { 'sec-fetch-site': 'same-site' }, 'cross-site'],
+    [
+      'from another site that sends a right origin',
+      { 'sec-fetch-site': 'cross-site', origin: 'http://localhost:5000' },
+      'cross-site',
+    ],
+    ['of an old browser, from this page', { origin: 'http://localhost:5000' }, 'pass'],
+    ['of an old browser, from another port', { origin: 'http://localhost:9999' }, 'cross-site'],
+    ['of an old browser, from elsewhere', { origin: 'https://evil.example' }, 'cross-site'],
+    ['of an old browser, from a sandbox', { origin: 'null' }, 'cross-site'],
+    [
+      'from elsewhere that forges what a proxy says',
+      { origin: 'https://evil.example', 'x-forwarded-host': 'evil.example' },
+      'cross-site',
+    ],
+    ['of no browser', {}, 'pass'],
+  ])('%s', (_from, headers, verdict) => {
+    expect(judge(LOCAL, { method: 'POST', headers })).toBe(verdict)
+  })
+
+  test('from the public URL, whose host a proxy has replaced', () => {
+    const headers = { host: '127.0.0.1:5000', origin: 'https://app.example', authorization: `Bearer ${PASSWORD}` }
+    expect(judge(PUBLIC, { method: 'POST', headers })).toBe('pass')
+  })
+
+  test('a link from another site may be followed', () => {
+    expect(judge(LOCAL, { headers: { 'sec-fetch-site': 'cross-site' } })).toBe('pass')
+  })
+
+  test('the login form is checked like any other', () => {
+    expect(
+      guardOf(WITH_PASSWORD).judge(request({ method: 'POST', headers: { 'sec-fetch-site': 'cross-site' } }), 'login').kind,
+    ).toBe('cross-site')
+  })
+})
+
+describe('plain http', () => {
+  test.each([
+    ['is led to https on a platform', HEROKU, 'http', 'to-https'],
+    ['is led to https where the public URL has it', PUBLIC, 'http', 'to-https'],
+    ['is fine where nothing is known of https', WITH_PASSWORD, 'http', 'sign-in'],
+    ['is not meant by https', HEROKU, 'https', 'sign-in'],
+  ])('%s', (_what, env, proto, verdict) => {
+    expect(judge(env, { headers: { host: 'app.example', 'x-forwarded-proto': proto } })).toBe(verdict)
+  })
+})
+
+describe('a session', () => {
+  const headers = (extra: Record<string, string> = {}) => ({ host: 'app.example', 'x-forwarded-proto': 'https', ...extra })
+  const cookieOf = (setCookie: string) => setCookie.split(';')[0]!
+  const enter = (guard: ReturnType<typeof guardOf>, cookie: string, more: Record<string, string> = {}) =>
+    guard.judge(request({ headers: headers({ cookie, ...more }) }), 'console').kind
+
+  test('lets in until it is twelve hours old', () => {
+    const time = { now: 1_800_000_000_000 }
+    const guard = guardOf(PUBLIC, time)
+    const cookie = cookieOf(guard.sessions!.begin(headers()))
+    expect(enter(guard, cookie)).toBe('pass')
+    expect(enter(guard, `theme=dark; ${cookie}; other=1`)).toBe('pass')
+    time.now += 12 * 3600_000 - 1000
+    expect(enter(guard, cookie)).toBe('pass')
+    time.now += 1000
+    expect(enter(guard, cookie)).toBe('sign-in')
+  })
+
+  test('is tied to https and to this host by its name', () => {
+    expect(guardOf(PUBLIC).sessions!.begin(headers())).toMatch(
+      /^__Host-session=\d+\.[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax; Secure$/,
+    )
+  })
+
+  test('without https has the plain name, because a browser would drop the other', () => {
+    expect(guardOf(PUBLIC).sessions!.begin({ host: 'localhost:5000' })).toMatch(
+      /^session=\d+\.[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax$/,
+    )
+  })
+
+  test('of another password is worth nothing', () => {
+    const cookie = cookieOf(guardOf({ ...PUBLIC, CONSOLE_PASSWORD: 'former' }).sessions!.begin(headers()))
+    expect(enter(guardOf(PUBLIC), cookie)).toBe('sign-in')
+  })
+
+  test('of another host is worth nothing', () => {
+    const guard = guardOf(HEROKU)
+    const cookie = cookieOf(guard.sessions!.begin(headers()))
+    expect(enter(guard, cookie)).toBe('pass')
+    expect(enter(guard, cookie, { host: 'evil.example' })).toBe('sign-in')
+  })
+
+  test.each([
+    ['no value', () => ''],
+    ['no signature', (value: string) => value.split('.')[0]!],
+    ['a longer life', (value: string) => `9${value.slice(1)}`],
+    ['a changed signature', (value: string) => `${value.slice(0, -1)}${value.endsWith('A') ? 'B' : 'A'}`],
+    ['a short signature', (value: string) => value.slice(0, -2)],
+    ['an expiry that is no number', (value: string) => `x${value}`],
+    ['a very long value', (value: string) => value + 'a'.repeat(10_000)],
+  ])('with %s is worth nothing', (_what, forge) => {
+    const guard = guardOf(PUBLIC)
+    const value = cookieOf(guard.sessions!.begin(headers())).slice('__Host-session='.length)
+    expect(enter(guard, `__Host-session=${forge(value)}`)).toBe('sign-in')
+    expect(enter(guard, `__Host-session=${value}`)).toBe('pass')
+  })
+
+  test('ends with a cookie that is empty and over', () => {
+    expect(guardOf(PUBLIC).sessions!.end(headers())).toBe('__Host-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure')
+  })
+})
+
+describe('wrong passwords', () => {
+  const wrong = (guard: ReturnType<typeof guardOf>, address: string) => guard.tryPassword('guess', address)
+
+  test('are five a minute from one address; then the right one is refused too, until the first is a minute old', () => {
+    const time = { now: 1_800_000_000_000 }
+    const guard = guardOf(WITH_PASSWORD, time)
+    for (let i = 0; i < 5; i++) expect(wrong(guard, '1.1.1.1')).toEqual({ ok: false, retryAfterSeconds: 0 })
+    time.now += 10_000
+    expect(guard.tryPassword(PASSWORD, '1.1.1.1')).toEqual({ ok: false, retryAfterSeconds: 50 })
+    expect(guard.tryPassword(PASSWORD, '2.2.2.2').ok).toBe(true)
+    time.now += 50_000
+    expect(guard.tryPassword(PASSWORD, '1.1.1.1').ok).toBe(true)
+  })
+
+  test('are twenty a minute from all addresses together', () => {
+    const guard = guardOf(WITH_PASSWORD)
+    for (let i = 0; i < 20; i++) expect(wrong(guard, `10.0.0.${i}`).retryAfterSeconds).toBe(0)
+    expect(guard.tryPassword(PASSWORD, '10.0.1.1')).toEqual({ ok: false, retryAfterSeconds: 60 })
+  })
+
+  test('are counted for tokens and for the login page alike, and answered by when to come again', () => {
+    const guard = guardOf(WITH_PASSWORD)
+    const bearer = (token: string) => guard.judge(request({ headers: { authorization: `Bearer ${token}` } }), 'console')
+    for (let i = 0; i < 3; i++) expect(bearer('guess').kind).toBe('sign-in')
+    for (let i = 0; i < 2; i++) wrong(guard, '127.0.0.1')
+    expect(bearer(PASSWORD)).toEqual({ kind: 'too-many', retryAfterSeconds: 60 })
+  })
+
+  test('do not end a session that exists', () => {
+    const guard = guardOf(WITH_PASSWORD)
+    const cookie = guard.sessions!.begin({ host: 'localhost:5000' }).split(';')[0]!
+    for (let i = 0; i < 5; i++) wrong(guard, '127.0.0.1')
+    expect(guard.judge(request({ headers: { cookie } }), 'console').kind).toBe('pass')
+  })
+
+  test('a right password is not counted, however often it comes', () => {
+    const guard = guardOf(WITH_PASSWORD)
+    for (let i = 0; i < 50; i++) expect(guard.tryPassword(PASSWORD, '1.1.1.1').ok).toBe(true)
+  })
+})

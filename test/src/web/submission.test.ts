@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest'
+import { createRegistry } from '../../../src/app/app.ts'
+import { parseConfig } from '../../../src/config.ts'
+import { silentLog } from '../../../src/log.ts'
+import { registerShippedTasks } from '../../../src/tasks/shipped.ts'
+import { readFormFields } from '../../../src/web/form-fields.ts'
+import { FIELDS, readSubmission } from '../../../src/web/submission.ts'
+
+const app = createRegistry(() => Promise.reject(new Error('nothing is sent here')))
+registerShippedTasks(app, { config: parseConfig({}), log: silentLog(), results: { cleanUp: async () => 0 } })
+const now = new Date('2026-11-22T18:00:00Z')
+const read = (fields: Partial<Record<'task' | 'args' | 'schedule', string>>) =>
+  readSubmission(
+    { task: 'tasks.echo', args: '["hi"]', schedule: '', repeated: [], ...fields },
+    { app, timezone: 'Europe/Berlin', now },
+  )
+
+describe('arguments', () => {
+  test.each([
+    ['a list', '["hi"]', ['hi']],
+    ['a list with blanks and line ends', ' [\n 1 ]\n', [1]],
+    ['a nested value', '[{"a": [null, true]}]', [{ a: [null, true] }]],
+    ['a text that looks like markup', '["<b>"]', ['<b>']],
+  ])('%s', (_what, args, value) => {
+    expect(read({ args })).toMatchObject({ submission: { args: value }, problems: [] })
+  })
+
+  test('nothing at all is an empty list', () => {
+    expect(read({ task: 'onedyno.clean_up', args: ' ' })).toMatchObject({ submission: { args: [] } })
+  })
+
+  test.each([
+    ['a plain word', 'hello', /not JSON/, ['["hello"]']],
+    ['an address without quotes', 'https://example.org/', /not JSON/, ['["https://example.org/"]']],
+    ['single quotes', "['hi']", /double quotes/, []],
+    ['a broken list', '["hi"', /not JSON/, []],
+    ['a text', '"hi"', /JSON array/, ['["hi"]']],
+    ['a number', '5', /JSON array/, ['[5]']],
+    ['an object', '{"a":1}', /JSON array/, ['[{"a":1}]']],
+    ['null', 'null', /JSON array/, ['[null]']],
+    ['too few', '[]', /takes 1 argument, not 0: tasks.echo\(value\)/, []],
+    ['too many', '[1,2]', /takes 1 argument, not 2/, []],
+    ['too deep a nest', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 deep/, []],
+  ])('%s are refused: what is wrong, and what was perhaps meant', (_what, args, message, suggestions) => {
+    const { submission, problems } = read({ args })
+    expect(submission).toBeUndefined()
+    expect(problems).toEqual([expect.objectContaining({ field: 'args', message: expect.stringMatching(message) })])
+    expect(problems[0]!.suggestions.map(({ text }) => text)).toEqual(suggestions)
+  })
+
+  test('of the wrong type are refused by the name of the parameter', () => {
+    expect(read({ task: 'tasks.fetch_url', args: '[5]' }).problems[0]!.message).toMatch(/url must be string, not 5/)
+  })
+})
+
+describe('the task', () => {
+  test.each(['os.system', 'constructor', '__proto__', 'toString', 'TASKS.ECHO'])('%s is unknown', (task) => {
+    expect(read({ task }).problems).toEqual([expect.objectContaining({ field: 'task', code: 'TASK_UNKNOWN' })])
+  })
+
+  test('has to be chosen', () => {
+    expect(read({ task: '' }).problems[0]!.message).toBe('Choose a task.')
+  })
+})
+
+describe('the schedule', () => {
+  test('is read in the time zone of the configuration', () => {
+    expect(read({ schedule: '0 9 * * 1-5' }).submission?.schedule).toMatchObject({ kind: 'crontab', timezone: 'Europe/Berlin' })
+  })
+
+  test('counts an interval from now', () => {
+    expect(read({ schedule: '15 minutes' }).submission?.schedule).toMatchObject({ kind: 'interval', every: 15, anchor: now })
+  })
+
+  test('of two readings is refused, and both are offered in words', () => {
+    const [problem] = read({ schedule: '0 9 1' }).problems
+    expect(problem).toMatchObject({ field: 'schedule', code: 'SCHEDULE_INVALID' })
+    expect(problem!.suggestions).toEqual([
+      { text: '0 9 * * 1', words: expect.stringContaining('Monday') },
+      { text: '0 9 1 * *', words: expect.stringContaining('1st of every month') },
+    ])
+  })
+
+  test('every text that is offered is accepted', () => {
+    for (const schedule of ['0 9 1', '90s', '@midnight', '9:30', '5 min']) {
+      const [problem] = read({ schedule }).problems
+      expect(problem!.suggestions.length, schedule).toBeGreaterThan(0)
+      for (const { text } of problem!.suggestions) expect(read({ schedule: text }).problems, text).toEqual([])
+    }
+  })
+
+  test.each(['; rm -rf / #', '0 seconds', '-5 minutes', '61 *', '1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1! *', 'x'.repeat(5000)])(
+    '%s is refused',
+    (schedule) => {
+      expect(read({ schedule }).problems).toEqual([expect.objectContaining({ field: 'schedule' })])
+    },
+  )
+})
+
+test('all problems are said at once, in the order of the form', () => {
+  expect(read({ task: 'nope', args: 'x', schedule: 'never' }).problems.map(({ field }) => field)).toEqual([
+    'task',
+    'args',
+    'schedule',
+  ])
+})
+
+describe('the fields of a form', () => {
+  test('are read by name; line ends are LF; nothing else is looked at', () => {
+    const fields = readFormFields(new URLSearchParams('args=%5B%0D%0A%5D&__proto__%5Bx%5D=1&constructor=2&task=t'), FIELDS)
+    expect(fields).toEqual({ task: 't', args: '[\n]', schedule: '', repeated: [] })
+    expect(({} as Record<string, unknown>).x).toBeUndefined()
+  })
+
+  test('sent twice are named, and refused', () => {
+    const fields = readFormFields(new URLSearchParams('task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D'), FIELDS)
+    expect(fields.repeated).toEqual(['task'])
+    expect(readSubmission(fields, { app, timezone: 'UTC', now }).problems).toEqual([
+      expect.objectContaining({ field: 'task', message: expect.stringContaining('twice') }),
+    ])
+  })
+
+  test('of a body that is no form are empty', () => {
+    expect(readFormFields({ task: 'x' }, FIELDS)).toMatchObject({ task: '' })
+  })
+})
