@@ -83,8 +83,9 @@ export function createRegistry(open: () => Promise<Backend>): App {
   const sendTask = async (name: string, args: readonly unknown[], options: ApplyOptions = {}): Promise<AsyncResult> => {
     const ready = message(name, args, options)
     const { publish, keep } = await connect()
-    const dueAt = etaOf(options)
-    if (dueAt !== undefined || options.transaction !== undefined) await keep(ready, dueAt ?? new Date(), options.transaction)
+    const { eta } = ready.headers
+    if (eta != null || options.transaction !== undefined)
+      await keep(ready, eta == null ? new Date() : new Date(eta), options.transaction)
     else await publish([ready])
     return asyncResult(ready.headers.id)
   }

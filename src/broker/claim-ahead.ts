@@ -3,7 +3,7 @@ const AHEAD_MS = 30
 const MAX_AHEAD = 1000
 /** Weight of the newest measurement, and the shortest time that makes one. */
 const NEWEST = 0.3
-const MEASURE_MS = 2
+const MEASURE_MS = 0.2
 
 export interface ClaimAhead {
   /** `count` more are held. */

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config.ts'
+import { decideTls } from '../../src/database/connection-options.ts'
+
+describe('the configuration', () => {
+  it('has a default for everything but the database', () => {
+    const config = parseConfig({})
+    expect(config).toMatchObject({
+      databaseUrl: undefined,
+      databaseSchema: 'onedyno',
+      concurrency: 10,
+      queues: ['celery'],
+      port: 5000,
+      host: '127.0.0.1',
+    })
+    expect(config).toMatchObject({
+      keepAwake: 'auto',
+      platform: 'none',
+      production: false,
+      shutdownMs: 25_000,
+      resultTtlSeconds: 86_400,
+      logFormat: 'text',
+    })
+    expect(Object.isFrozen(config)).toBe(true)
+  })
+
+  it('takes an empty value as unset', () =>
+    expect(parseConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 5000, databaseUrl: undefined }))
+
+  it('reports all problems at once, and no password', () => {
+    const env = {
+      PORT: '70000',
+      CONCURRENCY: 'x',
+      DATABASE_URL: 'mysql://u:secret@h/d',
+      KEEP_AWAKE: 'yes',
+      LOG_LEVEL: 'loud',
+      BEAT_TIMEZONE: 'Mars',
+      FETCH_ALLOW: 'host',
+    }
+    let message = ''
+    try {
+      parseConfig(env)
+    } catch (error) {
+      message = (error as Error).message
+      expect(error).toMatchObject({ code: 'CONFIG_INVALID', exit: 78 })
+    }
+    for (const name of Object.keys(env)) expect(message).toContain(name)
+    expect(message).not.toContain('secret')
+    expect(message).toContain('debug, info, warn, error, silent')
+  })
+
+  it.each([
+    ['nothing', {}, undefined],
+    ['the operator', { PUBLIC_URL: 'https://example.org/path', RENDER_EXTERNAL_URL: 'https://r' }, 'https://example.org'],
+    ['Heroku', { HEROKU_APP_DEFAULT_DOMAIN_NAME: 'app-1234.herokuapp.com' }, 'https://app-1234.herokuapp.com'],
+    ['Render', { RENDER_EXTERNAL_URL: 'https://x.onrender.com' }, 'https://x.onrender.com'],
+    ['Koyeb', { KOYEB_PUBLIC_DOMAIN: 'x.koyeb.app' }, 'https://x.koyeb.app'],
+  ])('knows the public URL from %s', (_name, env, url) => expect(parseConfig(env).publicUrl).toBe(url))
+
+  it.each([
+    ['heroku', { DYNO: 'web.1' }],
+    ['render', { RENDER: 'true' }],
+    ['koyeb', { KOYEB_APP_NAME: 'x' }],
+    ['kubernetes', { KUBERNETES_SERVICE_HOST: '10.0.0.1' }],
+  ])('on %s is production and listens on every address', (platform, env) => {
+    expect(parseConfig(env)).toMatchObject({ platform, production: true, host: '::' })
+    expect(parseConfig({ ...env, NODE_ENV: 'development' })).toMatchObject({ production: false, host: '127.0.0.1' })
+  })
+})
+
+describe('TLS to the database', () => {
+  const auto = { databaseSsl: 'auto', platform: 'none' } as const
+  it.each([
+    ['a loopback address', 'postgresql://u@127.0.0.1:5432/d', auto, 'off'],
+    ['IPv6 loopback', 'postgresql://u@[::1]:5432/d', auto, 'off'],
+    ['a unix socket', 'postgresql://u@/d?host=/var/run', auto, 'off'],
+    ['a name inside a private network', 'postgresql://u:p@db/d', auto, 'off'],
+    ['a private address', 'postgresql://u:p@10.1.2.3/d', auto, 'off'],
+    ['the Internet', 'postgresql://u:p@db.example.org/d', auto, 'verify-full'],
+    ['a password with @ and :', 'postgresql://u:p%40:x@db.example.org/d', auto, 'verify-full'],
+    ['Heroku', 'postgres://u:p@ec2-1.amazonaws.com:5432/d', { ...auto, platform: 'heroku' }, 'no-verify'],
+    ['sslmode=require, which in libpq does not verify', 'postgresql://u@db.example.org/d?sslmode=require', auto, 'no-verify'],
+    ['sslmode=verify-full', 'postgresql://u@127.0.0.1/d?sslmode=verify-full', auto, 'verify-full'],
+    ['sslmode=disable', 'postgresql://u@db.example.org/d?sslmode=disable', auto, 'off'],
+    [
+      'DATABASE_SSL before everything',
+      'postgresql://u@127.0.0.1/d?sslmode=disable',
+      { databaseSsl: 'verify-full', platform: 'heroku' },
+      'verify-full',
+    ],
+  ] as const)('with %s', (_name, url, config, tls) => expect(decideTls(url, config).tls).toBe(tls))
+})

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import { AppError } from '../../src/errors.ts'
+import { createLog } from '../../src/log.ts'
+import { maskUrl } from '../../src/log-text.ts'
+
+function capture(options: { format?: 'text' | 'json'; stamp?: boolean; level?: 'info' | 'warn' } = {}) {
+  const lines: string[] = []
+  const log = createLog(
+    { level: options.level ?? 'info', format: options.format ?? 'text', stamp: options.stamp ?? false },
+    { write: (line) => void lines.push(line) },
+  )
+  return { log, lines }
+}
+
+describe('a log line', () => {
+  it('is the message and its fields', () => {
+    const { log, lines } = capture()
+    log.info({ task: 'tasks.echo', runtimeMs: 3, text: 'a b', list: [1] }, 'task succeeded')
+    expect(lines).toEqual(['task succeeded task=tasks.echo runtimeMs=3 text="a b" list=[1]\n'])
+  })
+
+  it('names its level where it is not info', () => {
+    const { log, lines } = capture()
+    log.warn('careful')
+    expect(lines).toEqual(['WARN careful\n'])
+  })
+
+  it('has a time only where nobody else stamps', () => {
+    const { log, lines } = capture({ stamp: true })
+    log.info('x')
+    expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z x\n$/)
+  })
+
+  it('gives an expected failure one line with its hint, and a bug its stack', () => {
+    const { log, lines } = capture()
+    log.error({ err: new AppError('PORT_IN_USE', 'port 5000 is taken') }, 'cannot start')
+    log.error({ err: new TypeError('x is not a function') }, 'task failed')
+    expect(lines[0]).toMatch(/^ERROR cannot start error="port 5000 is taken" code=PORT_IN_USE hint="Stop the program[^\n]*\n$/)
+    expect(lines[1]).toMatch(/^ERROR task failed error="x is not a function"\nTypeError: x is not a function\n {4}at /)
+  })
+
+  it('is JSON on request, without secrets', () => {
+    const { log, lines } = capture({ format: 'json' })
+    log.info({ request: { authorization: 'Bearer x', path: '/' } }, 'seen')
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      level: 'info',
+      msg: 'seen',
+      request: { authorization: '[redacted]', path: '/' },
+    })
+  })
+
+  it('is left out below the level', () => {
+    const { log, lines } = capture({ level: 'warn' })
+    log.info('quiet')
+    expect(lines).toEqual([])
+  })
+})
+
+describe('a masked URL', () => {
+  it.each([
+    ['postgres://u:secret@h:5/d', 'postgres://u:***@h:5/d'],
+    ['postgres://u@h/d?password=secret&x=1', 'postgres://u@h/d?password=***&x=1'],
+    ['secret', '(not a URL)'],
+  ])('%s → %s', (url, masked) => expect(maskUrl(url)).toBe(masked))
+})

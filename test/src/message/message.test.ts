@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { createMessage, decodeBody, fullHeaders, UndecodableMessageError } from '../../../src/message/message.ts'
+
+const samples = join(import.meta.dirname, '../../fixtures/celery-samples')
+const sample = (name: string) => JSON.parse(readFileSync(join(samples, `${name}.json`), 'utf8'))
+
+describe('a message', () => {
+  it('holds only the headers that differ from their defaults', () => {
+    const message = createMessage({ id: 'i', task: 'tasks.add', args: [2, 3] })
+    expect(message).toEqual({
+      headers: { id: 'i', task: 'tasks.add' },
+      properties: {},
+      body: '[[2,3],{},{}]',
+      queue: 'celery',
+      priority: 0,
+    })
+  })
+
+  it('carries times as ISO texts in UTC, never as numbers', () => {
+    const at = new Date('2026-11-22T15:39:59.285Z')
+    const { headers } = createMessage({ id: 'i', task: 't', args: [], eta: at, expires: at })
+    expect(headers).toMatchObject({ eta: '2026-11-22T15:39:59.285Z', expires: '2026-11-22T15:39:59.285Z' })
+  })
+
+  it('cannot be given another id or task by a custom header', () => {
+    expect(createMessage({ id: 'i', task: 't', args: [], headers: { id: 'x', task: 'y', z: 1 } }).headers).toEqual({
+      id: 'i',
+      task: 't',
+      z: 1,
+    })
+  })
+
+  it.each(['celery52', 'celery56'])('has, filled in, every header that real Celery sends (%s)', (version) => {
+    const real = sample(`task-v2-plain.amqp.${version}`)
+    const headers = fullHeaders(createMessage({ id: 'i', task: 'tasks.add', args: [2, 3] }))
+    for (const [name, value] of Object.entries(real.headers)) {
+      expect(headers, name).toHaveProperty(name)
+      if (!['id', 'root_id', 'origin', 'lang', 'argsrepr'].includes(name)) expect(headers[name], name).toEqual(value)
+    }
+  })
+})
+
+describe('decodeBody reads', () => {
+  const real = readdirSync(samples).filter((name) => name.startsWith('task-') && !/pickle|compression/.test(name))
+
+  it('captures of real Celery, of which there are enough', () => expect(real.length).toBeGreaterThan(15))
+
+  it.each(real)('%s', (name) => {
+    const { body, body_json } = JSON.parse(readFileSync(join(samples, name), 'utf8'))
+    const [args, kwargs, embed] = Array.isArray(body_json)
+      ? body_json
+      : [body_json.args, body_json.kwargs, { callbacks: body_json.callbacks }]
+    expect(decodeBody(body)).toMatchObject({ args, kwargs, embed })
+  })
+
+  it.each([
+    ['an empty embed', '[[1],{"k":2},{}]', { args: [1], kwargs: { k: 2 }, embed: {} }],
+    ['an embed of null', '[[1],{},null]', { args: [1], kwargs: {}, embed: {} }],
+    ['kwargs of null', '[[],null,null]', { args: [], kwargs: {}, embed: {} }],
+    [
+      'what Python writes beside JSON',
+      '[[NaN, -Infinity, "NaN", "a\\"Infinity"],{},{}]',
+      { args: [Number.NaN, Number.NEGATIVE_INFINITY, 'NaN', 'a"Infinity'], kwargs: {}, embed: {} },
+    ],
+    [
+      'protocol 1',
+      '{"task":"t","id":"i","args":[1],"kwargs":{"k":2},"callbacks":null}',
+      { args: [1], kwargs: { k: 2 }, embed: { callbacks: null, errbacks: null, chain: null, chord: null } },
+    ],
+  ])('%s', (_name, text, body) => {
+    expect(decodeBody(text)).toEqual(body)
+  })
+
+  it.each([
+    ['no JSON', 'hello', 'not JSON'],
+    ['an empty text', '', 'not JSON'],
+    ['a list of two', '[[],{}]', '2 elements'],
+    ['an object without args', '{"task":"t"}', 'not [args, kwargs, embed]'],
+    ['args that are an object', '[{},{},{}]', 'args is not a list'],
+    ['args of null', '[null,{},{}]', 'args is not a list'],
+    ['kwargs that are a list', '[[],[1],{}]', 'kwargs is not an object'],
+    ['an embed that is a text', '[[],{},"x"]', 'embed is not an object'],
+    ['a number', '7', 'not [args, kwargs, embed]'],
+  ])('refuses %s and says why', (_name, text, reason) => {
+    expect(() => decodeBody(text)).toThrow(UndecodableMessageError)
+    expect(() => decodeBody(text)).toThrow(reason)
+  })
+})

@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest'
+import { createRegistry } from '../../../src/app/app.ts'
+import type { Outcome } from '../../../src/app/outcome.ts'
+import type { TaskContext } from '../../../src/app/task.ts'
+import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
+import { silentLog } from '../../../src/log.ts'
+import { createMessage, type Message } from '../../../src/message/message.ts'
+import { createExecutor } from '../../../src/worker/executor.ts'
+
+const app = createRegistry(() => Promise.reject(new Error('no connections')))
+app.task('echo', (value: unknown) => value)
+app.task('nothing', () => {})
+app.task('fail', () => {
+  throw new RangeError('too far')
+})
+app.task('fail.custom', () => {
+  throw Object.assign(new Error('no funds'), { name: 'PaymentError' })
+})
+app.task('throw.text', () => Promise.reject('just a text'))
+app.task('nul', () => {
+  throw new Error('a\0b')
+})
+app.task('date', () => new Date())
+app.task('kwargs', (...args: unknown[]) => args)
+app.task(
+  'bound',
+  (context: TaskContext, x: unknown) => [context.id, context.task, context.queue, context.retries, context.rootId, x],
+  { bind: true },
+)
+app.task('slow', () => new Promise((resolve) => setTimeout(resolve, 150, 'late')))
+app.task('ignored', () => 1, { ignoreResult: true })
+app.task('ignored.fail', () => Promise.reject(new Error('x')), { ignoreResult: true })
+app.task(
+  'obedient',
+  (context: TaskContext) =>
+    new Promise((_resolve, reject) => context.signal.addEventListener('abort', () => reject(context.signal.reason))),
+  { bind: true },
+)
+
+type Report = { outcome?: Outcome | null; started?: Outcome; requeued?: boolean; deadLetter?: string }
+
+/** Runs one message and says what the consumer was told. */
+async function execute(
+  message: Message,
+  options: { deliveries?: number; signal?: AbortSignal; stopping?: boolean } = {},
+): Promise<Report> {
+  const report: Report = {}
+  const consumer = {
+    finish: (_delivery: Delivery, outcome: Outcome | null) => Object.assign(report, { outcome }),
+    started: (_delivery: Delivery, started: Outcome) => Object.assign(report, { started }),
+    requeue: () => Object.assign(report, { requeued: true }),
+    deadLetter: (_delivery: Delivery, { reason }: { reason: string }) => Object.assign(report, { deadLetter: reason }),
+  } as unknown as Consumer
+  const executor = createExecutor(
+    { app, log: silentLog(), maxDeliveries: 3 },
+    () => consumer,
+    () => options.stopping ?? false,
+  )
+  const delivery: Delivery = { message, deliveries: options.deliveries ?? 1, tag: '1' }
+  await new Promise<void>((resolve) => executor.execute(delivery, options.signal ?? new AbortController().signal, resolve))
+  return report
+}
+
+const message = (task: string, args: unknown[] = [], options: object = {}) =>
+  createMessage({ id: 'id-1', task, args, ...options })
+const resultOf = ({ outcome }: Report) => JSON.parse(outcome?.result ?? 'null')
+
+describe('the outcome of a task', () => {
+  it('is its value', async () => {
+    const report = await execute(message('echo', [{ a: [1, 'ü'] }]))
+    expect(report.outcome).toMatchObject({
+      id: 'id-1',
+      task: 'echo',
+      state: 'SUCCESS',
+      queue: 'celery',
+      retries: 0,
+      traceback: null,
+    })
+    expect(resultOf(report)).toEqual({ a: [1, 'ü'] })
+    expect(report.outcome!.doneAt).toBeGreaterThanOrEqual(report.outcome!.startedAt!)
+    expect(report.started).toBeUndefined()
+  })
+
+  it('is null where there is no value', async () =>
+    expect((await execute(message('nothing'))).outcome).toMatchObject({ state: 'SUCCESS', result: 'null' }))
+
+  it('is recorded as started when it takes longer than a moment', async () => {
+    const report = await execute(message('slow'))
+    expect(report.started).toMatchObject({ state: 'STARTED', doneAt: null })
+    expect(resultOf(report)).toBe('late')
+  })
+
+  it.each([
+    ['an exception that Python knows', 'fail', { exc_type: 'ValueError', exc_message: ['too far'], exc_module: 'builtins' }],
+    [
+      'an exception of its own',
+      'fail.custom',
+      { exc_type: 'PaymentError', exc_message: ['no funds'], exc_module: 'onedyno.errors' },
+    ],
+    ['a thrown text', 'throw.text', { exc_type: 'Exception', exc_message: ['just a text'], exc_module: 'builtins' }],
+    [
+      'a value that is not JSON',
+      'date',
+      {
+        exc_type: 'EncodeError',
+        exc_message: ['result is a Date, not a plain object; pass its JSON form instead'],
+        exc_module: 'kombu.exceptions',
+      },
+    ],
+    [
+      'a task that is not registered',
+      'nobody.knows',
+      { exc_type: 'NotRegistered', exc_message: ['nobody.knows'], exc_module: 'celery.exceptions' },
+    ],
+  ])('of %s is FAILURE', async (_name, task, result) => {
+    const report = await execute(message(task))
+    expect(report.outcome!.state).toBe('FAILURE')
+    expect(resultOf(report)).toEqual(result)
+  })
+
+  it('has a stack that the database can hold', async () => {
+    const { outcome } = await execute(message('nul'))
+    expect(outcome!.traceback).toContain('executor.test.ts')
+    expect(outcome!.traceback).not.toContain('\0')
+  })
+
+  it.each([
+    ['no JSON', 'hello'],
+    ['no list of three', '[[],{}]'],
+    ['nothing', ''],
+  ])('of a body that is %s is FAILURE', async (_name, body) => {
+    const report = await execute({ ...message('echo'), body })
+    expect(report.outcome!.state).toBe('FAILURE')
+    expect(resultOf(report)).toMatchObject({ exc_type: 'InvalidTaskError', exc_module: 'celery.exceptions' })
+  })
+
+  it('of an expired message is REVOKED, and the task does not run', async () => {
+    const report = await execute(message('echo', [1], { expires: new Date(Date.now() - 1) }))
+    expect(report.outcome).toMatchObject({ state: 'REVOKED', startedAt: null })
+    expect(resultOf(report)).toEqual({ exc_type: 'TaskRevokedError', exc_message: ['expired'], exc_module: 'celery.exceptions' })
+  })
+
+  it('of a message that ended its worker too often is FAILURE, and it does not run again', async () => {
+    expect((await execute(message('echo'), { deliveries: 3 })).outcome!.state).toBe('SUCCESS')
+    const report = await execute(message('echo'), { deliveries: 4 })
+    expect(resultOf(report)).toEqual({
+      exc_type: 'WorkerLostError',
+      exc_message: ['ended its worker 3 times, not run again'],
+      exc_module: 'billiard.exceptions',
+    })
+  })
+
+  it('of a message without a usable id is kept aside', async () => {
+    expect(await execute(createMessage({ id: '', task: 'echo', args: [] }))).toEqual({ deadLetter: 'no usable id' })
+    expect(await execute(createMessage({ id: 'x'.repeat(256), task: 'echo', args: [] }))).toEqual({ deadLetter: 'no usable id' })
+  })
+
+  it('is not kept when the task or the caller ignores it, unless it failed', async () => {
+    expect((await execute(message('ignored'))).outcome).toBeNull()
+    expect((await execute(message('echo', [1], { headers: { ignore_result: true } }))).outcome).toBeNull()
+    expect((await execute(message('ignored', [], { headers: { ignore_result: false } }))).outcome!.state).toBe('SUCCESS')
+    expect((await execute(message('ignored.fail'))).outcome!.state).toBe('FAILURE')
+  })
+
+  it('is none when the task stopped because its worker stops: it goes back', async () => {
+    const stopping = new AbortController()
+    const report = execute(message('obedient'), { signal: stopping.signal, stopping: true })
+    stopping.abort(new Error('the worker shuts down'))
+    expect(await report).toEqual({ requeued: true })
+  })
+})
+
+describe('a task is given', () => {
+  it('its keyword arguments as one object after the others', async () =>
+    expect(resultOf(await execute(message('kwargs', [1], { kwargs: { k: 2 } })))).toEqual([1, { k: 2 }]))
+  it('nothing more where there are none', async () => expect(resultOf(await execute(message('kwargs', [1])))).toEqual([1]))
+  it('its context first when it is bound', async () =>
+    expect(resultOf(await execute(message('bound', ['x'], { queue: 'q', headers: { retries: 2, root_id: 'r' } })))).toEqual([
+      'id-1',
+      'bound',
+      'q',
+      2,
+      'r',
+      'x',
+    ]))
+})
