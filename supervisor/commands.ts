@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { userInfo } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
+import type { ControlRequest } from './control.ts'
 import { SupervisorError } from './errors.ts'
+import { yieldPidOne } from './init.ts'
 import { describeOptions, parseCommandLine } from './options.ts'
 import type { Entry } from './procfile.ts'
-import { type Place, readEnv, readFormation, readProcfile, readSettings } from './settings.ts'
+import { appRoot, type Place, readEnv, readFormation, readProcfile, readSettings, withDefaults } from './settings.ts'
 import type { Attach } from './supervise.ts'
 
 export interface CommandIo {
@@ -32,6 +35,23 @@ const COMMANDS: Record<string, { readonly usage: string; readonly help: string; 
   start: { usage: 'start [PROCESS…]', help: 'run the processes of the Procfile', handle: start },
   check: { usage: 'check', help: 'read Procfile, .env and options; run nothing', handle: check },
   run: { usage: 'run [--] COMMAND…', help: 'run a command with the environment of .env', handle: run },
+  export: {
+    usage: 'export FORMAT LOCATION',
+    help: 'write files for systemd, supervisord, upstart or runit',
+    handle: exportFiles,
+  },
+  ps: { usage: 'ps', help: 'list the processes of a running "start"', handle: (command) => ask(command, 'ps') },
+  restart: {
+    usage: 'restart [PROCESS…]',
+    help: 'stop them gracefully and start them again',
+    handle: (command) => ask(command, 'restart'),
+  },
+  stop: { usage: 'stop [PROCESS…]', help: 'stop these, or the whole run', handle: (command) => ask(command, 'stop') },
+  logs: {
+    usage: 'logs [--follow] [PROCESS…]',
+    help: 'print the last 1,000 lines of each',
+    handle: (command) => ask(command, 'logs'),
+  },
   version: { usage: 'version', help: 'print the version', handle: version },
   help: { usage: 'help', help: 'print this help', handle: help },
 }
@@ -46,7 +66,7 @@ export const SUPERVISOR_COMMANDS: readonly string[] = Object.keys(COMMANDS)
 export async function runSupervisorCommand(argv: readonly string[], io: CommandIo): Promise<number> {
   try {
     const { values, command, rest } = parseCommandLine(argv)
-    const place = { cwd: io.cwd, env: io.env, values }
+    const place = withDefaults({ cwd: io.cwd, env: io.env, values })
     if (values.version === true) return await version({ io, place, rest })
     if (values.help === true || command === undefined) {
       if (values.help === true) return await help({ io, place, rest })
@@ -65,17 +85,27 @@ export async function runSupervisorCommand(argv: readonly string[], io: CommandI
 }
 
 async function start({ io, place, rest }: Command): Promise<number> {
+  yieldPidOne()
   const { env, warnings } = readEnv(place)
   const entries = readProcfile(place, env)
   const processes = readFormation(place, entries, env, rest)
   const settings = readSettings(place, env, entries)
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`)
   const attach = io.hooks?.attach?.(entries, env)
-  const { supervise } = await import('./supervise.ts')
+  const [{ supervise }, { controlPath }] = await Promise.all([import('./supervise.ts'), import('./control.ts')])
   // Lines live for microseconds, so a young generation that grows to its 32 MB only costs memory: 63 MB instead of 93 under
   // full load (Node 24), at the same speed. Ours to set, since this process does nothing else.
   setFlagsFromString('--semi-space-growth-factor=1')
-  return supervise({ processes, env, cwd: io.cwd, stdout: io.stdout, ...settings, ...(attach !== undefined && { attach }) })
+  const control = controlPath(appRoot(place))
+  return supervise({
+    processes,
+    env,
+    cwd: io.cwd,
+    stdout: io.stdout,
+    control,
+    ...settings,
+    ...(attach !== undefined && { attach }),
+  })
 }
 
 async function check({ io, place, rest }: Command): Promise<number> {
@@ -94,6 +124,37 @@ async function run({ io, place, rest }: Command): Promise<number> {
   if (file === undefined) throw new SupervisorError('SUPERVISOR_USAGE', '"run" needs a command')
   const { runCommand } = await import('./run-command.ts')
   return runCommand(file, args, { env, cwd: io.cwd })
+}
+
+async function exportFiles({ io, place, rest }: Command): Promise<number> {
+  const { defaultApp, writeExport } = await import('./export/export.ts')
+  const [format, location] = rest
+  if (format === undefined || location === undefined)
+    throw new SupervisorError('SUPERVISOR_USAGE', '"export" needs a format and a location')
+  const { env, fromFiles } = readEnv(place)
+  const entries = readProcfile(place, env)
+  const processes = readFormation(place, entries, env, [])
+  const root = appRoot(place)
+  const { app = defaultApp(root), user = userInfo().username, shell = '/bin/sh', log = `/var/log/${app}` } = place.values
+  const stopSeconds = readSettings(place, env, entries).timeoutMs / 1000
+  for (const path of writeExport(format, resolve(io.cwd, location), {
+    app,
+    user,
+    shell,
+    log,
+    root,
+    stopSeconds,
+    env: fromFiles,
+    processes,
+  })) {
+    io.stderr.write(honchoLog('INFO', `Writing ${path}`))
+  }
+  return 0
+}
+
+async function ask({ io, place, rest }: Command, command: ControlRequest['command']): Promise<number> {
+  const { askSupervisor } = await import('./control-client.ts')
+  return askSupervisor(appRoot(place), { command, names: rest, follow: place.values.follow === true }, io.stdout)
 }
 
 async function version({ io }: Command): Promise<number> {

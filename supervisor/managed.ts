@@ -13,6 +13,8 @@ export interface Managed {
   start(): void
   /** Wants it gone; sends nothing yet. */
   stop(killAtMs: number): void
+  /** Ends it gracefully, and nothing else: the others go on. */
+  halt(killAtMs: number): void
   /** Ends it gracefully and starts it again. */
   restart(killAtMs: number): void
   /** SIGTERM to its group if it is to stop and has not. */
@@ -99,6 +101,26 @@ export function createManaged(options: ManagedOptions): Managed {
     child.signalGroup('SIGTERM')
   }
 
+  const kill = () => {
+    if (child === undefined || child.pid === 0) return
+    say({ tag: 'signalled', name, pid: child.pid, signal: 'SIGKILL' })
+    child.signalGroup('SIGKILL')
+  }
+
+  const askToStop = (killAtMs: number, thenStart: boolean) => {
+    const before = state.tag
+    state = next(state, { tag: 'stopAsked', killAtMs, thenStart })
+    if (before !== 'exited') clearTimeout(timer)
+    if (before === 'backing-off') thenStart ? again() : options.onExited()
+    return before === 'running'
+  }
+
+  const wind = (killAtMs: number, thenStart: boolean) => {
+    if (!askToStop(killAtMs, thenStart)) return
+    term()
+    timer = setTimeout(kill, killAtMs - now())
+  }
+
   return {
     name,
     type,
@@ -109,30 +131,19 @@ export function createManaged(options: ManagedOptions): Managed {
       return restarts
     },
     start() {
-      if (state.tag !== 'exited' && state.tag !== 'backing-off') return
-      clearTimeout(timer)
+      if (state.tag !== 'exited') return
       state = next(state, { tag: 'startAsked' })
       spawnNow()
     },
-    stop(killAtMs) {
-      const before = state.tag
-      clearTimeout(timer)
-      state = next(state, { tag: 'stopAsked', killAtMs, thenStart: false })
-      if (before === 'backing-off') options.onExited()
-    },
+    stop: (killAtMs) => void askToStop(killAtMs, false),
+    halt: (killAtMs) => wind(killAtMs, false),
     restart(killAtMs) {
       failures = 0
-      if (state.tag !== 'running') return this.start()
-      state = next(state, { tag: 'stopAsked', killAtMs, thenStart: true })
-      term()
-      timer = setTimeout(() => this.kill(), killAtMs - now())
+      if (state.tag === 'exited') this.start()
+      else wind(killAtMs, true)
     },
     term,
-    kill() {
-      if (child === undefined || child.pid === 0) return
-      say({ tag: 'signalled', name, pid: child.pid, signal: 'SIGKILL' })
-      child.signalGroup('SIGKILL')
-    },
+    kill,
     abandon: () => child?.abandon(),
     forward: (signal) => child?.signalLeader(signal),
   }

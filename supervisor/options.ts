@@ -24,6 +24,12 @@ export const OPTIONS = {
   timeout: { type: 'string', value: 'SECONDS', help: 'from SIGTERM to SIGKILL (default $SHUTDOWN_TIMEOUT, else 25)' },
   'env-wins': { type: 'boolean', help: 'the real environment wins over .env (default: .env wins)' },
   'on-slow-log': { type: 'string', value: 'WHAT', help: 'block or drop, when nobody reads the output (default block)' },
+  'max-memory': { type: 'string', value: 'LIST', help: 'restart what holds more: worker=200MB,web=1GB (default no limit)' },
+  follow: { type: 'boolean', help: 'logs: go on with what is written from now' },
+  app: { type: 'string', short: 'a', value: 'NAME', help: 'export: name of the app (default the name of the folder)' },
+  log: { type: 'string', short: 'l', value: 'DIR', help: 'export: folder of the log files (default /var/log/APP)' },
+  user: { type: 'string', short: 'u', value: 'NAME', help: 'export: who runs the processes (default you)' },
+  shell: { type: 'string', short: 's', value: 'PATH', help: 'export: shell of the commands (default /bin/sh)' },
   version: { type: 'boolean', short: 'v', help: 'print the version' },
   help: { type: 'boolean', short: 'h', help: 'print this help' },
 } as const satisfies Record<string, OptionSpec>
@@ -54,8 +60,10 @@ const parse = (args: string[], strict: boolean) =>
  * @throws SupervisorError SUPERVISOR_USAGE
  */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
-  const own = argv.slice(0, endOfOwnOptions(argv))
-  const foreign = argv.slice(own.length)
+  const { end, logsAt } = readWords(argv)
+  // Everywhere else -f is the Procfile, but nobody writes anything but "logs -f".
+  const own = argv.slice(0, end).map((word, at) => (at > logsAt && word === '-f' ? '--follow' : word))
+  const foreign = argv.slice(end)
   let parsed: ReturnType<typeof parse>
   try {
     parsed = parse(own, true)
@@ -72,16 +80,17 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   }
 }
 
-/** Where the words of `run COMMAND…` begin, or the end. */
-function endOfOwnOptions(argv: readonly string[]): number {
-  const { tokens } = parse([...argv], false)
-  let run = false
-  for (const token of tokens) {
-    if (run && token.kind !== 'option') return token.index
-    if (token.kind === 'positional' && token.value !== 'run') return argv.length
-    if (token.kind === 'positional') run = true
+/** Where the words of `run COMMAND…` begin, or the end; and where `logs` stands, if it is the command. */
+function readWords(argv: readonly string[]): { end: number; logsAt: number } {
+  let command: string | undefined
+  for (const token of parse([...argv], false).tokens) {
+    if (command === 'run' && token.kind !== 'option') return { end: token.index, logsAt: argv.length }
+    if (command !== undefined || token.kind !== 'positional') continue
+    command = token.value
+    if (command === 'logs') return { end: argv.length, logsAt: token.index }
+    if (command !== 'run') break
   }
-  return argv.length
+  return { end: argv.length, logsAt: argv.length }
 }
 
 /** The options as lines of the help. */

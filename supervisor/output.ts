@@ -133,7 +133,11 @@ export function createOutput(options: OutputOptions): Output {
         },
       }
     },
-    say: (event) => add(format.say(event)),
+    say(event) {
+      const text = format.say(event)
+      options.onBlock?.('system', text)
+      add(text)
+    },
     flushed: () =>
       new Promise((resolve) => {
         if (broken) return resolve()

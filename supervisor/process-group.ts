@@ -13,19 +13,34 @@ export function send(target: number, signal: NodeJS.Signals | 0): boolean {
 }
 
 /** Does any process of the group still run? Zombies do not: in a container without an init nobody ever reaps them. */
-export function isGroupAlive(group: number): boolean {
-  if (!send(-group, 0)) return false
-  if (process.platform !== 'linux') return true
-  return readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && isLiveMember(entry, group))
+export const isGroupAlive = (group: number): boolean =>
+  send(-group, 0) && (process.platform !== 'linux' || liveMembers(group).length > 0)
+
+/**
+ * What the processes of a group hold, in bytes; what they share is counted once (PSS), as the platform's limit counts it.
+ * 0 where /proc does not tell.
+ */
+export function groupMemoryBytes(group: number): number {
+  if (process.platform !== 'linux') return 0
+  const kilobytes = liveMembers(group).map((pid) => /^Pss: +(\d+) kB/m.exec(readProc(pid, 'smaps_rollup'))?.[1] ?? 0)
+  return kilobytes.reduce((sum: number, each) => sum + Number(each), 0) * 1024
 }
 
 /** proc_pid_stat(5): "pid (name) state ppid pgrp …"; the name may hold spaces and parentheses. */
-function isLiveMember(pid: string, group: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+function liveMembers(group: number): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    const stat = readProc(pid, 'stat')
     const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return Number(pgrp) === group && state !== 'Z' && state !== 'X'
+  })
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
   } catch {
-    return false
+    // It ended between the two looks, or is another user's.
+    return ''
   }
 }

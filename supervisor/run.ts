@@ -4,7 +4,9 @@ import { exitCode, signalNumber } from './exit-code.ts'
 import { openPipes } from './fifo.ts'
 import type { Instance } from './formation.ts'
 import { createFormat, platformStamps, wantsColour } from './formats.ts'
+import { createLogRing, type LogRing } from './log-ring.ts'
 import { createManaged, type Managed } from './managed.ts'
+import { watchMemory } from './memory-limit.ts'
 import { createOutput, type Output, type Source } from './output.ts'
 import type { Exit } from './process-state.ts'
 import { policyFor } from './restart-policy.ts'
@@ -20,6 +22,7 @@ export type Cause =
 
 export interface Run {
   readonly output: Output
+  readonly logs: LogRing
   readonly watchdog: Watchdog
   /** Aborted by the first cause. */
   readonly stopping: AbortSignal
@@ -43,6 +46,8 @@ export const DEFAULT_TIMEOUT_MS = 25_000
 const ATTACHED_SHARE = 0.2
 /** A burst of SIGTERM to everything here takes a few milliseconds; this is how long we wait to see whether it is one. */
 const STORM_MS = 60
+/** Ctrl-C may reach us twice, from the terminal and from a shell that hands it on; a person is slower. */
+const BURST_MS = 300
 /** From SIGKILL to giving up on a process that cannot die (state D). */
 const LAST_MS = 1_000
 
@@ -58,9 +63,11 @@ export function createRun(options: SuperviseOptions): Run {
   let cause: Cause | undefined
   let stopAtMs = 0
   let asked = false
+  let stopLooking = () => {}
   let storm = false
 
-  const output = openOutput(options, () => stop({ tag: 'broken' }))
+  const ring = createLogRing()
+  const output = openOutput(options, ring, () => stop({ tag: 'broken' }))
   const watchdog = startWatchdog(() => {
     storm = true
   })
@@ -70,6 +77,7 @@ export function createRun(options: SuperviseOptions): Run {
   }
   const finishIfDone = () => {
     if (!processes.every((each) => each.state.tag === 'exited')) return
+    stopLooking()
     for (const timer of timers) clearTimeout(timer)
     finish()
   }
@@ -89,7 +97,7 @@ export function createRun(options: SuperviseOptions): Run {
       // Our own SIGTERM may come after the children's, and after the end of one: then it is the cause.
       if (next.tag === 'signal' && cause.tag === 'exit' && !asked) cause = next
       const again = next.tag === 'signal' && next.signal === 'SIGINT'
-      if (again && asked && isatty(0)) killAll()
+      if (again && isatty(0) && Date.now() - stopAtMs > BURST_MS) killAll()
       return
     }
     cause = next
@@ -114,6 +122,7 @@ export function createRun(options: SuperviseOptions): Run {
 
   return {
     output,
+    logs: ring,
     watchdog,
     stopping: controller.signal,
     finished,
@@ -130,6 +139,7 @@ export function createRun(options: SuperviseOptions): Run {
       })
       processes = options.processes.map(factory)
       for (const each of processes) each.start()
+      stopLooking = watchMemory(options.maxMemory ?? new Map(), processes, timeoutMs, output.say)
       finishIfDone()
     },
     stop,
@@ -157,7 +167,7 @@ function codeOf(cause: Cause | undefined): number {
   return 128 + signalNumber(cause.tag === 'signal' ? cause.signal : 'SIGPIPE')
 }
 
-function openOutput(options: SuperviseOptions, onBroken: () => void): Output {
+function openOutput(options: SuperviseOptions, ring: LogRing, onBroken: () => void): Output {
   const stream = options.stdout ?? process.stdout
   const env = options.env ?? process.env
   const tty = stream.isTTY === true
@@ -176,6 +186,7 @@ function openOutput(options: SuperviseOptions, onBroken: () => void): Output {
     quiet: (name) => quiet.size > 0 && (quiet.has(name) || quiet.has(name.split('.')[0]!)),
     onSlow: options.onSlowLog ?? 'block',
     onBroken,
+    onBlock: ring.add,
   })
 }
 

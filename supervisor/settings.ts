@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { parseDefaults } from './defaults-file.ts'
 import { parseEnvFile } from './env-file.ts'
 import { SupervisorError } from './errors.ts'
 import { type Instance, mustBeKnown, parseConcurrency, planFormation } from './formation.ts'
 import { FORMATS } from './formats.ts'
+import { type MemoryLimits, parseMemoryLimits } from './memory-limit.ts'
 import type { OptionValues } from './options.ts'
 import { type Entry, parseProcfile } from './procfile.ts'
 import { parseRestart, type RestartPolicies } from './restart-policy.ts'
@@ -17,9 +19,20 @@ export interface Place {
   readonly values: OptionValues
 }
 
+/** The options of `.onedyno` (where that is the database's folder, of the file "defaults" in it) under those of the command line. */
+export function withDefaults(place: Place): Place {
+  const name = statSync(resolve(appRoot(place), '.onedyno'), { throwIfNoEntry: false })?.isDirectory()
+    ? '.onedyno/defaults'
+    : '.onedyno'
+  const text = readIfThere(resolve(appRoot(place), name))
+  return text === undefined ? place : { ...place, values: { ...parseDefaults(text, name), ...place.values } }
+}
+
 export interface ReadEnv {
   /** The real environment and the `.env` files, the winner chosen. */
   readonly env: Record<string, string>
+  /** The `.env` files alone. */
+  readonly fromFiles: Record<string, string>
   readonly warnings: string[]
 }
 
@@ -45,7 +58,7 @@ export function readEnv(place: Place): ReadEnv {
   }
   const real = Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined))
   const merged = values['env-wins'] === true ? { ...fromFiles, ...real } : { ...real, ...fromFiles }
-  return { env: merged, warnings }
+  return { env: merged, fromFiles, warnings }
 }
 
 /** @throws SupervisorError PROCFILE_MISSING, PROCFILE_INVALID */
@@ -81,6 +94,7 @@ export interface RunSettings {
   readonly onSlowLog: 'block' | 'drop'
   readonly timeoutMs: number
   readonly restart: RestartPolicies
+  readonly maxMemory: MemoryLimits
 }
 
 /** @throws SupervisorError OPTION_INVALID, PROCESS_UNKNOWN */
@@ -88,7 +102,8 @@ export function readSettings({ values }: Place, env: Env, entries: readonly Entr
   const names = entries.map((entry) => entry.name)
   const quiet = splitList(values.quiet ?? '')
   const restart = parseRestart(values.restart ?? '')
-  for (const name of [...quiet, ...restart.byType.keys()]) mustBeKnown(name, names)
+  const maxMemory = parseMemoryLimits(values['max-memory'] ?? '')
+  for (const name of [...quiet, ...restart.byType.keys(), ...maxMemory.keys()]) mustBeKnown(name, names)
   const onSlowLog = values['on-slow-log'] ?? 'block'
   if (onSlowLog !== 'block' && onSlowLog !== 'drop') {
     throw new SupervisorError('OPTION_INVALID', `--on-slow-log ${JSON.stringify(onSlowLog)} is neither block nor drop`)
@@ -101,6 +116,7 @@ export function readSettings({ values }: Place, env: Env, entries: readonly Entr
     onSlowLog,
     timeoutMs: seconds('--timeout', values.timeout ?? env.SHUTDOWN_TIMEOUT ?? '25') * 1000,
     restart,
+    maxMemory,
   }
 }
 

@@ -1,7 +1,9 @@
 import type { Writable } from 'node:stream'
+import { type Control, serveControl } from './control.ts'
 import type { Instance } from './formation.ts'
+import type { MemoryLimits } from './memory-limit.ts'
 import type { RestartPolicies } from './restart-policy.ts'
-import { createRun, type Run } from './run.ts'
+import { createRun, DEFAULT_TIMEOUT_MS, type Run } from './run.ts'
 import { within } from './within.ts'
 
 /** What the caller brings up before the first child and takes down after the last: a database, for example. */
@@ -42,6 +44,9 @@ export interface SuperviseOptions {
   /** From the first request to stop to SIGKILL for what is left, the attached thing included; milliseconds. Default 25,000. */
   readonly timeoutMs?: number
   readonly restart?: RestartPolicies
+  readonly maxMemory?: MemoryLimits
+  /** Where to listen for `ps`, `restart`, `stop` and `logs`; see controlPath(). Default nowhere. */
+  readonly control?: string
   readonly attach?: Attach
   /** Stops the run as SIGTERM does. */
   readonly signal?: AbortSignal
@@ -63,21 +68,41 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
   const run = createRun(options)
   const release = listen(run, options)
   let attached: Attached | undefined
+  let control: Control | undefined
   try {
     attached = await bringUp(options.attach, run)
     if (!run.stopping.aborted) run.start(attached?.env ?? {})
+    control = await openControl(options, run)
     await run.finished
   } finally {
     try {
       if (attached !== undefined) await within(run.remainingMs(), attached.stop())
     } finally {
       run.closeLogs()
+      control?.close()
+      run.watchdog.file('')
       await within(Math.max(LAST_MS, run.remainingMs()), run.output.flushed())
       await within(LAST_MS, run.watchdog.close())
       release()
     }
   }
   return run.code()
+}
+
+async function openControl(
+  { control: path, timeoutMs = DEFAULT_TIMEOUT_MS }: SuperviseOptions,
+  run: Run,
+): Promise<Control | undefined> {
+  if (path === undefined) return undefined
+  const stopAll = () => run.stop({ tag: 'signal', signal: 'SIGTERM' })
+  const control = await serveControl(path, { processes: () => run.processes, logs: run.logs, timeoutMs, stopAll })
+  if (control !== undefined) run.watchdog.file(path)
+  else
+    run.output.say({
+      tag: 'note',
+      text: `cannot listen at ${path}: ps, restart, stop and logs talk to another supervisor of this app, or to none`,
+    })
+  return control
 }
 
 /** An attach that is asked to stop may reject in its own way: that is a clean end. One that neither rejects nor resolves is left. */

@@ -11,17 +11,19 @@ import { type ChildProcess, spawn } from 'node:child_process'
 const SCRIPT = `
 trap 'echo TERM; hit=1' TERM
 trap '' HUP INT QUIT PIPE USR1 USR2
-groups=' ' hit=
+groups=' ' hit= file=
 while :; do
   if read -r op id; then
     case $op in
       +) groups="$groups$id " ;;
+      f) file=$id ;;
       -) groups="\${groups%% $id *} \${groups#* $id }" ;;
     esac
   elif [ "$hit" ]; then hit=
   else break
   fi
 done
+[ "$file" ] && rm -f "$file"
 [ "\${groups# }" ] || exit 0
 for id in $groups; do kill -TERM -"$id" 2>/dev/null; done
 sleep 2
@@ -31,6 +33,8 @@ for id in $groups; do kill -KILL -"$id" 2>/dev/null; done
 export interface Watchdog {
   add(group: number): void
   remove(group: number): void
+  /** A file to remove when we are killed; '' for none. */
+  file(path: string): void
   /** Resolves when it has ended, which is at once when no group is left. */
   close(): Promise<void>
 }
@@ -48,6 +52,7 @@ export function startWatchdog(onStorm: () => void): Watchdog {
   return {
     add: (group) => tell(shell, `+ ${group}\n`),
     remove: (group) => tell(shell, `- ${group}\n`),
+    file: (path) => tell(shell, `f ${path}\n`),
     close() {
       shell.stdin?.end()
       return ended

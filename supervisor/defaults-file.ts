@@ -1,0 +1,25 @@
+import { SupervisorError } from './errors.ts'
+import { OPTIONS, type OptionName, type OptionValues } from './options.ts'
+
+/**
+ * Reads a `.onedyno` file: `option: value` with the long names of options, as in foreman's `.foreman`; `#` starts a comment.
+ *
+ * @throws SupervisorError DEFAULTS_INVALID
+ */
+export function parseDefaults(text: string, file: string): OptionValues {
+  const values: Record<string, string | boolean> = {}
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '' || line.trimStart().startsWith('#')) continue
+    const match = /^\s*([a-z-]+)\s*:\s*(.*?)\s*$/.exec(line)
+    const refuse = (why: string) =>
+      new SupervisorError('DEFAULTS_INVALID', `${file}:${index + 1}: ${why}: ${JSON.stringify(line)}`)
+    if (match === null) throw refuse('no "option: value"')
+    const name = match[1] as OptionName
+    if (!Object.hasOwn(OPTIONS, name)) throw refuse(`"${name}" is no option`)
+    const value = match[2]!.replace(/^(["'])(.*)\1$/, '$2')
+    if (OPTIONS[name].type === 'string') values[name] = value
+    else if (value === 'true' || value === 'false') values[name] = value === 'true'
+    else throw refuse(`"${name}" is true or false`)
+  }
+  return values as OptionValues
+}
