@@ -3,11 +3,14 @@ import { readFormFields } from '../form-fields.ts'
 import { loginPage } from '../views/login-page.ts'
 import { sendPage, type WebContext } from '../web-context.ts'
 
-/** `/login` and `/logout`. Where no password is set there is nothing to sign in to. */
+/** `/login` and `/logout`. Where no password is set there is nothing to sign in to: an old bookmark leads to the start. */
 export function registerLogin(server: FastifyInstance, web: WebContext): void {
   const { guard, log } = web
   const { sessions } = guard
-  if (sessions === undefined) return
+  if (sessions === undefined) {
+    server.get('/login', (_request, reply) => reply.redirect('/', 303))
+    return
+  }
 
   server.get<{ Querystring: { next?: unknown } }>('/login', { config: { kind: 'login' } }, (request, reply) => {
     const next = safePath(request.query.next)

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest'
+import { createTestWeb, unreachable } from '../../../support/web-app.ts'
+
+const post = (web: ReturnType<typeof createTestWeb>, payload: unknown, headers: Record<string, string> = {}) =>
+  web.server.inject({
+    method: 'POST',
+    url: '/api/tasks',
+    headers: { host: 'localhost', 'content-type': 'application/json', ...headers },
+    payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
+  })
+
+describe('POST /api/tasks', () => {
+  test('queues a task: 202 with its id and address', async () => {
+    const web = createTestWeb()
+    const { statusCode, headers, body } = await post(web, { task: 'tasks.echo', args: ['hi'] })
+    expect(statusCode).toBe(202)
+    const { id, url } = JSON.parse(body)
+    expect(url).toBe(`/tasks/tasks.echo/${id}`)
+    expect(headers.location).toBe(url)
+    expect(web.sent[0]!.headers.id).toBe(id)
+  })
+
+  test('schedules a task: 201 with its id, the schedule in words, and the next three runs', async () => {
+    const { statusCode, body } = await post(createTestWeb(), { task: 'tasks.echo', args: ['hi'], schedule: '15 minutes' })
+    expect(statusCode).toBe(201)
+    expect(JSON.parse(body)).toEqual({
+      id: '01a0f3c2-0000-7000-8000-000000000001',
+      url: '/schedules/01a0f3c2-0000-7000-8000-000000000001',
+      schedule: expect.stringContaining('every 15 minutes'),
+      next_runs: ['2026-11-22T18:15:00.000Z', '2026-11-22T18:30:00.000Z', '2026-11-22T18:45:00.000Z'],
+    })
+  })
+
+  test.each([
+    ['an unknown task', { task: 'os.system', args: ['id'] }, 'task'],
+    ['a name that every object has', { task: 'constructor', args: [1] }, 'task'],
+    ['no task', {}, 'task'],
+    ['a task that is no text', { task: ['tasks.echo'] }, 'task'],
+    ['arguments that are no list', { task: 'tasks.echo', args: { a: 1 } }, 'args'],
+    ['too many arguments', { task: 'tasks.echo', args: [1, 2] }, 'args'],
+    ['a schedule that is no text', { task: 'tasks.echo', args: [1], schedule: 5 }, 'schedule'],
+    ['a schedule of two readings', { task: 'tasks.echo', args: [1], schedule: '0 9 1' }, 'schedule'],
+  ])('%s is 422 with the field', async (_what, payload, field) => {
+    const web = createTestWeb()
+    const { statusCode, body } = await post(web, payload)
+    expect(statusCode).toBe(422)
+    expect(JSON.parse(body).error.problems).toContainEqual(expect.objectContaining({ field }))
+    expect(web.sent).toEqual([])
+  })
+
+  test('a schedule of two readings comes with both', async () => {
+    const { body } = await post(createTestWeb(), { task: 'tasks.echo', args: [1], schedule: '0 9 1' })
+    expect(JSON.parse(body).error.problems[0].suggestions).toEqual(['0 9 * * 1', '0 9 1 * *'])
+  })
+
+  test.each([
+    ['nothing', '', 400],
+    ['a list', '[1,2]', 400],
+    ['a text', '"hi"', 400],
+    ['no JSON', '{', 400],
+    ['a prototype', '{"task":"tasks.echo","args":[1],"__proto__":{"x":1}}', 400],
+    ['a prototype in disguise', '{"task":"tasks.echo","args":[1],"\\u005f_proto__":{"x":1}}', 400],
+    ['more than 64 KiB', JSON.stringify({ task: 'tasks.echo', args: ['a'.repeat(70_000)] }), 413],
+  ])('%s is refused', async (_what, payload, status) => {
+    const { statusCode, body } = await post(createTestWeb(), payload)
+    expect(statusCode).toBe(status)
+    expect(JSON.parse(body)).toHaveProperty('error.code')
+  })
+
+  test('another kind of body is refused', async () => {
+    expect(
+      (await post(createTestWeb(), 'task=tasks.echo', { 'content-type': 'application/x-www-form-urlencoded' })).statusCode,
+    ).toBe(400)
+    expect((await post(createTestWeb(), 'x', { 'content-type': 'text/plain' })).statusCode).toBe(415)
+  })
+
+  test('the broker away is 503 with the code', async () => {
+    const web = createTestWeb()
+    web.fail.publish = unreachable()
+    const { statusCode, body } = await post(web, { task: 'tasks.echo', args: [1] })
+    expect(statusCode).toBe(503)
+    expect(JSON.parse(body).error).toMatchObject({
+      code: 'BROKER_UNREACHABLE',
+      hint: expect.stringContaining('nothing was queued'),
+    })
+  })
+
+  test('needs the password where there is one, and takes it as a token', async () => {
+    const web = createTestWeb({ NODE_ENV: 'production', CONSOLE_PASSWORD: 'pw' })
+    expect((await post(web, { task: 'tasks.echo', args: [1] })).statusCode).toBe(401)
+    expect((await post(web, { task: 'tasks.echo', args: [1] }, { authorization: 'Bearer pw' })).statusCode).toBe(202)
+    expect(web.sent).toHaveLength(1)
+  })
+})

@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import { createTestWeb } from '../../support/web-app.ts'
+
+const HEADERS = [
+  'content-security-policy',
+  'x-content-type-options',
+  'x-frame-options',
+  'referrer-policy',
+  'cross-origin-opener-policy',
+]
+
+describe('every answer carries the security headers', () => {
+  test.each([
+    ['a page', '/', 200],
+    ['a page that is not there', '/nope', 404],
+    ['health', '/healthz', 200],
+    ['a broken address', '/%zz', 400],
+    ['an address that is too long', `/tasks/x/${'a'.repeat(2000)}`, 414],
+  ])('%s', async (_what, path, status) => {
+    const { statusCode, headers } = await createTestWeb().get(path)
+    expect(statusCode).toBe(status)
+    for (const name of HEADERS) expect(headers, name).toHaveProperty(name)
+    expect(headers['content-security-policy']).not.toMatch(/unsafe|\*/)
+    expect(headers['cache-control']).toBe('no-store')
+  })
+})
+
+describe('the files of the pages', () => {
+  const urls = async () => [...(await createTestWeb().get('/')).body.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, url]) => url!)
+
+  test('are served for ever under names of their content, also to who is not signed in', async () => {
+    const web = createTestWeb({ NODE_ENV: 'production', CONSOLE_PASSWORD: 'x' })
+    const found = await urls()
+    expect(found.map((url) => url.replace(/\.[0-9a-f]{12}\./, '.'))).toEqual([
+      '/assets/icon.svg',
+      '/assets/console.css',
+      '/assets/console.js',
+    ])
+    for (const url of found) {
+      const { statusCode, headers } = await web.get(url)
+      expect(statusCode).toBe(200)
+      expect(headers['cache-control']).toBe('public, max-age=31536000, immutable')
+      expect(headers['content-type']).toMatch(/css|javascript|svg/)
+    }
+  })
+
+  test('are small: 12 kB of style, 8 kB of script', async () => {
+    const web = createTestWeb()
+    const sizes = await Promise.all((await urls()).map(async (url) => (await web.get(url)).body.length))
+    expect(sizes[1]).toBeLessThan(12_000)
+    expect(sizes[2]).toBeLessThan(8_000)
+  })
+
+  test.each([
+    '/assets/',
+    '/assets/console.css',
+    '/assets/..%2f..%2fpackage.json',
+    '/assets/%252e%252e%252fpackage.json',
+    '/.env',
+    '/.git/config',
+    '/package.json',
+    '/../../etc/passwd',
+  ])('%s is nothing', async (path) => {
+    const { statusCode, body } = await createTestWeb().get(path)
+    expect(statusCode).toBe(404)
+    expect(body).not.toContain('dependencies')
+  })
+})
+
+test.each(['PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)('%s of a page is not found', async (method) => {
+  expect((await createTestWeb().server.inject({ method, url: '/', headers: { host: 'localhost' } })).statusCode).toBe(404)
+})
+
+test('HEAD of the form answers like GET, without the page', async () => {
+  const { statusCode, body } = await createTestWeb().server.inject({ method: 'HEAD', url: '/', headers: { host: 'localhost' } })
+  expect([statusCode, body]).toEqual([200, ''])
+})
+
+test('a path in other letters is another path', async () => {
+  expect((await createTestWeb().get('/SCHEDULES')).statusCode).toBe(404)
+})
+
+test('the id of a request comes from the router, or is a new one: what a visitor sends is not repeated', async () => {
+  const web = createTestWeb()
+  web.fail.find = new TypeError('bug')
+  const id = async (given: string) =>
+    (await web.get('/tasks/a/b', { accept: 'application/json', 'x-request-id': given })).json().error.request_id as string
+  expect(await id('4f1b0c7e-1111-2222-3333-444455556666')).toBe('4f1b0c7e-1111-2222-3333-444455556666')
+  expect(await id('<script>alert(1)</script>')).toMatch(/^[0-9a-f-]{36}$/)
+  expect(await id('short')).toMatch(/^[0-9a-f-]{36}$/)
+})
+
+test.each([
+  [
+    'the database away',
+    Object.assign(new Error('connect ECONNREFUSED 10.9.8.7:5432'), { code: 'ECONNREFUSED' }),
+    503,
+    'DATABASE_UNREACHABLE',
+  ],
+  ['a connection that broke', new Error('Connection terminated unexpectedly'), 503, 'DATABASE_UNREACHABLE'],
+  [
+    'tables that are missing',
+    Object.assign(new Error('relation "task_result" does not exist'), { code: '42P01' }),
+    503,
+    'SCHEMA_OUTDATED',
+  ],
+  ['a bug', new TypeError('x is not a function at 10.9.8.7'), 500, 'INTERNAL_ERROR'],
+])('%s: the status page says so and nothing else', async (_what, error, status, code) => {
+  const web = createTestWeb()
+  web.fail.find = error
+  const { statusCode, body } = await web.get('/tasks/a/b', { accept: 'application/json' })
+  expect(statusCode).toBe(status)
+  expect(JSON.parse(body).error.code).toBe(code)
+  expect(body).not.toContain('10.9.8.7')
+})

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest'
+import { AppError } from '../../../../src/errors.ts'
+import { createTestWeb, unreachable } from '../../../support/web-app.ts'
+
+describe('GET /', () => {
+  test('offers every task with its description, and the first one with its example', async () => {
+    const { statusCode, body } = await createTestWeb().get('/')
+    expect(statusCode).toBe(200)
+    for (const name of ['tasks.echo', 'tasks.fetch_url', 'onedyno.keep_awake', 'onedyno.clean_up'])
+      expect(body).toContain(`<option value="${name}"`)
+    expect(body).toMatch(/<textarea[^>]*>\n\[&#34;hi&#34;\]<\/textarea>/)
+    expect(body).toContain('<label for="task">')
+    expect(body).toContain('<label for="args">')
+    expect(body).toContain('<label for="schedule">')
+  })
+
+  test('begins with the task of the address, and its example', async () => {
+    const { body } = await createTestWeb().get('/?task=tasks.fetch_url')
+    expect(body).toMatch(/<option value="tasks.fetch_url"[^>]* selected>/)
+    expect(body).toMatch(/<textarea[^>]*>\n\[&#34;https:\/\/example.org\/&#34;\]<\/textarea>/)
+  })
+
+  test('never runs anything, whatever the address says', async () => {
+    const web = createTestWeb()
+    await web.get('/?task=tasks.echo&args=%5B1%5D&schedule=1+seconds')
+    expect(web.sent).toEqual([])
+    expect(web.created).toEqual([])
+  })
+
+  test('has no inline script and no inline style, and fits into 30 kB', async () => {
+    const { body } = await createTestWeb().get('/')
+    expect(body).not.toMatch(/<style|style=|<script(?![^>]* src=)|\son\w+=/i)
+    expect(body.length).toBeLessThan(30_000)
+  })
+})
+
+describe('POST / without a schedule', () => {
+  test('queues the task, makes its id known, and leads to its page', async () => {
+    const web = createTestWeb()
+    const { statusCode, headers } = await web.form('/', { task: 'tasks.echo', args: '["hi"]', schedule: '' })
+    expect(statusCode).toBe(303)
+    const [, id = ''] = /^\/tasks\/tasks\.echo\/([0-9a-f-]{36})$/.exec(String(headers.location)) ?? []
+    expect(web.sent).toMatchObject([{ headers: { id, task: 'tasks.echo' }, body: '[["hi"],{},{}]', queue: 'celery' }])
+    expect(web.stored.get(id)).toMatchObject({ task: 'tasks.echo', state: 'PENDING' })
+    expect((await web.get(String(headers.location))).statusCode).toBe(200)
+  })
+
+  test('shows the form again when something is wrong: values kept, message at the field, nothing queued', async () => {
+    const web = createTestWeb()
+    const { statusCode, body } = await web.form('/', {
+      task: 'tasks.fetch_url',
+      args: '"></textarea><script>',
+      schedule: 'x "y"',
+    })
+    expect(statusCode).toBe(422)
+    expect(body).toContain('<title>Error: Run a task')
+    expect(body).toMatch(/<option value="tasks.fetch_url"[^>]* selected>/)
+    expect(body).toContain('&#34;&#62;&#60;/textarea&#62;&#60;script&#62;</textarea>')
+    expect(body).toContain('value="x &#34;y&#34;"')
+    expect(body).toMatch(/id="args"[^>]*aria-describedby="args-hint args-problem" aria-invalid="true"/)
+    expect(body).toMatch(/<div class="problem" id="args-problem">\s*<p>This is not JSON/)
+    expect(body).toContain('<li><a href="#args">This is not JSON')
+    expect(body).toMatch(/<div class="problem" id="schedule-problem">/)
+    expect(web.sent).toEqual([])
+    expect(web.stored.size).toBe(0)
+  })
+
+  test('offers what was perhaps meant as a button with all the rest of the form', async () => {
+    const web = createTestWeb()
+    const { body } = await web.form('/', { task: 'tasks.echo', args: '["hi"]', schedule: '0 9 1' })
+    const [, fields = ''] = /<form method="post" action="\/" id="schedule-choice-1" hidden>([\s\S]*?)<\/form>/.exec(body) ?? []
+    expect(body).toMatch(/<button form="schedule-choice-1"><code>0 9 1 \* \*<\/code> <span>at 09:00 on the 1st of every month/)
+    expect(fields).toContain('name="task" value="tasks.echo"')
+    expect(fields).toContain('name="args" value="[&#34;hi&#34;]"')
+    expect(fields).toContain('name="schedule" value="0 9 1 * *"')
+  })
+
+  test('with the broker away keeps what was typed, says that nothing was queued, and forgets the id', async () => {
+    const web = createTestWeb()
+    web.fail.publish = unreachable()
+    const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '' })
+    expect(statusCode).toBe(503)
+    expect(body).toContain('nothing was queued')
+    expect(body).toContain('precious')
+    expect(body).not.toContain('10.9.8.7')
+    expect(web.stored.size).toBe(0)
+  })
+
+  test('still leads to the page when only the record of the id failed', async () => {
+    const web = createTestWeb()
+    web.fail.record = new Error('too late')
+    expect((await web.form('/', { task: 'tasks.echo', args: '[1]', schedule: '' })).statusCode).toBe(303)
+    expect(web.sent).toHaveLength(1)
+  })
+
+  test('a fault of the program is a 500 that says nothing of it but the request', async () => {
+    const web = createTestWeb()
+    web.fail.publish = new TypeError('secret detail')
+    const { statusCode, body } = await web.form(
+      '/',
+      { task: 'tasks.echo', args: '[1]', schedule: '' },
+      { 'x-request-id': 'router-request-0001' },
+    )
+    expect(statusCode).toBe(500)
+    expect(body).toContain('router-request-0001')
+    expect(body).not.toContain('secret detail')
+    expect(body).not.toContain('.ts:')
+  })
+
+  test.each([
+    ['a field twice', 'task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D', 422],
+    ['an empty form', '', 422],
+    ['half a surrogate pair, which is JSON', 'task=tasks.echo&args=%5B%22%5Cud800%22%5D', 303],
+    [
+      'names that mean something to JavaScript',
+      'task=tasks.echo&args=%5B1%5D&__proto__%5Bx%5D=1&constructor%5Bprototype%5D%5Bx%5D=1',
+      303,
+    ],
+    ['more than 64 KiB', `task=tasks.echo&args=${'1'.repeat(70_000)}`, 413],
+  ])('%s', async (_what, body, status) => {
+    expect((await createTestWeb().form('/', body)).statusCode).toBe(status)
+  })
+
+  test.each(['multipart/form-data; boundary=x', 'text/plain', 'application/xml'])('a body of %s is not taken', async (type) => {
+    expect((await createTestWeb().form('/', 'task=tasks.echo', { 'content-type': type })).statusCode).toBe(415)
+  })
+
+  test('JSON belongs to the API', async () => {
+    expect((await createTestWeb().form('/', '{}', { 'content-type': 'application/json' })).statusCode).toBe(415)
+  })
+})
+
+describe('POST / with a schedule', () => {
+  test('stores it and leads to its page', async () => {
+    const web = createTestWeb()
+    const { statusCode, headers } = await web.form('/', { task: 'tasks.echo', args: '["hi"]', schedule: '15 minutes' })
+    expect(statusCode).toBe(303)
+    expect(headers.location).toBe('/schedules/01a0f3c2-0000-7000-8000-000000000001?new')
+    expect(web.created).toEqual([
+      { task: 'tasks.echo', args: ['hi'], schedule: expect.objectContaining({ kind: 'interval', every: 15, period: 'minutes' }) },
+    ])
+    expect(web.sent).toEqual([])
+  })
+
+  test('that the database cannot keep is a problem of the arguments', async () => {
+    const web = createTestWeb()
+    web.fail.create = new AppError('VALUE_NOT_JSON', 'args hold \\u0000')
+    const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["\\u0000"]', schedule: '15 minutes' })
+    expect(statusCode).toBe(422)
+    expect(body).toMatch(/<div class="problem" id="args-problem">\s*<p>args hold \\u0000\./)
+  })
+
+  test('with the database away keeps what was typed', async () => {
+    const web = createTestWeb()
+    web.fail.create = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:5432'), { code: 'ECONNREFUSED' })
+    const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '15 minutes' })
+    expect(statusCode).toBe(503)
+    expect(body).toContain('The database does not answer')
+    expect(body).toContain('precious')
+  })
+})

@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest'
+import { createTestWeb } from '../../../support/web-app.ts'
+
+const ENV = { NODE_ENV: 'production', CONSOLE_PASSWORD: 'correct horse' }
+const cookieOf = (response: { headers: Record<string, unknown> }) => String(response.headers['set-cookie']).split(';')[0]!
+
+describe('with a password set', () => {
+  test.each(['/', '/schedules', '/schedules/1', '/tasks/tasks.echo/1'])(
+    'a browser that opens %s is led to sign in, and back',
+    async (path) => {
+      const { statusCode, headers, body } = await createTestWeb(ENV).get(path)
+      expect(statusCode).toBe(303)
+      expect(headers.location).toBe(path === '/' ? '/login' : `/login?next=${encodeURIComponent(path)}`)
+      expect(body).toBe('')
+    },
+  )
+
+  test('a program is told what to send', async () => {
+    const { statusCode, headers, body } = await createTestWeb(ENV).get('/', { accept: 'application/json' })
+    expect(statusCode).toBe(401)
+    expect(headers['www-authenticate']).toBe('Bearer realm="onedyno"')
+    expect(JSON.parse(body)).toMatchObject({ error: { code: 'NOT_SIGNED_IN' } })
+  })
+
+  test('a form that is sent without a session does nothing', async () => {
+    const web = createTestWeb(ENV)
+    expect((await web.form('/', { task: 'tasks.echo', args: '[1]' })).headers.location).toBe('/login')
+    expect((await web.form('/', { task: 'tasks.echo', args: '[1]' }, { accept: '*/*' })).statusCode).toBe(401)
+    expect(web.sent).toEqual([])
+  })
+
+  test('the password opens everything, until signing out', async () => {
+    const web = createTestWeb(ENV)
+    const entered = await web.form('/login', { password: 'correct horse', next: '/schedules?after=a' })
+    expect([entered.statusCode, entered.headers.location]).toEqual([303, '/schedules?after=a'])
+    const cookie = cookieOf(entered)
+    const { statusCode, body } = await web.get('/', { cookie })
+    expect(statusCode).toBe(200)
+    expect(body).toContain('<form method="post" action="/logout">')
+    expect((await web.get('/login?next=/schedules', { cookie })).headers.location).toBe('/schedules')
+    const left = await web.form('/logout', {}, { cookie })
+    expect([left.statusCode, left.headers.location]).toEqual([303, '/login'])
+    expect(cookieOf(left)).toBe('session=')
+  })
+
+  test('the password as a token needs no session', async () => {
+    expect((await createTestWeb(ENV).get('/', { authorization: 'Bearer correct horse' })).statusCode).toBe(200)
+  })
+
+  test('a wrong password shows the page again, without the password', async () => {
+    const { statusCode, headers, body } = await createTestWeb(ENV).form('/login', { password: 'guess-1', next: '/schedules' })
+    expect(statusCode).toBe(401)
+    expect(headers['set-cookie']).toBeUndefined()
+    expect(body).toContain('The password is wrong.')
+    expect(body).toContain('name="next" value="/schedules"')
+    expect(body).not.toContain('guess-1')
+  })
+
+  test('the sixth wrong one within a minute is told when to come again', async () => {
+    const web = createTestWeb(ENV)
+    for (let i = 0; i < 5; i++) await web.form('/login', { password: 'guess' })
+    const { statusCode, headers } = await web.form('/login', { password: 'correct horse' })
+    expect([statusCode, headers['retry-after']]).toEqual([429, '60'])
+  })
+
+  test.each([
+    ['another site', 'https://evil.example/'],
+    ['another site by two slashes', '//evil.example/'],
+    ['another site by a backslash', '/\\evil.example/'],
+    ['another site by a tab', '/\t/evil.example/'],
+    ['a script', 'javascript:alert(1)'],
+    ['a header', '/\r\nset-cookie: a=b'],
+    ['nothing', ''],
+  ])('signing in does not lead to %s', async (_where, next) => {
+    const web = createTestWeb(ENV)
+    expect((await web.form('/login', { password: 'correct horse', next })).headers.location).toBe('/')
+    expect((await web.get(`/login?next=${encodeURIComponent(next)}`)).body).toContain('name="next" value="/"')
+  })
+
+  test('the menu is not shown to who is not signed in', async () => {
+    expect((await createTestWeb(ENV).get('/login')).body).not.toContain('<nav')
+  })
+
+  test('on https, the session is Secure and the browser is told to stay', async () => {
+    const { headers } = await createTestWeb(ENV).form('/login', { password: 'correct horse' }, { 'x-forwarded-proto': 'https' })
+    expect(headers['set-cookie']).toMatch(/^__Host-session=.*; Secure$/)
+    expect(headers['strict-transport-security']).toBe('max-age=31536000')
+  })
+})
+
+describe('in production without a password', () => {
+  test.each(['/', '/login', '/schedules', '/tasks/tasks.echo/1'])('%s is closed, and the page says what to set', async (path) => {
+    const { statusCode, body } = await createTestWeb({ NODE_ENV: 'production' }).get(path)
+    expect(statusCode).toBe(503)
+    expect(body).toContain('CONSOLE_PASSWORD')
+  })
+
+  test('nothing is taken', async () => {
+    const web = createTestWeb({ NODE_ENV: 'production' })
+    expect((await web.form('/', { task: 'tasks.echo', args: '[1]' })).statusCode).toBe(503)
+    expect(web.sent).toEqual([])
+  })
+})
+
+test('locally without a password there is nothing to sign in to, and nothing to sign out of', async () => {
+  const web = createTestWeb()
+  expect((await web.get('/login')).headers.location).toBe('/')
+  expect((await web.get('/')).body).not.toContain('/logout')
+})
+
+test('on a platform, plain http is led to https before anything is asked', async () => {
+  const { statusCode, headers } = await createTestWeb({ ...ENV, DYNO: 'web.1' }).get('/schedules?a=1', {
+    host: 'app.example',
+    'x-forwarded-proto': 'http',
+  })
+  expect([statusCode, headers.location]).toEqual([308, 'https://app.example/schedules?a=1'])
+})

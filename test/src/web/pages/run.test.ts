@@ -1,0 +1,206 @@
+import { describe, expect, test } from 'vitest'
+import { createTestWeb, NOW, storedResult } from '../../../support/web-app.ts'
+
+const PATH = '/tasks/tasks.echo/run-1'
+const failure = (exc_type: string, ...exc_message: unknown[]) => ({ exc_type, exc_message, exc_module: 'errors' })
+const withRun = (given: Parameters<typeof storedResult>[0]) => {
+  const web = createTestWeb()
+  web.stored.set('run-1', storedResult(given))
+  return web
+}
+/** What a program is told. */
+const json = async (web: ReturnType<typeof createTestWeb>, path = PATH) => {
+  const response = await web.get(path, { accept: 'application/json' })
+  return { status: response.statusCode, type: response.headers['content-type'], body: response.json() }
+}
+
+describe('the status page', () => {
+  test('of a task that succeeded shows state, result and times, and does not load itself again', async () => {
+    const { statusCode, body } = await withRun({ result: 'hi' }).get(PATH)
+    expect(statusCode).toBe(200)
+    expect(body).toContain('<title>SUCCESS: tasks.echo')
+    expect(body).toMatch(/data-state="SUCCESS" data-ready="true"/)
+    expect(body).toContain('<pre tabindex="0">hi</pre>')
+    expect(body).toContain('2026-11-22 17:59:57 UTC')
+    expect(body).toContain('(3 seconds ago)')
+    expect(body).toContain('1.0 s')
+    expect(body).toContain('celery@box')
+    expect(body).not.toContain('http-equiv="refresh"')
+  })
+
+  test.each(['PENDING', 'RECEIVED', 'STARTED', 'RETRY'] as const)(
+    'of a task that is %s loads itself again where scripts are off',
+    async (state) => {
+      const { body } = await withRun({ state, doneAt: null }).get(PATH)
+      expect(body).toContain('<noscript><meta http-equiv="refresh" content="2"></noscript>')
+      expect(body).toMatch(new RegExp(`data-state="${state}" data-ready="false"`))
+    },
+  )
+
+  test('of a task that failed shows the error, and its traceback folded', async () => {
+    const { body } = await withRun({
+      state: 'FAILURE',
+      result: failure('TypeError', 'no <b>luck</b>'),
+      traceback: 'TypeError: no luck\n  at x',
+    }).get(PATH)
+    expect(body).toContain('<h2 id="error-title">TypeError</h2>')
+    expect(body).toContain('no &#60;b&#62;luck&#60;/b&#62;')
+    expect(body).toMatch(/<details><summary>Traceback<\/summary><pre tabindex="0">TypeError/)
+  })
+
+  test('of a task that waits in the queue, of which nothing is stored', async () => {
+    const web = createTestWeb()
+    web.located.set('run-1', {
+      task: 'tasks.echo',
+      state: 'PENDING',
+      queue: 'celery',
+      dueAt: new Date(NOW.getTime() + 3_600_000),
+    })
+    expect((await web.get(PATH)).body).toContain('(in 1 hour)')
+    expect((await json(web)).body).toMatchObject({
+      state: 'PENDING',
+      ready: false,
+      due_at: '2026-11-22T19:00:00.000Z',
+      created_at: null,
+    })
+  })
+
+  test.each([
+    ['an unknown id', '/tasks/tasks.echo/run-2'],
+    ['the name of another task', '/tasks/tasks.fetch_url/run-1'],
+    ['a NUL', '/tasks/tasks.echo/%00'],
+    ['an id that is too long', `/tasks/tasks.echo/${'a'.repeat(256)}`],
+    ['SQL', "/tasks/tasks.echo/1'%20OR%20'1'='1"],
+  ])('%s is not found', async (_what, path) => {
+    const web = withRun({})
+    expect((await web.get(path)).statusCode).toBe(404)
+    expect(await json(web, path)).toMatchObject({ status: 404, body: { error: { code: 'RUN_UNKNOWN' } } })
+  })
+
+  test.each([
+    ['a parameter that is far too long', `/tasks/tasks.echo/${'a'.repeat(2000)}`, 414],
+    ['a broken escape', '/tasks/%zz/x', 400],
+  ])('%s is refused with all the headers, and is not repeated', async (_what, path, status) => {
+    const { statusCode, headers, body } = await createTestWeb().get(path)
+    expect(statusCode).toBe(status)
+    expect(headers['content-security-policy']).toContain("frame-ancestors 'none'")
+    expect(body).not.toContain('%zz')
+    expect(body).not.toContain('aaaa')
+  })
+})
+
+describe('for programs', () => {
+  test('a result is told as it is', async () => {
+    expect(await json(withRun({ result: [200, { a: '<b>' }] }))).toEqual({
+      status: 200,
+      type: 'application/json; charset=utf-8',
+      body: {
+        id: 'run-1',
+        task: 'tasks.echo',
+        state: 'SUCCESS',
+        ready: true,
+        result: [200, { a: '<b>' }],
+        error: null,
+        queue: 'celery',
+        worker: 'celery@box',
+        retries: 0,
+        due_at: null,
+        created_at: '2026-11-22T17:59:55.000Z',
+        started_at: '2026-11-22T17:59:56.000Z',
+        done_at: '2026-11-22T17:59:57.000Z',
+      },
+    })
+  })
+
+  test.each([
+    ['one argument', failure('ValueError', 'bad'), { type: 'ValueError', message: 'bad' }],
+    ['several arguments', failure('OSError', 2, 'missing'), { type: 'OSError', message: '2, missing' }],
+    ['no argument', failure('KeyboardInterrupt'), { type: 'KeyboardInterrupt', message: '' }],
+    ['nothing that is known', 'just text', { type: 'Error', message: '' }],
+  ])('an error of %s', async (_what, result, error) => {
+    expect((await json(withRun({ state: 'FAILURE', result, traceback: 'stack' }))).body).toMatchObject({
+      ready: true,
+      result: null,
+      error: { ...error, traceback: 'stack' },
+    })
+  })
+
+  test('a person gets it too, by ?format=json', async () => {
+    expect((await withRun({}).get(`${PATH}?format=json`)).json()).toMatchObject({ state: 'SUCCESS' })
+  })
+})
+
+describe('?wait=', () => {
+  const ask = (web: ReturnType<typeof createTestWeb>, seconds: string) => json(web, `${PATH}?wait=${seconds}`)
+
+  test('holds the answer back until the task has ended', async () => {
+    const web = withRun({ state: 'STARTED', doneAt: null })
+    const answer = ask(web, '20')
+    await expect.poll(() => web.waiters.length).toBe(1)
+    web.stored.set('run-1', storedResult({ result: 'late' }))
+    web.waiters[0]!()
+    expect((await answer).body).toMatchObject({ state: 'SUCCESS', result: 'late' })
+  })
+
+  test('answers with what is known when the time is up', async () => {
+    expect((await ask(withRun({ state: 'STARTED', doneAt: null }), '0.05')).body).toMatchObject({
+      state: 'STARTED',
+      ready: false,
+    })
+  })
+
+  test('does not hold back what has ended', async () => {
+    const web = withRun({})
+    await ask(web, '20')
+    expect(web.waiters).toEqual([])
+  })
+
+  test.each(['abc', '-1', 'NaN', '', 'Infinity'])('%j does not wait', async (seconds) => {
+    const web = withRun({ state: 'STARTED', doneAt: null })
+    expect((await ask(web, seconds)).body).toMatchObject({ state: 'STARTED' })
+    expect(web.waiters).toEqual([])
+  })
+
+  test('lets go when the server closes', async () => {
+    const web = withRun({ state: 'STARTED', doneAt: null })
+    const answer = ask(web, '20')
+    await expect.poll(() => web.waiters.length).toBe(1)
+    await Promise.all([web.server.close(), expect(answer).resolves.toMatchObject({ body: { state: 'STARTED' } })])
+  })
+})
+
+test.each([
+  ['<script>window.__xss=1</script>', /<script>window/],
+  ['"><img src=x onerror=window.__xss=1>', /<img/],
+  ['</textarea><svg onload=window.__xss=1>', /<svg/],
+  ['<a href="javascript:window.__xss=1">x</a>', /href="javascript/],
+  ['</pre></section><h1>', /<\/pre><\/section><h1>/],
+])('a result of %s is text', async (result, markup) => {
+  const { body } = await withRun({ result }).get(PATH)
+  expect(body).not.toMatch(markup)
+  expect((await json(withRun({ result }))).body.result).toBe(result)
+})
+
+test('markup in every other place of a run is text, too', async () => {
+  const evil = '<img src=x onerror=alert(1)>'
+  const web = createTestWeb()
+  web.stored.set(
+    evil,
+    storedResult({
+      id: evil,
+      task: evil,
+      queue: evil,
+      worker: evil,
+      state: 'FAILURE',
+      result: failure(evil, evil),
+      traceback: evil,
+    }),
+  )
+  const { statusCode, body } = await web.get(`/tasks/${encodeURIComponent(evil)}/${encodeURIComponent(evil)}`)
+  expect(statusCode).toBe(200)
+  expect(body).not.toContain('<img')
+})
+
+test('control characters of a terminal are not shown', async () => {
+  expect((await withRun({ result: '\u001b[31mred\u001b[0m' }).get(PATH)).body).toContain('<pre tabindex="0">red</pre>')
+})

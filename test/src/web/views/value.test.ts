@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest'
+import { duration, relative } from '../../../../src/web/views/moment.ts'
+import { showValue } from '../../../../src/web/views/value.ts'
+
+test.each([
+  ['a text as it is', 'a\nb', '<pre tabindex="0">a\nb</pre>'],
+  ['nothing', null, '<pre tabindex="0">null</pre>'],
+  ['a number', 1.5, '<pre tabindex="0">1.5</pre>'],
+  ['a short list as JSON', [200, 'ok'], '<pre tabindex="0">[\n  200,\n  &#34;ok&#34;\n]</pre>'],
+  ['markup as text', '<b>', '<pre tabindex="0">&#60;b&#62;</pre>'],
+])('shows %s', (_what, value, html) => {
+  expect(showValue(value)).toBe(html)
+})
+
+test('shows a fetched page part by part, so that its lines are lines', () => {
+  expect(showValue([200, '<html>\n</html>'])).toBe(
+    '<dl class="parts"><dt>0</dt><dd><pre tabindex="0">200</pre></dd><dt>1</dt><dd><pre tabindex="0">&#60;html&#62;\n&#60;/html&#62;</pre></dd></dl>',
+  )
+})
+
+test('shows the first 64 KiB, and says how much is missing', () => {
+  expect(showValue('a'.repeat(70_000))).toContain('4464 more characters are not shown here.')
+})
+
+const now = new Date('2026-11-22T18:00:00Z')
+test.each([
+  [0, 'now'],
+  [-999, 'now'],
+  [-1000, '1 second ago'],
+  [-59_999, '59 seconds ago'],
+  [-60_000, '1 minute ago'],
+  [-7_200_000, '2 hours ago'],
+  [-86_400_000, '1 day ago'],
+  [90_000, 'in 1 minute'],
+])('%i ms from now is %s', (ms, text) => {
+  expect(relative(new Date(now.getTime() + ms), now)).toBe(text)
+})
+
+test.each([
+  [-1, '0 ms'],
+  [35.4, '35 ms'],
+  [1500, '1.5 s'],
+  [200_000, '3 min 20 s'],
+  [3_660_000, '1 h 1 min'],
+])('%d ms is %s', (ms, text) => {
+  expect(duration(ms)).toBe(text)
+})
