@@ -7,7 +7,7 @@ import { sleep } from '../../retry.ts'
 import type { Address } from './address.ts'
 import { adoptPostmaster, type Postmaster, type PostmasterOptions, stopPostmaster } from './postmaster.ts'
 import { type PostmasterFile, postmasterFilePath, readPostmasterFile, untilReady } from './postmaster-file.ts'
-import { isPostgresOf, processesIn, sendSignal, startOf } from './process-identity.ts'
+import { isPidTaken, isPostgresOf, processesIn, sendSignal } from './process-identity.ts'
 import { type Answer, askServer } from './server-connection.ts'
 import { isOwnSocketDirectory } from './socket-directory.ts'
 
@@ -45,9 +45,9 @@ export async function takeOverLeftover(options: LeftoverOptions): Promise<Postma
     await stopPostmaster(found)
   }
   await endOrphans(options)
-  // PostgreSQL refuses to start when the pid in the file is alive, whoever that is by now; a dead one it clears up itself.
-  if ((await startOf(file.pid)) !== undefined && !(await isPostgresOf(file.pid, dataDirectory)))
-    await rm(postmasterFilePath(dataDirectory), { force: true })
+  // PostgreSQL refuses to start while any process has the pid in the file: somebody else's, or the dead server's own as a zombie that
+  // nobody reaps (node as pid 1 of a container). A pid that is free it clears up itself, with more checks than we have.
+  if (isPidTaken(file.pid)) await rm(postmasterFilePath(dataDirectory), { force: true })
   return undefined
 }
 

@@ -14,7 +14,7 @@ const UNKNOWN = 'unknown'
  */
 export async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') return startFromProc(pid)
-  if (process.platform === 'win32') return exists(pid) ? UNKNOWN : undefined
+  if (process.platform === 'win32') return isPidTaken(pid) ? UNKNOWN : undefined
   const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
   return stdout.trim() === '' ? undefined : stdout.trim()
 }
@@ -65,7 +65,7 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
 
 async function startFromProc(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
-  if (text === undefined) return exists(pid) ? UNKNOWN : undefined
+  if (text === undefined) return isPidTaken(pid) ? UNKNOWN : undefined
   // The second field is the program's name in parentheses and may contain anything, parentheses and spaces too.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined
@@ -90,7 +90,8 @@ const inodeOf = (path: string) =>
 const isWorkingIn = async (pid: number, inode: string | undefined) =>
   inode !== undefined && (await inodeOf(`/proc/${pid}/cwd`)) === inode
 
-function exists(pid: number): boolean {
+/** Is there any process or zombie of that pid? */
+export function isPidTaken(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (error) {
