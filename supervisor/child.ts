@@ -109,7 +109,8 @@ function startReading(shell: ChildProcess, spec: ChildSpec, ending: Ending): { c
   if (pipe === undefined) socket.on('data', (bytes: Buffer) => onBytes(bytes, bytes.length))
   socket.on('error', () => ending.endOfFile())
   socket.on('close', () => ending.endOfFile())
-  if (!spec.output.blocked) socket.resume()
+  if (spec.output.held) ending.paused()
+  else socket.resume()
   return {
     close() {
       socket.destroy()

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { realpathSync, unlinkSync } from 'node:fs'
+import { statSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -34,13 +33,11 @@ export interface Controlled {
 
 /**
  * Where the supervisor of an app listens. Not in the app's own folder, whose path may be longer than the 107 bytes that a
- * socket's may have (unix(7)).
+ * socket's may have (unix(7)); the folder's device and inode stand for its path.
  */
 export function controlPath(appRoot: string): string {
-  const digest = createHash('sha256')
-    .update(`${userInfo().uid}:${realpathSync(appRoot)}`)
-    .digest('hex')
-  return join(tmpdir(), `onedyno-${digest.slice(0, 16)}.sock`)
+  const { dev, ino } = statSync(appRoot)
+  return join(tmpdir(), `onedyno-${userInfo().uid}-${dev.toString(36)}-${ino.toString(36)}.sock`)
 }
 
 export interface Control {
@@ -150,7 +147,7 @@ function sendLogs(socket: Socket, logs: LogRing, isWanted: (name: string) => boo
   if (!follow) return void socket.end()
   const unfollow = logs.follow((name, block) => {
     if (socket.writableLength > MOST_BEHIND) socket.destroy()
-    else if (isWanted(name)) socket.write(block, 'latin1')
+    else if (isWanted(name)) socket.write(block)
   })
   socket.once('close', unfollow)
 }

@@ -12,6 +12,9 @@ export interface RecordStyle {
 /** Keys that are renamed to `time`, `level` and `message`, or that say again what `process` says. */
 const CONSUMED = new Set(['time', 'level', 'severity', 'levelname', 'msg', 'message', 'process'])
 
+/** The upper six bits of the second half of a pair (UTF-16). */
+const LOW_SURROGATE = 0xdc00 >> 10
+
 /**
  * One record per line: `time`, `process`, `level` where the child names one, `message`. A child that writes JSON objects
  * itself (pino and its like) has its fields merged into ours, not nested as text.
@@ -24,20 +27,18 @@ export function createRecordFormat(style: RecordStyle): Format {
   const one = (name: string, line: string): string => {
     const text = write(toRecord(name, line, style.now()))
     if (text.length <= style.lineBytes + 1 || line.length < 2) return text
-    // Escaping made it too long: two records, cut where no character of UTF-8 is torn.
+    // Escaping made it too long: two records, cut where no character is torn.
     const decoded = fromByteString(line)
-    const half = decoded.charCodeAt(decoded.length >> 1) >> 10 === 0x37 ? (decoded.length >> 1) + 1 : decoded.length >> 1
+    const middle = decoded.length >> 1
+    const half = decoded.charCodeAt(middle) >> 10 === LOW_SURROGATE ? middle + 1 : middle
     return one(name, toByteString(`${decoded.slice(0, half)}…`)) + one(name, toByteString(`…${decoded.slice(half)}`))
   }
   return {
-    lines: (name, block) =>
-      block.includes('\n')
-        ? block
-            .split('\n')
-            .map((line) => one(name, line))
-            .join('')
-        : one(name, block),
-    say: (event) => write({ time: new Date(style.now()).toISOString(), process: 'system', level: 'info', ...describe(event) }),
+    write(name, block, add) {
+      for (const line of block.split('\n')) add(one(name, line))
+    },
+    say: (event, add) =>
+      add(write({ time: new Date(style.now()).toISOString(), process: 'system', level: 'info', ...describe(event) })),
     widen() {},
     room: (name) => style.lineBytes - name.length - 80,
   }

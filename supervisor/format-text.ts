@@ -1,7 +1,7 @@
 import { toByteString } from './byte-string.ts'
 import { SupervisorError } from './errors.ts'
 import { signalNumber } from './exit-code.ts'
-import type { Format, LifeEvent } from './formats.ts'
+import type { Add, Format, LifeEvent } from './formats.ts'
 import { renderRecord } from './pino-line.ts'
 import type { Exit } from './process-state.ts'
 
@@ -61,19 +61,22 @@ export function createTextFormat(style: TextStyle): Format {
     return made
   }
 
-  const lines = (name: string, block: string) => {
+  const write = (name: string, block: string, add: Add) => {
     const { before, after } = frame(name)
     const text = style.readable && block.includes('{"') ? renderLines(block, style.colour) : block
     const between = `${after}\n${before}`
-    return `${before}${text.replace(NEWLINE, between.includes('$') ? between.replaceAll('$', '$$$$') : between)}${after}\n`
+    add(before)
+    // A "$" would have a meaning in a replacement.
+    add(text.includes('\n') ? text.replace(NEWLINE, between.replaceAll('$', '$$$$')) : text)
+    add(`${after}\n`)
   }
 
   return {
-    lines,
+    write,
     widen,
-    say(event) {
+    say(event, add) {
       const [name, text] = style.events === 'honcho' ? honchoWords(event) : honcho05Words(event)
-      return lines(name, toByteString(text))
+      write(name, toByteString(text), add)
     },
     room(name) {
       const { before, after } = frame(name)

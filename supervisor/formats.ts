@@ -11,16 +11,19 @@ export type LifeEvent =
   | { readonly tag: 'received'; readonly signal: NodeJS.Signals }
   | { readonly tag: 'note'; readonly text: string }
 
-/** Turns lines into what is written. All text is byte strings (latin1), see line-splitter.ts. */
+/** Turns lines into what is written. All text is byte strings, see byte-string.ts. */
 export interface Format {
-  /** HOT: `block` is lines joined by "\n"; the result ends with "\n". */
-  lines(name: string, block: string): string
-  say(event: LifeEvent): string
+  /** HOT: `block` is lines joined by "\n"; what is added ends with "\n". */
+  write(name: string, block: string, add: Add): void
+  say(event: LifeEvent, add: Add): void
   /** Makes room for a process that was not known at the start. */
   widen(name: string): void
   /** Bytes of a line of `name` that fit into one line of the platform, after the prefix. */
   room(name: string): number
 }
+
+/** Takes the next bytes of the output. */
+export type Add = (bytes: string) => void
 
 export interface FormatOptions {
   /** A name of FORMATS, or a template with {text} in it. */

@@ -1,34 +1,53 @@
-/** Kept of each process's output, for `logs`: its last lines, and no more than this many bytes of them. */
+/** Kept of each process's output, for `logs`: its last lines, and at most this many bytes of them. */
 export const KEPT_LINES = 1_000
 const KEPT_BYTES = 1 << 20
 
 export interface LogRing {
-  /** HOT: one formatted block, which ends with "\n". */
-  add(name: string, block: string): void
-  /** The last lines of the processes that `wanted` names, in the order in which they came. */
+  /** HOT: one formatted block, which ends with "\n"; copied, since the memory is the caller's. */
+  add(name: string, block: Buffer): void
+  /** The last lines of the processes that `wanted` names, as byte string, in the order in which they came. */
   read(wanted: (name: string) => boolean): string
-  /** Hands on every block from now; returns how to stop that. */
-  follow(onBlock: (name: string, block: string) => void): () => void
+  /** Hands on a copy of every block from now; returns how to stop that. */
+  follow(onBlock: (name: string, block: Buffer) => void): () => void
 }
 
-/** Blocks are kept as they are and cut into lines only when somebody asks. */
+interface Block {
+  readonly at: number
+  readonly text: string
+}
+
+/** Two halves, outside of V8's heap: the younger one is written to, and when it is full it becomes the older one. */
+interface Kept {
+  younger: Buffer
+  older: Buffer
+  used: number
+  olderUsed: number
+}
+
+/** Before each block: its number among all blocks (double) and its length (uint32). */
+const HEADER = 12
+
+/** Blocks are kept as they are, and cut into lines only when somebody asks. */
 export function createLogRing(): LogRing {
-  const kept = new Map<string, { blocks: { at: number; text: string }[]; bytes: number }>()
-  const followers = new Set<(name: string, block: string) => void>()
+  const kept = new Map<string, Kept>()
+  const followers = new Set<(name: string, block: Buffer) => void>()
   let at = 0
   return {
-    add(name, text) {
-      const own = kept.get(name) ?? { blocks: [], bytes: 0 }
-      kept.set(name, own)
-      own.blocks.push({ at: at++, text })
-      own.bytes += text.length
-      while (own.bytes > KEPT_BYTES && own.blocks.length > 1) own.bytes -= own.blocks.shift()!.text.length
-      for (const follower of followers) follower(name, text)
+    add(name, block) {
+      let own = kept.get(name)
+      if (own === undefined) {
+        own = { younger: newHalf(), older: newHalf(), used: 0, olderUsed: 0 }
+        kept.set(name, own)
+      }
+      put(own, at++, block)
+      if (followers.size === 0) return
+      const copy = Buffer.from(block)
+      for (const follower of followers) follower(name, copy)
     },
     read: (wanted) =>
       [...kept]
         .filter(([name]) => wanted(name))
-        .flatMap(([, { blocks }]) => lastLines(blocks))
+        .flatMap(([, own]) => lastLines([...blocksOf(own.older, own.olderUsed), ...blocksOf(own.younger, own.used)]))
         .toSorted((a, b) => a.at - b.at)
         .map((block) => block.text)
         .join(''),
@@ -39,8 +58,32 @@ export function createLogRing(): LogRing {
   }
 }
 
-function lastLines(blocks: readonly { at: number; text: string }[]): { at: number; text: string }[] {
-  const last: { at: number; text: string }[] = []
+/** Costs memory only as far as it is written to. */
+const newHalf = () => Buffer.allocUnsafeSlow(KEPT_BYTES / 2)
+
+function put(own: Kept, at: number, block: Buffer): void {
+  const most = own.younger.length - HEADER
+  const end = block.length > most ? block.subarray(block.indexOf('\n', block.length - most) + 1) : block
+  if (own.used + HEADER + end.length > own.younger.length) {
+    const { younger, older, used } = own
+    Object.assign(own, { younger: older, older: younger, used: 0, olderUsed: used })
+  }
+  own.younger.writeDoubleLE(at, own.used)
+  own.younger.writeUInt32LE(end.length, own.used + 8)
+  own.used += HEADER + end.copy(own.younger, own.used + HEADER)
+}
+
+function* blocksOf(half: Buffer, used: number): Generator<Block> {
+  for (let from = 0; from < used; ) {
+    const start = from + HEADER
+    const end = start + half.readUInt32LE(from + 8)
+    yield { at: half.readDoubleLE(from), text: half.toString('latin1', start, end) }
+    from = end
+  }
+}
+
+function lastLines(blocks: readonly Block[]): Block[] {
+  const last: Block[] = []
   let room = KEPT_LINES
   for (const { at, text } of blocks.toReversed()) {
     if (room === 0) break

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { Format, LifeEvent } from './formats.ts'
 import { createLineSplitter } from './line-splitter.ts'
@@ -22,40 +23,61 @@ export interface Output {
   say(event: LifeEvent): void
   /** Resolves when all that was handed over has been written, or can never be. */
   flushed(): Promise<void>
-  /** True while the reader of our output is behind. */
-  readonly blocked: boolean
+  /** Are sources held back now? */
+  readonly held: boolean
 }
 
 export interface OutputOptions {
   readonly stream: Writable
   readonly format: Format
-  /** Types or instances whose lines are not shown. */
+  /** Whose lines are not shown. */
   readonly quiet: (name: string) => boolean
   /** What to do when the reader is too slow: hold the children back, or drop lines, count them and say so. */
   readonly onSlow: 'block' | 'drop'
   /** Called once when the reader is gone (EPIPE). */
   readonly onBroken: (error: Error) => void
-  /** Sees every formatted block; for `logs`. */
-  readonly onBlock?: (name: string, block: string) => void
+  /** Sees every formatted block, shown or not, for as long as the call takes; for `logs`. */
+  readonly onBlock: (name: string, block: Buffer) => void
 }
 
+const BUFFER_BYTES = 256 * 1024
+
 /**
- * HOT: all that arrives in one turn of the event loop goes out in one write. While a write is under way the children are
- * paused, so at most a turn's reads are held in memory.
+ * HOT: all that arrives in one turn of the event loop goes out in one write, from one buffer that is used again. While the
+ * reader is behind, the children are paused, so no more than a turn's reads is ever held.
  */
 export function createOutput(options: OutputOptions): Output {
   const { stream, format } = options
+  // Others may keep what they are given; these have handed it to the kernel when their queue is empty.
+  const isDirect = stream instanceof Socket || stream === process.stdout
   const throttles = new Set<Throttle>()
   const waiting: (() => void)[] = []
-  let pending = ''
+  let buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  let used = 0
   let scheduled = false
   let blocked = false
   let broken = false
   let dropped = 0
 
-  const add = (text: string) => {
-    if (broken || text === '') return
-    pending += text
+  const add = (bytes: string) => {
+    if (used + bytes.length > buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(used + bytes.length, buffer.length * 2))
+      buffer.copy(larger, 0, 0, used)
+      buffer = larger
+    }
+    used += buffer.write(bytes, used, 'latin1')
+  }
+
+  /** What `write` adds is kept for `logs`, and shown unless it is not to be. */
+  const show = (name: string, write: () => void, hide: boolean) => {
+    const start = used
+    write()
+    options.onBlock(name, buffer.subarray(start, used))
+    if (hide || broken) used = start
+    else schedule()
+  }
+
+  const schedule = () => {
     if (scheduled || blocked) return
     scheduled = true
     setImmediate(flush)
@@ -64,24 +86,20 @@ export function createOutput(options: OutputOptions): Output {
   const flush = () => {
     scheduled = false
     if (blocked || broken) return
-    if (pending === '') {
+    if (used === 0) {
       for (const resolve of waiting.splice(0)) resolve()
       return
     }
-    const text = pending
-    pending = ''
+    const chunk = buffer.subarray(0, used)
+    used = 0
     blocked = true
-    stream.write(text, 'latin1', onWritten)
-    // Nothing is left in the stream's queue when the kernel took it all at once, which is the usual case.
-    if (stream.writableLength === 0) blocked = false
-    else if (options.onSlow === 'block') for (const throttle of throttles) throttle.pause()
-    if (!blocked) flushSoonIfAwaited()
-  }
-
-  const flushSoonIfAwaited = () => {
-    if (waiting.length > 0 && !scheduled) {
-      scheduled = true
-      setImmediate(flush)
+    stream.write(isDirect ? chunk : Buffer.from(chunk), onWritten)
+    if (stream.writableLength === 0) {
+      blocked = false
+      if (waiting.length > 0) schedule()
+    } else {
+      buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+      if (options.onSlow === 'block') for (const throttle of throttles) throttle.pause()
     }
   }
 
@@ -89,10 +107,8 @@ export function createOutput(options: OutputOptions): Output {
     if (error) return onError(error)
     if (!blocked) return
     blocked = false
-    if (dropped > 0) {
-      pending += format.say({ tag: 'note', text: `${dropped} lines dropped: the reader of this log was too slow` })
-      dropped = 0
-    }
+    if (dropped > 0) format.say({ tag: 'note', text: `${dropped} lines dropped: the reader of this log was too slow` }, add)
+    dropped = 0
     for (const throttle of throttles) throttle.resume()
     flush()
   }
@@ -101,7 +117,7 @@ export function createOutput(options: OutputOptions): Output {
     if (broken) return
     broken = true
     blocked = false
-    pending = ''
+    used = 0
     // Children must be able to end, so they are read on, to nowhere.
     for (const throttle of throttles) throttle.resume()
     for (const resolve of waiting.splice(0)) resolve()
@@ -109,22 +125,17 @@ export function createOutput(options: OutputOptions): Output {
   }
   stream.on('error', onError)
 
-  const show = (name: string, lines: string) => {
-    const text = format.lines(name, lines)
-    options.onBlock?.(name, text)
-    if (options.quiet(name)) return
-    if (blocked && options.onSlow === 'drop') dropped += countLines(text)
-    else add(text)
+  const onLines = (name: string, lines: string) => {
+    const drop = blocked && options.onSlow === 'drop'
+    if (drop) dropped += lines.split('\n').length
+    show(name, () => format.write(name, lines, add), drop || options.quiet(name))
   }
 
   return {
     source(name, throttle) {
-      if (throttle !== undefined) {
-        throttles.add(throttle)
-        if (blocked && options.onSlow === 'block') throttle.pause()
-      }
+      if (throttle !== undefined) throttles.add(throttle)
       format.widen(name)
-      const splitter = createLineSplitter(format.room(name), (lines) => show(name, lines))
+      const splitter = createLineSplitter(format.room(name), (lines) => onLines(name, lines))
       return {
         push: splitter.push,
         end() {
@@ -133,25 +144,15 @@ export function createOutput(options: OutputOptions): Output {
         },
       }
     },
-    say(event) {
-      const text = format.say(event)
-      options.onBlock?.('system', text)
-      add(text)
-    },
+    say: (event) => show('system', () => format.say(event, add), false),
     flushed: () =>
       new Promise((resolve) => {
         if (broken) return resolve()
         waiting.push(resolve)
-        flushSoonIfAwaited()
+        schedule()
       }),
-    get blocked() {
-      return blocked
+    get held() {
+      return blocked && options.onSlow === 'block'
     },
   }
-}
-
-function countLines(text: string): number {
-  let count = 0
-  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count += 1
-  return count
 }
