@@ -35,7 +35,8 @@ CREATE TABLE message (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   queue       text NOT NULL,
   priority    smallint NOT NULL DEFAULT 0,
-  deliveries  smallint NOT NULL DEFAULT 0,
+  deaths      smallint NOT NULL DEFAULT 0,           -- workers that died with it: the first time whatever it did, later only while it ran
+  started     boolean NOT NULL DEFAULT false,        -- written only for messages with deaths, just before they run
   worker      integer,                               -- NULL = ready
   task_id     text NOT NULL,
   task        text NOT NULL,

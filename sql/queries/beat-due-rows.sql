@@ -1,2 +1,6 @@
--- Schedules whose tick has come. now() and not clock_timestamp(), so that the index serves. $1 int how many
-SELECT *, now() AS db_now FROM schedule WHERE enabled AND next_run_at <= now() ORDER BY next_run_at LIMIT $1
+-- Schedules whose tick has come, the oldest tick first. now() and not clock_timestamp(), so that the index serves; old has every digit of
+-- next_run_at, for the compare-and-swap of the claim. $1 int how many · $2 uuid[] ids that are passed over
+SELECT id, name, task, kind, minute, hour, day_of_week, day_of_month, month_of_year, day_rule, timezone, every, period, anchor, clocked_time,
+  one_off, start_time, expires, expire_seconds, catchup, catchup_limit, misfire_grace_seconds, next_run_at, next_run_at::text AS old, tzdata,
+  version, now() AS db_now
+FROM schedule WHERE enabled AND next_run_at <= now() AND id <> ALL ($2::uuid[]) ORDER BY next_run_at LIMIT $1

@@ -1,2 +1,6 @@
--- Milliseconds until the next tick; NULL when there is none.
-SELECT ceil(extract(epoch FROM min(next_run_at) - now()) * 1000)::float8 AS wait_ms FROM schedule WHERE enabled AND next_run_at IS NOT NULL
+-- The database's time, whether a tick is due by now, and the milliseconds until the next one (NULL: none within the hour). The bound keeps
+-- out 'infinity', from which nothing can be subtracted before PostgreSQL 17.
+SELECT now() AS db_now,
+  EXISTS (SELECT FROM schedule WHERE enabled AND next_run_at <= now()) AS overdue,
+  (SELECT ceil(extract(epoch FROM next_run_at - now()) * 1000)::float8 FROM schedule
+   WHERE enabled AND next_run_at > now() AND next_run_at < now() + interval '1 hour' ORDER BY next_run_at LIMIT 1) AS wait_ms

@@ -1,9 +1,23 @@
--- A schedule that the code brings along, as an interval: made when missing, changed when the code says otherwise. enabled stays the user's.
--- $1 text name · $2 text description · $3 text task · $4 int every · $5 text period · $6 text catchup · $7 timestamptz anchor
+-- Schedules that the code brings along, as intervals: made when missing, changed when the code says otherwise, deleted when it brings them no
+-- longer (their history stays). enabled stays the user's. The anchor is the database's time: a host whose clock is ahead must not put off the first tick.
+-- $1 jsonb array of {name, description, task, every, period, catchup}. Locks: only rows that differ, with SKIP LOCKED: a start waits for nobody.
+WITH seed AS (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (name text, description text, task text, every integer, period text, catchup text)
+), different AS (
+  SELECT s.id, seed.* FROM schedule s JOIN seed ON seed.name = s.name
+  WHERE s.origin = 'code' AND (s.kind, s.every, s.period, s.task, s.description, s.catchup)
+    IS DISTINCT FROM ('interval', seed.every, seed.period, seed.task, seed.description, seed.catchup)
+  FOR UPDATE OF s SKIP LOCKED
+), gone AS (
+  SELECT id FROM schedule WHERE origin = 'code' AND NOT EXISTS (SELECT FROM seed WHERE seed.name = schedule.name) FOR UPDATE SKIP LOCKED
+), changed AS (
+  UPDATE schedule s SET kind = 'interval', every = d.every, period = d.period, anchor = coalesce(s.anchor, date_trunc('milliseconds', now())),
+    task = d.task, description = d.description, catchup = d.catchup
+  FROM different d WHERE s.id = d.id
+), deleted AS (
+  DELETE FROM schedule s USING gone WHERE s.id = gone.id
+)
 INSERT INTO schedule (name, description, task, kind, every, period, anchor, catchup, origin)
-VALUES ($1, $2, $3, 'interval', $4, $5, $7, $6, 'code')
-ON CONFLICT ON CONSTRAINT schedule_name DO UPDATE SET description = excluded.description, task = excluded.task, every = excluded.every,
-  period = excluded.period, catchup = excluded.catchup
-WHERE schedule.origin = 'code'
-  AND (schedule.every, schedule.period, schedule.task, schedule.description, schedule.catchup)
-    IS DISTINCT FROM (excluded.every, excluded.period, excluded.task, excluded.description, excluded.catchup)
+SELECT name, description, task, 'interval', every, period, date_trunc('milliseconds', now()), catchup, 'code' FROM seed
+WHERE NOT EXISTS (SELECT FROM schedule s WHERE s.name = seed.name)
+ON CONFLICT ON CONSTRAINT schedule_name DO NOTHING

@@ -1,8 +1,8 @@
 -- A worker gives messages back: they are ready again at once, and the workers of their queues are woken.
--- $1 bigint[] messages · $2 int[] 1 where this delivery does not count, else 0 · $3 int worker · $4 text NOTIFY channel
+-- $1 bigint[] messages · $2 int[] 1 where this delivery counts as a death, else 0 · $3 int worker · $4 text NOTIFY channel
 WITH back AS (
-  UPDATE message m SET worker = NULL, deliveries = m.deliveries - g.uncounted
-  FROM unnest($1::bigint[], $2::int[]) AS g (id, uncounted) WHERE m.id = g.id AND m.worker = $3
+  UPDATE message m SET worker = NULL, started = false, deaths = m.deaths + g.counted
+  FROM unnest($1::bigint[], $2::int[]) AS g (id, counted) WHERE m.id = g.id AND m.worker = $3
   RETURNING m.queue
 )
 SELECT pg_notify($4, queue) FROM (SELECT DISTINCT queue FROM back) AS woken

@@ -24,13 +24,14 @@ WITH acknowledged AS (
 ), me AS (
   SELECT id FROM worker WHERE id = $2 AND $17::int > 0 FOR KEY SHARE
 ), claimed AS (
-  UPDATE message SET worker = $2, deliveries = deliveries + 1
+  UPDATE message SET worker = $2
   WHERE ctid = ANY (ARRAY(
     SELECT ready.ctid FROM me CROSS JOIN unnest($16::text[]) AS q (name) CROSS JOIN LATERAL (
       SELECT ctid FROM message WHERE queue = q.name AND worker IS NULL ORDER BY priority DESC, id LIMIT $17 FOR UPDATE SKIP LOCKED
     ) AS ready LIMIT $17))
-  RETURNING id, queue, priority, deliveries, task_id, task, headers, properties, body
+  RETURNING id, queue, priority, deaths, task_id, task, headers, properties, body
 )
-SELECT c.id, c.queue, c.priority, c.deliveries, c.task_id, c.task, c.headers, c.properties, c.body,
-  c.deliveries > 1 AND EXISTS (SELECT FROM task_result r WHERE r.id = c.task_id AND r.state IN ('SUCCESS', 'FAILURE', 'REVOKED')) AS done
+SELECT c.id, c.queue, c.priority, c.deaths, c.task_id, c.task, c.headers, c.properties, c.body,
+  c.deaths > 0 AND EXISTS (SELECT FROM task_result r WHERE r.id = c.task_id AND r.state IN ('SUCCESS', 'FAILURE', 'REVOKED')) AS done
 FROM (SELECT count(*) FROM told) AS t CROSS JOIN claimed AS c
+ORDER BY c.priority DESC, c.id -- an UPDATE returns rows in the order in which they lie

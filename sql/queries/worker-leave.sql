@@ -2,6 +2,6 @@
 WITH gone AS (
   DELETE FROM worker WHERE id = $1
 ), back AS (
-  UPDATE message SET worker = NULL, deliveries = deliveries - 1 WHERE worker = $1 RETURNING queue
+  UPDATE message SET worker = NULL, started = false WHERE worker = $1 RETURNING queue
 )
 SELECT pg_notify($2, queue) FROM (SELECT DISTINCT queue FROM back) AS woken

@@ -4,7 +4,7 @@ import type { Message } from '../message/message.ts'
 /** A message in a worker's hands. It stays the broker's until it is finished or given back. */
 export interface Delivery {
   readonly message: Message
-  /** Times that this message was handed to a worker, this one included. */
+  /** 1, and one more for each worker that died with this message (`Consumer.begin`). */
   readonly deliveries: number
   /** The broker's own handle. */
   readonly tag: unknown
@@ -32,9 +32,14 @@ export interface ConsumeOptions {
 export interface Consumer {
   /** The outcome is stored and the message acknowledged, in this order or in one commit; batched by the broker. */
   finish(delivery: Delivery, outcome: Outcome | null): void
+  /**
+   * Before a message with `deliveries` over 1 runs: should this worker die too, that is counted against the message. Durable when resolved.
+   * The first death is counted without it, against all that the worker held, so that nothing is written for a message that runs once.
+   */
+  begin(delivery: Delivery): Promise<void>
   /** Says that a task runs, for whoever looks at it meanwhile. May be dropped when the outcome is known by then. */
   started(delivery: Delivery, outcome: Outcome): void
-  /** Gives a message back, to be handed out again at once; `counted` false takes this delivery from its count. */
+  /** Gives a message back, to be handed out again at once; `counted` counts it as a death. */
   requeue(delivery: Delivery, options: { counted: boolean }): void
   /** Keeps a message aside that can never be run. */
   deadLetter(delivery: Delivery, refusal: Refusal): void

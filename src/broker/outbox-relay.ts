@@ -1,12 +1,13 @@
 import type { Database } from '../database/database.ts'
+import { startWokenLoop } from '../database/woken-loop.ts'
 import type { Log } from '../log.ts'
 import { pauseMs } from '../retry.ts'
 import type { Broker } from './broker.ts'
 
 const BATCH = 500
-const BACKOFF = { firstMs: 200, maxMs: 5000 }
-/** setTimeout overflows beyond 24.8 days, and a clock may be set: look at least this often. */
-const MAX_SLEEP_MS = 60_000
+const MAX_SLEEP_MS = 5000
+/** Due rows that another relay holds: usually it publishes them within milliseconds; it may also fail, or its machine may vanish. */
+const HELD = { firstMs: 20, maxMs: 1000 }
 
 /** The one loop that publishes what is due. Run by worker and beat alike: rows are claimed, so any number may run. */
 export interface OutboxRelay {
@@ -14,53 +15,23 @@ export interface OutboxRelay {
   stop(): Promise<void>
 }
 
-/** Woken by NOTIFY when a row is added, and by the next due time; it never polls in short steps. */
+/** Woken by NOTIFY when a row is added, and by the next due time. Never rejects: while the database or the broker is away it tries again. */
 export async function startOutboxRelay(database: Database, broker: Broker, log: Log): Promise<OutboxRelay> {
-  let stopped = false
-  let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> | undefined
-  let again = false
-  let failures = 0
+  let held = 0
 
-  const wake = () => {
-    clearTimeout(timer)
-    again = true
-    if (stopped) return
-    running ??= run().finally(() => {
-      running = undefined
-    })
+  const pass = async (): Promise<number> => {
+    const { moved, nextDueMs } = await broker.relayDue(BATCH)
+    if (moved === BATCH) return 0
+    const left = nextDueMs !== null && nextDueMs <= 0
+    held = left ? held + 1 : 0
+    return left ? pauseMs(held - 1, HELD) : (nextDueMs ?? MAX_SLEEP_MS)
   }
 
-  const sleepFor = (ms: number) => {
-    clearTimeout(timer)
-    if (!stopped) timer = setTimeout(wake, Math.min(MAX_SLEEP_MS, Math.max(1, ms)))
-  }
-
-  const run = async () => {
-    while (again && !stopped) {
-      again = false
-      try {
-        const { moved, nextDueMs } = await broker.relayDue(BATCH)
-        if (failures > 0) log.info({ moved }, 'outbox is published again')
-        failures = 0
-        if (moved === BATCH) again = true
-        else sleepFor(nextDueMs ?? MAX_SLEEP_MS)
-      } catch (err) {
-        if (failures === 0)
-          log.warn({ reason: (err as Error).message }, 'outbox cannot be published now, trying again until it can')
-        sleepFor(pauseMs(failures++, BACKOFF))
-      }
-    }
-  }
-
-  const subscription = await database.listener.listen(database.channel('outbox'), wake, wake)
-  wake()
-  return {
-    async stop() {
-      stopped = true
-      clearTimeout(timer)
-      await subscription.stop()
-      await running
-    },
-  }
+  return startWokenLoop(database, {
+    log,
+    pass,
+    channel: database.channel('outbox'),
+    maxSleepMs: MAX_SLEEP_MS,
+    words: { failed: 'outbox cannot be published now, trying again until it can', restored: 'outbox is published again' },
+  })
 }

@@ -33,7 +33,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
   const held = new Map<string, Held>()
   const ahead = createClaimAhead(options.concurrency)
   let settlements: Settlement[] = []
-  let backs: { tag: string; uncounted: number }[] = []
+  let backs: { tag: string; counted: number }[] = []
   let letters: { tag: string; reason: string }[] = []
   let stopped = false
   let closed = false
@@ -147,7 +147,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     const deliveries: Held[] = []
     ahead.taken(rows.length)
     for (const row of rows) {
-      const delivery: Held = { message: readMessage(row), deliveries: row.deliveries, tag: row.id }
+      const delivery: Held = { message: readMessage(row), deliveries: row.deaths + 1, tag: row.id }
       held.set(row.id, delivery)
       if (row.done) {
         log.info({ id: row.task_id, task: row.task }, 'outcome already recorded, message acknowledged without running')
@@ -183,7 +183,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     const batch = backs
     await database.query(sql('message-give-back'), [
       batch.map(({ tag }) => tag),
-      batch.map(({ uncounted }) => uncounted),
+      batch.map(({ counted }) => counted),
       worker.id,
       database.channel('message'),
     ])
@@ -202,6 +202,9 @@ export async function createPostgresConsumer(database: Database, options: Consum
   pump()
   return {
     finish,
+    async begin(delivery) {
+      await database.query(sql('message-begin'), [delivery.tag, worker.id])
+    },
     started(delivery, outcome) {
       if (!held.has(delivery.tag as string)) return
       settlements.push({ tag: undefined, outcome })
@@ -209,7 +212,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     },
     requeue(delivery, { counted }) {
       if (!held.delete(delivery.tag as string)) return
-      backs.push({ tag: delivery.tag as string, uncounted: counted ? 0 : 1 })
+      backs.push({ tag: delivery.tag as string, counted: counted ? 1 : 0 })
       ahead.returned()
       pump()
     },

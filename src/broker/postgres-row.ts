@@ -7,7 +7,7 @@ export interface MessageRow {
   readonly id: string
   readonly queue: string
   readonly priority: number
-  readonly deliveries: number
+  readonly deaths: number
   readonly task_id: string
   readonly task: string
   readonly headers: string | null

@@ -42,6 +42,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const inFlight = new Map<Delivery, AbortController>()
   /** Ids that run here: a second message with the same id waits for the first (recorded once). */
   const runningIds = new Map<string, Delivery[]>()
+  /** Messages that get their last chance, one at a time: so the one that ends its worker is found, and its neighbours are not blamed. */
+  const lastChances: Delivery[] = []
+  let lastChance: Delivery | undefined
   let consumer: Consumer | undefined
   let stopping: Promise<void> | undefined
   let startedThisTurn = 0
@@ -74,16 +77,37 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       twins.push(delivery)
       return
     }
+    if (isLastChance(delivery)) {
+      if (lastChance !== undefined) {
+        lastChances.push(delivery)
+        return
+      }
+      lastChance = delivery
+    }
     runningIds.set(id, [])
     const controller = new AbortController()
     inFlight.set(delivery, controller)
-    executor.execute(delivery, controller.signal, () => ended(delivery, id))
+    const run = () => executor.execute(delivery, controller.signal, () => ended(delivery, id))
+    if (delivery.deliveries === 1) run()
+    else void begin(delivery).then(run)
   }
+
+  const isLastChance = ({ deliveries }: Delivery) => deliveries > 1 && deliveries === options.maxDeliveries
+
+  /** A worker died with it before. If that cannot be written now, the task still runs: it may only be tried once more than allowed. */
+  const begin = (delivery: Delivery): Promise<void> =>
+    (consumer?.begin(delivery) ?? Promise.resolve()).catch((error: Error) =>
+      log.warn({ reason: error.message }, 'could not write that a redelivered task begins'),
+    )
 
   const ended = (delivery: Delivery, id: string) => {
     if (!inFlight.delete(delivery)) return
     for (const twin of runningIds.get(id) ?? []) consumer?.finish(twin, null)
     runningIds.delete(id)
+    if (lastChance === delivery) {
+      lastChance = undefined
+      buffer.unshift(...lastChances.splice(0, 1))
+    }
     if (inFlight.size === 0) idle?.()
     fill()
   }
@@ -110,7 +134,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     if (open === undefined) return
     clearTimeout(bufferTimer)
     await open.stop()
-    giveBack(buffer.splice(0))
+    giveBack([...buffer.splice(0), ...lastChances.splice(0)])
     log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
     if (inFlight.size > 0) await waitForIdle(options.graceMs)
     for (const controller of inFlight.values()) controller.abort(new Error('the worker shuts down'))

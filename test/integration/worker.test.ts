@@ -142,8 +142,8 @@ describe('a worker that is asked to stop', () => {
     const handle = await stubborn.delay()
     await until('running', () => first.running === 1)
     await first.stop()
-    expect(await query(schema.url, `SELECT worker, deliveries FROM "${schema.schema}".message`)).toEqual([
-      { worker: null, deliveries: 0 },
+    expect(await query(schema.url, `SELECT worker, deaths FROM "${schema.schema}".message`)).toEqual([
+      { worker: null, deaths: 0 },
     ])
     await work()
     expect(await handle.get({ timeoutMs: 5000 })).toBe('second time')

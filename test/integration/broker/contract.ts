@@ -148,7 +148,7 @@ export function brokerContract(name: string, create: () => Promise<BrokerFixture
       expect(new Set([...first.ids(), ...second.ids()]).size).toBe(8)
     })
 
-    it('gives a requeued message to whoever is free, and counts only what is to be counted', async () => {
+    it('gives a requeued message to whoever is free, and counts a death only when told', async () => {
       await broker.publish([message('a')])
       const seen: number[] = []
       await consume(broker, {
@@ -175,6 +175,27 @@ export function brokerContract(name: string, create: () => Promise<BrokerFixture
       await until('both delivered again', () => second.got.length === 2, 5000)
       expect(performance.now() - cutAt).toBeLessThan(1000)
       expect(second.got.map(({ deliveries }) => deliveries)).toEqual([2, 2])
+    })
+
+    it('blames the first death on all that a worker held, later ones only on what ran', async () => {
+      await broker.publish([message('ran'), message('waited')])
+      for (const deliveries of [1, 2]) {
+        const doomed = await fixture.open()
+        const { got, consumer } = await consume(doomed)
+        consumers.pop()
+        await until('both delivered', () => got.length === 2)
+        expect(got.map((delivery) => delivery.deliveries)).toEqual([deliveries, deliveries])
+        if (deliveries === 2) await consumer.begin(got.find((delivery) => delivery.message.headers.id === 'ran')!)
+        await fixture.cut(doomed)
+      }
+      const { got } = await consume(broker)
+      await until('both delivered again', () => got.length === 2)
+      expect(new Map(got.map((delivery) => [delivery.message.headers.id, delivery.deliveries]))).toEqual(
+        new Map([
+          ['ran', 3],
+          ['waited', 2],
+        ]),
+      )
     })
 
     it('finds the messages of a worker that died while nobody was there', async () => {

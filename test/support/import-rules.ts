@@ -1,0 +1,83 @@
+import type { Import } from './import-graph.ts'
+
+/** The rooms of the house, lowest first: a room may use those on lower floors. */
+const FLOORS: readonly (readonly string[])[] = [
+  ['base'],
+  ['message', 'schedule'],
+  ['app'],
+  ['database'],
+  ['broker'],
+  ['tasks'],
+  ['worker', 'beat', 'web'],
+  ['commands'],
+  ['main', 'index'],
+]
+/** Pure rooms: the same answer for the same arguments, so nothing of Node but what has no outside. */
+const PURE = ['message', 'schedule', 'app']
+const PURE_BUILTINS = ['node:module', 'node:os']
+
+/** Where each package may be imported. One that is not here may be imported nowhere: a new one is a decision (docs/adr/0012). */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  execa: /^supervisor\//,
+  fastify: /^src\/web\//,
+  ghtml: /^src\/web\/views\//,
+  pg: /^src\/database\//,
+  'node-pg-migrate': /^src\/database\/migrate\.ts$/,
+  amqplib: /^src\/broker\/amqp/,
+  ioredis: /^src\/broker\/redis/,
+  undici: /^src\/tasks\//,
+  'cron-parser': /^src\/schedule\//,
+  pino: /^src\/log\.ts$/,
+  ajv: /^src\/app\/arguments\.ts$/,
+  typebox: /^src\/app\//,
+  uuid: /^src\//,
+}
+/** 129 ms and 22 MB in each process that imports it (docs/adr/0008). */
+const TYPES_ONLY = ['typebox']
+/** These would be paid for by every process that loads the module, and few ever use them. */
+const LAZY_ONLY = ['ajv', 'node-pg-migrate']
+
+/** The room of a file of ours, or undefined for anything else. */
+export function roomOf(path: string): string | undefined {
+  const [top, room = '', inside] = path.split('/')
+  if (top === 'supervisor') return 'supervisor'
+  if (top !== 'src') return undefined
+  if (inside !== undefined) return room
+  return room === 'main.ts' || room === 'index.ts' ? room.slice(0, -3) : 'base'
+}
+
+/** Why this import is not allowed; undefined when it is. */
+export function refusalOf(found: Import): string | undefined {
+  const from = roomOf(found.from)
+  if (from === undefined) return `${found.from} is in no room`
+  const to = roomOf(found.to)
+  const reason = to === undefined ? refusalOfForeign(found, from) : refusalOfRoom(found, from, to)
+  return reason === undefined ? undefined : `${found.from} imports ${found.to}: ${reason}`
+}
+
+function refusalOfRoom(found: Import, from: string, to: string): string | undefined {
+  if (from === to) return undefined
+  if (from === 'supervisor') return 'the supervisor knows nothing of src'
+  if (to === 'supervisor') return mayTouchSupervisor(found) ? undefined : 'only main.ts, and start.ts for types, touch the supervisor'
+  const [lower, upper] = [floorOf(to), floorOf(from)]
+  if (lower < 0 || upper < 0) return `${lower < 0 ? to : from} is a room without a floor`
+  if (lower < upper) return undefined
+  return lower === upper ? `${from} and ${to} never import each other` : `${to} is above ${from}`
+}
+
+const mayTouchSupervisor = ({ from, typeOnly }: Import) =>
+  from === 'src/main.ts' || (from === 'src/commands/start.ts' && typeOnly)
+
+const floorOf = (room: string) => FLOORS.findIndex((rooms) => rooms.includes(room))
+
+function refusalOfForeign({ from: file, to, typeOnly, lazy }: Import, from: string): string | undefined {
+  if (to.startsWith('node:')) {
+    return PURE.includes(from) && !PURE_BUILTINS.includes(to) ? `${from} is pure` : undefined
+  }
+  const places = to.startsWith('@fastify/') ? PACKAGES.fastify : PACKAGES[to]
+  if (places === undefined) return 'no rule says where this package belongs'
+  if (!places.test(file)) return `this package belongs to ${places.source}`
+  if (TYPES_ONLY.includes(to) && !typeOnly) return 'only its types'
+  if (LAZY_ONLY.includes(to) && !typeOnly && !lazy) return 'only when it is needed'
+  return undefined
+}
