@@ -12,6 +12,8 @@ import {
   serverPid,
 } from '../support/embedded-owner.ts'
 
+const servers = ['auto', ...(findNative() === undefined ? [] : ['bundled'])]
+
 let folder: string
 let owners: Owner[]
 
@@ -36,8 +38,8 @@ function own(path = dotFolder(), options: Parameters<typeof forkOwner>[1] = {}):
 }
 
 /** An owner that has made a table with one row, and was killed: its server goes on. */
-async function killedOwner(): Promise<{ url: string; pid: number }> {
-  const owner = own()
+async function killedOwner(env: NodeJS.ProcessEnv = {}): Promise<{ url: string; pid: number }> {
+  const owner = own(dotFolder(), { env })
   const { url } = await owner.started()
   await query(url, 'CREATE TABLE kept AS SELECT 42 AS n')
   const pid = await serverPid(dataDirectory())
@@ -47,8 +49,8 @@ async function killedOwner(): Promise<{ url: string; pid: number }> {
 
 const keptRows = async (url: string) => (await query(url, 'SELECT n FROM kept')).rows
 
-test('the server of a killed owner goes on and is adopted, stop ends it', async () => {
-  const left = await killedOwner()
+test.each(servers)('the %s server of a killed owner goes on and is adopted, stop ends it', async (EMBEDDED_POSTGRES) => {
+  const left = await killedOwner({ EMBEDDED_POSTGRES })
   expect(await keptRows(left.url)).toEqual([{ n: 42 }])
   const next = own()
   expect(await next.started()).toEqual({ url: left.url })
@@ -69,13 +71,16 @@ test('an adopted server that is killed is started again at its address', async (
   expect(await serverPid(dataDirectory())).not.toBe(left.pid)
 })
 
-test('after kill -9 of the owner and the server the next start has every committed row', async () => {
-  const left = await killedOwner()
-  process.kill(left.pid, 'SIGKILL')
-  const next = own()
-  expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
-  expect(next.told.some(({ note }) => note === 'running database server adopted')).toBe(false)
-})
+test.each(servers)(
+  'after kill -9 of the owner and the %s server the next start has every committed row',
+  async (EMBEDDED_POSTGRES) => {
+    const left = await killedOwner({ EMBEDDED_POSTGRES })
+    process.kill(left.pid, 'SIGKILL')
+    const next = own()
+    expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
+    expect(next.told.some(({ note }) => note === 'running database server adopted')).toBe(false)
+  },
+)
 
 test('a backend that outlives its killed server does not stop the next one', async () => {
   const left = await killedOwner()

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
@@ -174,11 +174,26 @@ test('a start that is cancelled beforehand makes nothing', async () => {
 test('data of another major version are refused with both versions', async () => {
   await mkdir(dataDirectory(), { recursive: true })
   await writeFile(join(dataDirectory(), 'PG_VERSION'), '9\n')
-  await expect(start()).rejects.toMatchObject({
+  await expect(start({ env: { ...process.env, EMBEDDED_POSTGRES: 'auto' } })).rejects.toMatchObject({
     code: 'DATABASE_VERSION_MISMATCH',
     message: expect.stringMatching(/^PostgreSQL 9 made the data in .*\/postgres; found here: \d+\.\d+ \((system|bundled), \//),
   })
   expect(existsSync(join(folder, '.onedyno/owner.lock'))).toBe(false)
+})
+
+test('a server that cannot start is an error, with all that it wrote, and leaves nothing', async () => {
+  await (await start()).stop()
+  await rm(join(dataDirectory(), 'global/pg_control'))
+  await expect(start()).rejects.toMatchObject({ code: 'DATABASE_START_FAILED', message: expect.stringContaining('"code":2') })
+  expect(written).toContain('could not find the database system')
+  expect((await readdir(join(folder, '.onedyno'))).sort()).toEqual(['.gitignore', 'postgres', 'run'])
+})
+
+test('a database that was dropped, or whose making was interrupted, is made again', async () => {
+  const first = await start()
+  await query(first.url.replace('/onedyno?', '/postgres?'), 'DROP DATABASE onedyno')
+  await first.stop()
+  expect((await query((await start()).url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
 test('without any server the error names what was looked for', async () => {

@@ -131,6 +131,6 @@ function parseChoice(value = ''): ServerChoice {
 const DISK_CODES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST', 'EIO'])
 
 function isOfTheDisk(error: unknown): error is NodeJS.ErrnoException {
-  const { code, path } = error as NodeJS.ErrnoException
-  return error instanceof Error && path !== undefined && code !== undefined && DISK_CODES.has(code)
+  const { code = '', syscall } = error as NodeJS.ErrnoException
+  return error instanceof Error && syscall !== undefined && DISK_CODES.has(code)
 }
