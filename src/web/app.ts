@@ -49,6 +49,11 @@ export function createWebApp(dependencies: WebDependencies): FastifyInstance {
   const server = createServer(web)
 
   server.addHook('preClose', async () => stopping.abort())
+  server.addHook('onSend', (_request, reply, _payload, done) => {
+    // A connection that stayed open after its last answer would hold the server back until it is idle for 95 s.
+    if (stopping.signal.aborted) reply.header('connection', 'close')
+    done()
+  })
   registerGuard(server, web)
   registerParsers(server)
   server.setErrorHandler((error, request, reply) => answerError(web, error, request, reply))
