@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { until } from './until.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+export interface RoleProcess {
+  readonly pid: number
+  output(): string
+  readonly exited: Promise<number | null>
+  kill(signal: NodeJS.Signals): void
+}
+
+/** One of the roles, as a Procfile runs it; resolves when it says that it is ready. */
+export async function startRole(
+  role: 'web' | 'worker' | 'beat',
+  env: Record<string, string>,
+  args: readonly string[] = [],
+): Promise<RoleProcess> {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, [join(root, 'dist/src/main.js'), role, ...args], {
+    env: { PATH, HOME, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const collect = (chunk: Buffer) => {
+    output += chunk
+  }
+  child.stdout.on('data', collect)
+  child.stderr.on('data', collect)
+  let ended = false
+  const exited = once(child, 'close').then(([code]) => {
+    ended = true
+    return code as number | null
+  })
+  await until(`${role} ready`, () => / ready |web listens/.test(output) || ended)
+  if (ended) throw new Error(`${role} ended: ${output}`)
+  return { pid: child.pid ?? 0, output: () => output, exited, kill: (signal) => void child.kill(signal) }
+}
