@@ -1,10 +1,19 @@
 import type { TransactionClient } from '../app/task.ts'
+import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
-import type { Database } from './database.ts'
+import { retry } from '../retry.ts'
+import { type Database, isConnectionError } from './database.ts'
 import { sql } from './sql.ts'
 
-/** Keeps a message until `dueAt`; inside the caller's transaction when one is given, so that it exists when and only when that commits. */
+/** A second row with the same id changes nothing, so the statement may be repeated even when its answer was lost. */
+const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectionError }
+
+/**
+ * Keeps a message until `dueAt`; inside the caller's transaction when one is given, so that it exists when and only when that commits.
+ * What is due already is due by the database's clock, not by this host's.
+ * @throws AppError BROKER_UNREACHABLE when the database did not take it within 5 seconds; an error of the caller's connection as it is
+ */
 export async function keepInOutbox(
   database: Database,
   message: Message,
@@ -13,19 +22,21 @@ export async function keepInOutbox(
 ): Promise<void> {
   const { id, task, ...headers } = message.headers
   const { queue, priority, properties, body } = message
-  const values = [
-    id,
-    queue,
-    priority,
-    task,
-    sparseJson(headers),
-    sparseJson(properties),
-    body,
-    dueAt.toISOString(),
-    database.channel('outbox'),
-  ]
+  const dueMs = dueAt.getTime() <= Date.now() ? null : dueAt.getTime()
+  const columns = [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body, dueMs]
+  const values = [...columns, database.channel('outbox')]
   const statement = sql('outbox-keep')
-  if (transaction === undefined) await database.query(statement, values)
   // The caller's connection has its own search path, so the table is named with its schema there.
-  else await transaction.query(statement.text.replace('INTO outbox', `INTO "${database.schema}".outbox`), values)
+  if (transaction !== undefined)
+    await transaction.query(statement.text.replace('INTO outbox', `INTO "${database.schema}".outbox`), values)
+  else await keepSurely(() => database.query(statement, values))
+}
+
+async function keepSurely(keep: () => Promise<unknown>): Promise<void> {
+  try {
+    await retry(keep, RETRY)
+  } catch (cause) {
+    if (!isConnectionError(cause)) throw cause
+    throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${(cause as Error).message}`, { cause })
+  }
 }

@@ -1,0 +1,27 @@
+/** PostgreSQL 18, Appendix A: class 22 data exception, class 23 integrity constraint violation. What the statement was given is at fault, not the server. */
+const isRefused = (error: unknown): boolean => /^2[23]/.test((error as { code?: string }).code ?? '')
+
+/**
+ * Runs one statement for a whole batch. When the server refuses what it was given, the halves are tried, so that the one bad item is
+ * found and holds up nobody else. Any other failure is the caller's.
+ * @returns the results of all statements that were not refused
+ */
+export async function inHalves<Item, Result>(
+  items: readonly Item[],
+  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  onRefused: (item: Item, error: Error) => Promise<void>,
+): Promise<Result[]> {
+  if (items.length === 0) return []
+  try {
+    return [...(await run(items))]
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    if (items.length === 1) {
+      await onRefused(items[0]!, error as Error)
+      return []
+    }
+    const half = Math.ceil(items.length / 2)
+    const first = await inHalves(items.slice(0, half), run, onRefused)
+    return [...first, ...(await inHalves(items.slice(half), run, onRefused))]
+  }
+}

@@ -1,0 +1,113 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '../log.ts'
+import { pauseMs, retry } from '../retry.ts'
+import { type Database, isConnectionError } from './database.ts'
+import type { Subscription } from './listener.ts'
+
+export interface WokenLoop {
+  /** Lets the pass under way finish; resolves when nothing runs any more. */
+  stop(): Promise<void>
+}
+
+export interface WokenLoopOptions {
+  readonly log: Log
+  /** NOTIFY on it ends the pause. */
+  readonly channel: string
+  /** Every notification that is heard, beside waking the loop. */
+  readonly onNotify?: () => void
+  /** After every (re)connection of what listens. */
+  readonly onListening?: () => void
+  /** Does what there is to do and says in how many milliseconds there will be more; 0: at once. */
+  readonly pass: () => Promise<number>
+  /** No pause is longer, in milliseconds: a clock may be set, and a connection through a pooler hears no NOTIFY. */
+  readonly maxSleepMs: number
+  /** What the log says of a failure, and of the first pass that succeeds after it. */
+  readonly words: { readonly failed: string; readonly restored: string }
+}
+
+const BACKOFF = { firstMs: 200, maxMs: 5000 }
+/** Notifications that come thicker than this are answered together: a thousand commits a second are a hundred passes, not a thousand. */
+const GAP_MS = 10
+
+/**
+ * Pass, pause, pass …: the pause ends when time is up or at a NOTIFY; one that arrives during a pass, or while nobody listened, causes
+ * another pass. A pass that fails is repeated for ever with back-off, which only a restored connection cuts short.
+ */
+export function startWokenLoop(database: Database, options: WokenLoopOptions): WokenLoop {
+  const { log, channel, pass, maxSleepMs, words } = options
+  const stopping = new AbortController()
+  let woken = false
+  let failures = 0
+  let endRest = () => {}
+
+  const onNotify = () => {
+    woken = true
+    options.onNotify?.()
+    if (failures === 0) endRest()
+  }
+  const onConnected = () => {
+    woken = true
+    options.onListening?.()
+    endRest()
+  }
+
+  const listen = async (): Promise<Subscription | undefined> => {
+    try {
+      const open = () => database.listener.listen(channel, onNotify, onConnected)
+      const subscription = await retry(open, { ...BACKOFF, isRetryable: isConnectionError, signal: stopping.signal })
+      onConnected()
+      return subscription
+    } catch (err) {
+      if (!stopping.signal.aborted) log.error({ err, channel }, 'cannot listen, changes are noticed late')
+      return undefined
+    }
+  }
+
+  const attempt = async (): Promise<number> => {
+    try {
+      const waitMs = await pass()
+      if (failures > 0) log.info(words.restored)
+      failures = 0
+      return waitMs
+    } catch (err) {
+      if (failures === 0 && isConnectionError(err)) log.warn({ reason: (err as Error).message }, words.failed)
+      else if (failures === 0) log.error({ err }, words.failed)
+      return pauseMs(failures++, BACKOFF)
+    }
+  }
+
+  const rest = async (ms: number) => {
+    const since = performance.now()
+    if (!woken || failures > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.min(ms, maxSleepMs))
+        endRest = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+      endRest = () => {}
+    }
+    const gap = Math.min(ms, GAP_MS) - (performance.now() - since)
+    if (woken && gap > 0) await delay(gap)
+  }
+
+  const run = async () => {
+    while (!stopping.signal.aborted) {
+      woken = false
+      const waitMs = await attempt()
+      if (waitMs > 0 && !stopping.signal.aborted) await rest(waitMs)
+    }
+  }
+
+  const listening = listen()
+  const running = run()
+  return {
+    async stop() {
+      stopping.abort()
+      endRest()
+      const unlistened = listening.then((subscription) => subscription?.stop())
+      await Promise.allSettled([unlistened, running])
+    },
+  }
+}
