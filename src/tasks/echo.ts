@@ -1,10 +1,9 @@
 import type { TaskOptions } from '../app/task.ts'
 
-/** `tasks.echo(value)`: gives back what it was given; for trying whether messages travel. */
-export const echo = (value: unknown): unknown => value
+/** `tasks.echo(value)`: gives back what it was given, several values as a list; for trying whether messages travel. */
+export const echo = (...values: unknown[]): unknown => (values.length > 1 ? values : (values[0] ?? null))
 
-export const echoOptions: TaskOptions<[unknown]> = {
+export const echoOptions: TaskOptions<unknown[]> = {
   description: 'Returns its argument: the quickest way to see that everything works.',
-  args: [{ title: 'value', description: 'Any JSON value.' }],
   example: ['hi'],
 }

@@ -40,6 +40,7 @@ const TITLES: Readonly<Record<number, string>> = {
   422: 'Something is missing',
   429: 'Too many attempts',
   500: 'Internal error',
+  501: 'Not known here',
   503: 'Not available right now',
 }
 

@@ -64,7 +64,7 @@ describe('the form, over a real database and a real worker', () => {
       '𝄞 é 漢',
       '\u001b[31m',
       'a\nb\r\nc',
-      '$1 {{7*7}} ${7*7}',
+      '$1 {{7*7}} <%= 7*7 %>',
     ]
     for (const text of texts) {
       const posted = await postForm(web.url, { task: 'tasks.echo', args: JSON.stringify([text]), schedule: '' })

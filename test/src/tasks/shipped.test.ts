@@ -37,12 +37,12 @@ test('an application may bring its own task of the same name', async () => {
   expect(await app.tasks.get('tasks.echo')!.run(context, [])).toBe('mine')
 })
 
-test('echo gives back what it is given', async () => {
-  expect(
-    await register()
-      .app.tasks.get('tasks.echo')!
-      .run(context, [{ a: [1] }]),
-  ).toEqual({ a: [1] })
+test.each([
+  ['a value', [{ a: [1] }], { a: [1] }],
+  ['several values as a list', [1, 2], [1, 2]],
+  ['nothing as null', [], null],
+])('echo gives back %s', async (_what, args, result) => {
+  expect(await register().app.tasks.get('tasks.echo')!.run(context, args)).toEqual(result)
 })
 
 test('clean_up deletes what is older than RESULT_TTL and says how many', async () => {
@@ -52,7 +52,7 @@ test('clean_up deletes what is older than RESULT_TTL and says how many', async (
 })
 
 test.each([
-  ['echo without a value', 'tasks.echo', []],
+  ['fetch_url of nothing', 'tasks.fetch_url', []],
   ['fetch_url of a number', 'tasks.fetch_url', [1]],
   ['fetch_url of a file', 'tasks.fetch_url', ['file:///etc/passwd']],
   ['clean_up with an argument', 'onedyno.clean_up', [1]],

@@ -38,14 +38,19 @@ describe('arguments', () => {
     ['a number', '5', /JSON array/, ['[5]']],
     ['an object', '{"a":1}', /JSON array/, ['[{"a":1}]']],
     ['null', 'null', /JSON array/, ['[null]']],
-    ['too few', '[]', /takes 1 argument, not 0: tasks.echo\(value\)/, []],
-    ['too many', '[1,2]', /takes 1 argument, not 2/, []],
     ['too deep a nest', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 deep/, []],
   ])('%s are refused: what is wrong, and what was perhaps meant', (_what, args, message, suggestions) => {
     const { submission, problems } = read({ args })
     expect(submission).toBeUndefined()
     expect(problems).toEqual([expect.objectContaining({ field: 'args', message: expect.stringMatching(message) })])
     expect(problems[0]!.suggestions.map(({ text }) => text)).toEqual(suggestions)
+  })
+
+  test.each([
+    ['too few', '[]', /takes 1 argument, not 0: tasks.fetch_url\(url\)/],
+    ['too many', '["http://a/", 2]', /takes 1 argument, not 2/],
+  ])('that are %s are refused with the signature', (_what, args, message) => {
+    expect(read({ task: 'tasks.fetch_url', args }).problems[0]!.message).toMatch(message)
   })
 
   test('of the wrong type are refused by the name of the parameter', () => {

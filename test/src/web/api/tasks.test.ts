@@ -37,7 +37,7 @@ describe('POST /api/tasks', () => {
     ['no task', {}, 'task'],
     ['a task that is no text', { task: ['tasks.echo'] }, 'task'],
     ['arguments that are no list', { task: 'tasks.echo', args: { a: 1 } }, 'args'],
-    ['too many arguments', { task: 'tasks.echo', args: [1, 2] }, 'args'],
+    ['too many arguments', { task: 'tasks.fetch_url', args: ['http://a/', 2] }, 'args'],
     ['a schedule that is no text', { task: 'tasks.echo', args: [1], schedule: 5 }, 'schedule'],
     ['a schedule of two readings', { task: 'tasks.echo', args: [1], schedule: '0 9 1' }, 'schedule'],
   ])('%s is 422 with the field', async (_what, payload, field) => {
