@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +23,8 @@ export interface Dyno {
 /** A folder from which the real Procfile.real runs the built package; `remove` deletes it. */
 export async function createDynoFolder(): Promise<{ folder: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'onedyno-e2e-'))
+  // As root the database server runs as another user, who must be able to enter.
+  await chmod(folder, 0o755)
   await symlink(join(root, 'dist'), join(folder, 'dist'))
   await copyFile(join(root, 'Procfile.real'), join(folder, 'Procfile.real'))
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }

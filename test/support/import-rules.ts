@@ -58,7 +58,8 @@ export function refusalOf(found: Import): string | undefined {
 function refusalOfRoom(found: Import, from: string, to: string): string | undefined {
   if (from === to) return undefined
   if (from === 'supervisor') return 'the supervisor knows nothing of src'
-  if (to === 'supervisor') return mayTouchSupervisor(found) ? undefined : 'only main.ts, and start.ts for types, touch the supervisor'
+  if (to === 'supervisor')
+    return mayTouchSupervisor(found) ? undefined : 'only main.ts, and start.ts for types, touch the supervisor'
   const [lower, upper] = [floorOf(to), floorOf(from)]
   if (lower < 0 || upper < 0) return `${lower < 0 ? to : from} is a room without a floor`
   if (lower < upper) return undefined
