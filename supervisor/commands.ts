@@ -60,8 +60,9 @@ const COMMANDS: Record<string, { readonly usage: string; readonly help: string; 
 export const SUPERVISOR_COMMANDS: readonly string[] = Object.keys(COMMANDS)
 
 /**
- * The supervisor's command line, `argv` being what follows the program's name. Resolves with the exit code; what a person
- * can mend is written to stderr with a hint, everything else (what `hooks.attach` throws included) is thrown.
+ * The supervisor's command line, `argv` being what follows the program's name. Resolves with the exit code, for
+ * process.exit(): what could be written is written then, and what a reader never takes would hold the process for ever.
+ * What a person can mend is written to stderr with a hint, everything else (what `hooks.attach` throws included) is thrown.
  */
 export async function runSupervisorCommand(argv: readonly string[], io: CommandIo): Promise<number> {
   try {

@@ -23,23 +23,24 @@ export async function askSupervisor(appRoot: string, request: ControlRequest, st
   let first = true
   let table = ''
   for await (const chunk of socket as AsyncIterable<Buffer>) {
-    if (first && chunk.toString().startsWith('error: '))
-      throw new SupervisorError('PROCESS_UNKNOWN', chunk.toString().slice(7).trim())
+    const refused = first && /^error: (.*)/.exec(chunk.toString())
+    if (refused) throw new SupervisorError('PROCESS_UNKNOWN', refused[1]!)
     first = false
     if (request.command === 'ps') table += chunk.toString()
-    else if (!stdout.write(chunk)) await once(stdout, 'drain')
+    else await print(stdout, chunk)
   }
-  if (request.command === 'ps')
-    stdout.write(
-      showTable(
-        table
-          .trim()
-          .split('\n')
-          .map((line) => JSON.parse(line) as ProcessStatus),
-      ),
-    )
+  if (request.command === 'ps') await print(stdout, showTable(readStatus(table)))
   return 0
 }
+
+const readStatus = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as ProcessStatus)
+
+/** Waits for the reader, who may be a pager. */
+const print = (stdout: Writable, text: string | Buffer) => new Promise<void>((resolve) => stdout.write(text, () => resolve()))
 
 /** In a folder where all may write, a socket of somebody else's is nobody to talk to. */
 function mustBeOurs(path: string): string {

@@ -126,7 +126,7 @@ export function createOutput(options: OutputOptions): Output {
   stream.on('error', onError)
 
   const onLines = (name: string, lines: string) => {
-    const drop = blocked && options.onSlow === 'drop'
+    const drop = blocked && options.onSlow === 'drop' && used > BUFFER_BYTES / 2
     if (drop) dropped += lines.split('\n').length
     show(name, () => format.write(name, lines, add), drop || options.quiet(name))
   }

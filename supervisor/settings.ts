@@ -4,7 +4,7 @@ import { parseDefaults } from './defaults-file.ts'
 import { parseEnvFile } from './env-file.ts'
 import { SupervisorError } from './errors.ts'
 import { type Instance, mustBeKnown, parseConcurrency, planFormation } from './formation.ts'
-import { FORMATS } from './formats.ts'
+import { createFormat, FORMATS } from './formats.ts'
 import { type MemoryLimits, parseMemoryLimits } from './memory-limit.ts'
 import type { OptionValues } from './options.ts'
 import { type Entry, parseProcfile } from './procfile.ts'
@@ -108,8 +108,11 @@ export function readSettings({ values }: Place, env: Env, entries: readonly Entr
   if (onSlowLog !== 'block' && onSlowLog !== 'drop') {
     throw new SupervisorError('OPTION_INVALID', `--on-slow-log ${JSON.stringify(onSlowLog)} is neither block nor drop`)
   }
+  const format = values.format ?? FORMATS[0]
+  // Refused here, so that `check` finds it.
+  createFormat({ format, names, tty: false, colour: false, stamped: false, prefix: true })
   return {
-    format: values.format ?? FORMATS[0],
+    format,
     colour: values['no-colour'] !== true,
     prefix: values['no-prefix'] !== true,
     quiet,

@@ -17,9 +17,19 @@ describe('what a child writes', () => {
   const table: [name: string, command: string, code: number, lines: string[]][] = [
     ['half-line: the last line needs no newline', fixture('half-line.sh'), 0, ['first', 'half a line']],
     ['opens-dev-stdout: both streams can be opened by name', fixture('opens-dev-stdout.sh'), 0, ['to stdout', 'to stderr']],
-    ['writes-both-streams: their order is kept', fixture('writes-both-streams.mjs'), 0, Array.from({ length: 200 }, (_, i) => `line ${i}`)],
+    [
+      'writes-both-streams: their order is kept',
+      fixture('writes-both-streams.mjs'),
+      0,
+      Array.from({ length: 200 }, (_, i) => `line ${i}`),
+    ],
     ['empty lines are kept', "printf '\\n\\nx\\n'", 0, ['', '', 'x']],
-    ['an unknown program is said and ends with 127', 'no-such-program-here', 127, ['/bin/sh: 1: exec: no-such-program-here: not found']],
+    [
+      'an unknown program is said and ends with 127',
+      'no-such-program-here',
+      127,
+      ['/bin/sh: 1: exec: no-such-program-here: not found'],
+    ],
   ]
   test.each(table)('%s', async (_name, command, code, lines) => {
     const result = await runAlone(command)
@@ -51,9 +61,16 @@ describe('what a child writes', () => {
       } catch {}
     })
     expect((await run.ended).code).toBe(0)
-    const lines = run.stdout().split('\n').filter((line) => line.startsWith('a.1'))
+    const lines = run
+      .stdout()
+      .split('\n')
+      .filter((line) => line.startsWith('a.1'))
     expect(Math.max(...lines.map((line) => Buffer.byteLength(line)))).toBeLessThanOrEqual(10_000)
-    const text = lines.slice(0, -1).map((line) => line.slice(line.indexOf('|') + 1)).join('').replaceAll('…', '')
+    const text = lines
+      .slice(0, -1)
+      .map((line) => line.slice(line.indexOf('|') + 1))
+      .join('')
+      .replaceAll('…', '')
     expect(text).toBe('é'.repeat(25_000_000))
     expect(lines.at(-1)).toMatch(/\|after$/)
     expect(peakKb).toBeLessThan(150_000)
@@ -74,7 +91,11 @@ describe('how a child ends', () => {
     const project = createProject()
     const pidFile = project.path('daemon.pid')
     const before = Date.now()
-    const run = project.launch(['start', '-f', writeProcfile(project, `a: ${fixture('daemonises-holding-pipe.sh', pidFile)}\nb: sleep 60\n`)])
+    const run = project.launch([
+      'start',
+      '-f',
+      writeProcfile(project, `a: ${fixture('daemonises-holding-pipe.sh', pidFile)}\nb: sleep 60\n`),
+    ])
     expect((await run.ended).code).toBe(3)
     expect(Date.now() - before).toBeLessThan(4_000)
     expect(linesOf(run.stdout())).toEqual(['parent done'])
@@ -83,7 +104,11 @@ describe('how a child ends', () => {
 
   test('leaves-group-behind: the rest of its group is ended, too, even by SIGKILL', async () => {
     const project = createProject()
-    const run = project.launch(['start', '-f', writeProcfile(project, `a: ${fixture('leaves-group-behind.sh', project.path('pid'))}\n`)])
+    const run = project.launch([
+      'start',
+      '-f',
+      writeProcfile(project, `a: ${fixture('leaves-group-behind.sh', project.path('pid'))}\n`),
+    ])
     expect((await run.ended).code).toBe(4)
     expect(run.survivors()).toEqual([])
   }, 15_000)
@@ -108,7 +133,9 @@ describe('how a child ends', () => {
 
 describe('how it is stopped', () => {
   test('ignores-sigterm: SIGKILL follows after the time given, all in parallel', async () => {
-    const project = createProject({ Procfile: ['a', 'b', 'c'].map((name) => `${name}: ${fixture('ignores-sigterm.sh')}\n`).join('') })
+    const project = createProject({
+      Procfile: ['a', 'b', 'c'].map((name) => `${name}: ${fixture('ignores-sigterm.sh')}\n`).join(''),
+    })
     const run = project.launch(['start', '--timeout', '1'])
     await run.waitFor(/(ready[\s\S]*){3}/)
     const before = Date.now()
@@ -163,7 +190,11 @@ describe('how it is stopped', () => {
 
   test('a storm: children that the platform has signalled are not signalled again', async () => {
     const project = createProject()
-    const run = project.launch(['start', '-f', writeProcfile(project, `a: ${fixture('counts-sigterm.mjs', project.path('terms'), 700)}\n`)])
+    const run = project.launch([
+      'start',
+      '-f',
+      writeProcfile(project, `a: ${fixture('counts-sigterm.mjs', project.path('terms'), 700)}\n`),
+    ])
     await run.waitFor(/ready/)
     for (let again = 0; again < 3; again += 1) process.kill(run.pid, 'SIGTERM')
     for (const pid of run.survivors()) if (pid !== run.pid) process.kill(pid, 'SIGTERM')
@@ -173,7 +204,11 @@ describe('how it is stopped', () => {
 
   test('a SIGTERM to the supervisor alone reaches the child once, however often it is repeated', async () => {
     const project = createProject()
-    const run = project.launch(['start', '-f', writeProcfile(project, `a: ${fixture('counts-sigterm.mjs', project.path('terms'), 500)}\n`)])
+    const run = project.launch([
+      'start',
+      '-f',
+      writeProcfile(project, `a: ${fixture('counts-sigterm.mjs', project.path('terms'), 500)}\n`),
+    ])
     await run.waitFor(/ready/)
     process.kill(run.pid, 'SIGTERM')
     await run.waitFor(/sending SIGTERM/)

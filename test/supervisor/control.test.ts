@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import { mkdirSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { expect, test } from 'vitest'
+import { controlPath } from '../../supervisor/control.ts'
+import { createProject, type Project, until } from './project.ts'
+
+const PROCFILE =
+  'web: while :; do echo tick; sleep 0.1; done\nworker: trap "echo bye; exit 0" TERM; echo working; while :; do sleep 0.05; done\n'
+
+async function ask(project: Project, ...argv: string[]) {
+  const run = project.launch(argv)
+  const { code } = await run.ended
+  return { code, out: run.stdout(), err: run.stderr() }
+}
+
+async function running(args: string[] = []) {
+  const project = createProject({ Procfile: PROCFILE })
+  const run = project.launch(['start', ...args])
+  await run.waitFor(args.length > 0 ? /working/ : /working[\s\S]*tick|tick[\s\S]*working/)
+  await until(() => statSync(controlPath(project.dir), { throwIfNoEntry: false }) !== undefined)
+  return { project, run }
+}
+
+test('ps lists the processes; the socket is for this user alone and goes with the run', async () => {
+  const { project, run } = await running()
+  expect(statSync(controlPath(project.dir)).mode & 0o777).toBe(0o600)
+  const { code, out } = await ask(project, 'ps')
+  expect(code).toBe(0)
+  expect(out).toMatch(/^PROCESS +STATE +PID +UP +RESTARTS +MEMORY\nweb\.1 +running +\d+ +\d+s +0 +\d.*\nworker\.1 +running/)
+  process.kill(run.pid, 'SIGTERM')
+  await run.ended
+  expect(statSync(controlPath(project.dir), { throwIfNoEntry: false })).toBeUndefined()
+})
+
+test('restart ends a process gracefully and starts it again, whatever --restart says; web never notices', async () => {
+  const { project, run } = await running()
+  expect((await ask(project, 'restart', 'worker')).out).toBe('restarting worker.1\n')
+  await run.waitFor(
+    /working[\s\S]*sending SIGTERM to worker\.1[\s\S]*bye[\s\S]*worker\.1 stopped \(rc=0\)[\s\S]*worker\.1 started[\s\S]*working/,
+  )
+  expect(run.stdout().match(/web\.1 started/g)?.length).toBe(1)
+  expect((await ask(project, 'ps')).out).toMatch(/worker\.1 +running +\d+ +\d+s +1 /)
+})
+
+test('stop ends a process and leaves the others; restart brings it back; stop alone ends the run', async () => {
+  const { project, run } = await running()
+  await ask(project, 'stop', 'worker.1')
+  await run.waitFor(/worker\.1 stopped/)
+  expect((await ask(project, 'ps')).out).toMatch(/web\.1 +running[\s\S]*worker\.1 +exited +- +-/)
+  await ask(project, 'restart', 'worker')
+  await run.waitFor(/worker\.1 stopped[\s\S]*worker\.1 started/)
+  expect((await ask(project, 'stop')).out).toBe('stopping web.1\nstopping worker.1\n')
+  expect((await run.ended).code).toBe(143)
+  expect(run.survivors()).toEqual([])
+})
+
+test('logs prints what a process wrote, and goes on with -f until the run ends', async () => {
+  const { project, run } = await running(['-q', 'web'])
+  expect((await ask(project, 'logs', 'worker')).out).toMatch(/^\d\d:\d\d:\d\d worker\.1 \| working\n$/)
+  const follower = project.launch(['logs', '-f', 'web'])
+  await follower.waitFor(/(web\.1 +\| tick\n.*){5}/)
+  expect(run.stdout()).not.toContain('tick')
+  process.kill(run.pid, 'SIGTERM')
+  await run.ended
+  expect((await follower.ended).code).toBe(0)
+}, 15_000)
+
+test('an unknown process is refused with the known ones', async () => {
+  const { project } = await running()
+  const { code, err } = await ask(project, 'restart', 'x')
+  expect([code, err]).toEqual([1, expect.stringContaining('no process x; there are web.1, worker.1')])
+})
+
+test('a socket that a killed supervisor left is replaced', async () => {
+  const project = createProject({ Procfile: PROCFILE })
+  // A socket nobody listens at: what a kill -9 of supervisor and watchdog leaves.
+  const left = createServer().listen(controlPath(project.dir))
+  await once(left, 'listening')
+  const { renameSync } = await import('node:fs')
+  renameSync(controlPath(project.dir), `${controlPath(project.dir)}.kept`)
+  left.close()
+  renameSync(`${controlPath(project.dir)}.kept`, controlPath(project.dir))
+  const run = project.launch(['start'])
+  await run.waitFor(/tick/)
+  await until(() => run.stdout().includes('tick'))
+  expect((await ask(project, 'ps')).code).toBe(0)
+  process.kill(run.pid, 'SIGTERM')
+  await run.ended
+})
+
+test('a second supervisor of the same app leaves the socket to the first and says so', async () => {
+  const { project, run } = await running()
+  const second = project.launch(['start', 'web'])
+  await second.waitFor(/cannot listen at .*\.sock/)
+  process.kill(second.pid, 'SIGTERM')
+  await second.ended
+  expect((await ask(project, 'ps')).out).toContain('worker.1')
+  process.kill(run.pid, 'SIGTERM')
+  await run.ended
+})
+
+test('a kill -9 of the supervisor leaves no socket', async () => {
+  const { project, run } = await running()
+  process.kill(run.pid, 'SIGKILL')
+  await until(() => statSync(controlPath(project.dir), { throwIfNoEntry: false }) === undefined)
+  await until(() => run.survivors().length === 0)
+})
+
+test('the app may be named from elsewhere', async () => {
+  const { project } = await running()
+  mkdirSync(project.path('below'))
+  expect((await ask(project, 'ps', '-d', 'below')).code).toBe(1)
+  expect((await ask(project, '-d', project.dir, 'ps')).code).toBe(0)
+})

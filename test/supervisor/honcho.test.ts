@@ -1,0 +1,283 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createProject, type LaunchOptions } from './project.ts'
+
+/** Runs the command to its end in a folder with these files. */
+async function honcho(files: Record<string, string>, argv: string[], options: LaunchOptions = {}) {
+  const project = createProject(files)
+  const run = project.launch(argv, options)
+  const { code } = await run.ended
+  return { code, out: run.stdout(), err: run.stderr(), project }
+}
+
+/** The behaviour that Honcho 2's own integration tests ask for (reference/supervisors.md §4). */
+describe('in place of Honcho 2', () => {
+  test('check names the processes on stderr', async () => {
+    const { code, err } = await honcho({ Procfile: 'foo: a\nbar: b\nbaz: c\n' }, ['check'])
+    expect(code).toBe(0)
+    expect(err).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[\d+\] \[INFO\] Valid procfile detected \(foo, bar, baz\)\n$/)
+  })
+
+  test('export supervisord writes one file', async () => {
+    const { code, project } = await honcho({ Procfile: 'web: python web.py\n' }, ['export', 'supervisord', 'out', '-a', 'neck'])
+    expect(code).toBe(0)
+    expect(readFileSync(join(project.dir, 'out/neck.conf'), 'utf8')).toContain('[program:neck-web-1]')
+  })
+
+  test('export upstart writes a job for the app, the type and the process, its environment quoted for a shell', async () => {
+    const env = [
+      'A=ok',
+      "B='two words'",
+      'C="two words"',
+      `D="it's"`,
+      `E='has "double"'`,
+      "F='so!'",
+      "G='costs $X'",
+      'H="costs $X"',
+    ]
+    const { code, project } = await honcho({ Procfile: 'web: python web.py\n', '.env': env.join('\n') }, [
+      'export',
+      'upstart',
+      'out',
+      '-a',
+      'trunk',
+    ])
+    expect(code).toBe(0)
+    for (const name of ['trunk', 'trunk-web'])
+      expect(readFileSync(join(project.dir, `out/${name}.conf`), 'utf8')).toMatch(/^start on /)
+    const job = readFileSync(join(project.dir, 'out/trunk-web-1.conf'), 'utf8').split('\n')
+    const lines = [
+      'A=ok',
+      "B='two words'",
+      "C='two words'",
+      `D='it'"'"'s'`,
+      `E='has "double"'`,
+      "F='so!'",
+      "G='costs $X'",
+      "H='costs $X'",
+    ]
+    for (const line of lines) expect(job).toContain(`env ${line}`)
+  })
+
+  test('run gives the command the environment of .env and keeps its two streams apart', async () => {
+    const files = { '.env': 'ANIMAL=elephant\n', '.env.x': 'ANIMAL=giraffe\n' }
+    const script = ['sh', '-c', 'echo $ANIMAL; echo oops >&2']
+    const plain = await honcho(files, ['run', ...script])
+    expect([plain.code, plain.out, plain.err]).toEqual([0, 'elephant\n', 'oops\n'])
+    expect((await honcho(files, ['-e', '.env.x', 'run', ...script])).out).toBe('giraffe\n')
+    expect((await honcho(files, ['run', '-e', '.env.x', ...script])).out).toBe('giraffe\n')
+    expect((await honcho(files, ['run', '--', ...script])).out).toBe('elephant\n')
+  })
+
+  test('run ends with the code of the command, and 128 + n after a signal', async () => {
+    expect((await honcho({}, ['run', 'sh', '-c', 'exit 42'])).code).toBe(42)
+    expect((await honcho({}, ['run', 'sh', '-c', 'kill -SEGV $$'])).code).toBe(139)
+  })
+
+  test('run says when there is no such program', async () => {
+    const { code, err } = await honcho({}, ['run', 'no-such-program-here'])
+    expect(code).toBe(127)
+    expect(err).toMatch(/^error: cannot run "no-such-program-here": ENOENT\nhint: /)
+  })
+
+  test('run keeps words together that were quoted', async () => {
+    const { out } = await honcho({}, ['run', 'printf', '%s|', 'a b', 'c"d', "e'f", '$HOME'])
+    expect(out).toBe('a b|c"d|e\'f|$HOME|')
+  })
+
+  test('run hands SIGTERM on', async () => {
+    const project = createProject()
+    const run = project.launch(['run', 'sh', '-c', "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"])
+    await run.waitFor(/ready/)
+    process.kill(run.pid, 'SIGTERM')
+    expect((await run.ended).code).toBe(7)
+    expect(run.survivors()).toEqual([])
+  })
+
+  test('start shows both streams of a child on stdout', async () => {
+    const { code, out } = await honcho({ Procfile: 'foo: echo normal; echo error >&2\n' }, ['start'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^\d\d:\d\d:\d\d foo\.1 {2}\| normal$/m)
+    expect(out).toMatch(/^\d\d:\d\d:\d\d foo\.1 {2}\| error$/m)
+    expect(out).toMatch(/^\d\d:\d\d:\d\d system \| foo\.1 started \(pid=\d+\)$/m)
+    expect(out).toMatch(/^\d\d:\d\d:\d\d system \| foo\.1 stopped \(rc=0\)$/m)
+  })
+
+  test('start gives children the environment of .env', async () => {
+    const { out } = await honcho({ Procfile: 'foo: echo $ANIMAL\n', '.env': 'ANIMAL=elephant\n' }, ['start'])
+    expect(out).toContain('| elephant\n')
+  })
+
+  test('the Procfile may be named by .env, by the environment and by -f, the latter first', async () => {
+    const files = { '.env': 'PROCFILE=P.env\n', 'P.env': 'a: echo from-env\n', 'P.flag': 'a: echo from-flag\n', '.none': '' }
+    expect((await honcho(files, ['start'])).out).toContain('from-env')
+    expect((await honcho(files, ['start', '-f', 'P.flag'])).out).toContain('from-flag')
+    expect((await honcho(files, ['start', '-e', '.none'], { env: { PROCFILE: 'P.flag' } })).out).toContain('from-flag')
+  })
+
+  test('start ends with the code of the first process that ended', async () => {
+    expect((await honcho({ Procfile: 'foo: exit 42\nbar: sleep 60\n' }, ['start'])).code).toBe(42)
+  })
+
+  test('version and help', async () => {
+    for (const argv of [['version'], ['--version'], ['-v']])
+      expect((await honcho({}, argv)).out).toMatch(/^onedyno \d+\.\d+\.\d+\n$/)
+    const { out } = await honcho({}, ['help'])
+    expect(out).toMatch(/^usage: onedyno/)
+    expect(out.split('\n').length).toBeLessThanOrEqual(41)
+  })
+})
+
+/** What Honcho 0.5's suite asked besides. */
+describe('in place of Honcho 0.5', () => {
+  test('several processes may be started by name', async () => {
+    const files = { Procfile: 'a: echo in-a; sleep 0.2\nb: echo in-b; sleep 0.2\nc: echo in-c; sleep 0.2\n' }
+    const { code, out } = await honcho(files, ['start', 'a', 'c'])
+    expect(code).toBe(0)
+    expect(out).toContain('in-a')
+    expect(out).toContain('in-c')
+    expect(out).not.toContain('in-b')
+  })
+
+  test('quiet hides the lines of a process, not what happens to it', async () => {
+    const files = { Procfile: 'a: echo in-a; sleep 0.2\nb: echo in-b; sleep 0.2\nc: echo in-c; sleep 0.2\n' }
+    const { out } = await honcho(files, ['start', '-q', 'a,c'])
+    expect(out).not.toMatch(/in-[ac]/)
+    expect(out).toContain('in-b')
+    expect(out).toContain('a.1 started')
+  })
+
+  test('the port counts by type and by instance, from -p, .env or the environment', async () => {
+    const files = { Procfile: 'a: echo a$PORT; sleep 0.3\nb: echo b$PORT; sleep 0.3\n' }
+    const ports = async (argv: string[], more: Record<string, string> = {}, options: LaunchOptions = {}) =>
+      [...(await honcho({ ...files, ...more }, ['start', ...argv], options)).out.matchAll(/\| ([ab]\d+)$/gm)]
+        .map((match) => match[1])
+        .toSorted()
+    expect(await ports([])).toEqual(['a5000', 'b5100'])
+    expect(await ports(['-c', 'a=2'])).toEqual(['a5000', 'a5001', 'b5100'])
+    expect(await ports([], { '.env': 'PORT=7000' })).toEqual(['a7000', 'b7100'])
+    expect(await ports([], {}, { env: { PORT: '8000' } })).toEqual(['a8000', 'b8100'])
+    expect(await ports(['-p', '9000'], { '.env': 'PORT=7000' }, { env: { PORT: '8000' } })).toEqual(['a9000', 'b9100'])
+    expect(await ports(['--env-wins'], { '.env': 'PORT=7000' }, { env: { PORT: '8000' } })).toEqual(['a8000', 'b8100'])
+  })
+
+  test('its format: name and pid in the process itself, colours always', async () => {
+    const { out } = await honcho({ Procfile: 'foo: echo hello\n' }, ['start', '--format', 'honcho-0.5'])
+    expect(out).toMatch(/^\x1b\[36m\d\d:\d\d:\d\d foo\.1 {2}\| \x1b\[0mstarted with pid \d+$/m)
+    expect(out).toMatch(/^\x1b\[36m\d\d:\d\d:\d\d foo\.1 {2}\| \x1b\[0mhello$/m)
+    expect(out).toMatch(/\x1b\[0mprocess terminated$/m)
+  })
+
+  test('an awkward command reaches the shell as it stands', async () => {
+    const { out } = await honcho({ Procfile: `a: echo "a: b" 'c # d' e=f \\$g; echo "$((1 + 1))"\n` }, ['start'])
+    expect(out).toMatch(/\| a: b c # d e=f \$g$/m)
+    expect(out).toMatch(/\| 2$/m)
+  })
+})
+
+describe('mistakes', () => {
+  const table: [name: string, files: Record<string, string>, argv: string[], code: number, message: RegExp][] = [
+    ['no Procfile', {}, ['start'], 1, /^error: there is no Procfile at .*\/Procfile\nhint: .*-f/],
+    ['a wrong Procfile, at check', { Procfile: 'a: b\nweb echo\n' }, ['check'], 1, /^error: Procfile:2: no ":"/],
+    ['a wrong Procfile, at start', { Procfile: 'a: b\nweb echo\n' }, ['start'], 1, /^error: Procfile:2: no ":"/],
+    ['an empty Procfile', { Procfile: '' }, ['check'], 1, /No processes defined/],
+    ['an unknown process', { Procfile: 'a: b\n' }, ['start', 'x'], 1, /^error: no process "x" in the Procfile; it has a\n/],
+    ['a wrong .env', { Procfile: 'a: b\n', '.env': 'oops\n' }, ['start'], 1, /^error: \.env:1: /],
+    ['an unknown command', {}, ['strat'], 2, /"strat" is no command; it may be start, check/],
+    ['no command', {}, [], 2, /a command is missing/],
+    ['an unknown option', {}, ['start', '--bogus'], 2, /--bogus/],
+    ['a wrong port', { Procfile: 'a: b\n' }, ['start', '-p', '99999'], 2, /--port "99999" is not a whole number from 1 to 65535/],
+    ['a wrong timeout', { Procfile: 'a: b\n' }, ['start', '--timeout', 'x'], 2, /--timeout "x"/],
+    ['a wrong format', { Procfile: 'a: b\n' }, ['start', '--format', 'x'], 2, /--format "x" is none of auto, honcho/],
+    [
+      'a wrong field of a format',
+      { Procfile: 'a: b\n' },
+      ['check', '--format', '{text} {x}'],
+      2,
+      /\{x\}; a template may have \{time\}/,
+    ],
+    ['an unknown quiet process', { Procfile: 'a: b\n' }, ['start', '-q', 'x'], 1, /no process "x"/],
+    [
+      'a wrong memory limit',
+      { Procfile: 'a: b\n' },
+      ['start', '--max-memory', 'a=1X'],
+      2,
+      /--max-memory "a=1X" is not NAME=SIZE/,
+    ],
+    ['nothing to start', { Procfile: 'a: b\n' }, ['start', '-c', 'a=0'], 2, /nothing to start/],
+    [
+      'a wrong defaults file',
+      { Procfile: 'a: b\n', '.onedyno': 'prot: 5\n' },
+      ['start'],
+      1,
+      /^error: \.onedyno:1: "prot" is no option/,
+    ],
+    [
+      'an unknown export',
+      { Procfile: 'a: b\n' },
+      ['export', 'launchd', 'x'],
+      2,
+      /the formats are systemd, supervisord, upstart, runit/,
+    ],
+    ['nobody to ask', {}, ['ps'], 1, /no supervisor listens/],
+  ]
+  test.each(table)('%s', async (_name, files, argv, code, message) => {
+    const result = await honcho(files, argv)
+    expect(result.err).toMatch(message)
+    expect(result.err).toMatch(/^hint: /m)
+    expect(result.err).not.toMatch(/ at .*\.ts:/)
+    expect([result.code, result.out]).toEqual([code, ''])
+  })
+})
+
+describe('settings', () => {
+  test('a .onedyno file gives defaults that the command line overrides', async () => {
+    const files = {
+      Procfile: 'a: echo $PORT; sleep 0.2\n',
+      '.onedyno': '# mine\nport: 6000\nno-prefix: true\nconcurrency: "a=2"\n',
+    }
+    expect((await honcho(files, ['start'])).out.match(/^600\d$/gm)?.toSorted()).toEqual(['6000', '6001'])
+    expect((await honcho(files, ['start', '-p', '7000', '-c', 'a=1'])).out).toMatch(/^7000$/m)
+  })
+
+  test('where .onedyno is a folder, the defaults are a file in it', async () => {
+    const project = createProject({ Procfile: 'a: echo $PORT\n' })
+    mkdirSync(project.path('.onedyno'))
+    writeFileSync(project.path('.onedyno/defaults'), 'port: 6000\n')
+    const run = project.launch(['start'])
+    await run.ended
+    expect(run.stdout()).toMatch(/\| 6000$/m)
+  })
+
+  test('-d names where Procfile and .env are; the children stay where they are, as with Honcho', async () => {
+    const project = createProject()
+    mkdirSync(project.path('app'))
+    writeFileSync(project.path('app/Procfile'), 'a: echo $A; pwd\n')
+    writeFileSync(project.path('app/.env'), 'A=from-app\n')
+    const run = project.launch(['-d', 'app', 'start'])
+    await run.ended
+    expect(run.stdout()).toContain('| from-app\n')
+    expect(run.stdout()).toContain(`| ${project.dir}\n`)
+  })
+
+  test('children get their name in three ways, and unbuffered Python', async () => {
+    const { out } = await honcho(
+      { Procfile: 'a: echo $PS $HONCHO_PROCESS_NAME $ONEDYNO_PROCESS $PYTHONUNBUFFERED\n', '.env': 'PS=no\n' },
+      ['start'],
+    )
+    expect(out).toContain('| a.1 a.1 a.1 1\n')
+  })
+
+  test('on a platform that routes to $PORT web gets it, wherever its line stands, and lines carry no second time', async () => {
+    const files = { Procfile: 'beat: echo beat-$PORT; sleep 0.3\nweb: echo web-$PORT; sleep 0.3\n' }
+    const { out } = await honcho(files, ['start'], { env: { DYNO: 'web.1', PORT: '5555' } })
+    expect(out).toMatch(/^web\.1 {2}\| web-5555$/m)
+    expect(out).toMatch(/^beat\.1 \| beat-5655$/m)
+  })
+
+  test('a missing .env is fine, a missing one that was named is said', async () => {
+    const { code, err } = await honcho({ Procfile: 'a: true\n' }, ['start', '-e', '.env.missing'])
+    expect([code, err]).toEqual([0, 'warning: .env.missing: there is no such file\n'])
+  })
+})

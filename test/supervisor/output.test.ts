@@ -1,0 +1,171 @@
+import { PassThrough, Writable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { createFormat } from '../../supervisor/formats.ts'
+import { createLogRing } from '../../supervisor/log-ring.ts'
+import { createOutput, type OutputOptions, type Source } from '../../supervisor/output.ts'
+
+const format = () =>
+  createFormat({ format: '{name}|{text}', names: ['a.1', 'b.1'], tty: false, colour: false, stamped: true, prefix: true })
+
+function open(stream: Writable, more: Partial<OutputOptions> = {}) {
+  return createOutput({
+    stream,
+    format: format(),
+    quiet: () => false,
+    onSlow: 'block',
+    onBroken: () => {},
+    onBlock: () => {},
+    ...more,
+  })
+}
+const push = (source: Source, text: string) => source.push(Buffer.from(text), Buffer.byteLength(text))
+
+/** A reader that takes a write only when it is let. */
+function createSlowStream() {
+  const writes: string[] = []
+  let release = () => {}
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      writes.push(String(chunk))
+      release = done
+    },
+  })
+  return { stream, writes, release: () => release() }
+}
+
+test('what comes in one turn goes out in one write', async () => {
+  const { stream, writes } = createSlowStream()
+  const output = open(stream)
+  const [a, b] = [output.source('a.1'), output.source('b.1')]
+  push(a, 'one\ntw')
+  push(b, 'x\n')
+  push(a, 'o\n')
+  await turn()
+  expect(writes).toEqual(['a.1   |one\nb.1   |x\na.1   |two\n'])
+})
+
+test('while a write is under way the children are held back, and what was read waits', async () => {
+  const { stream, writes, release } = createSlowStream()
+  const output = open(stream)
+  const calls: string[] = []
+  const a = output.source('a.1', { pause: () => calls.push('pause'), resume: () => calls.push('resume') })
+  push(a, 'one\n')
+  await turn()
+  push(a, 'two\n')
+  await turn()
+  expect([calls, writes.length, output.held]).toEqual([['pause'], 1, true])
+  release()
+  await turn()
+  expect(writes).toEqual(['a.1   |one\n', 'a.1   |two\n'])
+  expect(calls).toEqual(['pause', 'resume', 'pause'])
+})
+
+test('a source that is opened meanwhile knows that it is to wait', async () => {
+  const { stream } = createSlowStream()
+  const output = open(stream)
+  push(output.source('a.1'), 'one\n')
+  await turn()
+  expect(output.held).toBe(true)
+})
+
+test('with drop, what does not fit meanwhile is counted and said, and nobody is held back', async () => {
+  const { stream, writes, release } = createSlowStream()
+  const output = open(stream, { onSlow: 'drop' })
+  const calls: string[] = []
+  const a = output.source('a.1', { pause: () => calls.push('pause'), resume: () => {} })
+  push(a, 'one\n')
+  await turn()
+  push(a, `${'x'.repeat(9_000)}\n`.repeat(20))
+  push(a, 'lost\nlost, too\n')
+  release()
+  await turn()
+  release()
+  push(a, 'four\n')
+  await turn()
+  expect(writes[1]).toContain('xxx\nsystem|2 lines dropped: the reader of this log was too slow\n')
+  expect(writes.slice(2)).toEqual(['a.1   |four\n'])
+  expect(calls).toEqual([])
+})
+
+test('flushed waits until the last byte is taken', async () => {
+  const { stream, release } = createSlowStream()
+  const output = open(stream)
+  const a = output.source('a.1')
+  push(a, 'half')
+  a.end()
+  let done = false
+  const flushed = output.flushed().then(() => {
+    done = true
+  })
+  await turn()
+  await turn()
+  expect(done).toBe(false)
+  release()
+  await flushed
+})
+
+test('a reader that is gone is told once, and the children are read on', async () => {
+  const broken: string[] = []
+  const stream = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) })
+  const output = open(stream, { onBroken: (error) => broken.push(error.message) })
+  const calls: string[] = []
+  const a = output.source('a.1', { pause: () => calls.push('pause'), resume: () => calls.push('resume') })
+  push(a, 'one\n')
+  await turn()
+  push(a, 'two\n')
+  await turn()
+  await output.flushed()
+  expect(broken).toEqual(['EPIPE'])
+  expect(calls.at(-1)).not.toBe('pause')
+})
+
+test('a stream that keeps what it gets is not overwritten', async () => {
+  const stream = new PassThrough({ highWaterMark: 1 << 20 })
+  const output = open(stream)
+  const a = output.source('a.1')
+  for (let i = 0; i < 3; i += 1) {
+    push(a, `line ${i}\n`)
+    await turn()
+  }
+  expect(String(stream.read())).toBe('a.1   |line 0\na.1   |line 1\na.1   |line 2\n')
+})
+
+test('what is quiet is still kept for logs', async () => {
+  const { stream, writes } = createSlowStream()
+  const ring = createLogRing()
+  const output = open(stream, { quiet: (name) => name === 'a.1', onBlock: ring.add })
+  push(output.source('a.1'), 'hidden\n')
+  push(output.source('b.1'), 'shown\n')
+  await turn()
+  expect(writes.join('')).toBe('b.1   |shown\n')
+  expect(ring.read(() => true)).toBe('a.1   |hidden\nb.1   |shown\n')
+})
+
+test('the last 1,000 lines of each are kept, in the order in which they came', () => {
+  const ring = createLogRing()
+  for (let i = 0; i < 3_000; i += 1) {
+    ring.add('a', Buffer.from(`a${i}\n`))
+    if (i % 3 === 0) ring.add('b', Buffer.from(`b${i}\n`))
+  }
+  const lines = ring
+    .read(() => true)
+    .trim()
+    .split('\n')
+  expect(lines.length).toBe(2_000)
+  expect(lines.slice(-4)).toEqual(['a2997', 'b2997', 'a2998', 'a2999'])
+  expect(ring.read((name) => name === 'a').startsWith('a2000\n')).toBe(true)
+})
+
+test('a flood of long blocks keeps its end, whole lines only', () => {
+  const ring = createLogRing()
+  const block = Buffer.from(`${'x'.repeat(999)}\n`.repeat(1_200))
+  for (let i = 0; i < 5; i += 1) ring.add('a', Buffer.concat([block, Buffer.from(`end ${i}\n`)]))
+  const lines = ring
+    .read(() => true)
+    .split('\n')
+    .slice(0, -1)
+  expect(lines.at(-1)).toBe('end 4')
+  expect(lines.length).toBeGreaterThan(500)
+  expect(lines.every((line) => line.length === 999 || line.startsWith('end '))).toBe(true)
+})
