@@ -35,7 +35,8 @@ export interface Run {
   stop(cause: Cause): void
   forward(signal: NodeJS.Signals): void
   openLog(name: string): (chunk: Buffer) => void
-  closeLogs(): void
+  /** The last thing, when nothing writes any more. */
+  close(): void
   /** What is left of the budget; the whole of it before anybody asked to stop. */
   remainingMs(): number
   code(): number
@@ -58,6 +59,7 @@ export function createRun(options: SuperviseOptions): Run {
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
   const { promise: outOfTime, resolve: giveUp } = Promise.withResolvers<undefined>()
   const timers = new Set<NodeJS.Timeout>()
+  let budget: NodeJS.Timeout | undefined
   const logs: Source[] = []
   let processes: Managed[] = []
   let cause: Cause | undefined
@@ -106,7 +108,7 @@ export function createRun(options: SuperviseOptions): Run {
     const childrenMs = options.attach === undefined ? timeoutMs : timeoutMs * (1 - ATTACHED_SHARE)
     for (const each of processes) each.stop(stopAtMs + childrenMs)
     after(childrenMs, killAll)
-    after(timeoutMs, () => giveUp(undefined))
+    budget = setTimeout(giveUp, timeoutMs, undefined)
     // Ctrl-C reaches us alone, since each child has its own session.
     if (next.tag === 'signal' && next.signal === 'SIGINT') ask(childrenMs)
     else after(STORM_MS, () => ask(childrenMs))
@@ -152,9 +154,9 @@ export function createRun(options: SuperviseOptions): Run {
       logs.push(source)
       return (chunk) => source.push(chunk, chunk.length)
     },
-    closeLogs() {
+    close() {
       for (const source of logs.splice(0)) source.end()
-      for (const timer of timers) clearTimeout(timer)
+      clearTimeout(budget)
     },
     remainingMs: () => (cause === undefined ? timeoutMs : Math.max(0, stopAtMs + timeoutMs - Date.now())),
     code: () => codeOf(cause),

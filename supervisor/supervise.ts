@@ -78,7 +78,7 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
     try {
       if (attached !== undefined) await within(run.remainingMs(), attached.stop())
     } finally {
-      run.closeLogs()
+      run.close()
       control?.close()
       run.watchdog.file('')
       await within(Math.max(LAST_MS, run.remainingMs()), run.output.flushed())
@@ -108,8 +108,11 @@ async function openControl(
 /** An attach that is asked to stop may reject in its own way: that is a clean end. One that neither rejects nor resolves is left. */
 async function bringUp(attach: Attach | undefined, run: Run): Promise<Attached | undefined> {
   if (attach === undefined || run.stopping.aborted) return undefined
+  const coming = attach({ log: run.openLog, signal: run.stopping })
   try {
-    return await Promise.race([attach({ log: run.openLog, signal: run.stopping }), run.outOfTime])
+    const attached = await Promise.race([coming, run.outOfTime])
+    if (attached === undefined) coming.then((late) => late.stop()).catch(() => {})
+    return attached
   } catch (error) {
     if (run.stopping.aborted) return undefined
     throw error
