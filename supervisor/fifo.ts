@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A real pipe: two descriptors, nothing on disk. */
@@ -16,20 +15,21 @@ export interface Pipe {
  * ENXIO (nodejs/node#21941), and Node has no pipe(2): so FIFOs are made by one run of mkfifo(1) (3 ms for any number),
  * opened at both ends, and removed again before this returns. Without mkfifo or a writable temporary folder it returns
  * fewer pipes, and the caller falls back to sockets.
+ *
+ * @param folder does not exist before and after; the watchdog removes it if we are killed in between
  */
-export function openPipes(count: number): Pipe[] {
+export function openPipes(count: number, folder: string): Pipe[] {
   const pipes: Pipe[] = []
-  let folder: string | undefined
   try {
-    folder = mkdtempSync(join(tmpdir(), 'onedyno-'))
-    const paths = Array.from({ length: count }, (_, i) => join(folder!, String(i)))
+    mkdirSync(folder, { mode: 0o700 })
+    const paths = Array.from({ length: count }, (_, i) => join(folder, String(i)))
     if (count > 0 && spawnSync('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' }).status === 0) {
       for (const path of paths) pipes.push(openBothEnds(path))
     }
   } catch {
     // A read-only file system, or no descriptors left: sockets do for most programs.
   } finally {
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true })
   }
   return pipes
 }

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { isatty } from 'node:tty'
 import { childEnv, defaultEnv } from './child-env.ts'
 import { exitCode, signalNumber } from './exit-code.ts'
@@ -69,8 +71,9 @@ export function createRun(options: SuperviseOptions): Run {
   let storm = false
 
   const ring = createLogRing()
+  const scratch = join(tmpdir(), `onedyno-${process.pid}-${Math.random().toString(36).slice(2)}`)
   const output = openOutput(options, ring, () => stop({ tag: 'broken' }))
-  const watchdog = startWatchdog(() => {
+  const watchdog = startWatchdog(scratch, () => {
     storm = true
   })
 
@@ -136,6 +139,7 @@ export function createRun(options: SuperviseOptions): Run {
       const factory = createFactory(options, env, {
         output,
         watchdog,
+        scratch,
         onOver: (exit) => stop({ tag: 'exit', exit }),
         onExited: finishIfDone,
       })
@@ -195,6 +199,8 @@ function openOutput(options: SuperviseOptions, ring: LogRing, onBroken: () => vo
 interface Surroundings {
   readonly output: Output
   readonly watchdog: Watchdog
+  /** Folder for openPipes(). */
+  readonly scratch: string
   readonly onOver: (exit: Exit) => void
   readonly onExited: () => void
 }
@@ -203,7 +209,7 @@ interface Surroundings {
 function createFactory(options: SuperviseOptions, attached: Readonly<Record<string, string>>, around: Surroundings) {
   const { output, watchdog } = around
   const base = { ...defaultEnv(colourFor(options)), ...(options.env ?? process.env), ...attached }
-  const pipes = openPipes(options.processes.length)
+  const pipes = openPipes(options.processes.length, around.scratch)
   return (instance: Instance): Managed => {
     const { name, type, command } = instance
     const env = childEnv(base, instance)
@@ -212,7 +218,7 @@ function createFactory(options: SuperviseOptions, attached: Readonly<Record<stri
       name,
       type,
       policy: policyFor(type, options.restart),
-      spec: () => ({ name, command, env, cwd, pipe: pipes.pop() ?? openPipes(1)[0], output }),
+      spec: () => ({ name, command, env, cwd, pipe: pipes.pop() ?? openPipes(1, around.scratch)[0], output }),
       say: output.say,
       watch: watchdog,
       now: Date.now,

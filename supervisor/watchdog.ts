@@ -23,7 +23,7 @@ while :; do
   else break
   fi
 done
-[ "$file" ] && rm -f "$file"
+rm -rf "$1" \${file:+"$file"}
 [ "\${groups# }" ] || exit 0
 for id in $groups; do kill -TERM -"$id" 2>/dev/null; done
 sleep 2
@@ -39,9 +39,12 @@ export interface Watchdog {
   close(): Promise<void>
 }
 
-/** @param onStorm called when the watchdog itself gets a SIGTERM */
-export function startWatchdog(onStorm: () => void): Watchdog {
-  const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
+/**
+ * @param scratch a folder to remove when we are killed
+ * @param onStorm called when the watchdog itself gets a SIGTERM
+ */
+export function startWatchdog(scratch: string, onStorm: () => void): Watchdog {
+  const shell = spawn('/bin/sh', ['-c', SCRIPT, 'watchdog', scratch], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
   const ended = new Promise<void>((resolve) => {
     shell.once('exit', () => resolve())
     shell.once('error', () => resolve())

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { controlPath } from '../../supervisor/control.ts'
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'supervisor')
 const CLI = join(FIXTURES, 'cli.ts')
@@ -53,6 +54,8 @@ export function createProject(files: Record<string, string> = {}): Project {
         process.kill(pid, 'SIGKILL')
       } catch {}
     }
+    // The watchdog was killed with the rest, so what it would have removed is ours to remove.
+    rmSync(controlPath(dir), { force: true })
     rmSync(dir, { recursive: true, force: true })
   })
   return {

@@ -1,7 +1,10 @@
 // What scripts add to pages that work without them: the example of the chosen task, and a status page that changes when the task does.
 
 const form = document.getElementById('task-form')
-if (form) helpWithArguments(form.elements.task, form.elements.args, form)
+if (form) {
+  helpWithArguments(form.elements.task, form.elements.args, form)
+  nameTheButton(form.elements.schedule, form.querySelector('.primary'))
+}
 
 const run = document.getElementById('run')
 if (run && run.dataset.ready === 'false') watch(run)
@@ -16,6 +19,15 @@ function helpWithArguments(task, args, within) {
     within.querySelector('[data-of="example"]').textContent = shown
     within.querySelector('[data-of="description"]').textContent = task.selectedOptions[0]?.dataset.description ?? ''
   })
+}
+
+/** The button says what it will do. */
+function nameTheButton(schedule, button) {
+  const name = () => {
+    button.textContent = schedule.value.trim() === '' ? 'Run' : 'Schedule'
+  }
+  schedule.addEventListener('input', name)
+  name()
 }
 
 /**

@@ -5,6 +5,9 @@ import { runPath, schedulePath } from '../paths.ts'
 import type { Html, Page } from './layout.ts'
 import { shortMoment } from './moment.ts'
 
+/** Beat plans a new row, and claims a due one, within a moment; a minute later nobody does. */
+const OVERDUE_MS = 60_000
+
 export interface SchedulesView {
   readonly schedules: readonly StoredSchedule[]
   /** Name after which the next page begins. */
@@ -27,7 +30,7 @@ const empty = (): Html => html`<div class="card"><p>There is no schedule yet.</p
 
 const table = (schedules: readonly StoredSchedule[], now: Date): Html => html`<div class="scroll"><table>
 <caption class="unseen">All schedules, by name</caption>
-<thead><tr><th scope="col">Task</th><th scope="col">When</th><th scope="col">Next run</th><th scope="col">Last run</th><th scope="col">Runs</th></tr></thead>
+<thead><tr><th scope="col">Task</th><th scope="col" class="wide">When</th><th scope="col">Next run</th><th scope="col">Last run</th><th scope="col">Runs</th></tr></thead>
 <tbody>!${schedules.map((schedule) => row(schedule, now))}</tbody>
 </table></div>`
 
@@ -52,12 +55,16 @@ export const problemOf = ({ lastError }: Pick<StoredSchedule, 'lastError'>): Htm
   lastError === null ? '' : html`<div class="problem">${lastError}</div>`
 
 /** Why there is no next run, where there is none. */
-export function nextRun({ enabled, finished, nextRunAt, lastError, problem }: StoredSchedule, now: Date): Html {
+export function nextRun({ enabled, finished, nextRunAt, lastError, problem, changedAt }: StoredSchedule, now: Date): Html {
   if (!enabled) return html`<span class="soft">disabled</span>`
   if (finished) return html`<span class="soft">finished</span>`
-  if (nextRunAt !== null) return shortMoment(nextRunAt, now)
-  return problem !== undefined || lastError !== null
-    ? html`<span class="soft">none</span>`
+  const isOverdue = now.getTime() - (nextRunAt ?? changedAt).getTime() > OVERDUE_MS
+  if (nextRunAt !== null) {
+    return html`!${shortMoment(nextRunAt, now)}!${isOverdue ? html`<div class="problem">overdue: is beat running?</div>` : ''}`
+  }
+  if (problem !== undefined || lastError !== null) return html`<span class="soft">none</span>`
+  return isOverdue
+    ? html`<span class="problem">not planned: is beat running?</span>`
     : html`<span class="soft">being planned</span>`
 }
 

@@ -48,6 +48,14 @@ describe('/schedules', () => {
     expect((await withSchedule(given).get('/schedules')).body).toContain(`<span class="soft">${word}</span>`)
   })
 
+  test.each([
+    ['overdue: is beat running?', { nextRunAt: new Date(NOW.getTime() - 61_000) }],
+    ['not planned: is beat running?', { nextRunAt: null, changedAt: new Date(NOW.getTime() - 61_000) }],
+  ])('says %s where nobody does what is due', async (text, given) => {
+    expect((await withSchedule(given).get('/schedules')).body).toContain(text)
+    expect((await withSchedule({ ...given, enabled: false }).get('/schedules')).body).not.toContain(text)
+  })
+
   test('shows a row that cannot be read, and an error of beat, instead of leaving them out', async () => {
     const { body } = await withSchedule({
       schedule: undefined,

@@ -1,0 +1,155 @@
+import { Pool } from 'pg'
+import { v5 as uuidv5 } from 'uuid'
+import { test } from 'vitest'
+import { type Beat, startBeat } from '../../src/beat/beat.ts'
+import { type OutboxRelay, startOutboxRelay } from '../../src/broker/outbox-relay.ts'
+import { createPostgresBroker } from '../../src/broker/postgres.ts'
+import { type BeatSchedules, createBeatSchedules } from '../../src/database/beat-schedules.ts'
+import type { Database } from '../../src/database/database.ts'
+import { createLog, type Log, silentLog } from '../../src/log.ts'
+import { createTestSchema, type TestSchema } from './database.ts'
+
+type Row = Record<string, unknown>
+
+/** A schema of its own in which beats run, and a connection like psql's beside them. */
+export interface BeatBench {
+  readonly schema: TestSchema
+  /** One statement as a person would type it; the search path is the schema. */
+  sql<Result extends Row = Row>(text: string, values?: unknown[]): Promise<Result[]>
+  /** The columns of the schedule with that name. */
+  row(name: string): Promise<ScheduleState | undefined>
+  runs(name: string): Promise<Run[]>
+  /** An interval of so many seconds, planned by whichever beat runs; more columns as SQL. */
+  addInterval(name: string, seconds: number, more?: Row): Promise<void>
+  add(columns: Row): Promise<void>
+  beat(options?: { log?: Log; schedules?: (made: BeatSchedules) => BeatSchedules }): Promise<{ beat: Beat; database: Database }>
+  /** A transaction that stays open until it is told. */
+  begin(): Promise<{ sql(text: string): Promise<unknown>; end(how: 'COMMIT' | 'ROLLBACK'): Promise<void> }>
+  /** A relay of the outbox into the queue of the same database; of its own, or beside a beat. */
+  relay(database?: Database): Promise<{ relay: OutboxRelay; database: Database }>
+  /** What beat does with the table, without a beat. */
+  table(): BeatSchedules
+  close(): Promise<void>
+}
+
+export interface ScheduleState extends Row {
+  readonly id: string
+  readonly next_run_at: Date | null
+  readonly finished: boolean
+  readonly enabled: boolean
+  readonly last_run_at: Date | null
+  readonly last_task_id: string | null
+  readonly last_error: string | null
+  readonly total_run_count: string
+  readonly version: string
+  readonly tzdata: string | null
+}
+
+export interface Run extends Row {
+  readonly schedule_id: string
+  readonly tick: Date
+  readonly reason: string
+  readonly outcome: string
+  readonly missed: number
+  readonly task_id: string | null
+  /** What the schedule counts at the same moment. */
+  readonly counted: string | null
+}
+
+async function createBeatBench(): Promise<BeatBench> {
+  const schema = await createTestSchema()
+  const pool = new Pool({ connectionString: schema.url, options: `-c search_path=${schema.schema}`, max: 2 })
+  const running: { stop(): Promise<void> }[] = []
+  const sql = async <Result extends Row>(text: string, values: unknown[] = []) =>
+    (await pool.query(text, values)).rows as Result[]
+  const add = async (columns: Row) => {
+    const all = { task: 'tasks.echo', ...columns }
+    const names = Object.keys(all)
+    const marks = names.map((_, index) => `$${index + 1}`)
+    await sql(`INSERT INTO schedule (${names}) VALUES (${marks})`, Object.values(all))
+  }
+  // The schema's name is part of what the server calls its connections, so a test can end just its own.
+  const open = (log: Log = silentLog()) => schema.open({ name: schema.schema, log })
+  return {
+    schema,
+    sql,
+    add,
+    async row(name) {
+      return (await sql<ScheduleState>('SELECT * FROM schedule WHERE name = $1', [name]))[0]
+    },
+    runs: (name) =>
+      sql<Run>(
+        'SELECT r.*, (SELECT total_run_count FROM schedule WHERE id = r.schedule_id) AS counted FROM schedule_run r WHERE schedule_name = $1 ORDER BY tick',
+        [name],
+      ),
+    addInterval: (name, seconds, more = {}) =>
+      add({ name, kind: 'interval', every: seconds, period: 'seconds', anchor: new Date(), ...more }),
+    async beat({ log = silentLog(), schedules = (made: BeatSchedules) => made } = {}) {
+      const database = open(log)
+      const beat = await startBeat(database, schedules(createBeatSchedules(database)), { log, host: 'test' })
+      running.push(beat)
+      return { beat, database }
+    },
+    async relay(database = open()) {
+      const broker = createPostgresBroker(database, schema.config, silentLog())
+      const relay = await startOutboxRelay(database, broker, silentLog())
+      running.push(relay)
+      return { relay, database }
+    },
+    async begin() {
+      const client = await pool.connect()
+      await client.query('BEGIN')
+      return {
+        sql: (text) => client.query(text),
+        async end(how) {
+          await client.query(how)
+          client.release()
+        },
+      }
+    },
+    table: () => createBeatSchedules(open()),
+    async close() {
+      for (const one of running) await one.stop()
+      await pool.end()
+      await schema.drop()
+    },
+  }
+}
+
+/** A test in a bench of its own, so that many can wait for their seconds side by side. */
+export const benchTest = (name: string, work: (bench: BeatBench) => Promise<void>): void =>
+  test.concurrent(name, async () => {
+    const bench = await createBeatBench()
+    try {
+      await work(bench)
+    } finally {
+      await bench.close()
+    }
+  })
+
+/** The server ends every connection of the beats and relays in this schema, as a restart of it would. */
+export const terminateBackends = ({ sql, schema }: BeatBench): Promise<Row[]> =>
+  sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1', [`onedyno ${schema.schema}%`])
+
+/** What is wrong with the history of an interval schedule: ticks missing between the first and the last, doubled, or with another id. */
+export async function flaws(bench: BeatBench, name: string, everyMs: number): Promise<string[]> {
+  const runs = await bench.runs(name)
+  const found: string[] = []
+  for (const [index, { tick, task_id, schedule_id, outcome, missed }] of runs.entries()) {
+    const at = tick.toISOString()
+    const previous = runs[index - 1]
+    if (previous !== undefined && tick.getTime() - previous.tick.getTime() !== everyMs)
+      found.push(`${name}: ${at} follows ${previous.tick.toISOString()}`)
+    if (task_id !== uuidv5(at, schedule_id)) found.push(`${name}: ${at} has the id ${task_id}`)
+    if (outcome !== 'queued' || missed !== 0) found.push(`${name}: ${at} is ${outcome}, stands for ${missed} others`)
+  }
+  if (Number(runs[0]?.counted) !== runs.length) found.push(`${name}: ${runs[0]?.counted} counted, ${runs.length} runs`)
+  return found
+}
+
+/** A log whose lines a test reads. */
+export function createHeardLog(): { log: Log; lines: Row[] } {
+  const lines: Row[] = []
+  const write = { write: (line: string) => void lines.push(JSON.parse(line) as Row) }
+  return { log: createLog({ level: 'debug', format: 'json' }, write), lines }
+}
