@@ -1,4 +1,6 @@
 import { hostname } from 'node:os'
+import { reviveTyped } from './typed-json.ts'
+import { UndecodableMessageError } from './undecodable.ts'
 
 /** A JSON value, as it travels in messages and results. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
@@ -90,12 +92,15 @@ export function createMessage(options: MessageOptions): Message {
   }
 }
 
-const origin = () => `gen${process.pid}@${hostname()}`
+const origin = () => {
+  sender ??= `gen${process.pid}@${hostname()}`
+  return sender
+}
+let sender: string | undefined
 
 /** All headers that Celery itself sends, in its order (reference/celery-protocol.md §1.4): for brokers that Python workers read. */
 export function fullHeaders(message: Message): MessageHeaders {
   const { id, task, ...given } = message.headers
-  const { args, kwargs } = decodeBody(message.body)
   return {
     lang: 'js',
     task,
@@ -109,8 +114,7 @@ export function fullHeaders(message: Message): MessageHeaders {
     timelimit: [null, null],
     root_id: id,
     parent_id: null,
-    argsrepr: JSON.stringify(args).slice(0, 1024),
-    kwargsrepr: JSON.stringify(kwargs).slice(0, 1024),
+    ...representations(message.body),
     origin: origin(),
     ignore_result: false,
     replaced_task_nesting: 0,
@@ -120,9 +124,15 @@ export function fullHeaders(message: Message): MessageHeaders {
   }
 }
 
-/** A message that cannot be run, and why: it is kept aside or recorded, never lost, never a crash. */
-export class UndecodableMessageError extends Error {
-  override readonly name = 'InvalidTaskError'
+/** What monitors show instead of the arguments. A long body is cut, not parsed again: its sender waits for it. */
+function representations(body: string): { argsrepr: string; kwargsrepr: string } {
+  if (body.length > 8192) return { argsrepr: body.slice(1, 1025), kwargsrepr: '{...}' }
+  try {
+    const { args, kwargs } = decodeBody(body)
+    return { argsrepr: JSON.stringify(args).slice(0, 1024), kwargsrepr: JSON.stringify(kwargs).slice(0, 1024) }
+  } catch {
+    return { argsrepr: '(not readable)', kwargsrepr: '(not readable)' }
+  }
 }
 
 /**
@@ -155,6 +165,11 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 /** Python writes NaN and Infinity, which JSON does not have: only when the strict parser refuses is the text looked at again. */
 function parseJson(text: string): unknown {
+  const value = parseLoosely(text)
+  return text.includes('"__type__"') ? reviveTyped(value) : value
+}
+
+function parseLoosely(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {

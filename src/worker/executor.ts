@@ -4,7 +4,8 @@ import type { Task, TaskContext } from '../app/task.ts'
 import type { Consumer, Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
 import { checkJson } from '../message/check-json.ts'
-import { type Body, decodeBody, UndecodableMessageError } from '../message/message.ts'
+import { type Body, decodeBody } from '../message/message.ts'
+import { UndecodableMessageError } from '../message/undecodable.ts'
 import { encodeException, encodeThrown } from './exception.ts'
 
 export interface Executor {

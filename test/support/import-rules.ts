@@ -14,7 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
 ]
 /** Pure rooms: the same answer for the same arguments, so nothing of Node but what has no outside. */
 const PURE = ['message', 'schedule', 'app']
-const PURE_BUILTINS = ['node:module', 'node:os']
+const PURE_BUILTINS = ['node:module', 'node:os', 'node:zlib']
 
 /** Where each package may be imported. One that is not here may be imported nowhere: a new one is a decision (docs/adr/0012). */
 const PACKAGES: Readonly<Record<string, RegExp>> = {

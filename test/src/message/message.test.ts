@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { createMessage, decodeBody, fullHeaders, UndecodableMessageError } from '../../../src/message/message.ts'
+import { createMessage, decodeBody, fullHeaders } from '../../../src/message/message.ts'
+import { UndecodableMessageError } from '../../../src/message/undecodable.ts'
 
 const samples = join(import.meta.dirname, '../../fixtures/celery-samples')
 const sample = (name: string) => JSON.parse(readFileSync(join(samples, `${name}.json`), 'utf8'))

@@ -1,0 +1,59 @@
+import { UndecodableMessageError } from './undecodable.ts'
+
+type Reader = (value: unknown) => unknown
+
+const text = (value: unknown): string => {
+  if (typeof value === 'string') return value
+  throw new UndecodableMessageError(`a typed value holds ${JSON.stringify(value)} instead of a text`)
+}
+
+/** What each type of kombu >= 5.3 becomes here: a moment is a Date, bytes are a Buffer, the rest keeps its text, which loses nothing. */
+const READERS: Readonly<Record<string, Reader>> = {
+  datetime: (value) => moment(text(value)),
+  date: text,
+  time: text,
+  decimal: text,
+  uuid: (value) => dashed(text((value as { hex?: unknown } | null)?.hex)),
+  bytes: (value) => Buffer.from(text(value), 'utf8'),
+  base64: (value) => Buffer.from(text(value), 'base64'),
+}
+
+/**
+ * Replaces `{"__type__": …, "__value__": …}`, as Python writes what JSON does not have (reference/celery-protocol.md §1.6). In place.
+ * @throws UndecodableMessageError for a type that is not known, as kombu does
+ */
+export function reviveTyped(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) value[index] = reviveTyped(value[index])
+    return value
+  }
+  const record = value as Record<string, unknown>
+  if (isTyped(record)) return read(record.__type__, record.__value__)
+  for (const key of Object.keys(record)) record[key] = reviveTyped(record[key])
+  return record
+}
+
+const isTyped = (record: Record<string, unknown>) =>
+  Object.hasOwn(record, '__type__') && Object.hasOwn(record, '__value__') && Object.keys(record).length === 2
+
+function read(type: unknown, value: unknown): unknown {
+  const reader = typeof type === 'string' && Object.hasOwn(READERS, type) ? READERS[type] : undefined
+  if (reader === undefined) throw new UndecodableMessageError(`a value has the type ${JSON.stringify(type)}, which is not known`)
+  return reader(value)
+}
+
+function moment(iso: string): Date {
+  const date = new Date(parseCeleryTime(iso))
+  if (Number.isNaN(date.getTime())) throw new UndecodableMessageError(`${JSON.stringify(iso)} is not a moment`)
+  return date
+}
+
+/** Milliseconds since the epoch, NaN when it is no time. Celery writes times without a zone too, and means UTC. */
+export function parseCeleryTime(iso: string): number {
+  if (!/^\d{4}-\d{2}-\d{2}/.test(iso)) return Number.NaN
+  const zoned = /(?:Z|[+-]\d{2}:?\d{2})$/i.test(iso.slice(10))
+  return Date.parse(zoned || iso.length === 10 ? iso : `${iso}Z`)
+}
+
+const dashed = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
