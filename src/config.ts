@@ -33,20 +33,39 @@ export const OPTIONS = {
     max: 100,
     why: 'Connections of one process, beside the one that listens. Small plans allow 20 in all.',
   },
-  CLOUDAMQP_URL: {
-    unit: 'URL',
-    why: 'RabbitMQ as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.',
+  ONEDYNO_BROKER: {
+    unit: 'choice',
+    fallback: 'auto',
+    choices: ['auto', 'amqp', 'redis', 'postgres'],
+    why: 'auto: RabbitMQ when one of its URLs is set, else Redis, else PostgreSQL. Name one when a URL is there for something else, such as a cache.',
   },
-  REDISCLOUD_URL: {
-    unit: 'URL',
-    why: 'Redis as the broker. Not used yet: this release queues in PostgreSQL and says so when it is set.',
+  CLOUDAMQP_URL: { unit: 'URL', why: 'RabbitMQ as the broker; set by the CloudAMQP add-on.' },
+  RABBITMQ_URL: { unit: 'URL', why: 'RabbitMQ as the broker, when CLOUDAMQP_URL is not set.' },
+  AMQP_URL: { unit: 'URL', why: 'RabbitMQ as the broker, when neither CLOUDAMQP_URL nor RABBITMQ_URL is set.' },
+  RABBITMQ_BIGWIG_TX_URL: { unit: 'URL', why: 'RabbitMQ for publishing, where the provider has a URL for each direction.' },
+  RABBITMQ_BIGWIG_RX_URL: { unit: 'URL', why: 'RabbitMQ for consuming, where the provider has a URL for each direction.' },
+  ONEDYNO_QUEUE_TYPE: {
+    unit: 'choice',
+    fallback: 'classic',
+    choices: ['classic', 'quorum'],
+    why: 'quorum: queues of RabbitMQ that are made here are replicated in its cluster. Existing ones are used as they are.',
   },
+  ONEDYNO_QUEUE_MAX_PRIORITY: {
+    unit: 'number',
+    fallback: '0',
+    min: 0,
+    max: 255,
+    why: 'RabbitMQ only: priorities of queues that are made here, as Celery\'s task_queue_max_priority. 0: none, as its default declaration.',
+  },
+  REDISCLOUD_URL: { unit: 'URL', why: 'Redis as the broker; set by the Redis Cloud add-on.' },
+  REDIS_URL: { unit: 'URL', why: 'Redis as the broker, when REDISCLOUD_URL is not set.' },
+  REDISTOGO_URL: { unit: 'URL', why: 'Redis as the broker, when neither REDISCLOUD_URL nor REDIS_URL is set.' },
   PUBLISH_TIMEOUT: {
     unit: 'seconds',
     fallback: '5',
     min: 0,
     max: 300,
-    why: 'How long delay() tries again while the broker cannot be reached, before it rejects.',
+    why: 'How long delay() tries again while the broker cannot be reached, before it rejects (PostgreSQL) or keeps the message in the outbox (RabbitMQ, Redis).',
   },
   RESULT_TTL: {
     unit: 'seconds',
@@ -129,8 +148,10 @@ export interface Config {
   readonly databaseSchema: string
   readonly databaseSsl: 'auto' | 'off' | 'no-verify' | 'verify-full'
   readonly databasePool: number
-  /** Names of broker variables that are set but not used by this release. */
-  readonly unusedBrokers: readonly string[]
+  readonly broker: BrokerChoice
+  readonly queueType: 'classic' | 'quorum'
+  /** x-max-priority of queues that are declared; 0: none. */
+  readonly queueMaxPriority: number
   readonly publishTimeoutMs: number
   readonly resultTtlSeconds: number
   readonly maxDeliveries: number
@@ -158,6 +179,12 @@ export interface Config {
   readonly processName: string | undefined
 }
 
+/** Which broker is used, and why. */
+export type BrokerChoice =
+  | { readonly kind: 'postgres'; readonly why: string }
+  | { readonly kind: 'redis'; readonly why: string; readonly url: string }
+  | { readonly kind: 'amqp'; readonly why: string; readonly publishUrl: string; readonly consumeUrl: string }
+
 /** Where this process runs, as far as the environment tells. */
 export type Platform = 'heroku' | 'render' | 'koyeb' | 'fly' | 'railway' | 'kubernetes' | 'none'
 
@@ -175,7 +202,9 @@ export function parseConfig(env: Environment): Config {
     databaseSchema: readSchema(read, problems),
     databaseSsl: read.choice('DATABASE_SSL'),
     databasePool: read.number('DATABASE_POOL'),
-    unusedBrokers: (['CLOUDAMQP_URL', 'REDISCLOUD_URL'] as const).filter((name) => read.text(name) !== undefined),
+    broker: readBroker(read, problems),
+    queueType: read.choice('ONEDYNO_QUEUE_TYPE'),
+    queueMaxPriority: read.number('ONEDYNO_QUEUE_MAX_PRIORITY'),
     publishTimeoutMs: read.number('PUBLISH_TIMEOUT') * 1000,
     resultTtlSeconds: read.number('RESULT_TTL'),
     maxDeliveries: read.number('MAX_DELIVERIES'),
@@ -253,6 +282,39 @@ type Reader = ReturnType<typeof readerOf>
 
 /** `postgresql://user@/db?host=/socket` has no host, which the WHATWG parser refuses for some schemes: only the beginning is checked. */
 const isUrl = (raw: string, protocols: readonly string[]) => protocols.some((protocol) => raw.startsWith(`${protocol}//`))
+
+const AMQP_VARIABLES = ['CLOUDAMQP_URL', 'RABBITMQ_URL', 'AMQP_URL'] as const
+const REDIS_VARIABLES = ['REDISCLOUD_URL', 'REDIS_URL', 'REDISTOGO_URL'] as const
+
+/** One environment variable decides (docs/config.md): RabbitMQ before Redis before PostgreSQL, unless ONEDYNO_BROKER names one. */
+function readBroker(read: Reader, problems: string[]): BrokerChoice {
+  const asked = read.choice<'auto' | BrokerChoice['kind']>('ONEDYNO_BROKER')
+  const found = { amqp: readAmqp(read), redis: readRedis(read) }
+  if (asked === 'postgres') return { kind: 'postgres', why: 'ONEDYNO_BROKER says so' }
+  if (asked === 'amqp' || asked === 'redis') {
+    const choice = found[asked]
+    if (choice !== undefined) return choice
+    problems.push(`ONEDYNO_BROKER=${asked}, but none of ${(asked === 'amqp' ? AMQP_VARIABLES : REDIS_VARIABLES).join(', ')} is set`)
+  }
+  return found.amqp ?? found.redis ?? { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }
+}
+
+function readAmqp(read: Reader): BrokerChoice | undefined {
+  const protocols = ['amqp:', 'amqps:']
+  const variable = AMQP_VARIABLES.find((name) => read.text(name) !== undefined)
+  const both = variable === undefined ? undefined : read.url(variable, protocols)
+  const publishUrl = read.url('RABBITMQ_BIGWIG_TX_URL', protocols) ?? both
+  const consumeUrl = read.url('RABBITMQ_BIGWIG_RX_URL', protocols) ?? both
+  if (publishUrl === undefined && consumeUrl === undefined) return undefined
+  const why = `${variable ?? 'RABBITMQ_BIGWIG_TX_URL'} is set`
+  return { kind: 'amqp', why, publishUrl: publishUrl ?? consumeUrl!, consumeUrl: consumeUrl ?? publishUrl! }
+}
+
+function readRedis(read: Reader): BrokerChoice | undefined {
+  const variable = REDIS_VARIABLES.find((name) => read.text(name) !== undefined)
+  const url = variable === undefined ? undefined : read.url(variable, ['redis:', 'rediss:'])
+  return url === undefined ? undefined : { kind: 'redis', why: `${variable} is set`, url }
+}
 
 function readSchema(read: Reader, problems: string[]): string {
   const name = read.text('DATABASE_SCHEMA') ?? ''

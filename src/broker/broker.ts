@@ -1,5 +1,6 @@
 import type { Outcome } from '../app/outcome.ts'
 import type { Message } from '../message/message.ts'
+import type { WireRefusal } from '../message/wire.ts'
 
 /** A message in a worker's hands. It stays the broker's until it is finished or given back. */
 export interface Delivery {
@@ -8,6 +9,8 @@ export interface Delivery {
   readonly deliveries: number
   /** The broker's own handle. */
   readonly tag: unknown
+  /** The message cannot be read, and why: it is recorded as FAILURE, or kept aside when it has no id. */
+  readonly refused?: WireRefusal | undefined
 }
 
 /** Why a message is kept aside instead of run. */
@@ -30,8 +33,11 @@ export interface ConsumeOptions {
  * remembered and settled when it is back.
  */
 export interface Consumer {
-  /** The outcome is stored and the message acknowledged, in this order or in one commit; batched by the broker. */
-  finish(delivery: Delivery, outcome: Outcome | null): void
+  /**
+   * The outcome is stored and the message acknowledged, in this order or in one commit; batched by the broker. `rejected`: it was never
+   * run, so a broker that has a place for rejected messages (a dead letter exchange) puts it there.
+   */
+  finish(delivery: Delivery, outcome: Outcome | null, options?: { readonly rejected: boolean }): void
   /**
    * Before a message with `deliveries` over 1 runs: should this worker die too, that is counted against the message. Durable when resolved.
    * The first death is counted without it, against all that the worker held, so that nothing is written for a message that runs once.
@@ -54,6 +60,7 @@ export interface Consumer {
 export interface QueueDepth {
   readonly queue: string
   readonly ready: number
+  /** In the hands of workers. RabbitMQ tells nobody: there it counts the workers of this process only. */
   readonly running: number
 }
 
@@ -65,8 +72,9 @@ export interface QueueDepth {
 export interface Broker {
   readonly kind: 'postgres' | 'amqp' | 'redis'
   /**
-   * Resolves when the broker has taken all of them.
-   * @throws AppError BROKER_UNREACHABLE when it did not within PUBLISH_TIMEOUT; then an unconfirmed message may still have arrived
+   * Resolves when the broker has taken all of them; or, for a broker outside of the database, when it did not within PUBLISH_TIMEOUT and
+   * the outbox keeps them until it is back.
+   * @throws AppError BROKER_UNREACHABLE when nobody took them; then an unconfirmed message may still have arrived
    */
   publish(messages: readonly Message[]): Promise<void>
   consume(options: ConsumeOptions): Promise<Consumer>

@@ -12,6 +12,8 @@ export interface ClaimAhead {
   finished(): void
   /** One less is held, because it was given back. */
   returned(): void
+  /** How many to hold at the measured rate; never less than the slots. */
+  target(): number
   /** How many more to claim; 0 when that would be too few to be worth a statement. */
   room(): number
 }
@@ -44,6 +46,11 @@ export function createClaimAhead(concurrency: number, now: () => number = () => 
     busyMs = 0
   }
 
+  const target = () => {
+    measure()
+    return Math.min(MAX_AHEAD, Math.max(concurrency, Math.ceil(perMs * AHEAD_MS)))
+  }
+
   return {
     taken(count) {
       if (held === 0) busySince = now()
@@ -54,11 +61,11 @@ export function createClaimAhead(concurrency: number, now: () => number = () => 
       release()
     },
     returned: release,
+    target,
     room() {
-      measure()
-      const target = Math.min(MAX_AHEAD, Math.max(concurrency, Math.ceil(perMs * AHEAD_MS)))
-      const room = target - held
-      return held > 0 && target > concurrency && room < target / 4 ? 0 : Math.max(0, room)
+      const wanted = target()
+      const room = wanted - held
+      return held > 0 && wanted > concurrency && room < wanted / 4 ? 0 : Math.max(0, room)
     },
   }
 }

@@ -8,6 +8,7 @@ import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
 import { type MessageRow, toMessage } from './postgres-row.ts'
 import { type PostgresWorker, registerWorker } from './postgres-worker.ts'
+import { lastOfEach, outcomeColumns, withoutValue } from './record-columns.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Wake-ups come by NOTIFY; this is for a connection pooler that swallows them, and costs one empty statement. */
@@ -135,12 +136,20 @@ export async function createPostgresConsumer(database: Database, options: Consum
 
   const settleValues = (batch: readonly Settlement[], room: number): unknown[] => {
     const done: string[] = []
-    const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
     const outcomes = lastOfEach(batch)
     for (const { tag } of batch) if (tag !== undefined) done.push(tag)
-    for (const outcome of outcomes) pushOutcome(columns, outcome)
     const { payload, final } = tellOutcomes(outcomes)
-    return [done, worker.id, options.name, ...columns, database.channel('result'), payload, final, options.queues, room]
+    return [
+      done,
+      worker.id,
+      options.name,
+      ...outcomeColumns(outcomes),
+      database.channel('result'),
+      payload,
+      final,
+      options.queues,
+      room,
+    ]
   }
 
   const accept = (rows: readonly MessageRow[]) => {
@@ -235,29 +244,4 @@ export async function createPostgresConsumer(database: Database, options: Consum
       await worker.leave()
     },
   }
-}
-
-/** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. */
-function lastOfEach(batch: readonly Settlement[]): Outcome[] {
-  const last = new Map<string, Outcome>()
-  for (const { outcome } of batch) {
-    if (outcome === null || (outcome.doneAt === null && last.has(outcome.id))) continue
-    if (last.get(outcome.id)?.doneAt == null) last.set(outcome.id, outcome)
-  }
-  return [...last.values()]
-}
-
-function pushOutcome(columns: readonly unknown[][], outcome: Outcome): void {
-  const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } = outcome
-  const row = [id, task, state, result, traceback, queue, retries, startedAt, doneAt]
-  for (let index = 0; index < row.length; index++) columns[index]?.push(row[index])
-}
-
-function withoutValue(outcome: Outcome, cause: Error): Outcome {
-  const result = {
-    exc_type: 'EncodeError',
-    exc_message: [`the database refused the outcome: ${cause.message}`],
-    exc_module: 'kombu.exceptions',
-  }
-  return { ...outcome, state: 'FAILURE', result: JSON.stringify(result), traceback: null }
 }

@@ -24,8 +24,6 @@ export async function runRole(name: string, env: NodeJS.ProcessEnv, work: (role:
   const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
   const signal = stopSignal()
   const database = createDatabase(config, { name: config.processName ?? name, log })
-  for (const variable of config.unusedBrokers)
-    log.warn({ variable }, 'broker variable is set, but this release queues in PostgreSQL')
   try {
     if (await databaseReady(database, log, signal)) await work({ config, log, database, signal })
   } finally {

@@ -1,0 +1,31 @@
+import type { Outcome } from '../app/outcome.ts'
+
+/** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. The first final outcome of an id wins. */
+export function lastOfEach(batch: readonly { readonly outcome: Outcome | null }[]): Outcome[] {
+  const last = new Map<string, Outcome>()
+  for (const { outcome } of batch) {
+    if (outcome === null || (outcome.doneAt === null && last.has(outcome.id))) continue
+    if (last.get(outcome.id)?.doneAt == null) last.set(outcome.id, outcome)
+  }
+  return [...last.values()]
+}
+
+/** The nine arrays that the statements take: id, task, state, result, traceback, queue, retries, started, done. */
+export function outcomeColumns(outcomes: readonly Outcome[]): unknown[][] {
+  const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
+  for (const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } of outcomes) {
+    const row = [id, task, state, result, traceback, queue, retries, startedAt, doneAt]
+    for (let index = 0; index < row.length; index++) columns[index]?.push(row[index])
+  }
+  return columns
+}
+
+/** What is recorded instead of an outcome that the database refuses. */
+export function withoutValue(outcome: Outcome, cause: Error): Outcome {
+  const result = {
+    exc_type: 'EncodeError',
+    exc_message: [`the database refused the outcome: ${cause.message}`],
+    exc_module: 'kombu.exceptions',
+  }
+  return { ...outcome, state: 'FAILURE', result: JSON.stringify(result), traceback: null }
+}
