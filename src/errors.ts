@@ -43,6 +43,7 @@ export const ERRORS = {
     exit: 69,
     hint: 'The message was not accepted, so nothing was queued: try again when the broker answers.',
   },
+  BROKER_CLIENT_MISSING: { exit: 78, hint: 'Install it beside onedyno: `npm install ioredis`; or unset the Redis URL.' },
   PORT_IN_USE: { exit: 69, hint: 'Stop the program that holds the port, or choose another with PORT or `onedyno start -p`.' },
   TASK_UNKNOWN: { exit: 64, hint: 'Check the spelling; `onedyno tasks` lists what is registered, and --app loads more.' },
   TASK_DUPLICATE: { exit: 78, hint: 'Give each task its own name, such as `mymodule.send_mail`.' },

@@ -1,0 +1,267 @@
+import type { Log } from '../log.ts'
+import { pauseMs, sleep } from '../retry.ts'
+import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
+import { createClaimAhead } from './claim-ahead.ts'
+import { type Command, isRedisConnectionError, type RedisConnection, scriptCommand } from './redis-connection.ts'
+import { type Opened, openEnvelope } from './redis-envelope.ts'
+import { listsInOrder, type RedisKeys } from './redis-keys.ts'
+import { ACK, GIVE_BACK, TAKE } from './redis-scripts.ts'
+import { type RedisSettlement, unreadable } from './redis-settlement.ts'
+import type { RedisWake } from './redis-wake.ts'
+import { REMEMBER_DEATHS_S, type RedisWorker } from './redis-worker.ts'
+
+const BACKOFF = { firstMs: 50, maxMs: 5000 }
+/** Wake-ups are told by the server; this is for one that got lost, and costs one empty script. */
+const LOOK_AGAIN_MS = 30_000
+/** Bounds of one claim: Lua passes at most 8,000 values on, and all of the messages lie in memory at once. */
+const MAX_TAKE = 500
+const MAX_TAKE_BYTES = 4 * 1024 * 1024
+/** Tags of one acknowledgement. */
+const MAX_ACK = 1000
+/** Outcomes that PostgreSQL has not taken yet: with so many, no more messages are taken. */
+const MAX_UNRECORDED = 2000
+
+export interface RedisConsumerParts {
+  readonly connection: RedisConnection
+  readonly keys: RedisKeys
+  readonly prefix: string
+  settle(onStored: (tags: readonly string[]) => void): RedisSettlement
+  readonly log: Log
+  register(wake: () => void): Promise<RedisWorker>
+  listen(wake: () => void): Promise<RedisWake>
+}
+
+interface Held extends Delivery {
+  readonly tag: string
+}
+
+/**
+ * A worker's hold on its queues in Redis. Outcomes go to PostgreSQL first; what is stored there is acknowledged here, together with the
+ * next claim, in one round trip. One is under way at a time, so a busy worker batches by itself and an idle one waits for nothing.
+ */
+export async function createRedisConsumer(parts: RedisConsumerParts, options: ConsumeOptions): Promise<Consumer> {
+  const { connection, keys, log } = parts
+  const held = new Set<Delivery>()
+  /** Everything that lies in `unacked` on our account, settled or not. */
+  const tags = new Set<string>()
+  const ahead = createClaimAhead(options.concurrency)
+  const queues = [...options.queues]
+  let acks: string[] = []
+  let backs: { tag: string; deaths: number }[] = []
+  let sequence = 0
+  let stopped = false
+  let closed = false
+  let forgotten = false
+  /** The queues may hold something: true after each sign of it, false after a claim that left nothing. */
+  let maybeMore = true
+  let pumping: Promise<void> | undefined
+  let worker: RedisWorker | undefined
+  let waker: RedisWake | undefined
+
+  const wake = () => {
+    maybeMore = true
+    pump()
+  }
+
+  const pump = () => {
+    if (pumping === undefined && worker !== undefined && !closed && !connection.closed && hasWork()) {
+      // After the current turn of the event loop, so that tasks that end together leave together.
+      pumping = new Promise<void>((resolve) => setImmediate(resolve)).then(turns).finally(() => {
+        pumping = undefined
+        pump()
+      })
+    }
+  }
+
+  const claimable = () => (stopped || !maybeMore || settlement.pending >= MAX_UNRECORDED ? 0 : Math.min(MAX_TAKE, ahead.room()))
+  const hasWork = () => acks.length > 0 || backs.length > 0 || claimable() > 0
+
+  const turns = async () => {
+    for (let attempt = 0; hasWork() && !closed && !connection.closed; ) {
+      try {
+        if (forgotten) await giveBackForgotten()
+        await turn()
+        attempt = 0
+      } catch (error) {
+        forgotten = true
+        const { message } = error as Error
+        if (message.startsWith('GONE')) await worker?.register().catch(() => {})
+        else if (!isRedisConnectionError(error)) log.error({ err: error }, 'Redis refuses, trying again')
+        if (!closed) await sleep(pauseMs(attempt++, BACKOFF))
+      }
+    }
+  }
+
+  const turn = async () => {
+    const acked = acks.slice(0, MAX_ACK)
+    const given = backs.slice(0, MAX_ACK)
+    const room = claimable()
+    // Before the command, not after it: a wake-up that arrives meanwhile must not be forgotten.
+    if (room > 0) maybeMore = false
+    const lists = listsInOrder(parts.prefix, queues)
+    const commands: Command[] = []
+    if (given.length > 0) commands.push(giveBackCommand(given))
+    if (acked.length > 0) commands.push(ackCommand(acked))
+    const takeAt = commands.length
+    if (room > 0) commands.push(takeCommand(lists, room), ...(waker?.arm(lists.map(({ list }) => list)) ?? []))
+    const replies = await connection.pipeline(commands)
+    acks = acks.slice(acked.length)
+    backs = backs.slice(given.length)
+    for (const tag of acked) tags.delete(tag)
+    for (const { tag } of given) tags.delete(tag)
+    if (given.length > 0) maybeMore = true
+    if (room === 0) return
+    if (Number(replies.at(-1)) > 0) maybeMore = true
+    // The queue that was first has had its turn.
+    queues.push(...queues.splice(0, 1))
+    accept(replies[takeAt] as (number | string)[], lists)
+  }
+
+  const id = () => worker?.id ?? ''
+  const ackCommand = (acked: readonly string[]) =>
+    scriptCommand(ACK, [keys.unacked, keys.index, keys.deaths, keys.held(id()), keys.begun(id())], acked)
+  const giveBackCommand = (given: readonly { tag: string; deaths: number }[]) =>
+    scriptCommand(
+      GIVE_BACK,
+      [keys.unacked, keys.index, keys.deaths, keys.held(id()), keys.begun(id()), keys.sleepers],
+      [keys.wakeChannel, REMEMBER_DEATHS_S, ...given.flatMap(({ tag, deaths }) => [tag, deaths])],
+    )
+  const takeCommand = (lists: readonly { list: string }[], room: number) =>
+    scriptCommand(
+      TAKE,
+      [
+        ...[keys.unacked, keys.index, keys.deaths, keys.workers, keys.held(id()), keys.broken(id())],
+        ...lists.map(({ list }) => list),
+      ],
+      [id(), room, MAX_TAKE_BYTES, sequence],
+    )
+
+  /** The answer to a claim may have been lost on its way: what the server thinks is ours and is not goes back. */
+  const giveBackForgotten = async () => {
+    const [known] = await connection.pipeline([['HKEYS', keys.held(id())]])
+    const lost = (known as string[]).filter((tag) => !tags.has(tag)).slice(0, MAX_ACK)
+    if (lost.length > 0) await connection.pipeline([giveBackCommand(lost.map((tag) => ({ tag, deaths: 0 })))])
+    forgotten = lost.length === MAX_ACK
+    maybeMore = true
+  }
+
+  const accept = (reply: readonly (number | string)[], lists: readonly { queue: string }[]) => {
+    if (reply[0] !== 0) void keepBroken()
+    const fresh: Held[] = []
+    const seenBefore: Held[] = []
+    for (let at = 1; at < reply.length; at += 3) {
+      sequence++
+      const opened = open(String(reply[at]), lists[Number(reply[at + 1])]?.queue ?? '')
+      if (opened === undefined) continue
+      const deaths = Number(reply[at + 2])
+      const { message, refused, tag } = opened
+      const delivery: Held = { message, deliveries: deaths + 1, tag, ...(refused === undefined ? {} : { refused }) }
+      tags.add(tag)
+      held.add(delivery)
+      if (deaths > 0 || opened.redelivered) seenBefore.push(delivery)
+      else fresh.push(delivery)
+    }
+    ahead.taken(fresh.length + seenBefore.length)
+    if (fresh.length > 0) options.onDeliveries(fresh)
+    if (seenBefore.length > 0) void handOutAgain(seenBefore)
+  }
+
+  /** The script has found a tag in it, so it is an envelope, but perhaps one with numbers that JSON does not have. */
+  const open = (text: string, queue: string): Opened | undefined => {
+    try {
+      return openEnvelope(text, queue)
+    } catch (error) {
+      const tag = /"delivery_tag":\s*"([^"]+)"/.exec(text)?.[1] ?? ''
+      tags.add(tag)
+      settlement.keepAside(unreadable(queue, text), `unreadable envelope: ${(error as Error).message}`, () => ack([tag]))
+      return undefined
+    }
+  }
+
+  /** What has not even a tag lies in a list of this worker until PostgreSQL has it. */
+  const keepBroken = async () => {
+    const [entries] = await connection.pipeline([['LRANGE', keys.broken(id()), 0, -1]]).catch(() => [[]])
+    for (const entry of entries as string[]) {
+      const line = entry.indexOf('\n')
+      const message = unreadable(entry.slice(0, line), entry.slice(line + 1))
+      settlement.keepAside(message, 'no envelope with a delivery tag', () => {
+        connection.pipeline([['LREM', keys.broken(id()), 1, entry]]).catch(() => {})
+      })
+    }
+  }
+
+  /** Its worker may have died between recording and acknowledging: then it must not run again. */
+  const handOutAgain = async (deliveries: readonly Held[]) => {
+    const done = await settlement.done(deliveries.map(({ message }) => message.headers.id))
+    const open = deliveries.filter((delivery) => held.has(delivery) && !done.has(delivery.message.headers.id))
+    for (const delivery of deliveries) {
+      const { id, task } = delivery.message.headers
+      if (!done.has(id)) continue
+      log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
+      finish(delivery, null)
+    }
+    if (open.length > 0) options.onDeliveries(open)
+  }
+
+  const ack = (done: readonly string[]) => {
+    for (const tag of done) acks.push(tag)
+    pump()
+  }
+  const settlement = parts.settle(ack)
+
+  const finish: Consumer['finish'] = (delivery, outcome) => {
+    if (!held.delete(delivery)) return
+    const tag = delivery.tag as string
+    ahead.finished()
+    if (outcome === null) ack([tag])
+    else settlement.record(outcome, tag)
+    pump()
+  }
+
+  const flush = async () => {
+    while (!closed && !connection.closed && (pumping !== undefined || hasWork() || settlement.pending > 0)) {
+      pump()
+      await settlement.flush()
+      await (pumping ?? new Promise<void>((resolve) => setImmediate(resolve)))
+    }
+  }
+
+  worker = await parts.register(wake)
+  waker = await parts.listen(wake)
+  const floor = setInterval(wake, LOOK_AGAIN_MS)
+  pump()
+  return {
+    finish,
+    async begin(delivery) {
+      await connection.pipeline([['SADD', keys.begun(id()), delivery.tag as string]])
+    },
+    started(delivery, outcome) {
+      if (held.has(delivery)) settlement.record(outcome)
+    },
+    requeue(delivery, { counted }) {
+      if (!held.delete(delivery)) return
+      backs.push({ tag: delivery.tag as string, deaths: counted ? 1 : 0 })
+      ahead.returned()
+      pump()
+    },
+    deadLetter(delivery, { reason }) {
+      if (!held.delete(delivery)) return
+      ahead.returned()
+      settlement.keepAside(delivery.message, reason, () => ack([delivery.tag as string]))
+    },
+    async stop() {
+      stopped = true
+      await pumping
+    },
+    flush,
+    async close() {
+      stopped = true
+      clearInterval(floor)
+      await flush()
+      closed = true
+      await waker?.close()
+      if (!connection.closed) await worker?.leave()
+      worker?.stop()
+    },
+  }
+}

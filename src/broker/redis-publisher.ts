@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto'
+import { AppError } from '../errors.ts'
+import type { Message } from '../message/message.ts'
+import { retry } from '../retry.ts'
+import { isRedisConnectionError, type RedisConnection } from './redis-connection.ts'
+import { encodeEnvelope } from './redis-envelope.ts'
+import { bindingOf, listOf, type RedisKeys } from './redis-keys.ts'
+import { PUBLISH } from './redis-scripts.ts'
+
+const BACKOFF = { firstMs: 50, maxMs: 1000 }
+/** Of one script: it runs alone on the server, and Lua passes at most 8,000 values on. */
+const MAX_BATCH = 500
+const MAX_BATCH_CHARS = 4 * 1024 * 1024
+/** How long a publisher's last number is remembered; longer than any attempt is repeated. Seconds. */
+const REMEMBER_S = 900
+
+export interface RedisPublisher {
+  /** @throws AppError BROKER_UNREACHABLE */
+  publish(messages: readonly Message[]): Promise<void>
+  /** Says to kombu that these queues exist. */
+  declare(queues: readonly string[]): Promise<void>
+  /** Resolves when nothing is under way. */
+  flush(): Promise<void>
+}
+
+interface Waiting {
+  readonly list: string
+  readonly text: string
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Group commit as in PostgreSQL: what is handed in while a batch is under way leaves with the next. Confirmed by the reply. */
+export function createRedisPublisher(
+  connection: RedisConnection,
+  options: { keys: RedisKeys; prefix: string; timeoutMs: number },
+): RedisPublisher {
+  const { keys, prefix } = options
+  const key = keys.publisher(randomUUID())
+  const declared = new Set<string>()
+  let waiting: Waiting[] = []
+  let publishing: Promise<void> | undefined
+  let number = 0
+
+  const drain = async () => {
+    while (waiting.length > 0) {
+      const batch = nextBatch(waiting)
+      waiting = waiting.slice(batch.length)
+      try {
+        await push(batch)
+        for (const { resolve } of batch) resolve()
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    publishing = undefined
+  }
+
+  /** Repeated also when only the answer was lost: the batch has a number, and the script takes each number once. */
+  const push = async (batch: readonly Waiting[]) => {
+    const lists = [...new Set(batch.map(({ list }) => list))]
+    const places = new Map(lists.map((list, at) => [list, at + 1]))
+    const pairs = batch.flatMap(({ list, text }) => [places.get(list) ?? 0, text])
+    const args = [++number, REMEMBER_S, keys.wakeChannel, ...pairs]
+    await surely(() => connection.run(PUBLISH, [key, keys.sleepers, ...lists], args))
+  }
+
+  const surely = async (attempt: () => Promise<unknown>) => {
+    const giveUpAt = performance.now() + options.timeoutMs
+    const once = async () => {
+      await connection.ready(Math.max(1, giveUpAt - performance.now()))
+      return attempt()
+    }
+    try {
+      await retry(once, { ...BACKOFF, isRetryable: isRedisConnectionError, giveUpAfterMs: options.timeoutMs })
+    } catch (cause) {
+      if (cause instanceof AppError && cause.code !== 'BROKER_UNREACHABLE') throw cause
+      throw new AppError('BROKER_UNREACHABLE', `Redis did not take the message: ${(cause as Error).message}`, { cause })
+    }
+  }
+
+  const declare = async (queues: readonly string[]) => {
+    const fresh = queues.filter((queue) => !declared.has(queue))
+    if (fresh.length === 0) return
+    for (const queue of fresh) declared.add(queue)
+    try {
+      await surely(() => connection.pipeline(fresh.map((queue) => ['SADD', ...bindingOf(prefix, queue)] as const)))
+    } catch (error) {
+      for (const queue of fresh) declared.delete(queue)
+      throw error
+    }
+  }
+
+  return {
+    async publish(messages) {
+      await declare([...new Set(messages.map(({ queue }) => queue))])
+      const all = messages.map((message) => {
+        const { text, wirePriority } = encodeEnvelope(message, randomUUID())
+        const list = listOf(prefix, message.queue, wirePriority)
+        return new Promise<void>((resolve, reject) => waiting.push({ list, text, resolve, reject }))
+      })
+      publishing ??= drain()
+      await Promise.all(all)
+    },
+    declare,
+    async flush() {
+      await publishing
+    },
+  }
+}
+
+function nextBatch(waiting: readonly Waiting[]): Waiting[] {
+  let chars = 0
+  let count = 0
+  while (count < Math.min(MAX_BATCH, waiting.length) && chars < MAX_BATCH_CHARS) chars += waiting[count++]?.text.length ?? 0
+  return waiting.slice(0, count)
+}

@@ -1,0 +1,76 @@
+import type { Outcome } from '../app/outcome.ts'
+import { type Database, isConnectionError } from '../database/database.ts'
+import { sql } from '../database/sql.ts'
+import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
+import { retry } from '../retry.ts'
+import { createRecorder, type Settlement } from './record.ts'
+
+const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
+
+/** What a consumer leaves in PostgreSQL before it acknowledges in Redis. Nothing rejects: it is tried until the database takes it. */
+export interface RedisSettlement {
+  /** `onStored` of the batch is told the tag, once; without a tag nobody. */
+  record(outcome: Outcome, tag?: string): void
+  keepAside(message: Message, reason: string, onKept: () => void): void
+  /** Which of these tasks have ended? */
+  done(ids: readonly string[]): Promise<ReadonlySet<string>>
+  /** Outcomes and messages that are not stored yet. */
+  readonly pending: number
+  /** Resolves when none is left. */
+  flush(): Promise<void>
+}
+
+interface Tagged extends Settlement {
+  readonly tag: string | undefined
+}
+
+/** A text that is no message, as far as `dead_letter` can show it. */
+export const unreadable = (queue: string, body: string): Message => ({
+  headers: { id: '', task: '(unreadable)' },
+  properties: {},
+  body,
+  queue,
+  priority: 0,
+})
+
+export function createRedisSettlement(
+  database: Database,
+  options: { readonly name: string; readonly log: Log; readonly onStored: (tags: readonly string[]) => void },
+): RedisSettlement {
+  const { name, log } = options
+  const keeping = new Set<Promise<void>>()
+  const recorder = createRecorder<Tagged>(database, {
+    name,
+    log,
+    onStored: (settlements) => options.onStored(settlements.flatMap(({ tag }) => (tag === undefined ? [] : [tag]))),
+  })
+
+  const keep = async (message: Message, reason: string) => {
+    const { queue, headers } = message
+    log.error({ id: headers.id, task: headers.task, queue, reason }, 'message kept aside in dead_letter')
+    await retry(() => recorder.deadLetter(message, reason), BACKOFF)
+  }
+
+  return {
+    record: (outcome, tag) => recorder.record({ outcome, tag }),
+    keepAside(message, reason, onKept) {
+      // What the database refuses for good stays unacknowledged in Redis: kept as well, and said.
+      const kept: Promise<void> = keep(message, reason)
+        .then(onKept, (err) => log.error({ err }, 'message could not be kept aside, left unacknowledged'))
+        .finally(() => keeping.delete(kept))
+      keeping.add(kept)
+    },
+    async done(ids) {
+      const rows = await retry(() => database.query<{ id: string }>(sql('result-done'), [ids]), BACKOFF)
+      return new Set(rows.map(({ id }) => id))
+    },
+    get pending() {
+      return recorder.pending + keeping.size
+    },
+    async flush() {
+      await recorder.flush()
+      await Promise.all(keeping)
+    },
+  }
+}

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import type { Config } from '../config.ts'
+import type { Database } from '../database/database.ts'
+import type { Log } from '../log.ts'
+import type { Broker } from './broker.ts'
+import { publishDue } from './outbox-publish.ts'
+import { createRedisConnection, type RedisConnection } from './redis-connection.ts'
+import { createRedisConsumer } from './redis-consumer.ts'
+import { listsOf, redisKeys } from './redis-keys.ts'
+import { createRedisPublisher } from './redis-publisher.ts'
+import { PURGE, RUNNING } from './redis-scripts.ts'
+import { createRedisSettlement } from './redis-settlement.ts'
+import { createRedisWake } from './redis-wake.ts'
+import { registerRedisWorker } from './redis-worker.ts'
+
+/** A day: longer than the visibility timeout of any Python worker on the same queues, so that nothing of theirs is taken from them. */
+const VISIBILITY_SECONDS = 86_400
+
+export interface RedisBrokerOptions {
+  readonly url: string
+  /** Before every key, as kombu's `global_keyprefix`. */
+  readonly prefix?: string
+  /** After so many seconds without a sign of its worker a message belongs to nobody. Not under kombu's `visibility_timeout`. */
+  readonly visibilitySeconds?: number
+}
+
+export interface RedisBroker extends Broker {
+  /** Shared with what else is to be written to Redis by this process (redis-mirror.ts). */
+  readonly connection: RedisConnection
+  /** Ends the connections as kill -9 would. */
+  destroy(): void
+}
+
+/**
+ * Messages in Redis, in kombu's layout: Celery's clients and workers may use the same queues. Outcomes stay in PostgreSQL.
+ * One connection in a process that sends, two in one that takes.
+ */
+export function createRedisBroker(
+  database: Database,
+  config: Pick<Config, 'publishTimeoutMs' | 'platform'>,
+  log: Log,
+  options: RedisBrokerOptions,
+): RedisBroker {
+  const { prefix = '', visibilitySeconds = VISIBILITY_SECONDS } = options
+  const target = { url: options.url, platform: config.platform }
+  const connection = createRedisConnection(target, 'commands', log)
+  const keys = redisKeys(prefix, connection.database)
+  const publisher = createRedisPublisher(connection, { keys, prefix, timeoutMs: config.publishTimeoutMs })
+  let listening: RedisConnection | undefined
+
+  return {
+    kind: 'redis',
+    connection,
+    publish: publisher.publish,
+    async consume(consume) {
+      listening ??= createRedisConnection(target, 'listening', log)
+      const heard = listening
+      const id = `${connection.name}/${randomUUID().slice(0, 8)} ${consume.name}`
+      await publisher.declare(consume.queues)
+      return createRedisConsumer(
+        {
+          connection,
+          keys,
+          prefix,
+          log,
+          settle: (onStored) => createRedisSettlement(database, { name: consume.name, log, onStored }),
+          register: (wake) => registerRedisWorker({ id, connection, keys, prefix, visibilitySeconds, log, wake }),
+          listen: (wake) => createRedisWake(connection, heard, keys, log, wake),
+        },
+        consume,
+      )
+    },
+    relayDue: (limit) => publishDue(database, limit, publisher.publish),
+    async depths(queues) {
+      const lengths = queues.flatMap((queue) => listsOf(prefix, queue).map((list) => ['LLEN', list] as const))
+      const [running, ...ready] = (await Promise.all([
+        connection.run(RUNNING, [keys.unacked], queues),
+        ...(await connection.pipeline(lengths)),
+      ])) as [number[], ...number[]]
+      const steps = ready.length / queues.length
+      return queues.map((queue, at) => ({
+        queue,
+        ready: ready.slice(at * steps, (at + 1) * steps).reduce((sum, length) => sum + length, 0),
+        running: running[at] ?? 0,
+      }))
+    },
+    purge: async (queue) => Number(await connection.run(PURGE, listsOf(prefix, queue), [])),
+    async close() {
+      await publisher.flush()
+      await listening?.close()
+      await connection.close()
+    },
+    destroy() {
+      void listening?.close(true)
+      void connection.close(true)
+    },
+  }
+}
