@@ -257,3 +257,18 @@ for _, list in ipairs(KEYS) do count = count + redis.call('LLEN', list) end
 redis.call('DEL', unpack(KEYS))
 return count`,
 }
+
+/** Results for Celery's clients. KEYS: one for each result, which is its channel too · ARGV: seconds to keep them, then the documents */
+export const MIRROR: Script = {
+  name: 'mirror',
+  lua: `
+for i, key in ipairs(KEYS) do
+  local stored = redis.call('GET', key)
+  local readable, known = pcall(cjson.decode, stored or '')
+  if not (readable and type(known) == 'table' and known.status == 'SUCCESS') then
+    redis.call('SETEX', key, ARGV[1], ARGV[i + 1])
+    redis.call('PUBLISH', key, ARGV[i + 1])
+  end
+end
+return 0`,
+}

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
 import { createRecorder, type Settlement } from './record.ts'
+import type { ResultMirror } from './redis-mirror.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
 
@@ -36,14 +37,31 @@ export const unreadable = (queue: string, body: string): Message => ({
 
 export function createRedisSettlement(
   database: Database,
-  options: { readonly name: string; readonly log: Log; readonly onStored: (tags: readonly string[]) => void },
+  options: {
+    readonly name: string
+    readonly log: Log
+    readonly mirror: ResultMirror | undefined
+    readonly onStored: (tags: readonly string[]) => void
+  },
 ): RedisSettlement {
-  const { name, log } = options
+  const { name, log, mirror } = options
   const keeping = new Set<Promise<void>>()
+
+  /** Mirrored after it is stored and before it is acknowledged: whoever waits there is told at least once. */
+  const onStored = async (settlements: readonly Tagged[]) => {
+    const outcomes = settlements.flatMap(({ outcome }) => (outcome === null ? [] : [outcome]))
+    if (mirror !== undefined)
+      await mirror.write(outcomes).catch((err) => log.error({ err }, 'results could not be mirrored to Redis'))
+    options.onStored(settlements.flatMap(({ tag }) => (tag === undefined ? [] : [tag])))
+  }
+  const track = (work: Promise<void>) => {
+    const tracked: Promise<void> = work.finally(() => keeping.delete(tracked))
+    keeping.add(tracked)
+  }
   const recorder = createRecorder<Tagged>(database, {
     name,
     log,
-    onStored: (settlements) => options.onStored(settlements.flatMap(({ tag }) => (tag === undefined ? [] : [tag]))),
+    onStored: (settlements) => track(onStored(settlements)),
   })
 
   const keep = async (message: Message, reason: string) => {
@@ -56,10 +74,9 @@ export function createRedisSettlement(
     record: (outcome, tag) => recorder.record({ outcome, tag }),
     keepAside(message, reason, onKept) {
       // What the database refuses for good stays unacknowledged in Redis: kept as well, and said.
-      const kept: Promise<void> = keep(message, reason)
-        .then(onKept, (err) => log.error({ err }, 'message could not be kept aside, left unacknowledged'))
-        .finally(() => keeping.delete(kept))
-      keeping.add(kept)
+      track(
+        keep(message, reason).then(onKept, (err) => log.error({ err }, 'message could not be kept aside, left unacknowledged')),
+      )
     },
     async done(ids) {
       const rows = await retry(() => database.query<{ id: string }>(sql('result-done'), [ids]), BACKOFF)

@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
+import { keepInOutbox } from '../database/outbox.ts'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
 import type { Broker } from './broker.ts'
 import { publishDue } from './outbox-publish.ts'
 import { createRedisConnection, type RedisConnection } from './redis-connection.ts'
 import { createRedisConsumer } from './redis-consumer.ts'
 import { listsOf, redisKeys } from './redis-keys.ts'
+import { createRedisMirror } from './redis-mirror.ts'
 import { createRedisPublisher } from './redis-publisher.ts'
 import { PURGE, RUNNING } from './redis-scripts.ts'
 import { createRedisSettlement } from './redis-settlement.ts'
@@ -22,6 +26,8 @@ export interface RedisBrokerOptions {
   readonly prefix?: string
   /** After so many seconds without a sign of its worker a message belongs to nobody. Not under kombu's `visibility_timeout`. */
   readonly visibilitySeconds?: number
+  /** Also write results where Celery's clients look for them (RESULT_MIRROR=redis), and keep them there for so many seconds. */
+  readonly mirrorSeconds?: number | undefined
 }
 
 export interface RedisBroker extends Broker {
@@ -48,10 +54,24 @@ export function createRedisBroker(
   const publisher = createRedisPublisher(connection, { keys, prefix, timeoutMs: config.publishTimeoutMs })
   let listening: RedisConnection | undefined
 
+  const mirrorOf = (worker: string) =>
+    options.mirrorSeconds === undefined ? undefined : createRedisMirror(connection, { ttlSeconds: options.mirrorSeconds, worker })
+
+  /** The form and `delay()` go on while Redis is away: the relay publishes from the outbox as soon as it is back. */
+  const publish = async (messages: readonly Message[]) => {
+    try {
+      await publisher.publish(messages)
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'BROKER_UNREACHABLE') throw error
+      log.warn({ messages: messages.length, reason: error.message }, 'Redis did not take messages in time, kept in the outbox')
+      await Promise.all(messages.map((message) => keepInOutbox(database, message, new Date())))
+    }
+  }
+
   return {
     kind: 'redis',
     connection,
-    publish: publisher.publish,
+    publish,
     async consume(consume) {
       listening ??= createRedisConnection(target, 'listening', log)
       const heard = listening
@@ -63,7 +83,8 @@ export function createRedisBroker(
           keys,
           prefix,
           log,
-          settle: (onStored) => createRedisSettlement(database, { name: consume.name, log, onStored }),
+          settle: (onStored) =>
+            createRedisSettlement(database, { name: consume.name, log, mirror: mirrorOf(consume.name), onStored }),
           register: (wake) => registerRedisWorker({ id, connection, keys, prefix, visibilitySeconds, log, wake }),
           listen: (wake) => createRedisWake(connection, heard, keys, log, wake),
         },
