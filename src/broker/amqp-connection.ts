@@ -1,0 +1,110 @@
+import { type Channel, type ConfirmChannel, connect, type RecoveringChannelModel } from 'amqplib'
+import type { Log } from '../log.ts'
+import { maskUrl } from '../log-text.ts'
+
+/** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
+const HEARTBEAT_S = 30
+/** amqplib's own back-off: doubling with this jitter, so that many dynos do not come back at once. Milliseconds. */
+const RECOVERY = { initialDelay: 100, maxDelay: 5000, factor: 2, jitter: 0.5, waitForConnect: false } as const
+/** For TCP, TLS and the handshake of one attempt. */
+const CONNECT_TIMEOUT_MS = 15_000
+
+/** One connection to RabbitMQ that comes back by itself for ever; channels are made of it. */
+export interface AmqpConnection {
+  /** Waits for the connection; rejects when it is closed, or lost meanwhile. */
+  createChannel(): Promise<Channel>
+  createConfirmChannel(): Promise<ConfirmChannel>
+  /** `performance.now()` of the loss, or of the beginning; undefined while connected. */
+  readonly awaySince: number | undefined
+  /** The server takes no messages now (out of memory or disk) and does not read from publishing connections. */
+  readonly blocked: boolean
+  readonly closed: boolean
+  /** Called with each change of `awaySince` or `blocked`. @returns stops it */
+  onChange(listener: () => void): () => void
+  close(): Promise<void>
+}
+
+/** Opens at once, in the background. Says each change of state in one line. */
+export async function openAmqpConnection(url: string, options: { name: string; log: Log }): Promise<AmqpConnection> {
+  const { log, name } = options
+  const broker = maskUrl(url)
+  const listeners = new Set<() => void>()
+  let awaySince: number | undefined = performance.now()
+  let blocked = false
+  let closed = false
+  let saidAway = false
+
+  const changed = () => {
+    for (const listener of [...listeners]) listener()
+  }
+  const away = (error: Error) => {
+    awaySince ??= performance.now()
+    blocked = false
+    if (!saidAway && !closed) log.warn({ broker, reason: reasonOf(error) }, 'RabbitMQ is away, trying again until it is back')
+    saidAway = true
+    changed()
+  }
+  const connected = () => {
+    awaySince = undefined
+    if (saidAway) log.info({ broker }, 'RabbitMQ is back')
+    saidAway = false
+    changed()
+  }
+  const block = (now: boolean, reason?: string) => {
+    if (now) log.warn({ broker, reason }, 'RabbitMQ takes no messages now, waiting until it does')
+    else log.info({ broker }, 'RabbitMQ takes messages again')
+    blocked = now
+    changed()
+  }
+
+  const model: RecoveringChannelModel = await connect(withHeartbeat(url), {
+    noDelay: true,
+    keepAlive: true,
+    timeout: CONNECT_TIMEOUT_MS,
+    clientProperties: { connection_name: `onedyno ${name}` },
+    recovery: RECOVERY,
+  })
+  model.on('connect', connected)
+  model.on('disconnect', away)
+  model.on('connect-failed', away)
+  model.on('blocked', (reason) => block(true, reason))
+  model.on('unblocked', () => block(false))
+  // The loss itself is told by `disconnect`; without a listener an 'error' would end the process.
+  model.on('error', (error) => log.debug({ reason: error.message }, 'error of the connection to RabbitMQ'))
+
+  return {
+    createChannel: () => model.createChannel(),
+    createConfirmChannel: () => model.createConfirmChannel(),
+    get awaySince() {
+      return awaySince
+    },
+    get blocked() {
+      return blocked
+    },
+    get closed() {
+      return closed
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    async close() {
+      closed = true
+      await model.close()
+      changed()
+    },
+  }
+}
+
+/** What is said in the URL (`?heartbeat=…`) wins. */
+function withHeartbeat(url: string): string {
+  const parsed = new URL(url)
+  if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(HEARTBEAT_S))
+  return parsed.href
+}
+
+/** Several addresses that all refused come as one error without words of its own. */
+function reasonOf(error: Error): string {
+  const [first] = (error as AggregateError).errors ?? []
+  return error.message || (first as Error | undefined)?.message || (error as NodeJS.ErrnoException).code || 'connection lost'
+}

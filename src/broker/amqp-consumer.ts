@@ -1,0 +1,288 @@
+import type { ConsumeMessage } from 'amqplib'
+import type { Outcome } from '../app/outcome.ts'
+import { type Database, isConnectionError } from '../database/database.ts'
+import type { Log } from '../log.ts'
+import { decodeCelery } from '../message/wire.ts'
+import { pauseMs, retry, sleep } from '../retry.ts'
+import { type AmqpAcks, createAmqpAcks } from './amqp-acks.ts'
+import type { AmqpConnection } from './amqp-connection.ts'
+import type { AmqpPublisher } from './amqp-publisher.ts'
+import { replyBody } from './amqp-reply.ts'
+import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscriptions.ts'
+import type { AmqpTopology } from './amqp-topology.ts'
+import type { ConsumeOptions, Consumer, Delivery, Refusal } from './broker.ts'
+import { createClaimAhead } from './claim-ahead.ts'
+import { registerWorker } from './postgres-worker.ts'
+import { createRecorder, type Settlement } from './record.ts'
+import { createRedeliveries } from './record-redelivery.ts'
+
+const BACKOFF = { firstMs: 100, maxMs: 5000 }
+/** Shared plans close a connection with more than 1,000 unacknowledged messages (reference/web-platform.md §1.4). */
+const MAX_PREFETCH = 800
+/** The rate is looked at no more often: to change a limit costs two round trips. */
+const RELIMIT_EVERY_MS = 100
+
+interface Held extends Delivery {
+  readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
+}
+
+interface Finished extends Settlement {
+  /** undefined: it only began. */
+  readonly delivery: Held | undefined
+  readonly rejected: boolean
+}
+
+export interface AmqpConsumerParts {
+  readonly connection: AmqpConnection
+  readonly topology: AmqpTopology
+  readonly publisher: AmqpPublisher
+  readonly database: Database
+  readonly log: Log
+}
+
+export interface AmqpConsumer extends Consumer {
+  /** Messages of a queue that this consumer holds. */
+  holds(queue: string): number
+}
+
+/**
+ * A worker's hold on its queues in RabbitMQ. Outcomes go to PostgreSQL in batches, acknowledgements after them. When the channel or the
+ * connection breaks, the server hands the messages out again; what was finished meanwhile is stored, and then only acknowledged.
+ */
+export async function createAmqpConsumer(parts: AmqpConsumerParts, options: ConsumeOptions): Promise<AmqpConsumer> {
+  const { connection, topology, publisher, database, log } = parts
+  const { concurrency, queues } = options
+  const held = new Set<Held>()
+  const ahead = createClaimAhead(concurrency)
+  const redeliveries = createRedeliveries(database)
+  /** What runs beside the recorder and must be over before `flush` resolves. */
+  const errands = new Set<Promise<void>>()
+  const ending = new AbortController()
+  let subscriptions: AmqpSubscriptions | undefined
+  let prefetch = concurrency
+  let limitedAt = 0
+  let arrived: Held[] = []
+  let stopped = false
+
+  const onStored = (batch: readonly Finished[]) => {
+    const settled = new Map<AmqpAcks, ConsumeMessage[]>()
+    for (const { delivery, outcome, rejected } of batch) {
+      if (delivery === undefined) continue
+      const { tag, message } = delivery
+      if (outcome !== null && message.properties.reply_to !== undefined) answer(delivery, outcome)
+      if (rejected) tag.acks.reject(tag.raw, { requeue: false })
+      else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
+      else settled.set(tag.acks, [tag.raw])
+    }
+    for (const [each, messages] of settled) each.ack(messages)
+    relimit()
+  }
+
+  const answer = ({ message }: Held, outcome: Outcome) => {
+    const { reply_to = '', correlation_id = outcome.id } = message.properties
+    publisher.reply(reply_to, correlation_id, replyBody(outcome))
+  }
+
+  const recorder = createRecorder<Finished>(database, { name: options.name, log, onStored })
+  const worker = await registerWorker(database, options, log, () => {})
+
+  /** Fast tasks are taken hundreds at a time, slow ones one per slot, in steps of two so that small changes of the rate cost nothing. */
+  const relimit = () => {
+    if (subscriptions === undefined || stopped || performance.now() - limitedAt < RELIMIT_EVERY_MS) return
+    const target = ahead.target()
+    const wanted =
+      target <= concurrency ? concurrency : Math.min(MAX_PREFETCH, concurrency * 2 ** Math.ceil(Math.log2(target / concurrency)))
+    if (wanted <= prefetch && wanted > prefetch / 4) return
+    limitedAt = performance.now()
+    prefetch = Math.max(concurrency, wanted)
+    subscriptions.limit(Math.ceil(Math.max(concurrency, prefetch / queues.length))).catch(ignore)
+  }
+
+  /** Runs until closed: a channel, its consumers, and the wait for its end. */
+  const serve = async () => {
+    for (let attempt = 0; !ending.signal.aborted; ) {
+      try {
+        const { ended } = await open()
+        attempt = 0
+        await ended
+      } catch (error) {
+        if (connection.closed) return
+        log.debug({ reason: (error as Error).message }, 'cannot consume from RabbitMQ now, trying again')
+      }
+      if (!stopped) await sleep(pauseMs(attempt++, BACKOFF), ending.signal)
+      else return
+    }
+  }
+
+  const open = async (): Promise<{ ended: Promise<void> }> => {
+    for (const queue of queues) await topology.declare(queue)
+    const channel = await connection.createChannel()
+    channel.on('error', (error) =>
+      log.warn({ reason: error.message }, 'consuming channel closed by RabbitMQ, opening another one'),
+    )
+    const ended = new Promise<void>((resolve) => {
+      channel.on('close', () => {
+        subscriptions = undefined
+        resolve()
+      })
+    })
+    const mine = createAmqpAcks(channel)
+    prefetch = concurrency
+    const open = createAmqpSubscriptions(channel, queues, topology, log, (queue, raw) => accept(mine, queue, raw))
+    await open.limit(concurrency)
+    subscriptions = open
+    if (stopped) await open.stop()
+    ending.signal.addEventListener('abort', () => void channel.close().catch(ignore), { once: true })
+    return { ended }
+  }
+
+  /** HOT. What one read from the socket brought is handed on together. */
+  const accept = (from: AmqpAcks, queue: string, raw: ConsumeMessage) => {
+    from.delivered(raw)
+    const { headers = {}, contentType, contentEncoding, priority, correlationId, replyTo } = raw.properties
+    const properties = {
+      content_type: contentType,
+      content_encoding: contentEncoding,
+      priority,
+      correlation_id: correlationId,
+      reply_to: replyTo,
+    }
+    const { message, refused } = decodeCelery({ headers, properties, body: raw.content, queue })
+    const delivery: Held = { message, deliveries: 1, tag: { acks: from, raw }, refused }
+    held.add(delivery)
+    ahead.taken(1)
+    if (arrived.length === 0) queueMicrotask(handOut)
+    arrived.push(delivery)
+  }
+
+  const handOut = () => {
+    const all = arrived
+    arrived = []
+    const again = all.filter(({ tag, message }) => tag.raw.fields.redelivered && message.headers.id !== '')
+    const fresh = again.length === 0 ? all : all.filter((delivery) => !again.includes(delivery))
+    if (fresh.length > 0) options.onDeliveries(fresh)
+    if (again.length > 0) errand(lookInto(again))
+  }
+
+  /** It came again: is it done already, and did somebody die with it? What is finished here is stored first, so that the answer is true. */
+  const lookInto = async (again: readonly Held[]) => {
+    await recorder.flush()
+    const ids = again.map(({ message }) => message.headers.id)
+    const histories = await surely(() => redeliveries.look(ids, worker.id))
+    const deliveries: Held[] = []
+    for (const delivery of again) {
+      if (!held.delete(delivery)) continue
+      const { id, task } = delivery.message.headers
+      const history = histories?.get(id)
+      const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1 }
+      held.add(known)
+      if (history?.done === true) {
+        log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
+        finish(known, null)
+      } else deliveries.push(known)
+    }
+    if (deliveries.length > 0) options.onDeliveries(deliveries)
+  }
+
+  /** For what must be known or written before anything else: again and again while the database is away; undefined when it refuses. */
+  const surely = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await retry(work, { ...BACKOFF, isRetryable: isConnectionError, signal: ending.signal })
+    } catch (err) {
+      if (!ending.signal.aborted) log.error({ err }, 'database refuses what is noted about a redelivered message')
+      return undefined
+    }
+  }
+
+  const errand = (work: Promise<void>) => {
+    const promise = work.catch((err) => log.error({ err }, 'unexpected failure')).finally(() => errands.delete(promise))
+    errands.add(promise)
+  }
+
+  const finish = (delivery: Held, outcome: Outcome | null, { rejected } = { rejected: false }) => {
+    if (!held.delete(delivery)) return
+    const redeliveredId = delivery.tag.raw.fields.redelivered ? delivery.message.headers.id : undefined
+    recorder.record({ outcome, delivery, redeliveredId, rejected })
+    ahead.finished()
+    resume()
+  }
+
+  const resume = () => {
+    if (subscriptions !== undefined && subscriptions.paused > 0 && held.size < concurrency && !stopped)
+      subscriptions.resume().catch(ignore)
+  }
+
+  let backs: { delivery: Held; counted: boolean }[] = []
+  const requeue = (delivery: Held, { counted }: { counted: boolean }) => {
+    if (!held.delete(delivery)) return
+    ahead.returned()
+    if (backs.length === 0) setImmediate(() => errand(giveBack()))
+    backs.push({ delivery, counted })
+  }
+
+  /** Noted first, so that the redelivery is not taken for a death. A worker that is full takes nothing more from those queues meanwhile. */
+  const giveBack = async () => {
+    const batch = backs
+    backs = []
+    const queuesOf = new Set(batch.map(({ delivery }) => delivery.message.queue))
+    if (held.size >= concurrency) for (const queue of queuesOf) await subscriptions?.pause(queue).catch(ignore)
+    const noted = batch.map(({ delivery, counted }) => ({ id: delivery.message.headers.id, counted }))
+    await redeliveries
+      .handBack(noted)
+      .catch((error: Error) => log.debug({ reason: error.message }, 'hand-back could not be noted'))
+    for (const { delivery } of batch) delivery.tag.acks.reject(delivery.tag.raw, { requeue: true })
+    resume()
+  }
+
+  const keepAside = async ({ message, tag }: Held, { reason }: Refusal) => {
+    const kept = surely(() => recorder.deadLetter(message, reason))
+    await kept
+    if (!ending.signal.aborted) tag.acks.reject(tag.raw, { requeue: false })
+  }
+
+  const flush = async () => {
+    do {
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      await Promise.all(errands)
+      await recorder.flush()
+    } while (errands.size > 0 || recorder.pending > 0 || backs.length > 0)
+  }
+
+  const stop = async () => {
+    stopped = true
+    await subscriptions?.stop().catch(ignore)
+  }
+
+  const serving = serve()
+  return {
+    finish: (delivery, outcome, how) => finish(delivery as Held, outcome, how),
+    begin: (delivery) => redeliveries.begin(delivery.message.headers.id, worker.id),
+    started(delivery, outcome) {
+      if (held.has(delivery as Held)) recorder.record({ outcome, delivery: undefined, rejected: false })
+    },
+    requeue: (delivery, how) => requeue(delivery as Held, how),
+    deadLetter(delivery, refusal) {
+      if (!held.delete(delivery as Held)) return
+      ahead.returned()
+      errand(keepAside(delivery as Held, refusal))
+    },
+    stop,
+    flush,
+    async close() {
+      await stop()
+      await flush()
+      for (const delivery of [...held]) requeue(delivery, { counted: false })
+      await flush()
+      ending.abort()
+      await serving
+      await worker.leave()
+    },
+    holds(queue) {
+      let count = 0
+      for (const { message } of held) if (message.queue === queue) count++
+      return count
+    },
+  }
+}
+
+const ignore = () => {}

@@ -1,0 +1,217 @@
+import type { ConfirmChannel, Options } from 'amqplib'
+import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
+import { encodeCelery } from '../message/wire.ts'
+import { pauseMs, sleep } from '../retry.ts'
+import type { AmqpConnection } from './amqp-connection.ts'
+import type { AmqpTopology } from './amqp-topology.ts'
+
+const BACKOFF = { firstMs: 50, maxMs: 2000 }
+/** Sent between two looks at the socket: bounds what waits in memory while the server is slow. */
+const MAX_BATCH = 500
+/** The sender of a reply does not wait for it; one that cannot be sent for so long has nobody left who does. */
+const REPLY_TTL_MS = 60_000
+
+interface Job {
+  readonly queue: string
+  readonly body: Buffer
+  readonly options: Options.Publish
+  /** Nobody waits any more, or it is confirmed. */
+  over: boolean
+  /** The server found no queue for it. */
+  returned: boolean
+  readonly done: (confirmed: boolean) => void
+}
+
+/** Messages on their way to RabbitMQ, each until the server has confirmed it. */
+export interface AmqpPublisher {
+  /**
+   * Sends, and sends again after a lost connection, a refusal of a full queue, or a queue that had vanished.
+   * @returns those that were not confirmed within `timeoutMs`; the server may have taken them all the same
+   */
+  send(messages: readonly Message[], timeoutMs: number): Promise<Message[]>
+  /** Answers a client that waits for a result (rpc://); dropped by the server when the client is gone. */
+  reply(to: string, correlationId: string, body: string): void
+  close(): void
+}
+
+/** One confirm channel. What is handed in during one turn of the event loop leaves together. */
+export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTopology, log: Log): AmqpPublisher {
+  let waiting: Job[] = []
+  const sent = new Set<Job>()
+  let channel: ConfirmChannel | undefined
+  let pumping = false
+  let closed = false
+
+  const pump = async () => {
+    if (pumping) return
+    pumping = true
+    for (let attempt = 0; waiting.length > 0 && !closed; ) {
+      try {
+        const open = channel ?? (await openChannel())
+        while (connection.blocked) await nextChange()
+        const batch = await declared(waiting.splice(0, MAX_BATCH))
+        if (!write(open, batch)) await drained(open)
+        attempt = 0
+      } catch (error) {
+        log.debug({ reason: (error as Error).message }, 'could not publish to RabbitMQ, trying again')
+        waiting = waiting.filter(({ over }) => !over)
+        await sleep(pauseMs(attempt++, BACKOFF))
+      }
+    }
+    pumping = false
+  }
+
+  const openChannel = async () => {
+    const open = await connection.createConfirmChannel()
+    open.on('error', (error) => log.debug({ reason: error.message }, 'publishing channel closed by RabbitMQ'))
+    open.on('return', ({ properties }) => {
+      for (const job of sent) if (job.options.headers?.id === properties.headers?.id) job.returned = true
+    })
+    open.on('close', () => {
+      if (channel === open) channel = undefined
+      again([...sent])
+    })
+    channel = open
+    return open
+  }
+
+  /** The queues of a batch exist when it is sent; where that fails, the whole batch waits for the next attempt. */
+  const declared = async (batch: Job[]): Promise<Job[]> => {
+    try {
+      const queues = new Set(batch.map((job) => (job.options.mandatory === true ? job.queue : undefined)))
+      for (const queue of queues) if (queue !== undefined) await topology.declare(queue)
+      return batch
+    } catch (error) {
+      waiting.unshift(...batch)
+      throw error
+    }
+  }
+
+  /** @returns false when the socket is full */
+  const write = (open: ConfirmChannel, batch: readonly Job[]): boolean => {
+    let hasRoom = true
+    for (const [index, job] of batch.entries()) {
+      if (job.over) continue
+      try {
+        sent.add(job)
+        hasRoom = open.publish('', job.queue, job.body, job.options, (error) => confirmed(job, error === null))
+      } catch (error) {
+        sent.delete(job)
+        waiting.unshift(...batch.slice(index))
+        throw error
+      }
+    }
+    return hasRoom
+  }
+
+  const confirmed = (job: Job, taken: boolean) => {
+    if (!sent.delete(job) || job.over) return
+    if (taken && !job.returned) {
+      job.over = true
+      job.done(true)
+      return
+    }
+    if (job.returned) topology.forget(job.queue)
+    job.returned = false
+    // Refused by a full queue, or unroutable: not at once again.
+    if (channel === undefined) again([job])
+    else setTimeout(again, BACKOFF.firstMs, [job])
+  }
+
+  const again = (jobs: readonly Job[]) => {
+    for (const job of jobs) {
+      sent.delete(job)
+      if (!job.over) waiting.push(job)
+    }
+    if (waiting.length > 0) void pump()
+  }
+
+  const nextChange = () =>
+    new Promise<void>((resolve) => {
+      const stop = connection.onChange(() => {
+        stop()
+        resolve()
+      })
+    })
+
+  const drained = (open: ConfirmChannel) =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        open.off('drain', done)
+        open.off('close', done)
+        resolve()
+      }
+      open.on('drain', done)
+      open.on('close', done)
+    })
+
+  const enqueue = (job: Job) => {
+    waiting.push(job)
+    void pump()
+  }
+
+  return {
+    send(messages, timeoutMs) {
+      if (timeoutMs <= 0) return Promise.resolve([...messages])
+      return new Promise((resolve) => {
+        const left = new Map<Job, Message>()
+        const giveUp = setTimeout(() => {
+          for (const job of left.keys()) job.over = true
+          resolve([...left.values()])
+        }, timeoutMs)
+        const finish = (job: Job) => {
+          left.delete(job)
+          if (left.size > 0) return
+          clearTimeout(giveUp)
+          resolve([])
+        }
+        for (const message of messages) {
+          const job: Job = { ...encode(message), over: false, returned: false, done: () => finish(job) }
+          left.set(job, message)
+        }
+        for (const job of left.keys()) enqueue(job)
+        if (left.size === 0) {
+          clearTimeout(giveUp)
+          resolve([])
+        }
+      })
+    },
+    reply(to, correlationId, body) {
+      const options = { contentType: 'application/json', contentEncoding: 'utf-8', deliveryMode: 1, priority: 0, correlationId }
+      const job: Job = {
+        queue: to,
+        body: Buffer.from(body),
+        options,
+        over: false,
+        returned: false,
+        done: () => clearTimeout(timer),
+      }
+      const timer = setTimeout(() => {
+        job.over = true
+      }, REPLY_TTL_MS).unref()
+      enqueue(job)
+    },
+    close() {
+      closed = true
+    },
+  }
+}
+
+/** HOT: once per message. */
+function encode(message: Message): { queue: string; body: Buffer; options: Options.Publish } {
+  const { headers, properties, body } = encodeCelery(message)
+  const { content_type, content_encoding, priority, correlation_id, reply_to, expiration } = properties
+  const options: Options.Publish = {
+    headers,
+    deliveryMode: 2,
+    mandatory: true,
+    contentType: content_type!,
+    contentEncoding: content_encoding!,
+  }
+  if (priority !== undefined) options.priority = priority
+  if (correlation_id !== undefined) options.correlationId = correlation_id
+  if (reply_to !== undefined) options.replyTo = reply_to
+  if (expiration !== undefined) options.expiration = expiration
+  return { queue: message.queue, body, options }
+}
