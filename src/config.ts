@@ -55,11 +55,17 @@ export const OPTIONS = {
     fallback: '0',
     min: 0,
     max: 255,
-    why: 'RabbitMQ only: priorities of queues that are made here, as Celery\'s task_queue_max_priority. 0: none, as its default declaration.',
+    why: "RabbitMQ only: priorities of queues that are made here, as Celery's task_queue_max_priority. 0: none, as its default declaration.",
   },
   REDISCLOUD_URL: { unit: 'URL', why: 'Redis as the broker; set by the Redis Cloud add-on.' },
   REDIS_URL: { unit: 'URL', why: 'Redis as the broker, when REDISCLOUD_URL is not set.' },
   REDISTOGO_URL: { unit: 'URL', why: 'Redis as the broker, when neither REDISCLOUD_URL nor REDIS_URL is set.' },
+  RESULT_MIRROR: {
+    unit: 'choice',
+    fallback: 'off',
+    choices: ['off', 'redis'],
+    why: 'redis: with Redis as the broker, results are also written where Celery clients with a redis:// result backend look for them.',
+  },
   PUBLISH_TIMEOUT: {
     unit: 'seconds',
     fallback: '5',
@@ -152,6 +158,7 @@ export interface Config {
   readonly queueType: 'classic' | 'quorum'
   /** x-max-priority of queues that are declared; 0: none. */
   readonly queueMaxPriority: number
+  readonly resultMirror: 'off' | 'redis'
   readonly publishTimeoutMs: number
   readonly resultTtlSeconds: number
   readonly maxDeliveries: number
@@ -205,6 +212,7 @@ export function parseConfig(env: Environment): Config {
     broker: readBroker(read, problems),
     queueType: read.choice('ONEDYNO_QUEUE_TYPE'),
     queueMaxPriority: read.number('ONEDYNO_QUEUE_MAX_PRIORITY'),
+    resultMirror: read.choice('RESULT_MIRROR'),
     publishTimeoutMs: read.number('PUBLISH_TIMEOUT') * 1000,
     resultTtlSeconds: read.number('RESULT_TTL'),
     maxDeliveries: read.number('MAX_DELIVERIES'),
@@ -294,7 +302,9 @@ function readBroker(read: Reader, problems: string[]): BrokerChoice {
   if (asked === 'amqp' || asked === 'redis') {
     const choice = found[asked]
     if (choice !== undefined) return choice
-    problems.push(`ONEDYNO_BROKER=${asked}, but none of ${(asked === 'amqp' ? AMQP_VARIABLES : REDIS_VARIABLES).join(', ')} is set`)
+    problems.push(
+      `ONEDYNO_BROKER=${asked}, but none of ${(asked === 'amqp' ? AMQP_VARIABLES : REDIS_VARIABLES).join(', ')} is set`,
+    )
   }
   return found.amqp ?? found.redis ?? { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }
 }

@@ -2,8 +2,8 @@ import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Beat, startBeat } from '../beat/beat.ts'
 import { seedsOf } from '../beat/seeds.ts'
+import { chooseBroker } from '../broker/choose.ts'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
-import { createPostgresBroker } from '../broker/postgres.ts'
 import { createBeatSchedules } from '../database/beat-schedules.ts'
 import { logLevel } from './log-level.ts'
 import { aborted, type Role, runRole } from './role.ts'
@@ -24,7 +24,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const given = values.loglevel === undefined ? {} : { LOG_LEVEL: logLevel(values.loglevel) }
   return runRole('beat', { ...env, ...given }, async (role) => {
     const { config, log, database, signal } = role
-    const broker = createPostgresBroker(database, config, log)
+    const broker = await chooseBroker(database, config, { name: 'beat', log })
     const relay = await startOutboxRelay(database, broker, log)
     const beat = await startBeatBeside(role)
     await aborted(signal)

@@ -1,5 +1,5 @@
 import type { Backend } from '../app/app.ts'
-import { createPostgresBroker } from '../broker/postgres.ts'
+import { chooseBroker } from '../broker/choose.ts'
 import { parseConfig } from '../config.ts'
 import { createDatabase } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
@@ -12,7 +12,7 @@ export async function openBackend(env: NodeJS.ProcessEnv): Promise<Backend> {
   const config = parseConfig(env)
   const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
   const database = createDatabase(config, { name: 'client', log })
-  const broker = createPostgresBroker(database, config, log)
+  const broker = await chooseBroker(database, config, { name: 'client', log })
   try {
     await checkSchema(database)
   } catch (error) {

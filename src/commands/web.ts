@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { createPostgresBroker } from '../broker/postgres.ts'
+import { chooseBroker } from '../broker/choose.ts'
 import { createResults } from '../database/results.ts'
 import { createSchedules } from '../database/schedules.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
@@ -32,7 +32,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   if (values.loglevel !== undefined) given.LOG_LEVEL = logLevel(values.loglevel)
   return runRole('web', { ...env, ...given }, async ({ config, log, database, signal }) => {
     const app = await loadApp(values.app ?? config.appModule)
-    const broker = createPostgresBroker(database, config, log)
+    const broker = await chooseBroker(database, config, { name: 'web', log })
     const results = createResults(database)
     registerShippedTasks(app, { config, log, results })
     app.connect(createBackend(database, broker, results))

@@ -1,8 +1,10 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import { chooseBroker } from '../broker/choose.ts'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
-import { createPostgresBroker } from '../broker/postgres.ts'
+import { keepInOutbox } from '../database/outbox.ts'
 import { createResults } from '../database/results.ts'
+import type { Message } from '../message/message.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { startWorker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
@@ -33,7 +35,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const options = parse(argv)
   return runRole('worker', { ...env, ...options.env }, async ({ config, log, database, signal }) => {
     const app = await loadApp(options.app ?? config.appModule)
-    const broker = createPostgresBroker(database, config, log)
+    const broker = await chooseBroker(database, config, { name: 'worker', log })
     const results = createResults(database)
     registerShippedTasks(app, { config, log, results })
     app.connect(createBackend(database, broker, results))
@@ -41,7 +43,9 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const beat = options.beat ? await (await import('./beat.ts')).startBeatBeside({ config, log, database, signal }) : undefined
     const { concurrency, queues, maxDeliveries } = config
     const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
-    const worker = await startWorker({ app, broker, log, name: options.name, queues, concurrency, maxDeliveries, graceMs })
+    const park = (message: Message, dueAt: Date) => keepInOutbox(database, message, dueAt)
+    const { name } = options
+    const worker = await startWorker({ app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park })
     await aborted(signal)
     await beat?.stop()
     await relay.stop()

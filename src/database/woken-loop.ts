@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { pauseMs, retry } from '../retry.ts'
 import { type Database, isConnectionError } from './database.ts'
@@ -70,7 +71,7 @@ export function startWokenLoop(database: Database, options: WokenLoopOptions): W
       failures = 0
       return waitMs
     } catch (err) {
-      if (failures === 0 && isConnectionError(err)) log.warn({ reason: (err as Error).message }, words.failed)
+      if (failures === 0 && isAway(err)) log.warn({ reason: (err as Error).message }, words.failed)
       else if (failures === 0) log.error({ err }, words.failed)
       return pauseMs(failures++, BACKOFF)
     }
@@ -111,3 +112,7 @@ export function startWokenLoop(database: Database, options: WokenLoopOptions): W
     },
   }
 }
+
+/** The database, or what the pass needs beside it, does not answer: no fault of the statement. */
+const isAway = (error: unknown): boolean =>
+  isConnectionError(error) || (error instanceof AppError && error.code === 'BROKER_UNREACHABLE')

@@ -12,6 +12,8 @@ const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> 
   TaskRevokedError: ['TaskRevokedError', 'celery.exceptions'],
   WorkerLostError: ['WorkerLostError', 'billiard.exceptions'],
   EncodeError: ['EncodeError', 'kombu.exceptions'],
+  DecodeError: ['DecodeError', 'kombu.exceptions'],
+  ContentDisallowed: ['ContentDisallowed', 'kombu.exceptions'],
 }
 
 /** An exception as Celery writes it, so that Python clients raise something alike and ours shows its own name. */

@@ -4,9 +4,10 @@ import type { Task, TaskContext } from '../app/task.ts'
 import type { Consumer, Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
 import { checkJson } from '../message/check-json.ts'
-import { type Body, decodeBody } from '../message/message.ts'
+import { type Body, decodeBody, type Message } from '../message/message.ts'
 import { UndecodableMessageError } from '../message/undecodable.ts'
 import { encodeException, encodeThrown } from './exception.ts'
+import { isRecordable, notBefore, PARKED, type Refused, refusalOf } from './refusal.ts'
 
 export interface Executor {
   /** Runs one delivery and reports its outcome to the consumer; `onEnd` is called once the slot is free. Never throws. */
@@ -17,6 +18,8 @@ interface ExecutorOptions {
   readonly app: Pick<App, 'tasks'>
   readonly log: Log
   readonly maxDeliveries: number
+  /** Keeps a message that came before its time, durable when resolved. Without it such a message runs at once. */
+  readonly park?: ((message: Message, dueAt: Date) => Promise<void>) | undefined
 }
 
 /** A task that still runs after this many milliseconds is recorded as STARTED; a shorter one is never written twice. */
@@ -33,27 +36,37 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
           { task: delivery.message.headers.task, queue: delivery.message.queue },
           'message has no usable id, kept aside in dead_letter',
         )
-        consumer().deadLetter(delivery, { reason: 'no usable id' })
+        consumer().deadLetter(delivery, { reason: delivery.refused?.message ?? 'no usable id' })
         onEnd()
         return
       }
-      const problem = refusalOf(delivery, startedAt)
+      const problem = refusalOf(delivery, { tasks: app.tasks, maxDeliveries, now: startedAt })
       if (problem !== undefined) {
         refuse(delivery, problem)
         onEnd()
+        return
+      }
+      const dueAt = options.park === undefined ? undefined : notBefore(delivery.message, startedAt)
+      if (dueAt !== undefined) {
+        void park(delivery, dueAt).finally(onEnd)
         return
       }
       void run(delivery, signal, startedAt).finally(onEnd)
     },
   }
 
-  function refusalOf({ message, deliveries }: Delivery, now: number): Refused | undefined {
-    const { expires } = message.headers
-    if (deliveries > maxDeliveries)
-      return refused('FAILURE', 'WorkerLostError', `ended its worker ${deliveries - 1} times, not run again`)
-    if (expires != null && Date.parse(expires) <= now) return refused('REVOKED', 'TaskRevokedError', 'expired')
-    if (!app.tasks.has(message.headers.task)) return refused('FAILURE', 'NotRegistered', message.headers.task)
-    return undefined
+  /** The outbox keeps it until its time, so that neither this worker's memory nor the broker's patience with the unacknowledged does. */
+  async function park(delivery: Delivery, dueAt: Date): Promise<void> {
+    const { message } = delivery
+    const { id, task, eta } = message.headers
+    try {
+      await options.park?.({ ...message, headers: { ...message.headers, [PARKED]: eta } }, dueAt)
+      log.info({ task, id, eta }, 'task is early, kept in the outbox until its time')
+      consumer().finish(delivery, null)
+    } catch (error) {
+      log.warn({ task, id, reason: (error as Error).message }, 'task is early and could not be kept, handed back')
+      consumer().requeue(delivery, { counted: false })
+    }
   }
 
   function refuse(delivery: Delivery, { state, name, message }: Refused): void {
@@ -66,7 +79,7 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
         name === 'NotRegistered' ? 'task is not registered here, recorded as FAILURE' : 'task refused, recorded as FAILURE',
       )
     const result = JSON.stringify(encodeException(name, [message]))
-    consumer().finish(delivery, outcomeOf(delivery, state, result, null, null, Date.now()))
+    consumer().finish(delivery, outcomeOf(delivery, state, result, null, null, Date.now()), { rejected: state === 'FAILURE' })
   }
 
   async function run(delivery: Delivery, signal: AbortSignal, startedAt: number): Promise<void> {
@@ -111,17 +124,6 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
     consumer().finish(delivery, ignored && outcome.state === 'SUCCESS' ? null : outcome)
   }
 }
-
-/** What the results table takes as an id. */
-const isRecordable = (id: unknown): boolean => typeof id === 'string' && id.length >= 1 && id.length <= 255
-
-interface Refused {
-  readonly state: State
-  readonly name: string
-  readonly message: string
-}
-
-const refused = (state: State, name: string, message: string): Refused => ({ state, name, message })
 
 /** A task without a value returns null, as Python's does. @throws EncodeError */
 function encodeResult(value: unknown): string {

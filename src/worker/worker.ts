@@ -1,6 +1,7 @@
 import type { App } from '../app/app.ts'
 import type { Broker, Consumer, Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
 import { createExecutor, type Executor } from './executor.ts'
 
 export interface WorkerOptions {
@@ -16,6 +17,8 @@ export interface WorkerOptions {
   readonly maxDeliveries: number
   /** From the request to stop until tasks that still run are handed back, in milliseconds. */
   readonly graceMs: number
+  /** Keeps a message that a foreign producer sent before its time (`keepInOutbox`). Durable when resolved. */
+  readonly park?: (message: Message, dueAt: Date) => Promise<void>
 }
 
 export interface Worker {

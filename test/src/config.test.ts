@@ -24,6 +24,41 @@ describe('the configuration', () => {
     expect(Object.isFrozen(config)).toBe(true)
   })
 
+  it.each([
+    ['nothing', {}, { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }],
+    [
+      'RabbitMQ before Redis',
+      { REDIS_URL: 'redis://r', CLOUDAMQP_URL: 'amqps://a' },
+      { kind: 'amqp', why: 'CLOUDAMQP_URL is set', publishUrl: 'amqps://a', consumeUrl: 'amqps://a' },
+    ],
+    [
+      'CLOUDAMQP_URL before RABBITMQ_URL before AMQP_URL',
+      { AMQP_URL: 'amqp://c', RABBITMQ_URL: 'amqp://b' },
+      { kind: 'amqp', why: 'RABBITMQ_URL is set', publishUrl: 'amqp://b', consumeUrl: 'amqp://b' },
+    ],
+    [
+      'a URL for each direction',
+      { RABBITMQ_BIGWIG_TX_URL: 'amqp://tx', RABBITMQ_BIGWIG_RX_URL: 'amqp://rx' },
+      { kind: 'amqp', why: 'RABBITMQ_BIGWIG_TX_URL is set', publishUrl: 'amqp://tx', consumeUrl: 'amqp://rx' },
+    ],
+    ['Redis', { REDISTOGO_URL: 'redis://r' }, { kind: 'redis', why: 'REDISTOGO_URL is set', url: 'redis://r' }],
+    [
+      'Redis as a cache only',
+      { REDIS_URL: 'redis://r', ONEDYNO_BROKER: 'postgres' },
+      { kind: 'postgres', why: 'ONEDYNO_BROKER says so' },
+    ],
+    [
+      'Redis although RabbitMQ is there',
+      { REDIS_URL: 'redis://r', AMQP_URL: 'amqp://a', ONEDYNO_BROKER: 'redis' },
+      { kind: 'redis', why: 'REDIS_URL is set', url: 'redis://r' },
+    ],
+  ])('chooses the broker by its URL: %s', (_name, env, broker) => expect(parseConfig(env).broker).toEqual(broker))
+
+  it.each([
+    [{ ONEDYNO_BROKER: 'amqp' }, 'ONEDYNO_BROKER=amqp, but none of CLOUDAMQP_URL'],
+    [{ CLOUDAMQP_URL: 'http://u:secret@h' }, 'CLOUDAMQP_URL=http://u:***@h'],
+  ])('refuses a broker that cannot be: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
+
   it('takes an empty value as unset', () =>
     expect(parseConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 5000, databaseUrl: undefined }))
 
