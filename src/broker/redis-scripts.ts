@@ -155,7 +155,8 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
 local known = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
 redis.call('ZADD', KEYS[1], string.format('%.3f', now + tonumber(ARGV[2])), ARGV[1])
 if ARGV[3] == '1' then
-  for _, tag in ipairs(redis.call('HKEYS', KEYS[3])) do redis.call('ZADD', KEYS[2], 'XX', string.format('%.6f', now), tag) end
+  local score = string.format('%.6f', now)
+  for _, tag in ipairs(redis.call('HKEYS', KEYS[3])) do redis.call('ZADD', KEYS[2], 'XX', score, tag) end
 end
 local answer = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.3f', now), 'WITHSCORES')
 for i = 2, #answer, 2 do answer[i] = string.format('%.0f', (now - tonumber(answer[i])) * 1000) end

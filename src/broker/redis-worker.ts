@@ -10,8 +10,8 @@ const BEAT_EVERY_MS = 1000
 const SILENT_TOO_LONG_MS = 120_000
 /** After a reconnection the others get time to give a sign again before anybody is declared dead. */
 const REAP_AFTER_RECONNECT_MS = 3000
-/** Entries are renewed so often that no Python worker with a visibility timeout of a minute or more takes what runs here. */
-const RENEW_EVERY_BEATS = 15
+/** Entries are renewed so often that a Python worker takes nothing that runs here, unless its visibility timeout is under ten seconds. */
+const RENEW_EVERY_BEATS = 5
 const RESTORE_EVERY_BEATS = 300
 const RESTORE_AT_ONCE = 100
 

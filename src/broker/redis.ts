@@ -91,7 +91,11 @@ export function createRedisBroker(
         consume,
       )
     },
-    relayDue: (limit) => publishDue(database, limit, publisher.publish),
+    relayDue: (limit) =>
+      publishDue(database, limit, async (messages) => {
+        await publisher.publish(messages)
+        return []
+      }),
     async depths(queues) {
       const lengths = queues.flatMap((queue) => listsOf(prefix, queue).map((list) => ['LLEN', list] as const))
       const [running, ...ready] = (await Promise.all([
