@@ -157,10 +157,6 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
       const { message, refused, tag } = opened
       const delivery: Held = { message, deliveries: deaths + 1, tag, ...(refused === undefined ? {} : { refused }) }
       tags.add(tag)
-      if (opened.dueAt !== undefined) {
-        settlement.park(message, opened.dueAt, () => ack([tag]))
-        continue
-      }
       held.add(delivery)
       if (deaths > 0 || opened.redelivered) seenBefore.push(delivery)
       else fresh.push(delivery)

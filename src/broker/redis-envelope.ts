@@ -1,6 +1,5 @@
 import type { Message } from '../message/message.ts'
-import { parseCeleryTime } from '../message/typed-json.ts'
-import { type Decoded, decodeCelery, encodeCelery, type WireProperties, type WireRefusal } from '../message/wire.ts'
+import { type Decoded, decodeCelery, encodeCelery, type WireProperties } from '../message/wire.ts'
 import { fromWirePriority, toWirePriority } from './redis-keys.ts'
 
 /** A message as kombu puts it into a list: one JSON object (reference/celery-protocol.md §2.2). HOT: once per publish. */
@@ -28,8 +27,6 @@ export interface Opened extends Decoded {
   readonly tag: string
   /** Somebody had it before, and it was restored: its outcome may be known already. */
   readonly redelivered: boolean
-  /** Not to be run before. */
-  readonly dueAt: Date | undefined
 }
 
 /**
@@ -55,21 +52,10 @@ export function openEnvelope(text: string, queue: string): Opened {
     delivery_info?: { redelivered?: boolean }
   }
   return {
-    ...withDueTime(decoded),
+    ...decoded,
     tag: String(delivery_tag),
     redelivered: redelivered === true || delivery_info?.redelivered === true,
   }
-}
-
-/** Celery's workers hold such messages in their memory; ours park them. A time that cannot be read is refused, as by Celery. */
-function withDueTime(decoded: Decoded, now: number = Date.now()): Decoded & { dueAt: Date | undefined } {
-  const { eta } = decoded.message.headers
-  if (eta == null || decoded.refused !== undefined) return { ...decoded, dueAt: undefined }
-  const at = typeof eta === 'string' ? parseCeleryTime(eta) : Number.NaN
-  const refused: WireRefusal | undefined = Number.isNaN(at)
-    ? { name: 'InvalidTaskError', message: `invalid ETA value ${JSON.stringify(eta)}` }
-    : undefined
-  return { message: decoded.message, refused, dueAt: at > now ? new Date(at) : undefined }
 }
 
 /** kombu writes base64; an envelope without `body_encoding` has its body as text. */

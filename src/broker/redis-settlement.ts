@@ -1,6 +1,5 @@
 import type { Outcome } from '../app/outcome.ts'
 import { type Database, isConnectionError } from '../database/database.ts'
-import { keepInOutbox } from '../database/outbox.ts'
 import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
@@ -15,8 +14,6 @@ export interface RedisSettlement {
   /** `onStored` of the batch is told the tag, once; without a tag nobody. */
   record(outcome: Outcome, tag?: string): void
   keepAside(message: Message, reason: string, onKept: () => void): void
-  /** Into the outbox, the only place where the future is kept, until `dueAt`. */
-  park(message: Message, dueAt: Date, onKept: () => void): void
   /** Which of these tasks have ended? */
   done(ids: readonly string[]): Promise<ReadonlySet<string>>
   /** Outcomes and messages that are not stored yet. */
@@ -79,17 +76,6 @@ export function createRedisSettlement(
       // What the database refuses for good stays unacknowledged in Redis: kept as well, and said.
       track(
         keep(message, reason).then(onKept, (err) => log.error({ err }, 'message could not be kept aside, left unacknowledged')),
-      )
-    },
-    park(message, dueAt, onKept) {
-      const { id, task } = message.headers
-      log.debug({ id, task, dueAt }, 'not due yet, kept in the outbox until then')
-      const isRetryable = (error: unknown) =>
-        isConnectionError(error) || (error as { code?: string }).code === 'BROKER_UNREACHABLE'
-      track(
-        retry(() => keepInOutbox(database, message, dueAt), { ...BACKOFF, isRetryable }).then(onKept, (err) =>
-          log.error({ err, id, task }, 'message that is not due yet could not be kept, left unacknowledged'),
-        ),
       )
     },
     async done(ids) {

@@ -5,6 +5,7 @@ import type { Delivery } from '../../../src/broker/broker.ts'
 import { startOutboxRelay } from '../../../src/broker/outbox-relay.ts'
 import { createRedisBroker, type RedisBroker } from '../../../src/broker/redis.ts'
 import { createBackend } from '../../../src/commands/backend.ts'
+import { keepInOutbox } from '../../../src/database/outbox.ts'
 import { createResults } from '../../../src/database/results.ts'
 import { silentLog } from '../../../src/log.ts'
 import { startWorker } from '../../../src/worker/worker.ts'
@@ -51,6 +52,7 @@ describe('a Python client and our worker on Redis', () => {
     })
     const { app, broker } = ours
     const relay = await startOutboxRelay(schema.open(), broker, silentLog())
+    const parking = schema.open()
     const worker = await startWorker({
       app,
       broker,
@@ -60,6 +62,7 @@ describe('a Python client and our worker on Redis', () => {
       concurrency: 4,
       maxDeliveries: 3,
       graceMs: 1000,
+      park: (message, dueAt) => keepInOutbox(parking, message, dueAt),
     })
     python = celery.client()
     python1 = celery.client({ PROTOCOL: '1' })
