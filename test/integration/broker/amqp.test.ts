@@ -1,14 +1,17 @@
-import { connect } from 'amqplib'
-import { afterAll, beforeAll, describe, inject } from 'vitest'
+import { type Channel, type ChannelModel, connect } from 'amqplib'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import type { State } from '../../../src/app/outcome.ts'
 import { createAmqpBroker } from '../../../src/broker/amqp.ts'
-import type { Broker } from '../../../src/broker/broker.ts'
+import type { Broker, Delivery } from '../../../src/broker/broker.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { silentLog } from '../../../src/log.ts'
+import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema } from '../../support/database.ts'
 import { createTestVhost, type TestVhost } from '../../support/rabbit.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { until } from '../../support/until.ts'
 import { brokerContract } from './contract.ts'
+import { type BreakableFixture, brokerFailures } from './failure.ts'
 
 const server = inject('amqpUrl')
 
@@ -19,7 +22,7 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
   })
   afterAll(() => vhost.drop())
 
-  brokerContract('RabbitMQ', async () => {
+  const create = async (publishTimeoutMs = 10_000): Promise<BreakableFixture> => {
     const schema = await createTestSchema()
     const reader = schema.open()
     const { hostname, port } = new URL(vhost.url)
@@ -30,7 +33,7 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
         const url = vhost.urlAt(proxy.port)
         const database = schema.open()
         const config = {
-          publishTimeoutMs: 10_000,
+          publishTimeoutMs,
           queueType: 'classic',
           queueMaxPriority: 10,
           broker: { kind: 'amqp', why: 'test', publishUrl: url, consumeUrl: url },
@@ -39,6 +42,7 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
         parts.set(broker, { database, proxy })
         return broker
       },
+      proxyOf: (broker) => parts.get(broker)!.proxy,
       async recorded() {
         const rows = await reader.query<{ id: string; state: State }>({
           name: 'recorded',
@@ -64,6 +68,67 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
         await deleteQueues(vhost.url, ['celery', 'one', 'two', 'three'])
       },
     }
+  }
+
+  brokerContract('RabbitMQ', () => create())
+  brokerFailures('RabbitMQ', () => create(2000))
+
+  describe('RabbitMQ that is not as expected', () => {
+    let fixture: BreakableFixture
+    let raw: ChannelModel
+    let channel: Channel
+    beforeEach(async () => {
+      fixture = await create(1000)
+      raw = await connect(vhost.url)
+      channel = await raw.createChannel()
+    })
+    afterEach(async () => {
+      await raw.close()
+      await fixture.close()
+    })
+    const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: [] })
+    const collect = async (broker: Broker) => {
+      const ids: string[] = []
+      const onDeliveries = (deliveries: readonly Delivery[]) =>
+        void ids.push(...deliveries.map((each) => each.message.headers.id))
+      const consumer = await broker.consume({ queues: ['celery'], concurrency: 10, name: 'celery@test', onDeliveries })
+      return { consumer, ids }
+    }
+
+    it.each([
+      ['a quorum queue', { durable: true, arguments: { 'x-queue-type': 'quorum' } }],
+      ['other arguments', { durable: true, arguments: { 'x-max-length': 1000 } }],
+      ['a queue that is not durable', { durable: false }],
+    ])('uses an existing queue as it is: %s', async (_name, options) => {
+      await channel.assertQueue('celery', options)
+      const broker = await fixture.open()
+      await broker.publish([message('a')])
+      const { consumer, ids } = await collect(broker)
+      await until('delivered', () => ids.length === 1)
+      await consumer.close()
+    })
+
+    it('makes the queue anew when it is deleted while somebody consumes from it and publishes to it', async () => {
+      const broker = await fixture.open()
+      await broker.publish([message('a')])
+      const { consumer, ids } = await collect(broker)
+      await until('delivered', () => ids.length === 1)
+      await channel.deleteQueue('celery')
+      await broker.publish([message('b')])
+      await until('delivered', () => ids.length === 2)
+      await consumer.close()
+    })
+
+    it('keeps in the outbox what a full queue refuses', async () => {
+      await channel.assertQueue('celery', { durable: true, arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } })
+      const broker = await fixture.open()
+      await broker.publish([message('a')])
+      await broker.publish([message('b'), message('c')])
+      expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
+      await broker.purge('celery')
+      await broker.relayDue(1)
+      expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
+    })
   })
 })
 

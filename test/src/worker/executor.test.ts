@@ -5,6 +5,7 @@ import type { TaskContext } from '../../../src/app/task.ts'
 import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage, type Message } from '../../../src/message/message.ts'
+import type { WireRefusal } from '../../../src/message/wire.ts'
 import { createExecutor } from '../../../src/worker/executor.ts'
 
 const app = createRegistry(() => Promise.reject(new Error('no connections')))
@@ -37,26 +38,38 @@ app.task(
   { bind: true },
 )
 
-type Report = { outcome?: Outcome | null; started?: Outcome; requeued?: boolean; deadLetter?: string }
+type Report = {
+  outcome?: Outcome | null
+  rejected?: boolean
+  started?: Outcome
+  requeued?: boolean
+  deadLetter?: string
+}
 
 /** Runs one message and says what the consumer was told. */
 async function execute(
   message: Message,
-  options: { deliveries?: number; signal?: AbortSignal; stopping?: boolean } = {},
+  options: {
+    deliveries?: number
+    signal?: AbortSignal
+    stopping?: boolean
+    refused?: WireRefusal
+    park?: (message: Message, dueAt: Date) => Promise<void>
+  } = {},
 ): Promise<Report> {
   const report: Report = {}
   const consumer = {
-    finish: (_delivery: Delivery, outcome: Outcome | null) => Object.assign(report, { outcome }),
+    finish: (_delivery: Delivery, outcome: Outcome | null, how: object = {}) => Object.assign(report, { outcome, ...how }),
     started: (_delivery: Delivery, started: Outcome) => Object.assign(report, { started }),
     requeue: () => Object.assign(report, { requeued: true }),
     deadLetter: (_delivery: Delivery, { reason }: { reason: string }) => Object.assign(report, { deadLetter: reason }),
   } as unknown as Consumer
   const executor = createExecutor(
-    { app, log: silentLog(), maxDeliveries: 3 },
+    { app, log: silentLog(), maxDeliveries: 3, park: options.park },
     () => consumer,
     () => options.stopping ?? false,
   )
-  const delivery: Delivery = { message, deliveries: options.deliveries ?? 1, tag: '1' }
+  const delivery: Delivery = { message, deliveries: options.deliveries ?? 1, tag: '1', refused: options.refused }
   await new Promise<void>((resolve) => executor.execute(delivery, options.signal ?? new AbortController().signal, resolve))
   return report
 }
@@ -183,4 +196,51 @@ describe('a task is given', () => {
       'r',
       'x',
     ]))
+})
+
+describe('a message that cannot be run', () => {
+  it('is recorded with the reason of whoever read it, and rejected', async () => {
+    const refused: WireRefusal = { name: 'ContentDisallowed', message: 'Refusing to deserialize untrusted content' }
+    const report = await execute(message('echo'), { refused })
+    expect(report).toMatchObject({ outcome: { state: 'FAILURE' }, rejected: true })
+    expect(resultOf(report)).toEqual({
+      exc_type: 'ContentDisallowed',
+      exc_message: ['Refusing to deserialize untrusted content'],
+      exc_module: 'kombu.exceptions',
+    })
+  })
+
+  it.each([
+    ['an eta that is no time', { eta: 'tomorrow' }, 'invalid ETA value "tomorrow"'],
+    ['an eta that is a number', { eta: 5 }, 'invalid ETA value 5'],
+    ['an expiry that is a number', { expires: 12345 }, 'invalid expires value 12345'],
+  ])('is recorded as FAILURE: %s', async (_name, headers, words) => {
+    const report = await execute(message('echo', [1], { headers }))
+    expect(resultOf(report)).toMatchObject({ exc_type: 'InvalidTaskError', exc_message: [words] })
+  })
+})
+
+describe('a message that comes too early', () => {
+  const early = message('echo', [1], { eta: new Date(Date.now() + 60_000) })
+
+  it('is parked until its time and acknowledged without an outcome', async () => {
+    const parked: { message: Message; dueAt: Date }[] = []
+    const report = await execute(early, { park: async (message, dueAt) => void parked.push({ message, dueAt }) })
+    expect(report).toEqual({ outcome: null })
+    expect(parked[0]?.dueAt.toISOString()).toBe(early.headers.eta)
+    // It comes back by the clock of the database; should this clock be behind, it runs all the same.
+    const again = await execute(parked[0]!.message, { park: () => Promise.reject(new Error('parked twice')) })
+    expect(again.outcome?.state).toBe('SUCCESS')
+  })
+
+  it('is handed back when it cannot be parked', async () => {
+    expect(await execute(early, { park: () => Promise.reject(new Error('away')) })).toEqual({ requeued: true })
+  })
+
+  it('runs at once where its time, without a zone, has come', async () => {
+    const report = await execute(message('echo', [1], { headers: { eta: '2020-01-01T00:00:00' } }), {
+      park: () => Promise.reject(),
+    })
+    expect(report.outcome?.state).toBe('SUCCESS')
+  })
 })
