@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { App } from '../src/app/app.ts'
 import { createBench, percentile, root, run, stop } from './setup.ts'
 
 const SAMPLES = 500
@@ -7,13 +8,25 @@ const WARM_UP = 50
 /** Idle system, two processes: from the call of delay() to the value in the caller's hands, one at a time with 5 to 15 ms between. */
 export async function latency(): Promise<{ p50Ms: number; p99Ms: number; enqueueP50Ms: number }> {
   const bench = await createBench()
-  const worker = run(['dist/src/main.js', 'worker'], bench.env, root)
+  try {
+    return await latencyOf(bench.app, bench.env)
+  } finally {
+    await bench.drop()
+  }
+}
+
+/** The same for another broker: an application that sends, and the environment of the worker. */
+export async function latencyOf(
+  app: App,
+  env: Record<string, string>,
+): Promise<{ p50Ms: number; p99Ms: number; enqueueP50Ms: number }> {
+  const worker = run(['dist/src/main.js', 'worker'], env, root)
   const results: number[] = []
   const enqueues: number[] = []
   try {
     for (let sample = -WARM_UP; sample < SAMPLES; sample++) {
       const beganAt = performance.now()
-      const handle = await bench.app.sendTask('tasks.echo', [sample])
+      const handle = await app.sendTask('tasks.echo', [sample])
       const enqueuedAt = performance.now()
       await handle.get({ timeoutMs: 10_000 })
       if (sample >= 0) {
@@ -24,7 +37,6 @@ export async function latency(): Promise<{ p50Ms: number; p99Ms: number; enqueue
     }
   } finally {
     await stop(worker)
-    await bench.drop()
   }
   results.sort((a, b) => a - b)
   enqueues.sort((a, b) => a - b)

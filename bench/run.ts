@@ -1,5 +1,6 @@
 /** `npm run bench`: the figures of the README and of bench/RESULTS.md, printed with their goals. Ratios within one run count; the machine is shared. */
 import { drain } from './drain.ts'
+import { drainAmqp, latencyAmqp } from './drain-amqp.ts'
 import { dyno } from './dyno.ts'
 import { latency } from './latency.ts'
 
@@ -24,3 +25,12 @@ const { tasksPerSecond, floorPerSecond, enqueuedPerSecond } = await drain()
 say('enqueue, 100 calls in flight', `${enqueuedPerSecond.toFixed(0)}/s`, '10,000/s')
 say('drain of 20,000 echo tasks, results stored', `${tasksPerSecond.toFixed(0)}/s`, '35,000/s')
 say('  the same run, raw DELETE of 500 at a time, no results', `${floorPerSecond.toFixed(0)}/s`, '(floor)')
+
+const amqpLatency = await latencyAmqp()
+say('RabbitMQ: delay() → result, p50', ms(amqpLatency.p50Ms), '2.50 ms')
+say('RabbitMQ: delay() → result, p99', ms(amqpLatency.p99Ms), '6 ms')
+const amqp = await drainAmqp()
+const share = `${((amqp.tasksPerSecond / amqp.floorPerSecond) * 100).toFixed(0)} % of it`
+say('RabbitMQ: enqueue with confirms, 100 calls in flight', `${amqp.enqueuedPerSecond.toFixed(0)}/s`, '-')
+say('RabbitMQ: drain of 20,000 echo tasks, results stored', `${amqp.tasksPerSecond.toFixed(0)}/s`, '60 % of the floor')
+say('  the same run, raw amqplib consume and ack', `${amqp.floorPerSecond.toFixed(0)}/s`, `(floor; ${share})`)
