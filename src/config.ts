@@ -297,7 +297,7 @@ const REDIS_VARIABLES = ['REDISCLOUD_URL', 'REDIS_URL', 'REDISTOGO_URL'] as cons
 /** One environment variable decides (docs/config.md): RabbitMQ before Redis before PostgreSQL, unless ONEDYNO_BROKER names one. */
 function readBroker(read: Reader, problems: string[]): BrokerChoice {
   const asked = read.choice<'auto' | BrokerChoice['kind']>('ONEDYNO_BROKER')
-  const found = { amqp: readAmqp(read), redis: readRedis(read) }
+  const found = { amqp: readAmqp(read, problems), redis: readRedis(read) }
   if (asked === 'postgres') return { kind: 'postgres', why: 'ONEDYNO_BROKER says so' }
   if (asked === 'amqp' || asked === 'redis') {
     const choice = found[asked]
@@ -309,12 +309,17 @@ function readBroker(read: Reader, problems: string[]): BrokerChoice {
   return found.amqp ?? found.redis ?? { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }
 }
 
-function readAmqp(read: Reader): BrokerChoice | undefined {
-  const protocols = ['amqp:', 'amqps:']
+function readAmqp(read: Reader, problems: string[]): BrokerChoice | undefined {
+  const url = (name: OptionName) => {
+    const given = read.url(name, ['amqp:', 'amqps:'])
+    if (given === undefined || URL.canParse(given)) return given
+    problems.push(`${name} is not a URL such as amqps://user:password@host/vhost`)
+    return undefined
+  }
   const variable = AMQP_VARIABLES.find((name) => read.text(name) !== undefined)
-  const both = variable === undefined ? undefined : read.url(variable, protocols)
-  const publishUrl = read.url('RABBITMQ_BIGWIG_TX_URL', protocols) ?? both
-  const consumeUrl = read.url('RABBITMQ_BIGWIG_RX_URL', protocols) ?? both
+  const both = variable === undefined ? undefined : url(variable)
+  const publishUrl = url('RABBITMQ_BIGWIG_TX_URL') ?? both
+  const consumeUrl = url('RABBITMQ_BIGWIG_RX_URL') ?? both
   if (publishUrl === undefined && consumeUrl === undefined) return undefined
   const why = `${variable ?? 'RABBITMQ_BIGWIG_TX_URL'} is set`
   return { kind: 'amqp', why, publishUrl: publishUrl ?? consumeUrl!, consumeUrl: consumeUrl ?? publishUrl! }

@@ -20,7 +20,7 @@ export interface AmqpBroker extends Broker {
 type AmqpChoice = Extract<BrokerChoice, { kind: 'amqp' }>
 
 /**
- * Messages in RabbitMQ, as Celery has them there. One connection, opened when first needed; two only where the provider has a URL for each
+ * Messages in RabbitMQ, as Celery has them there. One connection, opened at once so that the log says early what is wrong; two only where the provider has a URL for each
  * direction. While RabbitMQ is away or takes nothing, `publish` keeps messages in the outbox, from where they follow.
  */
 export function createAmqpBroker(
@@ -57,7 +57,7 @@ export function createAmqpBroker(
     return send(messages, known ? 0 : config.publishTimeoutMs)
   }
 
-  const relay = async (messages: readonly Message[]): Promise<readonly Message[]> => send(messages)
+  void publishing()
 
   return {
     kind: 'amqp',
@@ -78,7 +78,7 @@ export function createAmqpBroker(
       return consumer
     },
     async relayDue(limit) {
-      const { left, ...moved } = await publishDue(database, limit, relay)
+      const { left, ...moved } = await publishDue(database, limit, send)
       if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
       return moved
     },

@@ -56,6 +56,7 @@ describe('the configuration', () => {
 
   it.each([
     [{ ONEDYNO_BROKER: 'amqp' }, 'ONEDYNO_BROKER=amqp, but none of CLOUDAMQP_URL'],
+    [{ AMQP_URL: 'amqp://h:port' }, 'AMQP_URL is not a URL such as'],
     [{ CLOUDAMQP_URL: 'http://u:secret@h' }, 'CLOUDAMQP_URL=http://u:***@h'],
   ])('refuses a broker that cannot be: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
 
