@@ -104,7 +104,7 @@ async function floor(url: string): Promise<number> {
 
 const BULLMQ = `
 import { Queue, Worker } from 'bullmq'
-const [url, concurrency, tasks] = process.argv.slice(2)
+const [url, concurrency, tasks] = process.argv.slice(1)
 const { hostname: host, port } = new URL(url)
 const connection = { host, port: Number(port), maxRetriesPerRequest: null }
 const queue = new Queue('bench', { connection })

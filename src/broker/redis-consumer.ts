@@ -28,7 +28,9 @@ export interface RedisConsumerParts {
   settle(onStored: (tags: readonly string[]) => void): RedisSettlement
   readonly log: Log
   register(wake: () => void): Promise<RedisWorker>
+  /** One for all consumers of a process: `wake` is called when something may have come. */
   listen(wake: () => void): Promise<RedisWake>
+  unlisten(wake: () => void): void
 }
 
 interface Held extends Delivery {
@@ -64,7 +66,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   }
 
   const pump = () => {
-    if (pumping === undefined && worker !== undefined && !closed && !connection.closed && hasWork()) {
+    if (pumping === undefined && waker !== undefined && !closed && !connection.closed && hasWork()) {
       // After the current turn of the event loop, so that tasks that end together leave together.
       pumping = new Promise<void>((resolve) => setImmediate(resolve)).then(turns).finally(() => {
         pumping = undefined
@@ -229,7 +231,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   worker = await parts.register(wake)
   waker = await parts.listen(wake)
   const floor = setInterval(wake, LOOK_AGAIN_MS)
-  pump()
+  wake()
   return {
     finish,
     async begin(delivery) {
@@ -259,7 +261,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
       clearInterval(floor)
       await flush()
       closed = true
-      await waker?.close()
+      parts.unlisten(wake)
       if (!connection.closed) await worker?.leave()
       worker?.stop()
     },

@@ -11,7 +11,7 @@ const INVALIDATED = '__redis__:invalidate'
 export interface RedisWake {
   /** Commands to send with a claim: from then on the next change of one of the lists wakes, once. The last reply: lists that hold something. */
   arm(lists: readonly string[]): Command[]
-  close(): Promise<void>
+  stop(): void
 }
 
 /**
@@ -48,14 +48,19 @@ export async function createRedisWake(
     wake()
   }
 
+  /** Asked on the other connection: this one may be subscribed already (redis-control.ts), and then answers nothing else. */
   const onListening = async (client: Redis) => {
     try {
-      listenerId = Number(await client.call('CLIENT', 'ID'))
+      const [list] = await commands.pipeline([['CLIENT', 'LIST']])
+      const line = String(list)
+        .split('\n')
+        .find((each) => each.includes(` name=${listening.name} `))
+      listenerId = line === undefined ? undefined : Number(/\bid=(\d+)/.exec(line)?.[1])
+      await client.subscribe(INVALIDATED, keys.wakeChannel)
     } catch (error) {
       if (isRedisConnectionError(error)) return
-      refused = true
+      log.debug({ reason: (error as Error).message }, 'connections are not told here')
     }
-    await client.subscribe(INVALIDATED, keys.wakeChannel).catch(() => {})
     if (!commands.closed) await commands.ready().then(track, () => {})
     wake()
   }
@@ -65,10 +70,13 @@ export async function createRedisWake(
       tracked = false
       void track(client)
     }),
-    listening.onReady((client) => void onListening(client)),
   ]
+  stops.push(listening.onReady((client) => void onListening(client)))
   const first = await listening.ready()
-  first.on('message', wake)
+  const onMessage = (channel: string) => {
+    if (channel === INVALIDATED || channel === keys.wakeChannel) wake()
+  }
+  first.on('message', onMessage)
   await onListening(first)
 
   return {
@@ -81,9 +89,10 @@ export async function createRedisWake(
       }, ASK_EVERY_MS)
       return [['SET', keys.sleepers, '', 'PX', ASK_EVERY_MS * 2], look]
     },
-    async close() {
+    stop() {
       clearTimeout(timer)
       for (const stop of stops) stop()
+      first.off('message', onMessage)
     },
   }
 }

@@ -14,7 +14,7 @@ import { createRedisMirror } from './redis-mirror.ts'
 import { createRedisPublisher } from './redis-publisher.ts'
 import { PURGE, RUNNING } from './redis-scripts.ts'
 import { createRedisSettlement } from './redis-settlement.ts'
-import { createRedisWake } from './redis-wake.ts'
+import { createRedisWake, type RedisWake } from './redis-wake.ts'
 import { registerRedisWorker } from './redis-worker.ts'
 
 /** A day: longer than the visibility timeout of any Python worker on the same queues, so that nothing of theirs is taken from them. */
@@ -52,7 +52,12 @@ export function createRedisBroker(
   const connection = createRedisConnection(target, 'commands', log)
   const keys = redisKeys(prefix, connection.database)
   const publisher = createRedisPublisher(connection, { keys, prefix, timeoutMs: config.publishTimeoutMs })
+  const wakes = new Set<() => void>()
+  const wakeAll = () => {
+    for (const wake of wakes) wake()
+  }
   let listening: RedisConnection | undefined
+  let waker: Promise<RedisWake> | undefined
 
   const mirrorOf = (worker: string) =>
     options.mirrorSeconds === undefined ? undefined : createRedisMirror(connection, { ttlSeconds: options.mirrorSeconds, worker })
@@ -68,14 +73,21 @@ export function createRedisBroker(
     }
   }
 
+  const listen = (): RedisConnection => {
+    listening ??= createRedisConnection(target, 'listening', log)
+    return listening
+  }
+
   return {
     kind: 'redis',
     connection,
     publish,
     async consume(consume) {
-      listening ??= createRedisConnection(target, 'listening', log)
-      const heard = listening
+      waker ??= createRedisWake(connection, listen(), keys, log, wakeAll)
+      const heard = waker
       const id = `${connection.name}/${randomUUID().slice(0, 8)} ${consume.name}`
+      // A worker that finds no server waits for it: to give up would only mean to be started again to wait.
+      await connection.ready()
       await publisher.declare(consume.queues)
       return createRedisConsumer(
         {
@@ -86,7 +98,11 @@ export function createRedisBroker(
           settle: (onStored) =>
             createRedisSettlement(database, { name: consume.name, log, mirror: mirrorOf(consume.name), onStored }),
           register: (wake) => registerRedisWorker({ id, connection, keys, prefix, visibilitySeconds, log, wake }),
-          listen: (wake) => createRedisWake(connection, heard, keys, log, wake),
+          listen: (wake) => {
+            wakes.add(wake)
+            return heard
+          },
+          unlisten: (wake) => wakes.delete(wake),
         },
         consume,
       )
@@ -112,6 +128,7 @@ export function createRedisBroker(
     purge: async (queue) => Number(await connection.run(PURGE, listsOf(prefix, queue), [])),
     async close() {
       await publisher.flush()
+      void waker?.then((each) => each.stop()).catch(() => {})
       await listening?.close()
       await connection.close()
     },
