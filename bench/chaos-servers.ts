@@ -1,0 +1,159 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { until } from './setup.ts'
+
+const exec = promisify(execFile)
+
+/** A server of this run alone, on a port and in a folder of its own, that may be killed at will. */
+export interface ChaosServer {
+  readonly name: string
+  readonly url: string
+  /** kill -9 (PostgreSQL: immediate shutdown), then started again; resolves when it answers. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+interface Recipe {
+  readonly name: string
+  readonly url: (port: number) => string
+  readonly signal: NodeJS.Signals
+  /** Milliseconds that a start may take. */
+  readonly patienceMs: number
+  prepare(folder: string, port: number): Promise<void>
+  start(folder: string, port: number): ChildProcess
+}
+
+async function startServer(recipe: Recipe): Promise<ChaosServer> {
+  const folder = await mkdtemp(join(tmpdir(), `onedyno-chaos-${recipe.name}-`))
+  const port = await freePort()
+  await recipe.prepare(folder, port)
+  let child: ChildProcess
+  const start = async () => {
+    child = recipe.start(folder, port)
+    await until(() => answers(port), 50, recipe.patienceMs)
+  }
+  const end = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    // The group: RabbitMQ's start script is the parent of what is meant. PostgreSQL's postmaster ends its own.
+    process.kill(recipe.signal === 'SIGKILL' ? -(child.pid ?? 0) : (child.pid ?? 0), recipe.signal)
+    await once(child, 'close')
+  }
+  try {
+    await start()
+  } catch (error) {
+    await end()
+    throw error
+  }
+  return {
+    name: recipe.name,
+    url: recipe.url(port),
+    async restart() {
+      await end()
+      await start()
+    },
+    async stop() {
+      await end()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const quiet = { stdio: 'ignore', detached: true } as const
+const asPostgres = ['--reuid=postgres', '--regid=postgres', '--clear-groups']
+
+export async function startPostgres(): Promise<ChaosServer> {
+  const bin = `/usr/lib/postgresql/${(await readdir('/usr/lib/postgresql'))[0]}/bin`
+  return startServer({
+    name: 'PostgreSQL',
+    url: (port) => `postgresql://postgres@127.0.0.1:${port}/postgres`,
+    signal: 'SIGQUIT',
+    patienceMs: 30_000,
+    async prepare(folder) {
+      const { stdout } = await exec('id', ['-u', 'postgres'])
+      await chown(folder, Number(stdout), Number(stdout))
+      await exec(
+        'setpriv',
+        [...asPostgres, `${bin}/initdb`, '-D', join(folder, 'data'), '-A', 'trust', '-U', 'postgres', '--no-sync'],
+        { cwd: folder },
+      )
+    },
+    start: (folder, port) =>
+      spawn('setpriv', [...asPostgres, `${bin}/postgres`, '-D', join(folder, 'data'), '-p', String(port), '-k', folder], quiet),
+  })
+}
+
+export const startRabbit = (): Promise<ChaosServer> =>
+  startServer({
+    name: 'RabbitMQ',
+    url: (port) => `amqp://guest:guest@127.0.0.1:${port}`,
+    signal: 'SIGKILL',
+    patienceMs: 60_000,
+    async prepare(folder, port) {
+      await mkdir(join(folder, 'log'))
+      await writeFile(join(folder, 'rabbitmq.conf'), `listeners.tcp.1 = 127.0.0.1:${port}\n`)
+    },
+    start: (folder, port) =>
+      spawn('/usr/lib/rabbitmq/bin/rabbitmq-server', [], {
+        ...quiet,
+        env: {
+          PATH: process.env.PATH,
+          HOME: folder,
+          RABBITMQ_NODENAME: `chaos${port}@localhost`,
+          RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
+          RABBITMQ_DIST_PORT: String(port + 1),
+          RABBITMQ_MNESIA_BASE: join(folder, 'data'),
+          RABBITMQ_LOG_BASE: join(folder, 'log'),
+          RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'plugins'),
+          RABBITMQ_CONF_ENV_FILE: '/dev/null',
+        },
+      }),
+  })
+
+export const startRedis = (): Promise<ChaosServer> =>
+  startServer({
+    name: 'Redis',
+    url: (port) => `redis://127.0.0.1:${port}`,
+    signal: 'SIGKILL',
+    patienceMs: 10_000,
+    prepare: async () => {},
+    start: (folder, port) =>
+      spawn(
+        'redis-server',
+        [
+          '--port',
+          String(port),
+          '--bind',
+          '127.0.0.1',
+          '--dir',
+          folder,
+          '--appendonly',
+          'yes',
+          '--appendfsync',
+          'always',
+          '--save',
+          '',
+        ],
+        quiet,
+      ),
+  })
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+    socket.on('connect', () => socket.destroy())
+  })
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}

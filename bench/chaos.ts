@@ -1,0 +1,136 @@
+/**
+ * `npm run chaos [amqp|redis|postgres …]`: 20,000 tasks from three producers, two workers of which one is killed with -9 every two
+ * seconds, and every server is killed and started again ten times meanwhile. Then: how many are recorded, how many are missing?
+ * Only servers that this script has started itself are touched.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createRegistry } from '../src/app/app.ts'
+import { chooseBroker } from '../src/broker/choose.ts'
+import { createBackend } from '../src/commands/backend.ts'
+import { parseConfig } from '../src/config.ts'
+import { createDatabase } from '../src/database/database.ts'
+import { migrate } from '../src/database/migrate.ts'
+import { createResults } from '../src/database/results.ts'
+import { silentLog } from '../src/log.ts'
+import { type ChaosServer, startPostgres, startRabbit, startRedis } from './chaos-servers.ts'
+import { root, run, stop } from './setup.ts'
+
+const TASKS = Number(process.env.CHAOS_TASKS ?? 20_000)
+const RESTARTS = Number(process.env.CHAOS_RESTARTS ?? 10)
+const PRODUCERS = 3
+const KILL_EVERY_MS = 2000
+const UP_BETWEEN_MS = 3000
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+
+const asked = process.argv.slice(2)
+for (const kind of asked.length > 0 ? asked : ['postgres', 'amqp', 'redis']) await chaos(kind)
+
+async function chaos(kind: string): Promise<void> {
+  const postgres = await startPostgres()
+  const servers: ChaosServer[] = [postgres]
+  const env: Record<string, string> = { DATABASE_URL: postgres.url, LOG_LEVEL: 'warn' }
+  try {
+    if (kind === 'amqp') env.AMQP_URL = servers[servers.push(await startRabbit()) - 1]!.url
+    if (kind === 'redis') env.REDIS_URL = servers[servers.push(await startRedis()) - 1]!.url
+    await migrate(parseConfig(env), silentLog())
+    const beganAt = performance.now()
+    const ended = new AbortController()
+    const workers = keepWorkers(env, ended.signal)
+    const restarts = restartAll(servers)
+    await Promise.all([restarts, ...Array.from({ length: PRODUCERS }, (_, number) => produce(number, env, restarts))])
+    const figures = await settle(env)
+    ended.abort()
+    const kills = await workers
+    const seconds = ((performance.now() - beganAt) / 1000).toFixed(0)
+    say(
+      `${kind}: ${TASKS} tasks, ${servers.map(({ name }) => `${name} restarted ${RESTARTS} times`).join(', ')}, workers killed ${kills} times, ${seconds} s`,
+    )
+    say(
+      `  recorded ${figures.recorded}, succeeded ${figures.succeeded}, missing ${TASKS - figures.recorded}, left in queue or outbox ${figures.left}`,
+    )
+    if (figures.succeeded !== TASKS || figures.left !== 0) process.exitCode = 1
+  } finally {
+    for (const server of servers.reverse()) await server.stop()
+  }
+}
+
+/** One after the other, with pauses in which something can be done. */
+async function restartAll(servers: readonly ChaosServer[]): Promise<void> {
+  for (let time = 0; time < RESTARTS; time++) {
+    for (const server of servers) {
+      await delay(UP_BETWEEN_MS)
+      await server.restart()
+    }
+  }
+}
+
+/** A third of the tasks, spread over the time of the restarts; a call that rejects is made again with the same id, as a careful caller does. */
+async function produce(number: number, env: Record<string, string>, restarts: Promise<void>): Promise<void> {
+  const config = parseConfig(env)
+  const database = createDatabase(config, { name: 'producer', log: silentLog() })
+  const broker = await chooseBroker(database, config, { name: 'producer', log: silentLog() })
+  const app = createRegistry(async () => createBackend(database, broker, createResults(database)))
+  let calm = false
+  void restarts.then(() => {
+    calm = true
+  })
+  for (let index = number; index < TASKS; index += PRODUCERS * 10) {
+    const calls = Array.from({ length: 10 }, (_, step) => index + step * PRODUCERS).filter((each) => each < TASKS)
+    await Promise.all(calls.map((each) => sendSurely(() => app.sendTask('tasks.echo', [each], { taskId: `chaos-${each}` }))))
+    if (!calm) await delay(60)
+  }
+  await broker.close()
+  await database.close()
+}
+
+async function sendSurely(send: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await send()
+      return
+    } catch {
+      await delay(200)
+    }
+  }
+}
+
+/** @returns how often one was killed */
+async function keepWorkers(env: Record<string, string>, signal: AbortSignal): Promise<number> {
+  const start = () => run(['dist/src/main.js', 'worker', '-c', '10'], env, root)
+  const steady = start()
+  let victim: ChildProcess = start()
+  let kills = 0
+  while (!signal.aborted) {
+    await delay(KILL_EVERY_MS, undefined, { signal }).catch(() => {})
+    if (signal.aborted) break
+    victim.kill('SIGKILL')
+    if (victim.exitCode === null && victim.signalCode === null) await once(victim, 'close')
+    kills++
+    victim = start()
+  }
+  await Promise.all([stop(steady), stop(victim)])
+  return kills
+}
+
+async function settle(env: Record<string, string>): Promise<{ recorded: number; succeeded: number; left: number }> {
+  const config = parseConfig(env)
+  const database = createDatabase(config, { name: 'count', log: silentLog() })
+  const broker = await chooseBroker(database, config, { name: 'count', log: silentLog() })
+  const text = `SELECT count(*)::int AS recorded, count(*) FILTER (WHERE state = 'SUCCESS')::int AS succeeded,
+    (SELECT count(*)::int FROM outbox) AS kept FROM task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
+  const giveUpAt = performance.now() + 60_000
+  for (;;) {
+    const [row] = await database.query<{ recorded: number; succeeded: number; kept: number }>({ name: 'count', text })
+    const [depth] = await broker.depths(['celery'])
+    const left = (row?.kept ?? 0) + (depth?.ready ?? 0) + (depth?.running ?? 0)
+    if ((row?.recorded === TASKS && left === 0) || performance.now() > giveUpAt) {
+      await broker.close()
+      await database.close()
+      return { recorded: row?.recorded ?? 0, succeeded: row?.succeeded ?? 0, left }
+    }
+    await delay(100)
+  }
+}
