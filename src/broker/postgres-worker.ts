@@ -1,6 +1,7 @@
-import type { Database } from '../database/database.ts'
+import { type Database, isConnectionError } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
+import { retry } from '../retry.ts'
 import type { ConsumeOptions } from './broker.ts'
 
 /** Half a second: a dead worker's messages are back within a second, whatever the moment of its death. */
@@ -30,7 +31,7 @@ export async function registerWorker(
   let left = false
   let reapNotBefore = 0
 
-  await database.listener.session(async (client) => {
+  const enrol: Parameters<Database['listener']['session']>[0] = async (client) => {
     if (left) return
     const { name, text } = sql('worker-return')
     const back = id > 0 && (await client.query({ name, text, values: [key, id] })).rows.length === 1
@@ -41,6 +42,13 @@ export async function registerWorker(
     if (id > 0) log.warn({ former: id, id: rows[0].id }, 'declared dead while the connection was away, registered again')
     id = rows[0].id
     await client.query('SELECT pg_notify($1, $2)', [database.channel('worker'), String(id)])
+  }
+  let asked = false
+  await surely<unknown>(() => {
+    // Asked once, it runs with every connection: after a failure only the connection is needed.
+    if (asked) return database.listener.query('SELECT 1')
+    asked = true
+    return database.listener.session(enrol)
   })
 
   const reap = async () => {
@@ -72,22 +80,26 @@ export async function registerWorker(
 
   const queues = new Set(options.queues)
   const subscriptions = [
-    await database.listener.listen(
-      database.channel('message'),
-      (queue) => {
-        if (queues.has(queue)) wake()
-      },
-      () => {
-        reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
-        wake()
-        schedule(1)
-      },
+    await surely(() =>
+      database.listener.listen(
+        database.channel('message'),
+        (queue) => {
+          if (queues.has(queue)) wake()
+        },
+        () => {
+          reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
+          wake()
+          schedule(1)
+        },
+      ),
     ),
-    await database.listener.listen(database.channel('worker'), (registered) => {
-      if (registered !== String(id)) schedule(1)
-    }),
+    await surely(() =>
+      database.listener.listen(database.channel('worker'), (registered) => {
+        if (registered !== String(id)) schedule(1)
+      }),
+    ),
   ]
-  await reap()
+  await surely(reap)
 
   return {
     get id() {
@@ -102,3 +114,7 @@ export async function registerWorker(
     },
   }
 }
+
+/** A database that goes away just while a worker starts is waited for: to end would only mean to be started again. */
+const surely = <T>(work: () => Promise<T>): Promise<T> =>
+  retry(work, { firstMs: 100, maxMs: 2000, isRetryable: isConnectionError })
