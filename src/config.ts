@@ -99,6 +99,18 @@ export const OPTIONS = {
     fallback: 'celery',
     why: 'Queues that the worker takes from, comma-separated; `-Q` of the command wins.',
   },
+  WORKER_REMOTE_CONTROL: {
+    unit: 'choice',
+    fallback: 'on',
+    choices: ['on', 'off'],
+    why: 'on: the worker answers `onedyno inspect` and `celery inspect`. It costs no messages while nobody asks; off where nobody but you should be able to.',
+  },
+  WORKER_EVENTS: {
+    unit: 'choice',
+    fallback: 'off',
+    choices: ['off', 'on'],
+    why: 'on: task and heartbeat events for Flower and `celery events`, as `--events` of the command. Each is a message of a metered broker.',
+  },
   ONEDYNO_APP: { unit: 'text', why: 'The module with your tasks; `--app` of the command wins.' },
   BEAT_TIMEZONE: { unit: 'text', fallback: 'UTC', why: 'IANA time zone of schedules that name none.' },
   PUBLIC_URL: {
@@ -164,6 +176,8 @@ export interface Config {
   readonly maxDeliveries: number
   readonly concurrency: number
   readonly queues: readonly string[]
+  readonly remoteControl: 'on' | 'off'
+  readonly events: 'on' | 'off'
   readonly appModule: string | undefined
   readonly beatTimezone: string
   /** Origin such as `https://example.org`, without a path. */
@@ -218,6 +232,8 @@ export function parseConfig(env: Environment): Config {
     maxDeliveries: read.number('MAX_DELIVERIES'),
     concurrency: read.number('CONCURRENCY'),
     queues: read.list('QUEUES'),
+    remoteControl: read.choice('WORKER_REMOTE_CONTROL'),
+    events: read.choice('WORKER_EVENTS'),
     appModule: read.text('ONEDYNO_APP'),
     beatTimezone: readTimezone(read, problems),
     publicUrl: readPublicUrl(env, read),

@@ -62,6 +62,10 @@ export const ERRORS = {
     hint: 'Only public http and https addresses are fetched; an operator can allow more with FETCH_ALLOW=host:port.',
   },
   RESPONSE_REFUSED: { exit: 64, hint: 'The limits on size, time and redirects are in docs/config.md, FETCH_*.' },
+  NO_WORKER_ANSWERED: {
+    exit: 69,
+    hint: 'Check that a worker runs on the same broker with WORKER_REMOTE_CONTROL=on, and wait longer with -t SECONDS.',
+  },
   RESULT_TIMEOUT: { exit: 69, hint: 'The task may still finish: ask again, or wait longer with get({ timeoutMs }).' },
   APP_NOT_CONNECTED: { exit: 78, hint: 'Set DATABASE_URL (onedyno start does it for its children) before a task is sent.' },
   APP_CLOSED: { exit: 70, hint: 'Send tasks before app.close(), or make a new app.' },

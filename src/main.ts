@@ -25,6 +25,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<RoleModule>>> = {
   beat: () => import('./commands/beat.ts'),
   migrate: () => import('./commands/migrate.ts'),
   tasks: () => import('./commands/tasks.ts'),
+  inspect: () => import('./commands/inspect.ts'),
+  control: () => import('./commands/control.ts'),
 }
 
 const helpOfRoles = `
@@ -35,6 +37,8 @@ Commands of the task system, each with its own --help:
   beat                       sends periodic tasks
   migrate                    brings the database to this version
   tasks                      lists the registered tasks
+  inspect                    asks workers what they do
+  control                    tells workers to revoke a task, take from another queue, shut down …
 `
 
 const [command = '', ...rest] = process.argv.slice(2)

@@ -13,7 +13,7 @@ import { publishDue } from './outbox-publish.ts'
 
 export interface AmqpBroker extends Broker {
   readonly kind: 'amqp'
-  /** For events and remote control: channels of the one connection of this process. */
+  /** The one connection of this process. */
   connection(): Promise<AmqpConnection>
 }
 
@@ -48,6 +48,11 @@ export function createAmqpBroker(
     return { connection, ...createAmqpPublisher(connection, createAmqpTopology(connection, config, log), log) }
   })
   const consumingTopology = once(async () => createAmqpTopology(await consuming(), config, log))
+
+  const control = once(async () => {
+    const { createAmqpControl } = await import('./amqp-control.ts')
+    return createAmqpControl(await consuming(), log)
+  })
 
   /** Whoever has waited once through an outage need not wait again for its end. */
   const send = async (messages: readonly Message[]): Promise<Message[]> => {
@@ -88,6 +93,7 @@ export function createAmqpBroker(
       return Promise.all(queues.map(async (queue) => ({ queue, ready: await topology.ready(queue), running: held(queue) })))
     },
     purge: async (queue) => (await consumingTopology()).purge(queue),
+    control,
     async close() {
       for (const connection of connections) await (await connection).close()
     },

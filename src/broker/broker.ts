@@ -1,6 +1,7 @@
 import type { Outcome } from '../app/outcome.ts'
 import type { Message } from '../message/message.ts'
 import type { WireRefusal } from '../message/wire.ts'
+import type { ControlTransport } from './control-transport.ts'
 
 /** A message in a worker's hands. It stays the broker's until it is finished or given back. */
 export interface Delivery {
@@ -86,5 +87,7 @@ export interface Broker {
   depths(queues: readonly string[]): Promise<QueueDepth[]>
   /** Removes the ready messages of a queue. @returns how many */
   purge(queue: string): Promise<number>
+  /** For events and remote control, on the connections that there are; loaded and opened when first asked for. Closed with the broker. */
+  control(): Promise<ControlTransport>
   close(): Promise<void>
 }

@@ -74,6 +74,10 @@ export function createPostgresBroker(database: Database, config: Pick<Config, 'p
       const [row] = await database.query<{ purged: number }>(sql('message-purge'), [queue])
       return row?.purged ?? 0
     },
+    async control() {
+      const { createPostgresControl } = await import('./postgres-control.ts')
+      return createPostgresControl(database, log)
+    },
     async close() {
       await publishing
     },

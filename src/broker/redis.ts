@@ -126,6 +126,10 @@ export function createRedisBroker(
       }))
     },
     purge: async (queue) => Number(await connection.run(PURGE, listsOf(prefix, queue), [])),
+    async control() {
+      const { createRedisControl } = await import('./redis-control.ts')
+      return createRedisControl(connection, listen, prefix, log)
+    },
     async close() {
       await publisher.flush()
       void waker?.then((each) => each.stop()).catch(() => {})

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { chooseBroker } from '../broker/choose.ts'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
+import { createControl } from '../control/start-control.ts'
 import { keepInOutbox } from '../database/outbox.ts'
 import { createResults } from '../database/results.ts'
 import type { Message } from '../message/message.ts'
@@ -22,6 +23,7 @@ Usage: onedyno worker [options]
       --app FILE        module that exports your application (ONEDYNO_APP)
   -l, --loglevel LEVEL  debug, info, warn, error, silent (LOG_LEVEL, default info)
   -n, --hostname NAME   name of this worker (default celery@<host>)
+  -E, --events          sends events for Flower and \`celery events\` (WORKER_EVENTS, default off)
   -h, --help            this text
 
 SIGTERM or SIGINT: takes no more tasks, lets those that run finish within SHUTDOWN_TIMEOUT less 2 seconds, hands back the rest, exits 0.
@@ -45,11 +47,21 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
     const park = (message: Message, dueAt: Date) => keepInOutbox(database, message, dueAt)
     const { name } = options
-    const worker = await startWorker({ app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park })
-    await aborted(signal)
+    const told = new AbortController()
+    const shutdown = () => told.abort()
+    const control =
+      config.remoteControl === 'off'
+        ? undefined
+        : await createControl({ broker, config, log, hostname: name, tasks: app.tasks, events: config.events === 'on', shutdown })
+    const { observer, has: isRevoked } = control ?? {}
+    const taking = { app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park }
+    const worker = await startWorker({ ...taking, observer, isRevoked })
+    control?.attach(worker)
+    await aborted(AbortSignal.any([signal, told.signal]))
     await beat?.stop()
     await relay.stop()
     await worker.stop()
+    await control?.stop()
     await broker.close()
   })
 }
@@ -63,12 +75,14 @@ function parse(argv: readonly string[]) {
       beat: { type: 'boolean', short: 'B', default: false },
       app: { type: 'string' },
       loglevel: { type: 'string', short: 'l' },
+      events: { type: 'boolean', short: 'E', default: false },
       hostname: { type: 'string', short: 'n', default: `celery@${hostname()}` },
     },
   })
   const env: Record<string, string> = {}
   if (values.concurrency !== undefined) env.CONCURRENCY = values.concurrency
   if (values.queues !== undefined) env.QUEUES = values.queues
+  if (values.events) env.WORKER_EVENTS = 'on'
   if (values.loglevel !== undefined) env.LOG_LEVEL = logLevel(values.loglevel)
   return { env, beat: values.beat, app: values.app, name: values.hostname }
 }

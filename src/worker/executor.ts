@@ -7,7 +7,9 @@ import { checkJson } from '../message/check-json.ts'
 import { type Body, decodeBody, type Message } from '../message/message.ts'
 import { UndecodableMessageError } from '../message/undecodable.ts'
 import { encodeException, encodeThrown } from './exception.ts'
+import type { WorkerObserver } from './observer.ts'
 import { isRecordable, notBefore, PARKED, type Refused, refusalOf } from './refusal.ts'
+import { Revocation } from './revocation.ts'
 
 export interface Executor {
   /** Runs one delivery and reports its outcome to the consumer; `onEnd` is called once the slot is free. Never throws. */
@@ -20,6 +22,8 @@ interface ExecutorOptions {
   readonly maxDeliveries: number
   /** Keeps a message that came before its time, durable when resolved. Without it such a message runs at once. */
   readonly park?: ((message: Message, dueAt: Date) => Promise<void>) | undefined
+  readonly observer?: WorkerObserver | undefined
+  readonly isRevoked?: ((id: string) => boolean) | undefined
 }
 
 /** A task that still runs after this many milliseconds is recorded as STARTED; a shorter one is never written twice. */
@@ -27,7 +31,7 @@ const STARTED_AFTER_MS = 100
 
 /** From a message to its outcome. Whatever is wrong with message, task or result ends as a recorded FAILURE, never as a crash. */
 export function createExecutor(options: ExecutorOptions, consumer: () => Consumer, isStopping: () => boolean): Executor {
-  const { app, log, maxDeliveries } = options
+  const { app, log, maxDeliveries, observer, isRevoked } = options
   return {
     execute(delivery, signal, onEnd) {
       const startedAt = Date.now()
@@ -40,7 +44,7 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
         onEnd()
         return
       }
-      const problem = refusalOf(delivery, { tasks: app.tasks, maxDeliveries, now: startedAt })
+      const problem = refusalOf(delivery, { tasks: app.tasks, maxDeliveries, now: startedAt, isRevoked })
       if (problem !== undefined) {
         refuse(delivery, problem)
         onEnd()
@@ -72,19 +76,22 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
   function refuse(delivery: Delivery, { state, name, message }: Refused): void {
     const { id, task } = delivery.message.headers
     const fields = { task, id, queue: delivery.message.queue }
-    if (state === 'REVOKED') log.info(fields, 'task expired, not run')
+    if (state === 'REVOKED') log.info({ ...fields, reason: message }, 'task is not wanted any more, not run')
     else
       log.error(
         { ...fields, reason: message },
         name === 'NotRegistered' ? 'task is not registered here, recorded as FAILURE' : 'task refused, recorded as FAILURE',
       )
     const result = JSON.stringify(encodeException(name, [message]))
-    consumer().finish(delivery, outcomeOf(delivery, state, result, null, null, Date.now()), { rejected: state === 'FAILURE' })
+    const outcome = outcomeOf(delivery, state, result, null, null, Date.now())
+    consumer().finish(delivery, outcome, { rejected: state === 'FAILURE' })
+    observer?.ended(delivery, outcome)
   }
 
   async function run(delivery: Delivery, signal: AbortSignal, startedAt: number): Promise<void> {
     const { headers } = delivery.message
     const task = app.tasks.get(headers.task)!
+    observer?.started(delivery)
     const timer = setTimeout(
       () => consumer().started(delivery, outcomeOf(delivery, 'STARTED', null, null, startedAt, null)),
       STARTED_AFTER_MS,
@@ -106,6 +113,12 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
   /** A task that stopped because the worker asked it to has not failed: it is handed back by the worker, not recorded. */
   function fail(delivery: Delivery, task: Task, thrown: unknown, signal: AbortSignal, startedAt: number): void {
     const { id } = delivery.message.headers
+    if (signal.reason instanceof Revocation) {
+      log.warn({ task: task.name, id }, 'task was revoked while it ran, and stopped')
+      const result = JSON.stringify(encodeException(signal.reason.name, [signal.reason.message]))
+      finish(delivery, task, outcomeOf(delivery, 'REVOKED', result, null, startedAt, Date.now()))
+      return
+    }
     if (signal.aborted && isStopping()) {
       log.warn({ task: task.name, id }, 'task stopped with its worker, handed back to run again')
       consumer().requeue(delivery, { counted: false })
@@ -122,6 +135,7 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
   function finish(delivery: Delivery, task: Task, outcome: Outcome): void {
     const ignored = delivery.message.headers.ignore_result ?? task.options.ignoreResult ?? false
     consumer().finish(delivery, ignored && outcome.state === 'SUCCESS' ? null : outcome)
+    observer?.ended(delivery, outcome)
   }
 }
 

@@ -17,10 +17,16 @@ export const isRecordable = (id: unknown): boolean =>
 /** undefined: it may run, now or at its time. */
 export function refusalOf(
   { message, deliveries, refused }: Delivery,
-  known: { readonly tasks: ReadonlyMap<string, unknown>; readonly maxDeliveries: number; readonly now: number },
+  known: {
+    readonly tasks: ReadonlyMap<string, unknown>
+    readonly maxDeliveries: number
+    readonly now: number
+    readonly isRevoked?: ((id: string) => boolean) | undefined
+  },
 ): Refused | undefined {
-  const { task, expires, eta } = message.headers
+  const { id, task, expires, eta } = message.headers
   if (refused !== undefined) return { state: 'FAILURE', ...refused }
+  if (known.isRevoked?.(id)) return { state: 'REVOKED', name: 'TaskRevokedError', message: 'revoked' }
   if (deliveries > known.maxDeliveries)
     return { state: 'FAILURE', name: 'WorkerLostError', message: `ended its worker ${deliveries - 1} times, not run again` }
   const wrong = wrongTime('expires', expires) ?? wrongTime('ETA', eta)

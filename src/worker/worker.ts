@@ -1,8 +1,11 @@
 import type { App } from '../app/app.ts'
-import type { Broker, Consumer, Delivery } from '../broker/broker.ts'
+import type { Broker, Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { createExecutor, type Executor } from './executor.ts'
+import { createHold, type Hold } from './hold.ts'
+import type { WorkerObserver } from './observer.ts'
+import { Revocation } from './revocation.ts'
 
 export interface WorkerOptions {
   readonly app: Pick<App, 'tasks'>
@@ -19,11 +22,31 @@ export interface WorkerOptions {
   readonly graceMs: number
   /** Keeps a message that a foreign producer sent before its time (`keepInOutbox`). Durable when resolved. */
   readonly park?: (message: Message, dueAt: Date) => Promise<void>
+  /** Is told what happens to tasks: for events and statistics. */
+  readonly observer?: WorkerObserver | undefined
+  /** A message with such an id is recorded as REVOKED instead of run. */
+  readonly isRevoked?: ((id: string) => boolean) | undefined
+}
+
+/** A task that runs now. */
+export interface Active {
+  readonly delivery: Delivery
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
 }
 
 export interface Worker {
   /** Tasks that run now. */
   readonly running: number
+  readonly queues: readonly string[]
+  readonly concurrency: number
+  active(): readonly Active[]
+  /** Messages that this worker has taken and not begun. */
+  reserved(): readonly Delivery[]
+  /** Aborts the signal of a task that runs here; when it throws, it is recorded as REVOKED. @returns false when it does not run here */
+  terminate(id: string): boolean
+  /** Other queues, or another number of tasks at once; tasks that run are not disturbed. Rejects when the broker or database is away. */
+  reconfigure(change: { readonly queues?: readonly string[]; readonly concurrency?: number }): Promise<void>
   /**
    * Takes no more tasks, lets those that run finish within the budget, aborts and hands back the rest. Resolves when everything is
    * recorded or handed back. Asking again changes nothing.
@@ -40,21 +63,23 @@ const ABORT_GRACE_MS = 500
 
 /** take → run → record → ack. The broker batches records and acknowledgements; this file only decides what runs when. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { broker, log, queues, concurrency, name } = options
+  const { broker, log, name } = options
+  let { queues, concurrency } = options
   const buffer: Delivery[] = []
-  const inFlight = new Map<Delivery, AbortController>()
+  const inFlight = new Map<Delivery, { readonly controller: AbortController; readonly startedAt: number }>()
   /** Ids that run here: a second message with the same id waits for the first (recorded once). */
   const runningIds = new Map<string, Delivery[]>()
   /** Messages that get their last chance, one at a time: so the one that ends its worker is found, and its neighbours are not blamed. */
   const lastChances: Delivery[] = []
   let lastChance: Delivery | undefined
-  let consumer: Consumer | undefined
+  let consumer: Hold | undefined
   let stopping: Promise<void> | undefined
   let startedThisTurn = 0
   let idle: (() => void) | undefined
 
   const onDeliveries = (deliveries: readonly Delivery[]) => {
     for (const delivery of deliveries) buffer.push(delivery)
+    options.observer?.received(deliveries)
     fill()
   }
 
@@ -89,7 +114,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
     runningIds.set(id, [])
     const controller = new AbortController()
-    inFlight.set(delivery, controller)
+    inFlight.set(delivery, { controller, startedAt: Date.now() })
     const run = () => executor.execute(delivery, controller.signal, () => ended(delivery, id))
     if (delivery.deliveries === 1) run()
     else void begin(delivery).then(run)
@@ -140,7 +165,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     giveBack([...buffer.splice(0), ...lastChances.splice(0)])
     log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
     if (inFlight.size > 0) await waitForIdle(options.graceMs)
-    for (const controller of inFlight.values()) controller.abort(new Error('the worker shuts down'))
+    for (const { controller } of inFlight.values()) controller.abort(new Error('the worker shuts down'))
     if (inFlight.size > 0) await waitForIdle(ABORT_GRACE_MS)
     for (const delivery of inFlight.keys()) {
       const { id, task } = delivery.message.headers
@@ -167,7 +192,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     () => consumer!,
     () => stopping !== undefined,
   )
-  consumer = await broker.consume({ queues, concurrency, name, onDeliveries })
+  consumer = await createHold(broker, { queues, concurrency, name, onDeliveries })
   fill()
   log.info(
     { worker: name, queues: queues.join(','), concurrency, broker: broker.kind, tasks: options.app.tasks.size },
@@ -176,6 +201,28 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   return {
     get running() {
       return inFlight.size
+    },
+    get queues() {
+      return queues
+    },
+    get concurrency() {
+      return concurrency
+    },
+    active: () => [...inFlight].map(([delivery, { startedAt }]) => ({ delivery, startedAt })),
+    reserved: () => [...buffer, ...lastChances],
+    terminate(id) {
+      for (const [{ message }, { controller }] of inFlight) {
+        if (message.headers.id !== id) continue
+        controller.abort(new Revocation())
+        return true
+      }
+      return false
+    },
+    async reconfigure(change) {
+      await consumer?.exchange(change, () => [...inFlight.keys(), ...buffer, ...lastChances, ...[...runningIds.values()].flat()])
+      queues = change.queues ?? queues
+      concurrency = change.concurrency ?? concurrency
+      fill()
     },
     stop() {
       stopping ??= stop()

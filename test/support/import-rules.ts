@@ -9,6 +9,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['broker'],
   ['tasks'],
   ['worker', 'beat', 'web'],
+  ['control'],
   ['commands'],
   ['main', 'index'],
 ]

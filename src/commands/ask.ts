@@ -1,0 +1,140 @@
+import { parseArgs } from 'node:util'
+import { chooseBroker } from '../broker/choose.ts'
+import { parseConfig } from '../config.ts'
+import { askWorkers } from '../control/ask.ts'
+import { createDatabase } from '../database/database.ts'
+import { AppError } from '../errors.ts'
+import { silentLog } from '../log.ts'
+
+/** What `onedyno inspect` and `onedyno control` have in common: a method, its arguments, and how the answers are shown. */
+export interface Asked {
+  readonly method: string
+  readonly given: Readonly<Record<string, unknown>>
+  /** False: no answer is expected (shutdown). */
+  readonly answered: boolean
+}
+
+export const askOptions = {
+  timeout: { type: 'string', short: 't', default: '1' },
+  destination: { type: 'string', short: 'd' },
+  json: { type: 'boolean', short: 'j', default: false },
+} as const
+
+/** The arguments of a method in the order in which a person gives them; the last one of `rest` takes all that is left. */
+export interface Signature {
+  readonly args: readonly string[]
+  /** How many of them must be given. Default: all. */
+  readonly required?: number
+  readonly rest?: string
+  /** Those that are numbers. */
+  readonly numbers?: readonly string[]
+  readonly what: string
+}
+
+/** @throws AppError USAGE */
+export function argumentsOf(signatures: Readonly<Record<string, Signature>>, words: readonly string[]): Asked {
+  const [method = '', ...values] = words
+  const signature = Object.hasOwn(signatures, method) ? signatures[method] : undefined
+  if (signature === undefined)
+    throw new AppError(
+      'USAGE',
+      `${method === '' ? 'no method' : `unknown method ${method}`}; there are ${Object.keys(signatures).join(', ')}`,
+    )
+  const { args, required = args.length, rest, numbers = [] } = signature
+  if (values.length < required + (rest === undefined ? 0 : 1) || (rest === undefined && values.length > args.length))
+    throw new AppError('USAGE', `${method} takes ${usageOf(signature) || 'no arguments'}`)
+  const given: Record<string, unknown> = {}
+  for (const [at, name] of args.entries()) {
+    const value = values[at]
+    if (value === undefined) continue
+    if (numbers.includes(name) && !/^\d+(\.\d+)?$/.test(value)) throw new AppError('USAGE', `${name}=${value} is not a number`)
+    given[name] = numbers.includes(name) ? Number(value) : value
+  }
+  if (rest !== undefined) given[rest] = values.slice(args.length)
+  return { method, given, answered: method !== 'shutdown' }
+}
+
+export const usageOf = ({ args, required = args.length, rest }: Signature): string =>
+  [
+    ...args.map((arg, at) => (at < required ? arg.toUpperCase() : `[${arg.toUpperCase()}]`)),
+    rest === undefined ? '' : `${rest.toUpperCase()} …`,
+  ]
+    .filter((word) => word !== '')
+    .join(' ')
+
+/** One line for each method, for the help. */
+export const listOf = (signatures: Readonly<Record<string, Signature>>): string =>
+  Object.entries(signatures)
+    .map(([method, signature]) => `  ${`${method} ${usageOf(signature)}`.trim().padEnd(34)} ${signature.what}`)
+    .join('\n')
+
+/** @throws AppError USAGE, BROKER_UNREACHABLE, NO_WORKER_ANSWERED */
+export async function ask(
+  asked: Asked,
+  values: { timeout: string; destination?: string | undefined; json: boolean },
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  const timeoutMs = Number(values.timeout) * 1000
+  if (!(timeoutMs > 0 && timeoutMs <= 3_600_000)) throw new AppError('USAGE', `-t ${values.timeout} is not a number of seconds`)
+  const destination = values.destination?.split(',').filter((name) => name !== '')
+  const parsed = parseConfig(env)
+  // RabbitMQ and Redis are asked without the database, which this machine may not even reach: nothing ever connects to this name.
+  const config =
+    parsed.broker.kind === 'postgres' ? parsed : { ...parsed, databaseUrl: parsed.databaseUrl ?? 'postgresql://localhost' }
+  const log = silentLog()
+  const database = createDatabase(config, { name: 'control', log })
+  const broker = await chooseBroker(database, config, { name: 'control', log })
+  try {
+    const transport = await withinMs(config.publishTimeoutMs + timeoutMs, broker.control())
+    const onAnswer = values.json ? undefined : show
+    const question = {
+      method: asked.method,
+      given: asked.given,
+      destination,
+      timeoutMs: asked.answered ? timeoutMs : 1,
+      onAnswer,
+    }
+    const answers = await withinMs(config.publishTimeoutMs + timeoutMs, askWorkers(transport, question))
+    if (!asked.answered) process.stdout.write(`${asked.method} sent\n`)
+    else if (answers.size === 0) throw new AppError('NO_WORKER_ANSWERED', `no worker answered within ${values.timeout} s`)
+    else if (values.json) process.stdout.write(`${JSON.stringify(Object.fromEntries(answers))}\n`)
+    else process.stdout.write(`\n${answers.size} ${answers.size === 1 ? 'node' : 'nodes'} online.\n`)
+    return [...answers.values()].some(isError) ? 1 : 0
+  } finally {
+    await withinMs(1000, broker.close()).catch(() => {})
+    await database.close()
+  }
+}
+
+const isError = (answer: unknown): boolean => typeof answer === 'object' && answer !== null && 'error' in answer
+
+/** As `celery inspect` prints it. */
+function show(worker: string, answer: unknown): void {
+  const body = typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : undefined
+  const said = body?.error ?? body?.ok ?? answer
+  process.stdout.write(`->  ${worker}: ${isError(answer) ? 'ERROR' : 'OK'}\n${indented(textOf(said))}\n`)
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (!Array.isArray(value)) return JSON.stringify(value, null, 2) ?? ''
+  if (value.length === 0) return '- empty -'
+  return value.map((item) => `* ${typeof item === 'string' ? item : JSON.stringify(item)}`).join('\n')
+}
+
+const indented = (text: string) => text.replace(/^/gm, '    ')
+
+async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new AppError('BROKER_UNREACHABLE', `the broker did not answer within ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Options and words of one command line. */
+export const parseAsk = (argv: readonly string[]) => parseArgs({ args: [...argv], options: askOptions, allowPositionals: true })

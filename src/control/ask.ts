@@ -1,0 +1,47 @@
+import { randomUUID } from 'node:crypto'
+import type { ControlMessage, ControlTransport } from '../broker/control-transport.ts'
+import type { Arguments } from './panel.ts'
+
+export interface Question {
+  readonly method: string
+  readonly given: Arguments
+  /** Names of workers; undefined: all. */
+  readonly destination?: readonly string[] | undefined
+  /** How long to wait for answers. All of it when nobody knows how many there will be. */
+  readonly timeoutMs: number
+  /** Called with each answer as it comes. */
+  readonly onAnswer?: ((worker: string, answer: unknown) => void) | undefined
+}
+
+/** Asks workers of either language. @returns their answers by name, fewer than asked when some are silent */
+export async function askWorkers(transport: ControlTransport, question: Question): Promise<Map<string, unknown>> {
+  const { method, given, destination, timeoutMs, onAnswer } = question
+  const [ticket, address] = [randomUUID(), randomUUID()]
+  const answers = new Map<string, unknown>()
+  let enough = () => {}
+  const complete = new Promise<void>((resolve) => {
+    enough = resolve
+  })
+  const onReply = ({ headers, body }: ControlMessage) => {
+    if (headers.ticket !== ticket || typeof body !== 'object' || body === null) return
+    for (const [worker, answer] of Object.entries(body)) {
+      answers.set(worker, answer)
+      onAnswer?.(worker, answer)
+    }
+    if (destination?.every((worker) => answers.has(worker))) enough()
+  }
+  const stop = await transport.collect(address, onReply)
+  const timer = setTimeout(() => enough(), timeoutMs)
+  try {
+    const reply_to = { exchange: 'reply.celery.pidbox', routing_key: address }
+    await transport.broadcast({
+      headers: { clock: 1, expires: (Date.now() + timeoutMs) / 1000 },
+      body: { method, arguments: given, destination: destination ?? null, pattern: null, matcher: null, ticket, reply_to },
+    })
+    await complete
+  } finally {
+    clearTimeout(timer)
+    await stop()
+  }
+  return answers
+}

@@ -1,0 +1,64 @@
+import type { ControlMessage, ControlTransport, ReplyTo, Stop } from '../broker/control-transport.ts'
+import type { Log } from '../log.ts'
+import { CONTROL } from './commands.ts'
+import { isAddressed } from './destination.ts'
+import { ALIASES, INSPECT } from './inspect.ts'
+import type { Arguments, Command, Panel } from './panel.ts'
+
+interface Request {
+  readonly method: string
+  readonly arguments?: Arguments | null
+  readonly destination?: readonly string[] | null
+  readonly pattern?: string | null
+  readonly matcher?: string | null
+  readonly ticket?: string
+  readonly reply_to?: ReplyTo
+}
+
+/** Those that monitors repeat every few seconds, and those that only look, are no news. */
+const QUIET = new Set(['enable_events', 'heartbeat', 'hello', ...Object.keys(INSPECT), ...Object.keys(ALIASES)])
+
+/** Answers requests, one after the other: `add_consumer` and `cancel_consumer` of one client must not overtake each other. */
+export function serveControl(transport: ControlTransport, panel: Panel, log: Log): Promise<Stop> {
+  let last: Promise<void> = Promise.resolve()
+  return transport.serve(panel.hostname, (message) => {
+    panel.clock.adjust(message.headers.clock)
+    const request = requestOf(message, panel.hostname)
+    if (request !== undefined) last = last.then(() => answer(transport, panel, request, log))
+  })
+}
+
+async function answer(transport: ControlTransport, panel: Panel, request: Request, log: Log): Promise<void> {
+  const reply = await run(panel, request, log)
+  const { reply_to, ticket } = request
+  if (reply === undefined || reply_to === undefined || ticket === undefined) return
+  const headers = { ticket, clock: panel.clock.forward() }
+  transport.reply(reply_to, { headers, body: { [panel.hostname]: reply } })
+}
+
+async function run(panel: Panel, { method, arguments: given }: Request, log: Log): Promise<unknown> {
+  const command = find(method)
+  if (command === undefined) return { error: `KeyError('${method}')` }
+  if (!QUIET.has(method)) log.info({ method, ...given }, 'remote control')
+  try {
+    return await command(panel, given ?? {})
+  } catch (error) {
+    log.warn({ method, err: error }, 'remote control command failed')
+    return { error: (error as Error).message }
+  }
+}
+
+export function find(method: string): Command | undefined {
+  const name = Object.hasOwn(ALIASES, method) ? (ALIASES[method] ?? method) : method
+  for (const commands of [INSPECT, CONTROL]) if (Object.hasOwn(commands, name)) return commands[name]
+  return undefined
+}
+
+/** undefined: for somebody else, too late, or no request at all. */
+function requestOf({ headers, body }: ControlMessage, hostname: string): Request | undefined {
+  const request = body as Request | null
+  if (typeof request?.method !== 'string') return undefined
+  const { expires } = headers
+  if (typeof expires === 'number' && expires > 0 && expires * 1000 < Date.now()) return undefined
+  return isAddressed(request, hostname) ? request : undefined
+}

@@ -1,0 +1,112 @@
+import type { Broker, ConsumeOptions, Consumer, Delivery } from '../broker/broker.ts'
+
+/** A worker's consumer, which can be exchanged for one with other queues or another concurrency while tasks run. */
+export interface Hold extends Consumer {
+  /** `outstanding`: what the worker has in its hands. On failure nothing has changed. */
+  exchange(change: Partial<Pick<ConsumeOptions, 'queues' | 'concurrency'>>, outstanding: () => Iterable<Delivery>): Promise<void>
+}
+
+/**
+ * Each delivery is settled by the consumer that it came from; a replaced one is closed when the last of its deliveries is settled. Until the
+ * first exchange this costs one comparison per message.
+ */
+export async function createHold(broker: Broker, options: ConsumeOptions): Promise<Hold> {
+  /** Deliveries of consumers that are being replaced. */
+  const former = new Map<Delivery, Consumer>()
+  const replaced = new Set<Consumer>()
+  const closing = new Map<Consumer, Promise<void>>()
+  let wanted = options
+  let last: Promise<unknown> = Promise.resolve()
+
+  const open = async (): Promise<Consumer> => {
+    if (wanted.queues.length === 0) return NOBODY
+    let opened: Consumer | undefined
+    opened = await broker.consume({
+      ...wanted,
+      onDeliveries(deliveries) {
+        if (opened !== undefined && replaced.has(opened)) for (const delivery of deliveries) former.set(delivery, opened)
+        options.onDeliveries(deliveries)
+      },
+    })
+    return opened
+  }
+  let current = await open()
+
+  const ownerOf = (delivery: Delivery): Consumer => (former.size === 0 ? current : (former.get(delivery) ?? current))
+
+  const settled = (delivery: Delivery) => {
+    const owner = former.get(delivery)
+    if (owner !== undefined && former.delete(delivery)) closeIfDone(owner)
+  }
+
+  const closeIfDone = (consumer: Consumer) => {
+    if (!replaced.has(consumer) || consumer === current || closing.has(consumer)) return
+    for (const owner of former.values()) if (owner === consumer) return
+    const closed = consumer.close().finally(() => {
+      closing.delete(consumer)
+      replaced.delete(consumer)
+    })
+    closing.set(consumer, closed)
+  }
+
+  const exchange = async (change: Partial<ConsumeOptions>, outstanding: () => Iterable<Delivery>) => {
+    const [old, before] = [current, wanted]
+    wanted = { ...wanted, ...change }
+    replaced.add(old)
+    for (const delivery of outstanding()) if (!former.has(delivery)) former.set(delivery, old)
+    try {
+      current = await open()
+    } catch (error) {
+      wanted = before
+      replaced.delete(old)
+      throw error
+    }
+    await old.stop()
+    closeIfDone(old)
+  }
+
+  const all = () => [current, ...[...replaced].filter((consumer) => !closing.has(consumer))]
+  return {
+    finish(delivery, outcome, how) {
+      ownerOf(delivery).finish(delivery, outcome, how)
+      if (former.size > 0) settled(delivery)
+    },
+    begin: (delivery) => ownerOf(delivery).begin(delivery),
+    started: (delivery, outcome) => ownerOf(delivery).started(delivery, outcome),
+    requeue(delivery, how) {
+      ownerOf(delivery).requeue(delivery, how)
+      if (former.size > 0) settled(delivery)
+    },
+    deadLetter(delivery, refusal) {
+      ownerOf(delivery).deadLetter(delivery, refusal)
+      if (former.size > 0) settled(delivery)
+    },
+    async stop() {
+      await last
+      await Promise.all(all().map((consumer) => consumer.stop()))
+    },
+    async flush() {
+      await Promise.all([...all().map((consumer) => consumer.flush()), ...closing.values()])
+    },
+    async close() {
+      await Promise.all([...all().map((consumer) => consumer.close()), ...closing.values()])
+    },
+    exchange(change, outstanding) {
+      const result = last.then(() => exchange(change, outstanding))
+      last = result.catch(() => {})
+      return result
+    },
+  }
+}
+
+/** For a worker that was told to leave its last queue: it waits for another one. */
+const NOBODY: Consumer = {
+  finish() {},
+  begin: async () => {},
+  started() {},
+  requeue() {},
+  deadLetter() {},
+  stop: async () => {},
+  flush: async () => {},
+  close: async () => {},
+}
