@@ -1,6 +1,7 @@
 import { type Channel, type ConfirmChannel, connect, type RecoveringChannelModel } from 'amqplib'
 import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
+import { withPatience } from './amqp-patience.ts'
 
 /** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
 const HEARTBEAT_S = 30
@@ -72,9 +73,15 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   // The loss itself is told by `disconnect`; without a listener an 'error' would end the process.
   model.on('error', (error) => log.debug({ reason: error.message }, 'error of the connection to RabbitMQ'))
 
+  /** Waits for the connection as long as it takes, for its answer not. */
+  const onceConnected = async <C extends Channel>(create: () => Promise<C>): Promise<C> => {
+    while (awaySince !== undefined && !closed) await nextChange(listeners)
+    return withPatience('the opening of a channel', create(), (late) => void late.close().catch(() => {}))
+  }
+
   return {
-    createChannel: () => model.createChannel(),
-    createConfirmChannel: () => model.createConfirmChannel(),
+    createChannel: () => onceConnected(() => model.createChannel()),
+    createConfirmChannel: () => onceConnected(() => model.createConfirmChannel()),
     get awaySince() {
       return awaySince
     },
@@ -95,6 +102,15 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     },
   }
 }
+
+const nextChange = (listeners: Set<() => void>) =>
+  new Promise<void>((resolve) => {
+    const listener = () => {
+      listeners.delete(listener)
+      resolve()
+    }
+    listeners.add(listener)
+  })
 
 /** What is said in the URL (`?heartbeat=…`) wins. */
 function withHeartbeat(url: string): string {

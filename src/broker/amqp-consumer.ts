@@ -1,4 +1,4 @@
-import type { ConsumeMessage } from 'amqplib'
+import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Outcome } from '../app/outcome.ts'
 import { type Database, isConnectionError } from '../database/database.ts'
 import type { Log } from '../log.ts'
@@ -6,6 +6,7 @@ import { decodeCelery } from '../message/wire.ts'
 import { pauseMs, retry, sleep } from '../retry.ts'
 import { type AmqpAcks, createAmqpAcks } from './amqp-acks.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
+import { withPatience } from './amqp-patience.ts'
 import type { AmqpPublisher } from './amqp-publisher.ts'
 import { replyBody } from './amqp-reply.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscriptions.ts'
@@ -59,6 +60,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   const errands = new Set<Promise<void>>()
   const ending = new AbortController()
   let subscriptions: AmqpSubscriptions | undefined
+  let current: Channel | undefined
   let prefetch = concurrency
   let limitedAt = 0
   let arrived: Held[] = []
@@ -100,7 +102,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
 
   /** Runs until closed: a channel, its consumers, and the wait for its end. */
   const serve = async () => {
-    for (let attempt = 0; !ending.signal.aborted; ) {
+    for (let attempt = 0; !stopped; ) {
       try {
         const { ended } = await open()
         attempt = 0
@@ -117,6 +119,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   const open = async (): Promise<{ ended: Promise<void> }> => {
     for (const queue of queues) await topology.declare(queue)
     const channel = await connection.createChannel()
+    // Whoever closes this consumer closes the channel that it finds; one that comes later is nobody's.
+    if (ending.signal.aborted) await channel.close()
+    current = channel
     channel.on('error', (error) =>
       log.warn({ reason: error.message }, 'consuming channel closed by RabbitMQ, opening another one'),
     )
@@ -129,10 +134,12 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     const mine = createAmqpAcks(channel)
     prefetch = concurrency
     const open = createAmqpSubscriptions(channel, queues, topology, log, (queue, raw) => accept(mine, queue, raw))
-    await open.limit(concurrency)
+    await withPatience('a consumer', open.limit(concurrency)).catch((error) => {
+      channel.close().catch(ignore)
+      throw error
+    })
     subscriptions = open
     if (stopped) await open.stop()
-    ending.signal.addEventListener('abort', () => void channel.close().catch(ignore), { once: true })
     return { ended }
   }
 
@@ -250,10 +257,10 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
 
   const stop = async () => {
     stopped = true
-    await subscriptions?.stop().catch(ignore)
+    if (subscriptions !== undefined) await withPatience('the end of a consumer', subscriptions.stop()).catch(ignore)
   }
 
-  const serving = serve()
+  void serve()
   return {
     finish: (delivery, outcome, how) => finish(delivery as Held, outcome, how),
     begin: (delivery) => redeliveries.begin(delivery.message.headers.id, worker.id),
@@ -274,7 +281,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
       for (const delivery of [...held]) requeue(delivery, { counted: false })
       await flush()
       ending.abort()
-      await serving
+      if (current !== undefined) await withPatience('the end of a channel', current.close()).catch(ignore)
       await worker.leave()
     },
     holds(queue) {

@@ -2,6 +2,7 @@ import type { Channel } from 'amqplib'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
+import { withPatience } from './amqp-patience.ts'
 
 /** AMQP 0-9-1 reply codes: 403 ACCESS_REFUSED, 404 NOT_FOUND, 405 RESOURCE_LOCKED, 406 PRECONDITION_FAILED. */
 const PASSIVE_ON = [403, 405, 406]
@@ -70,9 +71,12 @@ function argumentsOf({ queueType, queueMaxPriority }: Pick<Config, 'queueType' |
 async function apart<T>(connection: AmqpConnection, work: (channel: Channel) => Promise<T>): Promise<T> {
   const channel = await connection.createChannel()
   channel.on('error', () => {})
-  const result = await work(channel)
-  await channel.close().catch(() => {})
-  return result
+  try {
+    return await withPatience('about a queue', work(channel))
+  } finally {
+    // Refused requests have closed it; one that is not answered is left to the server.
+    channel.close().catch(() => {})
+  }
 }
 
 async function orNone(asked: Promise<{ messageCount: number }>): Promise<number> {

@@ -119,6 +119,18 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
       await consumer.close()
     })
 
+    it.each([
+      ['before it is connected', () => {}],
+      ['while RabbitMQ is away', (broker: Broker) => fixture.proxyOf(broker).shut()],
+    ])('stops at once when asked %s', async (_name, prepare) => {
+      const broker = await fixture.open()
+      prepare(broker)
+      const { consumer } = await collect(broker)
+      const askedAt = performance.now()
+      await consumer.close()
+      expect(performance.now() - askedAt).toBeLessThan(2000)
+    })
+
     it('keeps in the outbox what a full queue refuses', async () => {
       await channel.assertQueue('celery', { durable: true, arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } })
       const broker = await fixture.open()
