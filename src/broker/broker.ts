@@ -87,7 +87,7 @@ export interface Broker {
   depths(queues: readonly string[]): Promise<QueueDepth[]>
   /** Removes the ready messages of a queue. @returns how many */
   purge(queue: string): Promise<number>
-  /** For events and remote control, on the connections that there are; loaded and opened when first asked for. Closed with the broker. */
+  /** For events and remote control, on the connections that there are; loaded and opened when first asked for. To be closed before the broker. */
   control(): Promise<ControlTransport>
   close(): Promise<void>
 }

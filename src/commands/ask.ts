@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { chooseBroker } from '../broker/choose.ts'
+import type { ControlTransport } from '../broker/control-transport.ts'
 import { parseConfig } from '../config.ts'
 import { askWorkers } from '../control/ask.ts'
 import { createDatabase } from '../database/database.ts'
@@ -84,14 +85,15 @@ export async function ask(
   const log = silentLog()
   const database = createDatabase(config, { name: 'control', log })
   const broker = await chooseBroker(database, config, { name: 'control', log })
+  let transport: ControlTransport | undefined
   try {
-    const transport = await withinMs(config.publishTimeoutMs + timeoutMs, broker.control())
+    transport = await withinMs(config.publishTimeoutMs + timeoutMs, broker.control())
     const onAnswer = values.json ? undefined : show
     const question = {
       method: asked.method,
       given: asked.given,
       destination,
-      timeoutMs: asked.answered ? timeoutMs : 1,
+      timeoutMs: asked.answered ? timeoutMs : 0,
       onAnswer,
     }
     const answers = await withinMs(config.publishTimeoutMs + timeoutMs, askWorkers(transport, question))
@@ -101,6 +103,8 @@ export async function ask(
     else process.stdout.write(`\n${answers.size} ${answers.size === 1 ? 'node' : 'nodes'} online.\n`)
     return [...answers.values()].some(isError) ? 1 : 0
   } finally {
+    // Before its connection: only so is what was sent last certainly on its way.
+    if (transport !== undefined) await withinMs(1000, transport.close()).catch(() => {})
     await withinMs(1000, broker.close()).catch(() => {})
     await database.close()
   }

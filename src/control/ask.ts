@@ -7,7 +7,7 @@ export interface Question {
   readonly given: Arguments
   /** Names of workers; undefined: all. */
   readonly destination?: readonly string[] | undefined
-  /** How long to wait for answers. All of it when nobody knows how many there will be. */
+  /** How long to wait for answers: all of it when nobody knows how many there will be. 0: no answer is wanted. */
   readonly timeoutMs: number
   /** Called with each answer as it comes. */
   readonly onAnswer?: ((worker: string, answer: unknown) => void) | undefined
@@ -16,6 +16,11 @@ export interface Question {
 /** Asks workers of either language. @returns their answers by name, fewer than asked when some are silent */
 export async function askWorkers(transport: ControlTransport, question: Question): Promise<Map<string, unknown>> {
   const { method, given, destination, timeoutMs, onAnswer } = question
+  const body = { method, arguments: given, destination: destination ?? null, pattern: null, matcher: null }
+  if (timeoutMs === 0) {
+    await transport.broadcast({ headers: { clock: 1, expires: 0 }, body })
+    return new Map()
+  }
   const [ticket, address] = [randomUUID(), randomUUID()]
   const answers = new Map<string, unknown>()
   let enough = () => {}
@@ -36,7 +41,7 @@ export async function askWorkers(transport: ControlTransport, question: Question
     const reply_to = { exchange: 'reply.celery.pidbox', routing_key: address }
     await transport.broadcast({
       headers: { clock: 1, expires: (Date.now() + timeoutMs) / 1000 },
-      body: { method, arguments: given, destination: destination ?? null, pattern: null, matcher: null, ticket, reply_to },
+      body: { ...body, ticket, reply_to },
     })
     await complete
   } finally {

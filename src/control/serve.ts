@@ -18,6 +18,9 @@ interface Request {
 /** Those that monitors repeat every few seconds, and those that only look, are no news. */
 const QUIET = new Set(['enable_events', 'heartbeat', 'hello', ...Object.keys(INSPECT), ...Object.keys(ALIASES)])
 
+/** Requests that waited for a worker that was away are old news, but clocks of two machines differ by some seconds. */
+const CLOCKS_DIFFER_MS = 60_000
+
 /** Answers requests, one after the other: `add_consumer` and `cancel_consumer` of one client must not overtake each other. */
 export function serveControl(transport: ControlTransport, panel: Panel, log: Log): Promise<Stop> {
   let last: Promise<void> = Promise.resolve()
@@ -59,6 +62,6 @@ function requestOf({ headers, body }: ControlMessage, hostname: string): Request
   const request = body as Request | null
   if (typeof request?.method !== 'string') return undefined
   const { expires } = headers
-  if (typeof expires === 'number' && expires > 0 && expires * 1000 < Date.now()) return undefined
+  if (typeof expires === 'number' && expires > 0 && expires * 1000 + CLOCKS_DIFFER_MS < Date.now()) return undefined
   return isAddressed(request, hostname) ? request : undefined
 }

@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest'
+import type { Outcome } from '../../../src/app/outcome.ts'
+import type { Delivery } from '../../../src/broker/broker.ts'
+import type { ControlMessage } from '../../../src/broker/control-transport.ts'
+import { isAddressed } from '../../../src/control/destination.ts'
+import { createEmitter } from '../../../src/control/emitter.ts'
+import { endedEvent } from '../../../src/control/events.ts'
+import { createLamport } from '../../../src/control/lamport.ts'
+import { pythonRepr } from '../../../src/control/repr.ts'
+import { createRevoked } from '../../../src/control/revoked.ts'
+import { createMessage } from '../../../src/message/message.ts'
+
+describe('a request is for this worker', () => {
+  const me = 'celery@dyno-1'
+  it.each([
+    ['when it names nobody', {}, true],
+    ['when it names it', { destination: ['x@y', me] }, true],
+    ['not when it names others', { destination: ['x@y'] }, false],
+    ['not when the list is empty', { destination: [] }, false],
+    ['when a glob fits', { pattern: 'celery@*-?' }, true],
+    ['when a set of letters fits', { pattern: 'celery@dyno-[12]', matcher: 'glob' }, true],
+    ['not when a glob fits only its beginning', { pattern: 'celery' }, false],
+    ['not when its dots would have to be wild', { pattern: 'celery.dyno-1' }, false],
+    ['when an expression fits its beginning', { pattern: 'cel.*@', matcher: 'pcre' }, true],
+    ['not when an expression is broken', { pattern: '(', matcher: 'pcre' }, false],
+  ])('%s', (_name, destination, yes) => {
+    expect(isAddressed(destination, me)).toBe(yes)
+  })
+})
+
+describe('a value in the words of Python', () => {
+  it.each([
+    [null, 'None'],
+    [true, 'True'],
+    ['text', "'text'"],
+    ["it's", '"it\'s"'],
+    ['a\nb', "'a\\nb'"],
+    [[1, 'a', null], "[1, 'a', None]"],
+    [{ key: [false] }, "{'key': [False]}"],
+  ])('%j', (value, text) => {
+    expect(pythonRepr(value)).toBe(text)
+  })
+})
+
+describe('revoked ids', () => {
+  it('are forgotten after three hours, and never more than 50,000', () => {
+    let now = 0
+    const revoked = createRevoked(() => now)
+    revoked.add('old')
+    now = 3 * 3600 * 1000 - 1
+    expect(revoked.has('old')).toBe(true)
+    now += 2
+    expect(revoked.has('old')).toBe(false)
+    for (let id = 0; id < 50_001; id++) revoked.add(String(id))
+    expect(revoked.ids()).toHaveLength(50_000)
+    expect(revoked.has('0')).toBe(false)
+    expect(revoked.has('50000')).toBe(true)
+  })
+})
+
+describe('the logical clock', () => {
+  it('is ahead of every message that came, whatever came as a clock', () => {
+    const clock = createLamport()
+    clock.adjust(41)
+    clock.adjust('99')
+    clock.adjust(3)
+    expect(clock.forward()).toBe(44)
+  })
+})
+
+const outcome = (more: Partial<Outcome>): Outcome => ({
+  id: 'the-id',
+  task: 'tasks.add',
+  state: 'SUCCESS',
+  result: '5',
+  traceback: null,
+  queue: 'celery',
+  retries: 0,
+  startedAt: 1000,
+  doneAt: 1250,
+  ...more,
+})
+
+const exception = (exc_type: string, ...exc_message: unknown[]) =>
+  JSON.stringify({ exc_type, exc_message, exc_module: 'builtins' })
+
+describe('the event of an outcome', () => {
+  it.each([
+    ['success', outcome({}), ['task-succeeded', { uuid: 'the-id', result: '5', runtime: 0.25 }]],
+    [
+      'failure',
+      outcome({ state: 'FAILURE', result: exception('ValueError', 'boom', 7), traceback: 'at …' }),
+      ['task-failed', { uuid: 'the-id', exception: "ValueError('boom', 7)", traceback: 'at …' }],
+    ],
+    [
+      'expiry',
+      outcome({ state: 'REVOKED', result: exception('TaskRevokedError', 'expired') }),
+      ['task-revoked', { uuid: 'the-id', terminated: false, signum: null, expired: true }],
+    ],
+    [
+      'termination',
+      outcome({ state: 'REVOKED', result: exception('TaskRevokedError', 'terminated') }),
+      ['task-revoked', { uuid: 'the-id', terminated: true, signum: 15, expired: false }],
+    ],
+  ])('%s', (_name, given, expected) => {
+    expect(endedEvent(given)).toEqual(expected)
+  })
+})
+
+describe('the emitter', () => {
+  const open = () => {
+    const sent: { key: string; message: ControlMessage }[] = []
+    const transport = { carriesEvents: true, emit: (key: string, message: ControlMessage) => void sent.push({ key, message }) }
+    const options = { hostname: 'celery@ours', version: '1.2.3', transport, clock: createLamport(), active: () => 2 }
+    return { sent, emitter: createEmitter(options) }
+  }
+  const delivery: Delivery = {
+    message: createMessage({ id: 'the-id', task: 'tasks.add', args: [2, 3] }),
+    deliveries: 1,
+    tag: undefined,
+  }
+  const runOnce = ({ observer }: ReturnType<typeof open>['emitter']) => {
+    observer.received([delivery])
+    observer.started(delivery)
+    observer.ended(delivery, outcome({}))
+  }
+
+  it('sends nothing while events are off, but counts', async () => {
+    const { sent, emitter } = open()
+    runOnce(emitter)
+    emitter.close()
+    await new Promise(setImmediate)
+    expect(sent).toEqual([])
+    expect([...emitter.totals]).toEqual([['tasks.add', 1]])
+  })
+
+  it('sends the events of one turn as one message, with the fields and in the order that Celery has', async () => {
+    const { sent, emitter } = open()
+    expect(emitter.enable()).toBe(true)
+    expect(emitter.enable()).toBe(false)
+    runOnce(emitter)
+    await new Promise(setImmediate)
+    emitter.close()
+    expect(sent.map(({ key }) => key)).toEqual(['worker.online', 'task.multi', 'worker.offline'])
+    expect(sent[0]?.message.body).toMatchObject({
+      type: 'worker-online',
+      freq: 2,
+      active: 2,
+      sw_ident: 'onedyno',
+      sw_ver: '1.2.3',
+    })
+    expect(sent[0]?.message.body).not.toHaveProperty('utcoffset')
+    const common = { hostname: 'celery@ours', pid: process.pid, timestamp: expect.any(Number) }
+    expect(sent[1]?.message).toEqual({
+      headers: { hostname: 'celery@ours' },
+      body: [
+        {
+          ...common,
+          ...{ type: 'task-received', clock: 2, uuid: 'the-id', name: 'tasks.add', args: '[2,3]', kwargs: '{}' },
+          ...{ root_id: 'the-id', parent_id: null, retries: 0, eta: null, expires: null },
+        },
+        { ...common, type: 'task-started', clock: 3, uuid: 'the-id' },
+        { ...common, type: 'task-succeeded', clock: 4, uuid: 'the-id', result: '5', runtime: 0.25 },
+      ],
+    })
+    expect(sent[2]?.message.body).toMatchObject({ type: 'worker-offline', processed: 1 })
+  })
+})
