@@ -161,6 +161,17 @@ describe('?wait=', () => {
     expect(web.waiters).toEqual([])
   })
 
+  test('is over when who asked goes away', async () => {
+    const web = withRun({ state: 'STARTED', doneAt: null })
+    const url = await web.server.listen({ host: '127.0.0.1', port: 0 })
+    const leaving = new AbortController()
+    const asking = fetch(`${url}${PATH}?wait=20`, { signal: leaving.signal })
+    await expect.poll(() => web.waitSignals.length).toBe(1)
+    leaving.abort()
+    await expect(asking).rejects.toThrow()
+    await expect.poll(() => web.waitSignals[0]!.aborted).toBe(true)
+  })
+
   test('lets go when the server closes', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     const answer = ask(web, '20')
