@@ -111,7 +111,9 @@ describe('help', () => {
     const text = help('help')
     for (const [, command] of read('src/main.ts').matchAll(/^ {2}([a-z]+): \(\) => import/gm))
       expect(text).toMatch(new RegExp(`^  ${command} `, 'm'))
-    expect(help('help').trimEnd().split('\n').length).toBeLessThanOrEqual(60)
+    const [ofSupervisor = '', ofRoles = ''] = text.split('\nCommands of the task system')
+    expect(ofSupervisor.trimEnd().split('\n').length).toBeLessThanOrEqual(40)
+    expect(ofRoles.trimEnd().split('\n').length).toBeLessThanOrEqual(12)
   })
 })
 

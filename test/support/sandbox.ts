@@ -38,7 +38,7 @@ export async function createSandbox(): Promise<Sandbox> {
     port,
     write: (name, text) => writeFileSync(join(folder, name), text),
     async run(script) {
-      const child = spawn('bash', ['-eu', '-c', adapt(script)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn('sh', ['-eu', '-c', adapt(script)], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
       let output = ''
       hear(child, (text) => {
         output += text
@@ -48,7 +48,7 @@ export async function createSandbox(): Promise<Sandbox> {
     },
     background(script) {
       said = ''
-      const child = spawn('bash', ['-c', `exec ${adapt(script)}`], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn('sh', ['-c', `exec ${adapt(script)}`], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
       hear(child, (text) => {
         said += text
       })
