@@ -76,10 +76,15 @@ export function createFormat(options: FormatOptions): Format {
   }
 }
 
-/** Colours only where a person looks: on a terminal, unless NO_COLOR (no-color.org) or --no-colour says otherwise. */
-export function wantsColour(tty: boolean, env: Readonly<Record<string, string | undefined>>, noColour: boolean): boolean {
-  return tty && !noColour && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
+export interface ColourWishes {
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** False: never. */
+  readonly colour?: boolean
 }
+
+/** Colours only where a person looks: on a terminal, unless NO_COLOR (no-color.org) or --no-colour says otherwise. */
+export const wantsColour = (stream: { readonly isTTY?: boolean }, { env = process.env, colour }: ColourWishes): boolean =>
+  stream.isTTY === true && colour !== false && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
 
 /** Set by platforms that write a time before each line they take. */
 const STAMPING = [

@@ -5,6 +5,8 @@ const KEPT_BYTES = 1 << 20
 export interface LogRing {
   /** HOT: one formatted block, which ends with "\n"; copied, since the memory is the caller's. */
   add(name: string, block: Buffer): void
+  /** Who has written anything. */
+  names(): string[]
   /** The last lines of the processes that `wanted` names, as byte string, in the order in which they came. */
   read(wanted: (name: string) => boolean): string
   /** Hands on a copy of every block from now; returns how to stop that. */
@@ -44,6 +46,7 @@ export function createLogRing(): LogRing {
       const copy = Buffer.from(block)
       for (const follower of followers) follower(name, copy)
     },
+    names: () => [...kept.keys()],
     read: (wanted) =>
       [...kept]
         .filter(([name]) => wanted(name))

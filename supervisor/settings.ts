@@ -5,10 +5,10 @@ import { parseEnvFile } from './env-file.ts'
 import { SupervisorError } from './errors.ts'
 import { type Instance, mustBeKnown, parseConcurrency, planFormation } from './formation.ts'
 import { createFormat, FORMATS } from './formats.ts'
-import { type MemoryLimits, parseMemoryLimits } from './memory-limit.ts'
+import { parseMemoryLimits } from './memory-limit.ts'
 import type { OptionValues } from './options.ts'
 import { type Entry, parseProcfile } from './procfile.ts'
-import { parseRestart, type RestartPolicies } from './restart-policy.ts'
+import { parseRestart } from './restart-policy.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -86,19 +86,12 @@ export function readFormation(place: Place, entries: readonly Entry[], env: Env,
   return instances
 }
 
-export interface RunSettings {
-  readonly format: string
-  readonly colour: boolean
-  readonly prefix: boolean
-  readonly quiet: string[]
-  readonly onSlowLog: 'block' | 'drop'
-  readonly timeoutMs: number
-  readonly restart: RestartPolicies
-  readonly maxMemory: MemoryLimits
-}
-
-/** @throws SupervisorError OPTION_INVALID, PROCESS_UNKNOWN */
-export function readSettings({ values }: Place, env: Env, entries: readonly Entry[]): RunSettings {
+/**
+ * The options of `start`, checked and with their defaults.
+ *
+ * @throws SupervisorError OPTION_INVALID, PROCESS_UNKNOWN
+ */
+export function readSettings({ values }: Place, env: Env, entries: readonly Entry[]) {
   const names = entries.map((entry) => entry.name)
   const quiet = splitList(values.quiet ?? '')
   const restart = parseRestart(values.restart ?? '')
@@ -111,16 +104,10 @@ export function readSettings({ values }: Place, env: Env, entries: readonly Entr
   const format = values.format ?? FORMATS[0]
   // Refused here, so that `check` finds it.
   createFormat({ format, names, tty: false, colour: false, stamped: false, prefix: true })
-  return {
-    format,
-    colour: values['no-colour'] !== true,
-    prefix: values['no-prefix'] !== true,
-    quiet,
-    onSlowLog,
-    timeoutMs: seconds('--timeout', values.timeout ?? env.SHUTDOWN_TIMEOUT ?? '25') * 1000,
-    restart,
-    maxMemory,
-  }
+  const timeoutMs = seconds('--timeout', values.timeout ?? env.SHUTDOWN_TIMEOUT ?? '25') * 1000
+  const colour = values['no-colour'] !== true
+  const prefix = values['no-prefix'] !== true
+  return { format, colour, prefix, quiet, onSlowLog, timeoutMs, restart, maxMemory } as const
 }
 
 function wholeNumber(what: string, text: string, min: number, max: number): number {

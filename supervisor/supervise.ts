@@ -3,7 +3,7 @@ import { type Control, serveControl } from './control.ts'
 import type { Instance } from './formation.ts'
 import type { MemoryLimits } from './memory-limit.ts'
 import type { RestartPolicies } from './restart-policy.ts'
-import { createRun, DEFAULT_TIMEOUT_MS, type Run } from './run.ts'
+import { createRun, type Run } from './run.ts'
 import { within } from './within.ts'
 
 /** What the caller brings up before the first child and takes down after the last: a database, for example. */
@@ -72,7 +72,7 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
   try {
     attached = await bringUp(options.attach, run)
     if (!run.stopping.aborted) run.start(attached?.env ?? {})
-    control = await openControl(options, run)
+    control = await openControl(options.control, run)
     await run.finished
   } finally {
     try {
@@ -89,19 +89,12 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
   return run.code()
 }
 
-async function openControl(
-  { control: path, timeoutMs = DEFAULT_TIMEOUT_MS }: SuperviseOptions,
-  run: Run,
-): Promise<Control | undefined> {
-  if (path === undefined) return undefined
-  const stopAll = () => run.stop({ tag: 'signal', signal: 'SIGTERM' })
-  const control = await serveControl(path, { processes: () => run.processes, logs: run.logs, timeoutMs, stopAll })
-  if (control !== undefined) run.watchdog.file(path)
-  else
-    run.output.say({
-      tag: 'note',
-      text: `cannot listen at ${path}: ps, restart, stop and logs talk to another supervisor of this app, or to none`,
-    })
+async function openControl(path: string | undefined, run: Run): Promise<Control | undefined> {
+  if (path === undefined || run.stopping.aborted) return undefined
+  const control = await serveControl(path, run)
+  if (control === undefined)
+    run.output.say({ tag: 'note', text: `cannot listen at ${path}: ps, restart, stop and logs will not reach this run` })
+  else run.watchdog.file(path)
   return control
 }
 

@@ -164,14 +164,13 @@ describe('records', () => {
 })
 
 test('colours are for terminals without NO_COLOR', () => {
-  expect([
-    wantsColour(true, {}, false),
-    wantsColour(false, {}, false),
-    wantsColour(true, { NO_COLOR: '1' }, false),
-    wantsColour(true, { NO_COLOR: '' }, false),
-    wantsColour(true, { TERM: 'dumb' }, false),
-    wantsColour(true, {}, true),
-  ]).toEqual([true, false, false, true, false, false])
+  const tty = { isTTY: true }
+  expect(wantsColour(tty, { env: {} })).toBe(true)
+  expect(wantsColour({}, { env: {} })).toBe(false)
+  expect(wantsColour(tty, { env: { NO_COLOR: '1' } })).toBe(false)
+  expect(wantsColour(tty, { env: { NO_COLOR: '' } })).toBe(true)
+  expect(wantsColour(tty, { env: { TERM: 'dumb' } })).toBe(false)
+  expect(wantsColour(tty, { env: {}, colour: false })).toBe(false)
 })
 
 test('a platform that stamps is known by its variables', () => {
