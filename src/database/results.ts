@@ -1,6 +1,7 @@
 import type { ResultBackend, StoredResult } from '../app/async-result.ts'
 import { READY_STATES, type State } from '../app/outcome.ts'
 import type { Database } from './database.ts'
+import { createGroupCommit } from './group-commit.ts'
 import { sql } from './sql.ts'
 
 /** What is known of a task before it has a result. */
@@ -12,9 +13,17 @@ export interface Located {
   readonly dueAt: Date | null
 }
 
+/** A task that is being sent; `args`: JSON text `[args, kwargs]`. */
+export interface Sent {
+  readonly id: string
+  readonly task: string
+  readonly queue: string
+  readonly args: string
+}
+
 export interface Results extends ResultBackend {
-  /** Makes an id known before its message is published. `args`: JSON text `[args, kwargs]`. */
-  recordSent(sent: { id: string; task: string; queue: string; args: string }): Promise<void>
+  /** Makes an id known, beside its message. */
+  recordSent(sent: Sent): Promise<void>
   /** Looks into results, outbox and queue; undefined when the id is unknown. */
   locate(id: string): Promise<Located | undefined>
   /** Deletes results that ended more than `seconds` ago. @returns how many */
@@ -42,6 +51,8 @@ interface Row {
   queue: string | null
   worker: string | null
   retries: number
+  /** JSON `[args, kwargs]`; absent where a query does not ask for it. */
+  args?: string | null
   created_at: Date
   started_at: Date | null
   done_at: Date | null
@@ -52,15 +63,21 @@ const CLEAN_UP_BATCH = 10_000
 /** The results table, and the one subscription of a process for whoever waits on it. */
 export function createResults(database: Database): Results {
   const waiters = createWaiters(database)
+  const sent = createGroupCommit<Sent>((rows) =>
+    database.query(sql('result-sent'), [
+      rows.map(({ id }) => id),
+      rows.map(({ task }) => task),
+      rows.map(({ queue }) => queue),
+      rows.map(({ args }) => args),
+    ]),
+  )
   return {
     find: async (id) => toStored((await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]),
     wait: waiters.wait,
     async forget(id) {
       await database.query(sql('result-forget'), [id])
     },
-    async recordSent({ id, task, queue, args }) {
-      await database.query(sql('result-sent'), [id, task, queue, args])
-    },
+    recordSent: (row) => sent.add(row),
     async locate(id) {
       const stored = (await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]
       const row =
@@ -157,29 +174,28 @@ function createWaiters(database: Database) {
 
 function toStored(row: Row | undefined): StoredResult | undefined {
   if (row === undefined) return undefined
-  const { created_at, started_at, done_at, result, ...rest } = row
+  const { created_at, started_at, done_at, result, args, ...rest } = row
+  const times = { createdAt: created_at, startedAt: started_at, doneAt: done_at }
   return {
     ...rest,
     result: result === null ? null : JSON.parse(result),
-    createdAt: created_at,
-    startedAt: started_at,
-    doneAt: done_at,
+    args: args == null ? null : JSON.parse(args)[0],
+    ...times,
   }
 }
 
 function toldToStored([id, task, state, result, queue, retries, startedAt, doneAt]: ToldResult): StoredResult {
   const done = new Date(doneAt ?? Date.now())
   const started = startedAt === null ? null : new Date(startedAt)
-  const value = result === null ? null : JSON.parse(result)
+  const unknown = { traceback: null, worker: null, args: null }
   return {
     id,
     task,
     state,
-    result: value,
-    traceback: null,
+    result: result === null ? null : JSON.parse(result),
     queue,
-    worker: null,
     retries,
+    ...unknown,
     createdAt: started ?? done,
     startedAt: started,
     doneAt: done,

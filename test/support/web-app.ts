@@ -108,6 +108,7 @@ export const storedResult = (given: Partial<StoredResult> = {}): StoredResult =>
   queue: 'celery',
   worker: 'celery@box',
   retries: 0,
+  args: null,
   createdAt: new Date(NOW.getTime() - 5000),
   startedAt: new Date(NOW.getTime() - 4000),
   doneAt: new Date(NOW.getTime() - 3000),

@@ -30,7 +30,7 @@ export function registerRun(server: FastifyInstance, web: WebContext): void {
         run.id,
         AbortSignal.any([AbortSignal.timeout(seconds * 1000), web.stopping, request.signal]),
       )
-      return stored === undefined ? ((await describe(run.id)) ?? run) : describeStored(stored)
+      return stored === undefined ? ((await describe(run.id)) ?? run) : { ...describeStored(stored), args: run.args }
     } finally {
       waiting -= 1
     }

@@ -99,6 +99,7 @@ describe('for programs', () => {
         task: 'tasks.echo',
         state: 'SUCCESS',
         ready: true,
+        args: null,
         result: [200, { a: '<b>' }],
         error: null,
         queue: 'celery',
