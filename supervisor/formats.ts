@@ -76,15 +76,9 @@ export function createFormat(options: FormatOptions): Format {
   }
 }
 
-export interface ColourWishes {
-  readonly env?: Readonly<Record<string, string | undefined>>
-  /** False: never. */
-  readonly colour?: boolean
-}
-
-/** Colours only where a person looks: on a terminal, unless NO_COLOR (no-color.org) or --no-colour says otherwise. */
-export const wantsColour = (stream: { readonly isTTY?: boolean }, { env = process.env, colour }: ColourWishes): boolean =>
-  stream.isTTY === true && colour !== false && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
+/** Colours only where a person looks: on a terminal, unless NO_COLOR (no-color.org) says otherwise. */
+export const wantsColour = (stream: { readonly isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean =>
+  stream.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
 
 /** Set by platforms that write a time before each line they take. */
 const STAMPING = [

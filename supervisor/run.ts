@@ -155,7 +155,7 @@ function openOutput(options: SuperviseOptions, ring: LogRing, onBroken: () => vo
     format: options.format ?? 'auto',
     names: options.processes.map((each) => each.name),
     tty: stream.isTTY === true,
-    colour: wantsColour(stream, options),
+    colour: isColourful(options),
     stamped: platformStamps(options.env ?? process.env),
     prefix: options.prefix ?? true,
   })
@@ -169,6 +169,9 @@ function openOutput(options: SuperviseOptions, ring: LogRing, onBroken: () => vo
   })
 }
 
+const isColourful = ({ colour, stdout, env }: SuperviseOptions) =>
+  colour !== false && wantsColour(stdout ?? process.stdout, env ?? process.env)
+
 interface Surroundings extends Pick<ManagedOptions, 'onOver' | 'onExited'> {
   readonly output: Output
   readonly watchdog: Watchdog
@@ -180,7 +183,7 @@ interface Surroundings extends Pick<ManagedOptions, 'onOver' | 'onExited'> {
 function createProcesses(options: SuperviseOptions, attached: Readonly<Record<string, string>>, around: Surroundings): Managed[] {
   const { output, watchdog, scratch, onOver, onExited } = around
   const base = {
-    ...defaultEnv(wantsColour(options.stdout ?? process.stdout, options)),
+    ...defaultEnv(isColourful(options)),
     ...(options.env ?? process.env),
     ...attached,
   }
