@@ -1,7 +1,7 @@
 import type { Outcome } from '../app/outcome.ts'
 import { type Database, isConnectionError } from '../database/database.ts'
-import { tellOutcomes } from '../database/results.ts'
 import { sql } from '../database/sql.ts'
+import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
@@ -139,7 +139,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     const outcomes = lastOfEach(batch)
     for (const { tag } of batch) if (tag !== undefined) done.push(tag)
     for (const outcome of outcomes) pushOutcome(columns, outcome)
-    const { payload, final } = tellOutcomes(outcomes)
+    const { payload, final } = tellOutcomes(outcomes, options.name)
     return [done, worker.id, options.name, ...columns, database.channel('result'), payload, final, options.queues, room]
   }
 

@@ -1,8 +1,9 @@
 import type { ResultBackend, StoredResult } from '../app/async-result.ts'
-import { READY_STATES, type State } from '../app/outcome.ts'
+import type { State } from '../app/outcome.ts'
 import type { Database } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { sql } from './sql.ts'
+import { readTold } from './told-outcomes.ts'
 
 /** What is known of a task before it has a result. */
 export interface Located {
@@ -29,18 +30,6 @@ export interface Results extends ResultBackend {
   /** Deletes results that ended more than `seconds` ago. @returns how many */
   cleanUp(seconds: number): Promise<number>
 }
-
-/** One outcome inside a NOTIFY payload, so that who waits need not ask: see `message-settle.sql`. */
-export type ToldResult = readonly [
-  id: string,
-  task: string,
-  state: State,
-  result: string | null,
-  queue: string,
-  retries: number,
-  startedAt: number | null,
-  doneAt: number | null,
-]
 
 interface Row {
   id: string
@@ -134,9 +123,9 @@ function createWaiters(database: Database) {
   const onNotify = (payload: string) => {
     if (waiting.size === 0) return
     if (payload === '') return void check()
-    for (const told of JSON.parse(payload) as ToldResult[]) {
-      if (!waiting.has(told[0])) continue
-      if (told[2] === 'SUCCESS') settle(toldToStored(told))
+    for (const stored of readTold(payload)) {
+      if (!waiting.has(stored.id)) continue
+      if (stored.state === 'SUCCESS') settle(stored)
       else void check()
     }
   }
@@ -182,55 +171,4 @@ function toStored(row: Row | undefined): StoredResult | undefined {
     args: args == null ? null : JSON.parse(args)[0],
     ...times,
   }
-}
-
-function toldToStored([id, task, state, result, queue, retries, startedAt, doneAt]: ToldResult): StoredResult {
-  const done = new Date(doneAt ?? Date.now())
-  const started = startedAt === null ? null : new Date(startedAt)
-  const unknown = { traceback: null, worker: null, args: null }
-  return {
-    id,
-    task,
-    state,
-    result: result === null ? null : JSON.parse(result),
-    queue,
-    retries,
-    ...unknown,
-    createdAt: started ?? done,
-    startedAt: started,
-    doneAt: done,
-  }
-}
-
-/** A payload for NOTIFY: the outcomes while they fit into its 8,000 bytes, else an empty text that says "look yourselves". */
-export function tellOutcomes(
-  outcomes: readonly {
-    id: string
-    task: string
-    state: State
-    result: string | null
-    queue: string
-    retries: number
-    startedAt: number | null
-    doneAt: number | null
-  }[],
-): {
-  payload: string | null
-  final: number
-} {
-  const final = outcomes.filter(({ state }) => READY_STATES.has(state))
-  if (final.length === 0) return { payload: null, final: 0 }
-  if (final.length > 40) return { payload: '', final: final.length }
-  const told: ToldResult[] = final.map(({ id, task, state, result, queue, retries, startedAt, doneAt }) => [
-    id,
-    task,
-    state,
-    state === 'SUCCESS' ? result : null,
-    queue,
-    retries,
-    startedAt,
-    doneAt,
-  ])
-  const payload = JSON.stringify(told)
-  return { payload: Buffer.byteLength(payload) <= 7_900 ? payload : '', final: final.length }
 }
