@@ -36,7 +36,10 @@ export type Run = ReturnType<typeof createRun>
 /** The run's state and its one way down: ask, wait, remind, kill, give up. */
 export function createRun(options: SuperviseOptions) {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+  const childrenMs = options.attach === undefined ? timeoutMs : timeoutMs * (1 - ATTACHED_SHARE)
   const controller = new AbortController()
+  // Named here: the declarations that tsc writes could not name the type.
+  const stopping: AbortSignal = controller.signal
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
   const { promise: outOfTime, resolve: giveUp } = Promise.withResolvers<undefined>()
   const timers = new Set<NodeJS.Timeout>()
@@ -79,13 +82,12 @@ export function createRun(options: SuperviseOptions) {
     cause = next
     stopAtMs = Date.now()
     controller.abort()
-    const childrenMs = options.attach === undefined ? timeoutMs : timeoutMs * (1 - ATTACHED_SHARE)
     for (const each of processes) each.stop(stopAtMs + childrenMs)
     after(childrenMs, killAll)
     budget = setTimeout(giveUp, timeoutMs, undefined)
     // Ctrl-C reaches us alone, since each child has its own session.
-    if (next.tag === 'signal' && next.signal === 'SIGINT') ask(childrenMs)
-    else after(STORM_MS, () => ask(childrenMs))
+    if (next.tag === 'signal' && next.signal === 'SIGINT') ask()
+    else after(STORM_MS, ask)
     finishIfDone()
   }
 
@@ -96,7 +98,7 @@ export function createRun(options: SuperviseOptions) {
     if (next.signal === 'SIGINT' && isatty(0) && Date.now() - stopAtMs > BURST_MS) killAll()
   }
 
-  const ask = (childrenMs: number) => {
+  const ask = () => {
     asked = true
     if (stopAtMs - stormAtMs > BURST_MS) return termAll()
     output.say({ tag: 'note', text: 'the platform has sent SIGTERM to every process; not sending it again' })
@@ -109,7 +111,7 @@ export function createRun(options: SuperviseOptions) {
     watchdog,
     timeoutMs,
     /** Aborted by the first cause. */
-    stopping: controller.signal,
+    stopping,
     /** Resolves when no process is left, or none was started and none will be. */
     finished,
     /** Resolves when the budget for stopping is used up. */
@@ -117,9 +119,11 @@ export function createRun(options: SuperviseOptions) {
     processes: () => processes,
     start(env: Readonly<Record<string, string>>) {
       const onOver = (exit: Exit) => stop({ tag: 'exit', exit })
-      processes = createProcesses(options, env, { output, watchdog, scratch, onOver, onExited: finishIfDone })
+      const told = { ...env, SHUTDOWN_TIMEOUT: String(Math.max(1, Math.floor(childrenMs / 1000))) }
+      processes = createProcesses(options, told, { output, watchdog, scratch, onOver, onExited: finishIfDone })
       for (const each of processes) each.start()
       stopLooking = watchMemory(options.maxMemory ?? new Map(), processes, timeoutMs, output.say)
+      finishIfDone()
     },
     stop,
     forward(signal: NodeJS.Signals) {

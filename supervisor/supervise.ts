@@ -6,6 +6,14 @@ import type { RestartPolicies } from './restart-policy.ts'
 import { createRun, type Run } from './run.ts'
 import { within } from './within.ts'
 
+// What a caller needs besides to say what to run: "onedyno/supervisor" is this file.
+export { parseEnvFile } from './env-file.ts'
+export { SupervisorError, type SupervisorErrorCode } from './errors.ts'
+export { type FormationOptions, type Instance, parseConcurrency, planFormation } from './formation.ts'
+export { type MemoryLimits, parseMemoryLimits } from './memory-limit.ts'
+export { type Entry, parseProcfile } from './procfile.ts'
+export { parseRestart, type RestartPolicies, type RestartPolicy } from './restart-policy.ts'
+
 /** What the caller brings up before the first child and takes down after the last: a database, for example. */
 export interface Attached {
   /** Given to every child. */
@@ -26,7 +34,7 @@ export type Attach = (host: AttachHost) => Promise<Attached>
 export interface SuperviseOptions {
   /** What to run; see planFormation(). */
   readonly processes: readonly Instance[]
-  /** The children's environment; PORT, PS, HONCHO_PROCESS_NAME and ONEDYNO_PROCESS are added. Default process.env. */
+  /** The children's environment; PORT, PS, HONCHO_PROCESS_NAME, ONEDYNO_PROCESS and SHUTDOWN_TIMEOUT are added. Default process.env. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** The children's working directory. Default the current one. */
   readonly cwd?: string

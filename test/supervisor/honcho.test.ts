@@ -269,6 +269,11 @@ describe('settings', () => {
     expect(out).toContain('| a.1 a.1 a.1 1\n')
   })
 
+  test('children know how long they have to stop', async () => {
+    const { out } = await honcho({ Procfile: 'a: echo [$SHUTDOWN_TIMEOUT]\n' }, ['start', '--timeout', '12.5'])
+    expect(out).toContain('| [12]\n')
+  })
+
   test('on a platform that routes to $PORT web gets it, wherever its line stands, and lines carry no second time', async () => {
     const files = { Procfile: 'beat: echo beat-$PORT; sleep 0.3\nweb: echo web-$PORT; sleep 0.3\n' }
     const { out } = await honcho(files, ['start'], { env: { DYNO: 'web.1', PORT: '5555' } })
