@@ -167,6 +167,34 @@ const residentKb = (pid: number) =>
     .filter((each) => !['bash', 'check', 'gen'].includes(nameOf(each)))
     .reduce((sum, each) => sum + Number(/VmRSS:\s+(\d+)/.exec(readProc(`/proc/${each}/status`))?.[1] ?? 0), 0)
 
+const switches = (pid: number) =>
+  readdirSync(`/proc/${pid}/task`)
+    .flatMap((thread) => [...readProc(`/proc/${pid}/task/${thread}/status`).matchAll(/ctxt_switches:\s+(\d+)/g)])
+    .reduce((sum, [, count]) => sum + Number(count), 0)
+
+/** Three children that do nothing: how often does the supervisor wake up in 10 s, and what does it hold? */
+async function idle(supervisor: string): Promise<string> {
+  const folder = mkdtempSync(join(tools, 'idle-'))
+  writeFileSync(join(folder, 'Procfile'), ['web', 'worker', 'beat'].map((name) => `${name}: sleep 3600\n`).join(''))
+  const [file, ...args] = SUPERVISORS[supervisor]!(join(folder, 'Procfile'))
+  const child = spawn(file!, args, { cwd: folder, stdio: 'ignore' })
+  await delay(3_000)
+  const own = [child.pid!, ...descendants(child.pid!)].filter((pid) => nameOf(pid) !== 'sleep')
+  const before = own.reduce((sum, pid) => sum + switches(pid), 0)
+  await delay(10_000)
+  const wakes = own.reduce((sum, pid) => sum + switches(pid), 0) - before
+  const memory = (what: string) =>
+    own.reduce(
+      (sum, pid) => sum + Number(new RegExp(`^${what}:\\s+(\\d+)`, 'm').exec(readProc(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0),
+      0,
+    ) / 1024
+  const figures = [memory('Rss').toFixed(1), memory('Pss').toFixed(1)]
+  const ended = new Promise((resolve) => child.once('close', resolve))
+  child.kill('SIGTERM')
+  await ended
+  return `  ${supervisor.padEnd(9)}  ${wakes} context switches in 10 s  RSS ${figures[0]} MB  PSS ${figures[1]} MB  in ${own.length} processes\n`
+}
+
 function show(supervisor: string, result: LogmuxResult): string {
   const cells = [
     supervisor.padEnd(9),
@@ -184,12 +212,16 @@ function show(supervisor: string, result: LogmuxResult): string {
 }
 
 /** All scenarios with all supervisors; written as it goes. */
-export async function benchLogmux(names: readonly string[] = Object.keys(SCENARIOS)): Promise<void> {
+export async function benchLogmux(names: readonly string[] = [...Object.keys(SCENARIOS), 'idle']): Promise<void> {
   for (const name of ['gen', 'check'])
     execFileSync('cc', ['-O2', '-w', '-o', join(tools, name), join(import.meta.dirname, `logmux/${name}.c`)])
   try {
     for (const scenario of names) {
       process.stdout.write(`${scenario}\n`)
+      if (scenario === 'idle') {
+        for (const supervisor of Object.keys(SUPERVISORS)) process.stdout.write(await idle(supervisor))
+        continue
+      }
       const peers = scenario === 'blocked' ? ['onedyno'] : Object.keys(SUPERVISORS)
       for (const supervisor of peers) process.stdout.write(show(supervisor, await logmux(supervisor, scenario)))
     }

@@ -24,10 +24,13 @@ export async function askSupervisor(appRoot: string, request: ControlRequest, st
   } catch (cause) {
     throw new SupervisorError('CONTROL_UNREACHABLE', `nobody answers at ${path}`, { cause })
   }
+  // A pager that was left, or head(1): no reason to complain.
+  stdout.on('error', () => {})
   socket.write(`${JSON.stringify(request)}\n`)
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     const refusal = /^error: (.*)/.exec(chunk.toString())
     if (refusal !== null) throw new SupervisorError('CONTROL_REFUSED', refusal[1]!)
-    await new Promise<void>((resolve) => stdout.write(chunk, () => resolve()))
+    const gone = await new Promise<boolean>((resolve) => stdout.write(chunk, (error) => resolve(error instanceof Error)))
+    if (gone) return
   }
 }

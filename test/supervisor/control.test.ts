@@ -3,7 +3,7 @@ import { mkdirSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { controlPath } from '../../supervisor/control.ts'
-import { createProject, type Project, until } from './project.ts'
+import { createProject, type Project, supervisorCommand, until } from './project.ts'
 
 const PROCFILE =
   'web: while :; do echo tick; sleep 0.1; done\nworker: trap "echo bye; exit 0" TERM; echo working; while :; do sleep 0.05; done\n'
@@ -105,6 +105,16 @@ test('a kill -9 of the supervisor leaves no socket', async () => {
   process.kill(run.pid, 'SIGKILL')
   await until(() => statSync(controlPath(project.dir), { throwIfNoEntry: false }) === undefined)
   await until(() => run.survivors().length === 0)
+})
+
+test('a reader of logs who has seen enough is no error', async () => {
+  const { project, run } = await running()
+  await run.waitFor(/(tick\n.*){20}/)
+  const pipeline = [...supervisorCommand, 'logs', '-f', 'web'].join(' ')
+  const reader = project.launch([], { command: ['sh', '-c', `${pipeline} | head -n 1`] })
+  expect((await reader.ended).code).toBe(0)
+  expect(reader.stdout()).toMatch(/web\.1 +\| tick\n$/)
+  expect(reader.stderr()).toBe('')
 })
 
 test('the app may be named from elsewhere', async () => {
