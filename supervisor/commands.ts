@@ -68,7 +68,10 @@ export async function runSupervisorCommand(argv: readonly string[], io: CommandI
       const what = wanted === '' ? 'a command is missing' : `"${wanted}" is no command`
       throw new SupervisorError('SUPERVISOR_USAGE', `${what}; it may be ${SUPERVISOR_COMMANDS.join(', ')}`)
     }
-    return await COMMANDS[wanted]![2]({ io, place: withDefaults({ cwd: io.cwd, env: io.env, values }), rest })
+    const place = { cwd: io.cwd, env: io.env, values }
+    const handle = COMMANDS[wanted]![2]
+    // A wrong .onedyno must not keep anybody from the help.
+    return await handle({ io, place: handle === help || handle === version ? place : withDefaults(place), rest })
   } catch (error) {
     if (!(error instanceof SupervisorError)) throw error
     io.stderr.write(`error: ${error.message}\nhint: ${error.hint}\n`)

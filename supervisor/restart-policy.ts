@@ -1,5 +1,6 @@
 import { SupervisorError } from './errors.ts'
 import type { Exit } from './process-state.ts'
+import { splitList } from './split-list.ts'
 
 export type RestartMode = 'never' | 'on-failure' | 'always'
 
@@ -67,8 +68,8 @@ const MODES: readonly string[] = ['never', 'on-failure', 'always']
 export function parseRestart(text: string): RestartPolicies {
   let fallback: RestartPolicy | undefined
   const byType = new Map<string, RestartPolicy>()
-  for (const part of text.split(',').filter((item) => item.trim() !== '')) {
-    const match = /^\s*(?:([A-Za-z0-9_-]+)=)?([a-z-]+)(?::(\d{1,4}))?\s*$/.exec(part)
+  for (const part of splitList(text)) {
+    const match = /^(?:([A-Za-z0-9_-]+)=)?([a-z-]+)(?::(\d{1,4}))?$/.exec(part)
     if (match === null || !MODES.includes(match[2]!)) {
       throw new SupervisorError('OPTION_INVALID', `--restart ${JSON.stringify(part)} is not [NAME=]${MODES.join('|')}[:LIMIT]`)
     }

@@ -9,6 +9,7 @@ import { parseMemoryLimits } from './memory-limit.ts'
 import type { OptionValues } from './options.ts'
 import { type Entry, parseProcfile } from './procfile.ts'
 import { parseRestart } from './restart-policy.ts'
+import { splitList } from './split-list.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -63,7 +64,7 @@ export function readEnv(place: Place): ReadEnv {
 
 /** @throws SupervisorError PROCFILE_MISSING, PROCFILE_INVALID */
 export function readProcfile(place: Place, env: Env): Entry[] {
-  const name = place.values.procfile ?? env.PROCFILE ?? 'Procfile'
+  const name = place.values.procfile ?? (env.PROCFILE || 'Procfile')
   const path = resolve(appRoot(place), name)
   const text = readIfThere(path)
   if (text === undefined) throw new SupervisorError('PROCFILE_MISSING', `there is no Procfile at ${path}`)
@@ -73,11 +74,11 @@ export function readProcfile(place: Place, env: Env): Entry[] {
 /** @throws SupervisorError PROCESS_UNKNOWN, OPTION_INVALID */
 export function readFormation(place: Place, entries: readonly Entry[], env: Env, only: readonly string[]): Instance[] {
   const { values } = place
-  const given = values.port ?? env.PORT
+  const given = values.port ?? (env.PORT || '5000')
   const instances = planFormation(entries, {
     only,
     concurrency: parseConcurrency(values.concurrency ?? ''),
-    basePort: given === undefined || given === '' ? 5000 : wholeNumber('--port', given, 1, 65_535),
+    basePort: wholeNumber('--port', given, 1, 65_535),
     // A PORT that the surroundings gave is where a platform sends requests.
     webFirst: (place.env.PORT ?? '') !== '' || (place.env.DYNO ?? '') !== '',
   })
@@ -104,7 +105,7 @@ export function readSettings({ values }: Place, env: Env, entries: readonly Entr
   const format = values.format ?? FORMATS[0]
   // Refused here, so that `check` finds it.
   createFormat({ format, names, tty: false, colour: false, stamped: false, prefix: true })
-  const timeoutMs = seconds('--timeout', values.timeout ?? env.SHUTDOWN_TIMEOUT ?? '25') * 1000
+  const timeoutMs = seconds('--timeout', values.timeout ?? (env.SHUTDOWN_TIMEOUT || '25')) * 1000
   const colour = values['no-colour'] !== true
   const prefix = values['no-prefix'] !== true
   return { format, colour, prefix, quiet, onSlowLog, timeoutMs, restart, maxMemory } as const
@@ -121,12 +122,6 @@ function seconds(what: string, text: string): number {
   if (value <= 86_400) return value
   throw new SupervisorError('OPTION_INVALID', `${what} ${JSON.stringify(text)} is not a number of seconds from 0 to 86400`)
 }
-
-export const splitList = (text: string): string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
 
 function readIfThere(path: string): string | undefined {
   try {

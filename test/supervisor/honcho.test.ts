@@ -221,6 +221,7 @@ describe('mistakes', () => {
       /the formats are systemd, supervisord, upstart, runit/,
     ],
     ['nobody to ask', {}, ['ps'], 1, /no supervisor listens/],
+    ['no folder to ask in', {}, ['ps', '-d', 'nowhere'], 1, /there is no folder .*nowhere/],
   ]
   test.each(table)('%s', async (_name, files, argv, code, message) => {
     const result = await honcho(files, argv)
@@ -279,6 +280,25 @@ describe('settings', () => {
     const { out } = await honcho(files, ['start'], { env: { DYNO: 'web.1', PORT: '5555' } })
     expect(out).toMatch(/^web\.1 {2}\| web-5555$/m)
     expect(out).toMatch(/^beat\.1 \| beat-5655$/m)
+  })
+
+  test('check tells which lines of .env continue a value', async () => {
+    const { code, err } = await honcho({ Procfile: 'a: true\n', '.env': 'A=1\noops\n' }, ['check'])
+    expect(code).toBe(0)
+    expect(err).toContain('[WARNING] .env:2: read as a further line of A\n')
+  })
+
+  test('SIGUSR1 and SIGUSR2 are handed on', async () => {
+    const project = createProject({
+      Procfile: `a: trap 'echo one' USR1; trap 'echo two; exit 0' USR2; echo ready; while :; do sleep 0.05; done\n`,
+    })
+    const run = project.launch(['start'])
+    await run.waitFor(/ready/)
+    process.kill(run.pid, 'SIGUSR1')
+    await run.waitFor(/\| one/)
+    process.kill(run.pid, 'SIGUSR2')
+    expect((await run.ended).code).toBe(0)
+    expect(run.stdout()).toMatch(/\| two/)
   })
 
   test('a missing .env is fine, a missing one that was named is said', async () => {
