@@ -32,7 +32,7 @@ export const ERRORS = {
   },
   ALREADY_RUNNING: {
     exit: 73,
-    hint: 'Stop the other `onedyno start` of this folder first, or give this one its own folder with -d.',
+    hint: 'Stop the other `onedyno start` of this folder first, or start this one from a folder of its own.',
   },
   SCHEMA_OUTDATED: {
     exit: 78,

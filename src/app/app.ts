@@ -120,6 +120,8 @@ export function createRegistry(open: () => Promise<Backend>): App {
     message,
     asyncResult,
     connect(given) {
+      // A module that sent a task while it was loaded has opened connections of its own.
+      void backend?.then((former) => former.close()).catch(() => {})
       backend = Promise.resolve(given)
     },
     async close() {

@@ -23,6 +23,8 @@ export interface Sent {
 }
 
 export interface Results extends ResultBackend {
+  /** These ids are about to be sent by this process: what becomes of them will be heard, so `wait` need not look first. */
+  sending(ids: readonly string[]): void
   /** Makes an id known, beside its message. */
   recordSent(sent: Sent): Promise<void>
   /** Looks into results, outbox and queue; undefined when the id is unknown. */
@@ -63,6 +65,7 @@ export function createResults(database: Database): Results {
   return {
     find: async (id) => toStored((await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]),
     wait: waiters.wait,
+    sending: waiters.sending,
     async forget(id) {
       await database.query(sql('result-forget'), [id])
     },
@@ -87,7 +90,13 @@ export function createResults(database: Database): Results {
   }
 }
 
+/** Ids that are remembered as not yet heard of; beyond them `wait` looks first, as for any other. */
+const MAX_UNHEARD = 10_000
+
 function createWaiters(database: Database) {
+  /** Sent by this process since it listens, and not heard of yet: nothing can have been missed. */
+  const unheard = new Set<string>()
+  let listening = false
   const waiting = new Map<string, Set<(stored: StoredResult) => void>>()
   let subscribed: Promise<unknown> | undefined
   let checking = false
@@ -120,10 +129,17 @@ function createWaiters(database: Database) {
     }
   }
 
+  /** Something was said that is not known by id: every id has to be looked at again. */
+  const checkAll = () => {
+    unheard.clear()
+    void check()
+  }
+
   const onNotify = (payload: string) => {
-    if (waiting.size === 0) return
-    if (payload === '') return void check()
+    if (waiting.size === 0 && unheard.size === 0) return
+    if (payload === '') return checkAll()
     for (const stored of readTold(payload)) {
+      unheard.delete(stored.id)
       if (!waiting.has(stored.id)) continue
       if (stored.state === 'SUCCESS') settle(stored)
       else void check()
@@ -131,6 +147,10 @@ function createWaiters(database: Database) {
   }
 
   return {
+    sending(ids: readonly string[]): void {
+      if (!listening) return
+      for (const id of ids) if (unheard.size < MAX_UNHEARD) unheard.add(id)
+    },
     async wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined> {
       if (signal.aborted) return undefined
       let done: (stored: StoredResult | undefined) => void = () => {}
@@ -142,15 +162,14 @@ function createWaiters(database: Database) {
       const onAbort = () => done(undefined)
       signal.addEventListener('abort', onAbort, { once: true })
       try {
-        subscribed ??= database.listener
-          .listen(database.channel('result'), onNotify, () => void check())
-          .catch((error) => {
-            subscribed = undefined
-            throw error
-          })
+        subscribed ??= database.listener.listen(database.channel('result'), onNotify, checkAll).catch((error) => {
+          subscribed = undefined
+          throw error
+        })
         await subscribed
+        listening = true
         // What ended before the subscription was heard by nobody.
-        await check()
+        if (!unheard.has(id)) await check()
         return await result
       } finally {
         signal.removeEventListener('abort', onAbort)

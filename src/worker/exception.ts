@@ -1,4 +1,5 @@
 import type { EncodedException } from '../app/outcome.ts'
+import { AppError } from '../errors.ts'
 
 /** Names that Python knows under another name or module: its clients raise the class they expect (celery-protocol.md §3.1). */
 const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> = {
@@ -23,7 +24,7 @@ export function encodeException(name: string, messages: readonly unknown[]): Enc
 /** Whatever was thrown, with its stack as far as there is one. NUL, which PostgreSQL's text cannot hold, is shown as U+FFFD. */
 export function encodeThrown(thrown: unknown): { exception: EncodedException; traceback: string | null } {
   if (!(thrown instanceof Error)) return { exception: encodeException('Error', [String(thrown)]), traceback: null }
-  const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
+  const name = thrown instanceof AppError ? thrown.code : thrown.name === 'Error' ? thrown.constructor.name : thrown.name
   return { exception: encodeException(name, [thrown.message]), traceback: tracebackOf(thrown) }
 }
 
