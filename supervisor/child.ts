@@ -18,18 +18,7 @@ export interface ChildSpec {
 }
 
 /** One process group and the pipe it writes to. */
-export interface Child {
-  /** Of the leader, and the id of the group; 0 when it could not be started. */
-  readonly pid: number
-  /** To every process of the group, whether or not its leader still lives. */
-  signalGroup(signal: NodeJS.Signals): void
-  /** To the leader alone. */
-  signalLeader(signal: NodeJS.Signals): void
-  /** Waits for nothing any more. */
-  abandon(): void
-  /** Resolves when the leader exited, its output is written and its group is gone, each within bounds. Never rejects. */
-  readonly ended: Promise<Exit>
-}
+export type Child = ReturnType<typeof startChild>
 
 /** What the rest of a group gets between the unasked end of its leader and SIGKILL. */
 const GROUP_GRACE_MS = 5_000
@@ -47,7 +36,7 @@ const chunk = Buffer.allocUnsafeSlow(65_537)
  * Starts `command` by /bin/sh in a session and process group of its own. By node:child_process: importing execa takes
  * 70 ms, which would be most of what the supervisor adds to a dyno's start, and 7 MB that stay.
  */
-export function startChild(spec: ChildSpec): Child {
+export function startChild(spec: ChildSpec) {
   const { name, pipe, cwd, env, output } = spec
   const out = pipe?.writeFd ?? 'pipe'
   // stdin is inherited as in Honcho: some watchers (tailwind --watch) end when theirs is closed.
@@ -91,15 +80,19 @@ export function startChild(spec: ChildSpec): Child {
     ending.exited({ code: 127 })
   })
   return {
+    /** Of the leader, and the id of the group; 0 when it could not be started. */
     pid,
-    signalGroup(signal) {
+    /** To every process of the group, whether or not its leader still lives. */
+    signalGroup(signal: NodeJS.Signals) {
       ending.signalled(signal)
       if (pid > 0) send(-pid, signal)
     },
-    signalLeader(signal) {
+    signalLeader(signal: NodeJS.Signals) {
       if (pid > 0 && shell.exitCode === null && shell.signalCode === null) send(pid, signal)
     },
+    /** Waits for nothing any more. */
     abandon: ending.finish,
+    /** Resolves when the leader exited, its output is written and its group is gone, each within bounds. Never rejects. */
     ended: ending.ended,
   }
 }

@@ -68,7 +68,9 @@ function timeOf(time: unknown): string | undefined {
 
 const toLogfmt = (record: LogRecord) =>
   Object.entries(record)
-    .map(([key, value]) => `${key.replace(/[\s="]/g, '_')}=${fieldText(value)}`)
+    .map(
+      ([key, value]) => `${key.replace(/[\s="]/g, '_')}=${fieldText(typeof value === 'object' ? JSON.stringify(value) : value)}`,
+    )
     .join(' ')
 
 function describe(event: LifeEvent): LogRecord {

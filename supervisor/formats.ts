@@ -81,16 +81,8 @@ export const wantsColour = (stream: { readonly isTTY?: boolean }, env: Readonly<
   stream.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
 
 /** Set by platforms that write a time before each line they take. */
-const STAMPING = [
-  'DYNO',
-  'RENDER',
-  'KOYEB_APP_NAME',
-  'FLY_APP_NAME',
-  'RAILWAY_ENVIRONMENT',
-  'K_SERVICE',
-  'KUBERNETES_SERVICE_HOST',
-  'JOURNAL_STREAM',
-]
+const STAMPING =
+  'DYNO RENDER KOYEB_APP_NAME FLY_APP_NAME RAILWAY_ENVIRONMENT K_SERVICE KUBERNETES_SERVICE_HOST JOURNAL_STREAM'.split(' ')
 
 /** Does the platform stamp each line with a time of its own? */
 export function platformStamps(env: Readonly<Record<string, string | undefined>>): boolean {

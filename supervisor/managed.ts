@@ -5,25 +5,7 @@ import { type Exit, next, type State } from './process-state.ts'
 import { decide, HEALTHY_MS, type RestartPolicy } from './restart-policy.ts'
 
 /** One place of the formation: the process that stands in it, and those that follow it after a restart. */
-export interface Managed {
-  readonly name: string
-  readonly type: string
-  readonly state: State
-  readonly restarts: number
-  /** Starts it when it is not running. */
-  start(): void
-  /** Wants it gone; sends nothing yet. */
-  stop(killAtMs: number): void
-  /** Ends it gracefully, and nothing else: the others go on. */
-  halt(killAtMs: number): void
-  /** Ends it gracefully and starts it again. */
-  restart(killAtMs: number): void
-  /** SIGTERM to its group, if it is to stop. */
-  term(): void
-  kill(): void
-  abandon(): void
-  forward(signal: NodeJS.Signals): void
-}
+export type Managed = ReturnType<typeof createManaged>
 
 export interface ManagedOptions {
   readonly instance: Instance
@@ -41,7 +23,7 @@ export interface ManagedOptions {
 }
 
 /** @see next for the states; this adds the child, the timers and the words. */
-export function createManaged(options: ManagedOptions): Managed {
+export function createManaged(options: ManagedOptions) {
   const { policy, say, now, watch } = options
   const { name, type } = options.instance
   let state: State = { tag: 'exited', exit: { code: 0 } }
@@ -126,25 +108,30 @@ export function createManaged(options: ManagedOptions): Managed {
   return {
     name,
     type,
-    get state() {
+    get state(): State {
       return state
     },
     get restarts() {
       return Math.max(0, starts - 1)
     },
+    /** Starts it when it is not running. */
     start: startIfAway,
-    stop: (killAtMs) => void askToStop(killAtMs, false),
-    halt: (killAtMs) => wind(killAtMs, false),
-    restart(killAtMs) {
+    /** Wants it gone; sends nothing yet. */
+    stop: (killAtMs: number) => void askToStop(killAtMs, false),
+    /** Ends it gracefully, and nothing else: the others go on. */
+    halt: (killAtMs: number) => wind(killAtMs, false),
+    /** Ends it gracefully and starts it again. */
+    restart(killAtMs: number) {
       failures = 0
       if (state.tag === 'exited') startIfAway()
       else wind(killAtMs, true)
     },
+    /** SIGTERM to its group, if it is to stop. */
     term() {
       if (state.tag === 'stopping') signal('SIGTERM')
     },
     kill: () => signal('SIGKILL'),
     abandon: () => child?.abandon(),
-    forward: (which) => child?.signalLeader(which),
+    forward: (which: NodeJS.Signals) => child?.signalLeader(which),
   }
 }

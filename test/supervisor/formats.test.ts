@@ -160,6 +160,7 @@ describe('records', () => {
   test('logfmt quotes what needs it', () => {
     expect(render({ format: 'logfmt' }, 'a b=c')).toBe(`time=${new Date(now).toISOString()} process=web.1 message="a b=c"\n`)
     expect(render({ format: 'logfmt' }, pino)).toContain('level=error message=failed')
+    expect(render({ format: 'logfmt' }, '{"level":30,"msg":"m","o":{"a":1}}')).toContain('o="{\\"a\\":1}"')
   })
 })
 
