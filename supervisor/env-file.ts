@@ -1,4 +1,5 @@
 import { SupervisorError } from './errors.ts'
+import { NUL_PROBLEM } from './procfile.ts'
 
 export interface EnvFile {
   readonly values: Record<string, string>
@@ -30,7 +31,7 @@ export function parseEnvFile(text: string, file = '.env'): EnvFile {
   // Without a prototype, so that a variable named __proto__ is one like any other.
   const values: Record<string, string> = Object.create(null)
   const warnings: string[] = []
-  const problems: string[] = []
+  const problems = lines.flatMap((line, at) => (line.includes('\0') ? [`${file}:${at + 1}: ${NUL_PROBLEM}`] : []))
   let open: string | undefined
   let blanks = ''
   for (let at = 0; at < lines.length; at += 1) {
