@@ -61,6 +61,8 @@ export const SUPERVISOR_COMMANDS: readonly string[] = Object.keys(COMMANDS)
  * What a person can mend is written to stderr with a hint, everything else (what `hooks.attach` throws included) is thrown.
  */
 export async function runSupervisorCommand(argv: readonly string[], io: CommandIo): Promise<number> {
+  // A reader who has seen enough, such as head(1), is no error; a run learns of it by itself, and stops.
+  for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   try {
     const { values, command = '', rest } = parseCommandLine(argv)
     const wanted = values.version === true ? 'version' : values.help === true ? 'help' : command

@@ -6,6 +6,8 @@ import type { Writable } from 'node:stream'
 import { type ControlRequest, controlPath } from './control.ts'
 import { SupervisorError } from './errors.ts'
 
+const REFUSED = '-'.charCodeAt(0)
+
 /**
  * Asks the supervisor of `appRoot` and writes its answer to `stdout`, at the pace of its reader, who may be a pager.
  *
@@ -25,13 +27,13 @@ export async function askSupervisor(appRoot: string, request: ControlRequest, st
   } catch (cause) {
     throw new SupervisorError('CONTROL_UNREACHABLE', `nobody answers at ${path}`, { cause })
   }
-  // A pager that was left, or head(1): no reason to complain.
-  stdout.on('error', () => {})
   socket.write(`${JSON.stringify(request)}\n`)
+  let isFirst = true
   for await (const chunk of socket as AsyncIterable<Buffer>) {
-    const refusal = /^error: (.*)/.exec(chunk.toString())
-    if (refusal !== null) throw new SupervisorError('CONTROL_REFUSED', refusal[1]!)
-    const gone = await new Promise<boolean>((resolve) => stdout.write(chunk, (error) => resolve(error instanceof Error)))
+    if (isFirst && chunk[0] === REFUSED) throw new SupervisorError('CONTROL_REFUSED', chunk.toString('utf8', 1))
+    const text = chunk.subarray(isFirst ? 1 : 0)
+    isFirst = false
+    const gone = await new Promise<boolean>((resolve) => stdout.write(text, (error) => resolve(error instanceof Error)))
     if (gone) return
   }
 }

@@ -7,7 +7,7 @@ import type { Managed } from './managed.ts'
 import { groupMemoryBytes } from './process-group.ts'
 import type { Cause } from './run.ts'
 
-/** What a client asks, as one line of JSON. The answer is text for a person; a refusal begins with "error: ". */
+/** What a client asks, as one line of JSON. The answer is "+" and text for a person, or "-" and why it is refused. */
 export interface ControlRequest {
   readonly command: 'ps' | 'restart' | 'stop' | 'logs'
   /** Types (`web`) or instances (`web.1`); all when empty. */
@@ -101,7 +101,7 @@ function answer(socket: Socket, controlled: Controlled): void {
     try {
       serve(socket, JSON.parse(text) as ControlRequest, controlled)
     } catch (error) {
-      socket.end(`error: ${(error as Error).message}\n`)
+      socket.end(`-${(error as Error).message}`)
     }
   })
 }
@@ -111,14 +111,16 @@ function serve(socket: Socket, { command, names, follow }: ControlRequest, contr
   const all = controlled.processes()
   const processes = all.filter((each) => isWanted(each.name))
   const known = new Set([...all.map((each) => each.name), ...(command === 'logs' ? controlled.logs.names() : [])])
-  if (![...known].some(isWanted)) throw new Error(`no process ${names.join(', ')}; there are ${[...known].join(', ')}`)
+  const unknown = names.filter((name) => ![...known].some((each) => each === name || each.split('.')[0] === name))
+  if (unknown.length > 0) throw new Error(`no process ${unknown.join(', ')}; there are ${[...known].join(', ')}`)
+  if (command === 'restart' && controlled.stopping.aborted) throw new Error('the whole run is stopping')
+  socket.write('+')
   const say = (what: string) => socket.end(processes.map((each) => `${what} ${each.name}\n`).join(''))
   const killAtMs = Date.now() + controlled.timeoutMs
   switch (command) {
     case 'ps':
       return void socket.end(showTable(processes))
     case 'restart':
-      if (controlled.stopping.aborted) throw new Error('the whole run is stopping')
       for (const each of processes) each.restart(killAtMs)
       return void say('restarting')
     case 'stop':

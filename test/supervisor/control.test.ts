@@ -66,9 +66,20 @@ test('logs prints what a process wrote, and goes on with -f until the run ends',
   expect((await follower.ended).code).toBe(0)
 }, 15_000)
 
+test('a log that looks like a refusal is a log', async () => {
+  const project = createProject({ Procfile: 'w: echo "error: not ours"; sleep 60\n' })
+  const run = project.launch(['start', '--format', '{text}', '-q', 'w'])
+  await run.waitFor(/started/)
+  const seen = project.launch(['logs', '--follow', 'w'])
+  await seen.waitFor(/^error: not ours\n/)
+  const stop = project.launch(['stop'])
+  expect([(await stop.ended).code, (await seen.ended).code, seen.stderr()]).toEqual([0, 0, ''])
+  await run.ended
+})
+
 test('an unknown process is refused with the known ones', async () => {
   const { project } = await running()
-  const { code, err } = await ask(project, 'restart', 'x')
+  const { code, err } = await ask(project, 'restart', 'web', 'x')
   expect([code, err]).toEqual([1, expect.stringContaining('no process x; there are web.1, worker.1')])
 })
 
