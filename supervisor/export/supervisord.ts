@@ -1,4 +1,4 @@
-import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './export.ts'
+import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './plan.ts'
 
 /** supervisord expands %(name)s and reads environment values as a shell would. */
 const percent = (text: string) => text.replaceAll('%', '%%')
