@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createTestSchema, query, type TestSchema } from '../support/database.ts'
 import { freePort } from '../support/dyno.ts'
@@ -105,17 +106,13 @@ describe('a role', () => {
 
 /** A way to the database that can be closed and opened. */
 async function createGate(url: string) {
-  const target = new URL(url)
-  const socketFolder = target.searchParams.get('host')
-  const open = () =>
-    socketFolder === null
-      ? connect(Number(target.port) || 5432, target.hostname)
-      : connect(`${socketFolder}/.s.PGSQL.${target.searchParams.get('port') ?? 5432}`)
+  const { host, port: serverPort, user, database } = new Client({ connectionString: url })
+  const open = () => (host.startsWith('/') ? connect(`${host}/.s.PGSQL.${serverPort}`) : connect(serverPort, host))
   const sockets = new Set<Socket>()
   let server: Server | undefined
   const port = await freePort()
   return {
-    url: `postgresql://${target.username}@127.0.0.1:${port}${target.pathname}`,
+    url: `postgresql://${user}@127.0.0.1:${port}/${database}`,
     async open() {
       server = createServer((socket) => {
         const upstream = open()
