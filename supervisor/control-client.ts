@@ -1,9 +1,8 @@
 import { once } from 'node:events'
 import { existsSync, lstatSync } from 'node:fs'
 import { createConnection } from 'node:net'
-import { userInfo } from 'node:os'
 import type { Writable } from 'node:stream'
-import { type ControlRequest, controlPath } from './control.ts'
+import { type ControlRequest, controlPath, ownUid } from './control.ts'
 import { SupervisorError } from './errors.ts'
 
 const REFUSED = '-'.charCodeAt(0)
@@ -18,7 +17,7 @@ export async function askSupervisor(appRoot: string, request: ControlRequest, st
   const path = controlPath(appRoot)
   const stat = lstatSync(path, { throwIfNoEntry: false })
   // In a folder where all may write, a socket of somebody else's is nobody to talk to.
-  if (stat === undefined || stat.uid !== userInfo().uid || !stat.isSocket()) {
+  if (stat === undefined || stat.uid !== ownUid() || !stat.isSocket()) {
     throw new SupervisorError('CONTROL_UNREACHABLE', `no supervisor listens at ${path}`)
   }
   const socket = createConnection(path)

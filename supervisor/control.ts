@@ -1,6 +1,6 @@
 import { statSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LogRing } from './log-ring.ts'
 import type { Managed } from './managed.ts'
@@ -38,8 +38,11 @@ const MOST_BEHIND = 4 << 20
  */
 export function controlPath(appRoot: string): string {
   const { dev, ino } = statSync(appRoot)
-  return join(tmpdir(), `onedyno-${userInfo().uid}-${dev.toString(36)}-${ino.toString(36)}.sock`)
+  return join(tmpdir(), `onedyno-${ownUid()}-${dev.toString(36)}-${ino.toString(36)}.sock`)
 }
+
+/** Not userInfo(), which throws where the user has no name: containers often run as any number. */
+export const ownUid = (): number => process.geteuid?.() ?? 0
 
 /**
  * Serves `ps`, `restart`, `stop` and `logs` on a socket that only this user may open. A socket left by a dead supervisor is

@@ -2,7 +2,7 @@ import { type Child, type ChildSpec, startChild } from './child.ts'
 import type { Instance } from './formation.ts'
 import type { LifeEvent } from './formats.ts'
 import { type Exit, next, type State } from './process-state.ts'
-import { decide, HEALTHY_MS, type RestartPolicy } from './restart-policy.ts'
+import { decide, HEALTHY_MS, isSuccess, type RestartPolicy } from './restart-policy.ts'
 
 /** One place of the formation: the process that stands in it, and those that follow it after a restart. */
 export type Managed = ReturnType<typeof createManaged>
@@ -30,6 +30,8 @@ export function createManaged(options: ManagedOptions) {
   let child: Child | undefined
   let timer: NodeJS.Timeout | undefined
   let startedAtMs = 0
+  /** In a row, both; only the second ones count to the limit. */
+  let ends = 0
   let failures = 0
   let starts = 0
 
@@ -60,8 +62,10 @@ export function createManaged(options: ManagedOptions) {
   }
 
   const onUnasked = (exit: Exit) => {
-    failures = now() - startedAtMs >= HEALTHY_MS ? 1 : failures + 1
-    const decision = decide(policy, { type, exit, failures }, options.random())
+    if (now() - startedAtMs >= HEALTHY_MS) ends = failures = 0
+    ends += 1
+    failures = isSuccess(exit) ? 0 : failures + 1
+    const decision = decide(policy, { type, exit, ends, failures }, options.random())
     if (decision.tag === 'again') return backOff(exit, decision.pauseMs)
     state = next(state, { tag: 'ended', exit })
     if (decision.tag === 'over') {
@@ -74,7 +78,7 @@ export function createManaged(options: ManagedOptions) {
 
   const backOff = (exit: Exit, pauseMs: number) => {
     state = next(state, { tag: 'ended', exit, startAtMs: now() + pauseMs })
-    note(`starts again in ${(pauseMs / 1000).toFixed(1)} s (${failures} in a row)`)
+    note(`starts again in ${(pauseMs / 1000).toFixed(1)} s (${ends} in a row)`)
     timer = setTimeout(startIfAway, pauseMs)
   }
 
@@ -122,7 +126,7 @@ export function createManaged(options: ManagedOptions) {
     halt: (killAtMs: number) => wind(killAtMs, false),
     /** Ends it gracefully and starts it again. */
     restart(killAtMs: number) {
-      failures = 0
+      ends = failures = 0
       if (state.tag === 'exited') startIfAway()
       else wind(killAtMs, true)
     },

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { basename } from 'node:path'
 import { expect, test } from 'vitest'
 import { controlPath } from '../../supervisor/control.ts'
 import { createProject, type Project, supervisorCommand, until } from './project.ts'
@@ -126,6 +128,22 @@ test('a reader of logs who has seen enough is no error', async () => {
   expect((await reader.ended).code).toBe(0)
   expect(reader.stdout()).toMatch(/web\.1 +\| tick\n$/)
   expect(reader.stderr()).toBe('')
+})
+
+const asNobody = ['setpriv', '--reuid', '54321', '--regid', '54321', '--clear-groups', ...supervisorCommand]
+const mayBeAnybody = spawnSync(asNobody[0]!, [...asNobody.slice(1), 'version']).status === 0
+test.runIf(mayBeAnybody)('a user without a name is served like any other', async () => {
+  const project = createProject({ Procfile: 'w: echo hello; sleep 60\n' })
+  chmodSync(project.dir, 0o777)
+  const run = project.launch(['start'], { command: asNobody })
+  await run.waitFor(/hello/)
+  const ps = project.launch(['ps'], { command: asNobody })
+  await ps.waitFor(/w\.1 +running/)
+  const written = project.launch(['export', 'systemd', 'out'], { command: asNobody })
+  expect([(await written.ended).code, written.stderr()]).toEqual([0, expect.stringContaining('Writing')])
+  expect(readFileSync(project.path(`out/${basename(project.dir)}-w-1.service`), 'utf8')).toContain('User=54321\n')
+  process.kill(run.pid, 'SIGTERM')
+  expect((await run.ended).code).toBe(143)
 })
 
 test('the app may be named from elsewhere', async () => {
