@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts'
-import { type Database, isConnectFailure } from '../database/database.ts'
+import { type Database, isConnectFailure, isRefusal } from '../database/database.ts'
 import { createGroupCommit } from '../database/group-commit.ts'
 import { sql } from '../database/sql.ts'
 import { AppError } from '../errors.ts'
@@ -29,7 +29,7 @@ export function createPostgresBroker(database: Database, config: Pick<Config, 'p
     }
   }
 
-  const publishing = createGroupCommit(insert)
+  const publishing = createGroupCommit(insert, (error) => isRefusal((error as Error).cause))
 
   return {
     kind: 'postgres',

@@ -144,3 +144,12 @@ export function isConnectFailure(error: unknown): boolean {
     message.includes('timeout exceeded when trying to connect')
   )
 }
+
+/**
+ * Is it the value's own fault? Class 22: data exception, 23: integrity, 54: program limit (PostgreSQL 18, Appendix A); no code: refused
+ * before it was sent. Anything else (disk full, read only, cancelled, deadlock) passes, and must not cost a task its result.
+ */
+export function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return code === undefined ? !isConnectionError(error) : /^(22|23|54)/.test(code)
+}

@@ -9,9 +9,13 @@ interface Waiting<T> {
 
 /**
  * Group commit without a timer: what is handed in while a write is under way goes out with the next one. Alone it waits for nothing; a
- * hundred at once cost two commits. Each caller learns whether the write with its item succeeded.
+ * hundred at once cost two commits. Each caller learns whether the write with its item succeeded. `isSeparable`: was nothing written, and
+ * may the items be tried one by one?
  */
-export function createGroupCommit<T>(write: (items: readonly T[]) => Promise<unknown>) {
+export function createGroupCommit<T>(
+  write: (items: readonly T[]) => Promise<unknown>,
+  isSeparable: (error: unknown) => boolean = () => false,
+) {
   let waiting: Waiting<T>[] = []
   let writing: Promise<void> | undefined
 
@@ -23,10 +27,16 @@ export function createGroupCommit<T>(write: (items: readonly T[]) => Promise<unk
         await write(batch.map(({ item }) => item))
         for (const { resolve } of batch) resolve()
       } catch (error) {
-        for (const { reject } of batch) reject(error)
+        if (batch.length > 1 && isSeparable(error)) await alone(batch)
+        else for (const { reject } of batch) reject(error)
       }
     }
     writing = undefined
+  }
+
+  /** One item that is refused must not cost its neighbours, who have nothing to do with it. */
+  const alone = async (batch: readonly Waiting<T>[]) => {
+    for (const { item, resolve, reject } of batch) await write([item]).then(() => resolve(), reject)
   }
 
   return {
