@@ -53,7 +53,11 @@ export function createClaimAhead(concurrency: number, now: () => number = () => 
       done++
       release()
     },
-    returned: release,
+    returned() {
+      // What was claimed ahead did not run in time, so the rate of former tasks says nothing: else it would be claimed again at once.
+      perMs = 0
+      release()
+    },
     room() {
       measure()
       const target = Math.min(MAX_AHEAD, Math.max(concurrency, Math.ceil(perMs * AHEAD_MS)))

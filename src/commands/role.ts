@@ -29,6 +29,7 @@ export async function runRole(
   const config = parseConfig(env)
   const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
   const signal = stopSignal()
+  signal.addEventListener('abort', () => endInTime(config, log), { once: true })
   const database = createDatabase(config, { name: config.processName ?? name, log })
   for (const variable of config.unusedBrokers)
     log.warn({ variable }, 'broker variable is set, but this release queues in PostgreSQL')
@@ -53,6 +54,18 @@ async function workWhileWaiting(role: Role, work: (role: Role) => Promise<void>)
     ending.abort()
   }
   await checked
+}
+
+/**
+ * A database that neither answers nor refuses can hold up any of the steps of stopping. Half a second before SIGKILL the role ends by
+ * itself and says so; what it held is handed out again.
+ */
+function endInTime({ shutdownMs }: Config, log: Log): void {
+  const end = () => {
+    log.error({ afterMs: shutdownMs - 500 }, 'not stopped in time, ending now: what is unfinished is handed out again')
+    process.exit(69)
+  }
+  setTimeout(end, shutdownMs - 500).unref()
 }
 
 /** The first SIGTERM or SIGINT aborts; later ones are heard and ignored, because a platform repeats them. */

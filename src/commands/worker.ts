@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createPostgresBroker } from '../broker/postgres.ts'
 import { createResults } from '../database/results.ts'
+import type { Log } from '../log.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { startWorker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
@@ -42,12 +43,32 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const { concurrency, queues, maxDeliveries } = config
     const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
     const worker = await startWorker({ app, broker, log, name: options.name, queues, concurrency, maxDeliveries, graceMs })
+    const unguard = guardTasks(log, () => worker.running)
     await aborted(signal)
-    await beat?.stop()
-    await relay.stop()
-    await worker.stop()
+    // At once, so that none spends the time of the others.
+    await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
     await broker.close()
+    unguard()
   })
+}
+
+/**
+ * A promise that a task did not await ends neither the worker nor its other tasks. An exception outside every promise does, because nobody
+ * knows what it left behind, as does `process.exit()` in a task: then the log says so, and another worker gets what ran.
+ */
+function guardTasks(log: Log, running: () => number): () => void {
+  const onRejection = (err: unknown) => log.error({ err }, 'a promise that nobody awaited was rejected, the worker goes on')
+  const onException = (err: unknown) => {
+    log.error({ err, running: running() }, 'exception outside every task, the worker ends')
+    process.exit(70)
+  }
+  const onExit = (code: number) => {
+    log.error({ code, running: running() }, 'the worker ends without being asked, what it held is handed out again')
+  }
+  process.on('unhandledRejection', onRejection).on('uncaughtException', onException).on('exit', onExit)
+  return () => {
+    process.off('unhandledRejection', onRejection).off('uncaughtException', onException).off('exit', onExit)
+  }
 }
 
 function parse(argv: readonly string[]) {

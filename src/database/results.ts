@@ -1,6 +1,7 @@
 import type { ResultBackend, StoredResult } from '../app/async-result.ts'
 import type { State } from '../app/outcome.ts'
-import type { Database } from './database.ts'
+import { pauseMs, retry, sleep } from '../retry.ts'
+import { type Database, isConnectionError, isRefusal } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { sql } from './sql.ts'
 import { readTold } from './told-outcomes.ts'
@@ -50,17 +51,20 @@ interface Row {
 }
 
 const CLEAN_UP_BATCH = 10_000
+const BACKOFF = { firstMs: 50, maxMs: 2000 }
 
 /** The results table, and the one subscription of a process for whoever waits on it. */
 export function createResults(database: Database): Results {
   const waiters = createWaiters(database)
-  const sent = createGroupCommit<Sent>((rows) =>
-    database.query(sql('result-sent'), [
-      rows.map(({ id }) => id),
-      rows.map(({ task }) => task),
-      rows.map(({ queue }) => queue),
-      rows.map(({ args }) => args),
-    ]),
+  const sent = createGroupCommit<Sent>(
+    (rows) =>
+      database.query(sql('result-sent'), [
+        rows.map(({ id }) => id),
+        rows.map(({ task }) => task),
+        rows.map(({ queue }) => queue),
+        rows.map(({ args }) => args),
+      ]),
+    isRefusal,
   )
   return {
     find: async (id) => toStored((await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]),
@@ -115,18 +119,19 @@ function createWaiters(database: Database) {
       return
     }
     checking = true
-    try {
-      do {
-        checkAgain = false
-        if (waiting.size === 0) break
+    for (let attempt = 0; waiting.size > 0; ) {
+      checkAgain = false
+      try {
         const rows = await database.query<Row & Record<string, unknown>>(sql('result-ready'), [[...waiting.keys()]])
         for (const row of rows) settle(toStored(row)!)
-      } while (checkAgain)
-    } catch {
-      // The connection is away: the subscription calls this again when it is back.
-    } finally {
-      checking = false
+        if (!checkAgain) break
+        attempt = 0
+      } catch {
+        // Perhaps only this connection broke, and the one that listens did not: nobody else would call again.
+        await sleep(pauseMs(attempt++, BACKOFF))
+      }
     }
+    checking = false
   }
 
   /** Something was said that is not known by id: every id has to be looked at again. */
@@ -135,15 +140,38 @@ function createWaiters(database: Database) {
     void check()
   }
 
+  /** Anybody on this database may say something on the channel: what is not understood means "look yourselves". */
+  const heard = (payload: string): StoredResult[] => {
+    try {
+      return readTold(payload)
+    } catch {
+      checkAll()
+      return []
+    }
+  }
+
   const onNotify = (payload: string) => {
     if (waiting.size === 0 && unheard.size === 0) return
     if (payload === '') return checkAll()
-    for (const stored of readTold(payload)) {
+    for (const stored of heard(payload)) {
       unheard.delete(stored.id)
       if (!waiting.has(stored.id)) continue
       if (stored.state === 'SUCCESS') settle(stored)
       else void check()
     }
+  }
+
+  const look = async (id: string) => {
+    // Who waits has said how long: a database that is away meanwhile is no answer.
+    const listen = () => database.listener.listen(database.channel('result'), onNotify, checkAll)
+    subscribed ??= retry(listen, { ...BACKOFF, isRetryable: isConnectionError }).catch((error) => {
+      subscribed = undefined
+      throw error
+    })
+    await subscribed
+    listening = true
+    // What ended before the subscription was heard by nobody.
+    if (!unheard.has(id)) await check()
   }
 
   return {
@@ -162,14 +190,8 @@ function createWaiters(database: Database) {
       const onAbort = () => done(undefined)
       signal.addEventListener('abort', onAbort, { once: true })
       try {
-        subscribed ??= database.listener.listen(database.channel('result'), onNotify, checkAll).catch((error) => {
-          subscribed = undefined
-          throw error
-        })
-        await subscribed
-        listening = true
-        // What ended before the subscription was heard by nobody.
-        if (!unheard.has(id)) await check()
+        // Neither a slow connection nor a slow answer may outlast the caller's patience.
+        await Promise.race([look(id), result])
         return await result
       } finally {
         signal.removeEventListener('abort', onAbort)

@@ -1,6 +1,7 @@
 import type { App } from '../app/app.ts'
 import type { Broker, Consumer, Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
+import { sleep } from '../retry.ts'
 import { createExecutor, type Executor } from './executor.ts'
 
 export interface WorkerOptions {
@@ -34,6 +35,8 @@ const BUFFERED_TOO_LONG_MS = 250
 const STARTS_PER_TURN = 128
 /** What ignores its aborted signal is handed back all the same after this many milliseconds. */
 const ABORT_GRACE_MS = 500
+/** How long outcomes are offered to a database that does not take them, in milliseconds: after it the process ends. */
+const CLOSE_MS = 1000
 
 /** take → run → record → ack. The broker batches records and acknowledgements; this file only decides what runs when. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
@@ -133,10 +136,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const open = consumer
     if (open === undefined) return
     clearTimeout(bufferTimer)
-    await open.stop()
+    const until = performance.now() + options.graceMs
+    await Promise.race([open.stop(), sleep(options.graceMs)])
     giveBack([...buffer.splice(0), ...lastChances.splice(0)])
     log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
-    if (inFlight.size > 0) await waitForIdle(options.graceMs)
+    if (inFlight.size > 0) await waitForIdle(Math.max(0, until - performance.now()))
     for (const controller of inFlight.values()) controller.abort(new Error('the worker shuts down'))
     if (inFlight.size > 0) await waitForIdle(ABORT_GRACE_MS)
     for (const delivery of inFlight.keys()) {
@@ -146,7 +150,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
     for (const twins of runningIds.values()) giveBack(twins)
     inFlight.clear()
-    await open.close()
+    await open.close(CLOSE_MS)
     log.info('worker stopped')
   }
 
