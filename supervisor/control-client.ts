@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, lstatSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import type { Writable } from 'node:stream'
 import { type ControlRequest, controlPath, ownUid } from './control.ts'
@@ -13,7 +13,6 @@ const REFUSED = '-'.charCodeAt(0)
  * @throws SupervisorError CONTROL_UNREACHABLE, CONTROL_REFUSED
  */
 export async function askSupervisor(appRoot: string, request: ControlRequest, stdout: Writable): Promise<void> {
-  if (!existsSync(appRoot)) throw new SupervisorError('CONTROL_UNREACHABLE', `there is no folder ${appRoot}`)
   const path = controlPath(appRoot)
   const stat = lstatSync(path, { throwIfNoEntry: false })
   // In a folder where all may write, a socket of somebody else's is nobody to talk to.

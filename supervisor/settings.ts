@@ -20,12 +20,16 @@ export interface Place {
   readonly values: OptionValues
 }
 
-/** The options of `.onedyno` (where that is the database's folder, of the file "defaults" in it) under those of the command line. */
+/**
+ * The options of `.onedyno` (where that is the database's folder, of the file "defaults" in it) under those of the command line.
+ *
+ * @throws SupervisorError PROCFILE_MISSING for a folder that is not there, DEFAULTS_INVALID
+ */
 export function withDefaults(place: Place): Place {
-  const name = statSync(resolve(appRoot(place), '.onedyno'), { throwIfNoEntry: false })?.isDirectory()
-    ? '.onedyno/defaults'
-    : '.onedyno'
-  const text = readIfThere(resolve(appRoot(place), name))
+  const root = appRoot(place)
+  if (!isFolder(root)) throw new SupervisorError('PROCFILE_MISSING', `there is no folder ${root}`)
+  const name = isFolder(resolve(root, '.onedyno')) ? '.onedyno/defaults' : '.onedyno'
+  const text = readIfThere(resolve(root, name))
   return text === undefined ? place : { ...place, values: { ...parseDefaults(text, name), ...place.values } }
 }
 
@@ -122,6 +126,8 @@ function seconds(what: string, text: string): number {
   if (value <= 86_400) return value
   throw new SupervisorError('OPTION_INVALID', `${what} ${JSON.stringify(text)} is not a number of seconds from 0 to 86400`)
 }
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
 function readIfThere(path: string): string | undefined {
   try {

@@ -236,6 +236,8 @@ describe('mistakes', () => {
       /the formats are systemd, supervisord, upstart, runit/,
     ],
     ['nobody to ask', {}, ['ps'], 1, /no supervisor listens/],
+    ['no folder to start in', { Procfile: 'a: b\n' }, ['start', '-f', '../Procfile', '-d', 'x'], 1, /there is no folder .*x\n/],
+    ['a file for a folder', { Procfile: 'a: b\n' }, ['check', '-d', 'Procfile'], 1, /there is no folder .*Procfile\n/],
     ['no folder to ask in', {}, ['ps', '-d', 'nowhere'], 1, /there is no folder .*nowhere/],
   ]
   test.each(table)('%s', async (_name, files, argv, code, message) => {
