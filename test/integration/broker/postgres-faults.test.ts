@@ -86,29 +86,6 @@ describe('a worker in PostgreSQL', () => {
     expect(got[0]?.deliveries).toBe(2)
   })
 
-  it('gets what its own statement claimed after its connection was given up', async () => {
-    const { got } = await consume(open('victim'))
-    const lock = await client()
-    await lock.query('BEGIN')
-    await lock.query('SELECT FROM worker FOR UPDATE')
-    await broker.publish([message('a')])
-    await until(
-      'the claim waits',
-      async () =>
-        (
-          await query(
-            schema.url,
-            `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'onedyno victim'`,
-          )
-        ).length > 0,
-    )
-    await query(schema.url, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'onedyno victim'`)
-    // What the server had not noticed: the claim under the id of this worker is there, and no process knows of it.
-    await lock.query(`UPDATE message SET worker = (SELECT id FROM worker)`)
-    await lock.query('COMMIT')
-    await until('delivered', () => got.length === 1, 5000)
-  })
-
   it('serves every queue, however full the first one is', async () => {
     await broker.publish(Array.from({ length: 50 }, (_, index) => message(`a${index}`, 'a')))
     await broker.publish([message('b', 'b')])
