@@ -124,7 +124,7 @@ async function exportFiles({ io, place, rest }: Command): Promise<number> {
   const entries = readProcfile(place, env)
   const processes = readFormation(place, entries, env, [])
   const root = appRoot(place)
-  const { app = defaultApp(root), user = userName(io.env), shell = '/bin/sh', log = `/var/log/${app}` } = place.values
+  const { app = defaultApp(root), user = userName(), shell = '/bin/sh', log = `/var/log/${app}` } = place.values
   const stopSeconds = readSettings(place, env, entries).timeoutMs / 1000
   const plan = { app, user, shell, log, root, stopSeconds, env: fromFiles, processes }
   for (const path of writeExport(format, resolve(io.cwd, location), plan)) io.stderr.write(honchoLog('INFO', `Writing ${path}`))
@@ -132,11 +132,11 @@ async function exportFiles({ io, place, rest }: Command): Promise<number> {
 }
 
 /** A container may run as a number that has no name. */
-function userName(env: CommandIo['env']): string {
+function userName(): string {
   try {
     return userInfo().username
   } catch {
-    return env.USER || String(process.geteuid?.())
+    return String(process.geteuid?.())
   }
 }
 

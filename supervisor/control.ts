@@ -2,6 +2,7 @@ import { statSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isNamed } from './formation.ts'
 import type { LogRing } from './log-ring.ts'
 import type { Managed } from './managed.ts'
 import { groupMemoryBytes } from './process-group.ts'
@@ -110,11 +111,11 @@ function answer(socket: Socket, controlled: Controlled): void {
 }
 
 function serve(socket: Socket, { command, names, follow }: ControlRequest, controlled: Controlled): void {
-  const isWanted = (name: string) => names.length === 0 || names.includes(name) || names.includes(name.split('.')[0]!)
+  const isWanted = (name: string) => names.length === 0 || isNamed(name, names)
   const all = controlled.processes()
   const processes = all.filter((each) => isWanted(each.name))
   const known = new Set([...all.map((each) => each.name), ...(command === 'logs' ? controlled.logs.names() : [])])
-  const unknown = names.filter((name) => ![...known].some((each) => each === name || each.split('.')[0] === name))
+  const unknown = names.filter((name) => ![...known].some((each) => isNamed(each, [name])))
   if (unknown.length > 0) throw new Error(`no process ${unknown.join(', ')}; there are ${[...known].join(', ')}`)
   if (command === 'restart' && controlled.stopping.aborted) throw new Error('the whole run is stopping')
   socket.write('+')

@@ -46,6 +46,10 @@ export function planFormation(entries: readonly Entry[], options: FormationOptio
     })
 }
 
+/** Is this instance (`web.1`) among names that are of instances or of types (`web`)? */
+export const isNamed = (instance: string, names: readonly string[]): boolean =>
+  names.includes(instance) || names.includes(instance.split('.')[0]!)
+
 /** @throws SupervisorError PROCESS_UNKNOWN, with the names that are known */
 export function mustBeKnown(name: string, known: readonly string[]): void {
   if (known.includes(name)) return

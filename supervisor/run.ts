@@ -4,6 +4,7 @@ import { isatty } from 'node:tty'
 import { childEnv, defaultEnv } from './child-env.ts'
 import { exitCode, signalNumber } from './exit-code.ts'
 import { openPipes } from './fifo.ts'
+import { isNamed } from './formation.ts'
 import { createFormat, platformStamps, wantsColour } from './formats.ts'
 import { createLogRing, type LogRing } from './log-ring.ts'
 import { createManaged, type Managed, type ManagedOptions } from './managed.ts'
@@ -28,8 +29,8 @@ const ATTACHED_SHARE = 0.2
 const STORM_MS = 80
 /** Signals so near to each other count as one: Ctrl-C may reach us from the terminal and from a shell that hands it on. */
 const BURST_MS = 300
-/** From SIGKILL to giving up on a process that cannot die (state D). */
-const LAST_MS = 1_000
+/** From SIGKILL to giving up on a process that cannot die (state D), and for the last bytes to be written. */
+export const LAST_MS = 1_000
 
 export type Run = ReturnType<typeof createRun>
 
@@ -154,7 +155,7 @@ function codeOf(cause: Cause | undefined): number {
 
 function openOutput(options: SuperviseOptions, ring: LogRing, onBroken: () => void): Output {
   const stream = options.stdout ?? process.stdout
-  const quiet = new Set(options.quiet ?? [])
+  const quiet = options.quiet ?? []
   const format = createFormat({
     format: options.format ?? 'auto',
     names: options.processes.map((each) => each.name),
@@ -166,7 +167,7 @@ function openOutput(options: SuperviseOptions, ring: LogRing, onBroken: () => vo
   return createOutput({
     stream,
     format,
-    quiet: (name) => quiet.size > 0 && (quiet.has(name) || quiet.has(name.split('.')[0]!)),
+    quiet: (name) => quiet.length > 0 && isNamed(name, quiet),
     onSlow: options.onSlowLog ?? 'block',
     onBroken,
     onBlock: ring.add,

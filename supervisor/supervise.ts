@@ -3,7 +3,7 @@ import { type Control, serveControl } from './control.ts'
 import type { Instance } from './formation.ts'
 import type { MemoryLimits } from './memory-limit.ts'
 import type { RestartPolicies } from './restart-policy.ts'
-import { createRun, type Run } from './run.ts'
+import { createRun, LAST_MS, type Run } from './run.ts'
 import { within } from './within.ts'
 
 // What a caller needs besides to say what to run: "onedyno/supervisor" is this file.
@@ -61,9 +61,6 @@ export interface SuperviseOptions {
   /** False: leaves the signals of this Node process to the caller. Default true. */
   readonly handleSignals?: boolean
 }
-
-/** From SIGKILL to giving up on a process that cannot die (state D), and for the last bytes to be written. */
-const LAST_MS = 1_000
 
 /**
  * Runs the processes until the first cause to end: a signal, a process whose end ends the run, or a closed output. Resolves

@@ -82,7 +82,7 @@ test('a value in double quotes comes back as it was written', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (value) => {
       const quoted = value.replace(/["\\]/g, '\\$&')
-      fc.pre(!value.includes('\r'))
+      fc.pre(!/[\r\0]/.test(value))
       expect(parseEnvFile(`A="${quoted}"`).values).toEqual({ A: value })
     }),
   )
