@@ -207,7 +207,7 @@ export type BrokerChoice =
   | { readonly kind: 'amqp'; readonly why: string; readonly publishUrl: string; readonly consumeUrl: string }
 
 /** Where this process runs, as far as the environment tells. */
-export type Platform = 'heroku' | 'render' | 'koyeb' | 'fly' | 'railway' | 'kubernetes' | 'none'
+export type Platform = 'heroku' | 'render' | 'koyeb' | 'fly' | 'railway' | 'cloud-run' | 'kubernetes' | 'none'
 
 /**
  * Reads all variables at once and freezes the result. An empty value counts as unset.
@@ -249,8 +249,8 @@ export function parseConfig(env: Environment): Config {
     shutdownMs: read.number('SHUTDOWN_TIMEOUT') * 1000,
     logLevel: read.choice('LOG_LEVEL'),
     logFormat: read.choice('LOG_FORMAT'),
-    logStamp: env.ONEDYNO_PROCESS === undefined && env.DYNO === undefined && platform === 'none',
-    processName: env.ONEDYNO_PROCESS ?? env.DYNO,
+    logStamp: !env.ONEDYNO_PROCESS && !env.JOURNAL_STREAM && platform === 'none',
+    processName: env.ONEDYNO_PROCESS || env.DYNO || undefined,
   }
   if (problems.length > 0) throw new AppError('CONFIG_INVALID', problems.join('; '))
   return Object.freeze(config)
@@ -392,11 +392,13 @@ function readPublicUrl(env: Environment, read: Reader): string | undefined {
 
 const hostUrl = (host: string | undefined) => (host === undefined || host === '' ? undefined : `https://${host}`)
 
+/** What each platform sets by itself; an empty value counts as unset here too. */
 function detectPlatform(env: Environment): Platform {
-  if (env.DYNO !== undefined) return 'heroku'
-  if (env.RENDER !== undefined) return 'render'
-  if (env.KOYEB_APP_NAME !== undefined || env.KOYEB_PUBLIC_DOMAIN !== undefined) return 'koyeb'
-  if (env.FLY_APP_NAME !== undefined) return 'fly'
-  if (env.RAILWAY_ENVIRONMENT_NAME !== undefined) return 'railway'
-  return env.KUBERNETES_SERVICE_HOST === undefined ? 'none' : 'kubernetes'
+  if (env.DYNO) return 'heroku'
+  if (env.RENDER) return 'render'
+  if (env.KOYEB_APP_NAME || env.KOYEB_PUBLIC_DOMAIN) return 'koyeb'
+  if (env.FLY_APP_NAME) return 'fly'
+  if (env.RAILWAY_ENVIRONMENT_NAME || env.RAILWAY_ENVIRONMENT) return 'railway'
+  if (env.K_SERVICE) return 'cloud-run'
+  return env.KUBERNETES_SERVICE_HOST ? 'kubernetes' : 'none'
 }

@@ -36,11 +36,16 @@ function writeToStdout(): { write(line: string): void } {
     pending = ''
     if (text !== '') writeFully(Buffer.from(text))
   }
-  process.on('exit', flush)
+  let ending = false
+  process.on('exit', () => {
+    ending = true
+    flush()
+  })
   return {
     write(line) {
-      if (pending === '') setImmediate(flush)
+      if (pending === '' && !ending) setImmediate(flush)
       pending += line
+      if (ending) flush()
     },
   }
 }

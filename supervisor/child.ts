@@ -1,4 +1,4 @@
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Pipe } from './fifo.ts'
@@ -18,18 +18,7 @@ export interface ChildSpec {
 }
 
 /** One process group and the pipe it writes to. */
-export interface Child {
-  /** Of the leader, and the id of the group; 0 when it could not be started. */
-  readonly pid: number
-  /** To every process of the group, whether or not its leader still lives. */
-  signalGroup(signal: NodeJS.Signals): void
-  /** To the leader alone. */
-  signalLeader(signal: NodeJS.Signals): void
-  /** Waits for nothing any more. */
-  abandon(): void
-  /** Resolves when the leader exited, its output is written and its group is gone, each within bounds. Never rejects. */
-  readonly ended: Promise<Exit>
-}
+export type Child = ReturnType<typeof startChild>
 
 /** What the rest of a group gets between the unasked end of its leader and SIGKILL. */
 const GROUP_GRACE_MS = 5_000
@@ -47,88 +36,65 @@ const chunk = Buffer.allocUnsafeSlow(65_537)
  * Starts `command` by /bin/sh in a session and process group of its own. By node:child_process: importing execa takes
  * 70 ms, which would be most of what the supervisor adds to a dyno's start, and 7 MB that stay.
  */
-export function startChild(spec: ChildSpec): Child {
-  const { pipe } = spec
-  const command = pipe === undefined ? `exec 2>&1\n${spec.command}` : execIfSimple(spec.command)
+export function startChild(spec: ChildSpec) {
+  const { name, pipe, cwd, env, output } = spec
   const out = pipe?.writeFd ?? 'pipe'
-  let shell: ChildProcess
-  try {
-    // stdin is inherited as in Honcho: some watchers (tailwind --watch) end when theirs is closed.
-    const stdio: StdioOptions = ['inherit', out, pipe === undefined ? 'ignore' : out]
-    shell = spawn('/bin/sh', ['-c', command], { cwd: spec.cwd, env: spec.env, detached: true, stdio })
-  } finally {
-    if (pipe !== undefined) closeSync(pipe.writeFd)
-  }
+  // stdin is inherited as in Honcho: some watchers (tailwind --watch) end when theirs is closed.
+  const shell = spawn('/bin/sh', ['-c', pipe === undefined ? `exec 2>&1\n${spec.command}` : execIfSimple(spec.command)], {
+    cwd,
+    env,
+    detached: true,
+    stdio: ['inherit', out, pipe === undefined ? 'ignore' : out],
+  })
+  if (pipe !== undefined) closeSync(pipe.writeFd)
   const pid = shell.pid ?? 0
-  const ending = createEnding(pid)
-  const reader = startReading(shell, spec, ending)
-  ending.whenFinished(() => reader.close())
-  shell.once('exit', (code, signal) => ending.exited(signal === null ? { code: code ?? 0 } : { signal }))
-  shell.once('error', () => ending.exited({ code: 127 }))
-  return {
-    pid,
-    signalGroup(signal) {
-      ending.signalled(signal)
-      if (pid > 0) send(-pid, signal)
-    },
-    signalLeader(signal) {
-      if (pid > 0 && shell.exitCode === null && shell.signalCode === null) send(pid, signal)
-    },
-    abandon: ending.finish,
-    ended: ending.ended,
-  }
-}
-
-/** The child's bytes to the output's source; tells `ending` of data, pauses and the end. */
-function startReading(shell: ChildProcess, spec: ChildSpec, ending: Ending): { close(): void } {
-  const { pipe } = spec
-  const socket =
-    pipe === undefined
-      ? (shell.stdout as Socket)
-      : new Socket({
-          fd: pipe.readFd,
-          readable: true,
-          writable: false,
-          onread: { buffer: chunk, callback: (length, bytes) => onBytes(bytes as Buffer, length) },
-        })
-  const source = spec.output.source(spec.name, {
-    pause() {
-      ending.paused()
-      socket.pause()
-    },
-    resume() {
-      ending.resumed()
-      socket.resume()
-    },
+  const ending = createEnding(pid, () => {
+    socket.destroy()
+    source.end()
   })
   const onBytes = (bytes: Buffer, length: number) => {
     source.push(bytes, length)
     ending.gotData()
     return true
   }
-  if (pipe === undefined) socket.on('data', (bytes: Buffer) => onBytes(bytes, bytes.length))
-  socket.on('error', () => ending.endOfFile())
-  socket.on('close', () => ending.endOfFile())
-  if (spec.output.held) ending.paused()
-  else socket.resume()
-  return {
-    close() {
-      socket.destroy()
-      source.end()
-    },
+  const onread = { buffer: chunk, callback: (length: number, bytes: Uint8Array) => onBytes(bytes as Buffer, length) }
+  const socket =
+    pipe === undefined
+      ? (shell.stdout as Socket).on('data', (bytes: Buffer) => onBytes(bytes, bytes.length))
+      : new Socket({ fd: pipe.readFd, readable: true, writable: false, onread })
+  const pause = () => {
+    ending.paused()
+    socket.pause()
   }
-}
-
-interface Ending {
-  readonly ended: Promise<Exit>
-  exited(exit: Exit): void
-  endOfFile(): void
-  gotData(): void
-  paused(): void
-  resumed(): void
-  signalled(signal: NodeJS.Signals): void
-  finish(): void
-  whenFinished(clean: () => void): void
+  const resume = () => {
+    ending.resumed()
+    socket.resume()
+  }
+  const source = output.source(name, { pause, resume })
+  socket.on('error', ending.endOfFile).on('close', ending.endOfFile)
+  if (output.held) pause()
+  else socket.resume()
+  shell.once('exit', (code, signal) => ending.exited(signal === null ? { code: code ?? 0 } : { signal }))
+  shell.once('error', (error) => {
+    output.say({ tag: 'note', text: `${name} cannot be started in ${cwd}: ${error.message}` })
+    ending.exited({ code: 127 })
+  })
+  return {
+    /** Of the leader, and the id of the group; 0 when it could not be started. */
+    pid,
+    /** To every process of the group, whether or not its leader still lives. */
+    signalGroup(signal: NodeJS.Signals) {
+      ending.signalled(signal)
+      if (pid > 0) send(-pid, signal)
+    },
+    signalLeader(signal: NodeJS.Signals) {
+      if (pid > 0 && shell.exitCode === null && shell.signalCode === null) send(pid, signal)
+    },
+    /** Waits for nothing any more. */
+    abandon: ending.finish,
+    /** Resolves when the leader exited, its output is written and its group is gone, each within bounds. Never rejects. */
+    ended: ending.ended,
+  }
 }
 
 /**
@@ -136,61 +102,57 @@ interface Ending {
  * end. A member that closed its output gives no event when it dies, so the group is looked at again, ever more rarely. A
  * process that left the group and holds the pipe is waited for only as long as it may still be flushing.
  */
-function createEnding(group: number): Ending {
+function createEnding(group: number, clean: () => void) {
   const { promise: ended, resolve } = Promise.withResolvers<Exit>()
   let exit: Exit | undefined
-  let clean: (() => void) | undefined
   let eof = false
+  /** Somebody told the group to end, and says when it must. */
   let asked = false
   let killed = group === 0
   let held = false
   let finished = false
-  let exitAtMs = 0
+  let graceEndsMs = Number.POSITIVE_INFINITY
   let drainAtMs = 0
   let lookMs = 10
-  let unasked = true
   let timer: NodeJS.Timeout | undefined
 
   const finish = () => {
     if (finished) return
     finished = true
     clearTimeout(timer)
-    clean?.()
+    clean()
     resolve(exit ?? { signal: 'SIGKILL' })
   }
   const later = (ms: number, then: () => void) => {
     clearTimeout(timer)
     timer = setTimeout(then, ms)
   }
-  const waitForGroup = () => {
-    if (!asked) send(-group, 'SIGTERM')
-    asked = true
-    later(lookMs, settle)
-    lookMs = Math.min(1_000, lookMs * 2)
+  const settle = () => {
+    if (exit === undefined || finished) return
+    if (!killed && Date.now() >= graceEndsMs) {
+      send(-group, 'SIGKILL')
+      killed = true
+    }
+    if (!killed && isGroupAlive(group)) {
+      later(lookMs, settle)
+      lookMs = Math.min(1_000, lookMs * 2)
+    } else if (eof) finish()
+    else drain()
   }
   const drain = () => {
     drainAtMs ||= Date.now()
     if (!held) later(QUIET_MS, finish)
   }
-  const settle = () => {
-    if (exit === undefined || finished) return
-    if (!killed && isGroupAlive(group)) {
-      if (unasked && Date.now() - exitAtMs >= GROUP_GRACE_MS) {
-        send(-group, 'SIGKILL')
-        killed = true
-      } else return waitForGroup()
-    }
-    if (eof) finish()
-    else drain()
-  }
   return {
     ended,
     finish,
-    exited(how) {
+    exited(how: Exit) {
       if (exit !== undefined) return
       exit = how
-      unasked = !asked
-      exitAtMs = Date.now()
+      if (!asked && group > 0) {
+        graceEndsMs = Date.now() + GROUP_GRACE_MS
+        send(-group, 'SIGTERM')
+      }
       settle()
     },
     endOfFile() {
@@ -212,13 +174,10 @@ function createEnding(group: number): Ending {
       drainAtMs = Date.now()
       settle()
     },
-    signalled(signal) {
-      asked ||= signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGHUP'
+    signalled(signal: NodeJS.Signals) {
+      asked = true
       killed ||= signal === 'SIGKILL'
       if (killed) setImmediate(settle)
-    },
-    whenFinished(then) {
-      clean = then
     },
   }
 }

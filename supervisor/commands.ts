@@ -29,31 +29,27 @@ export interface Command {
   readonly rest: readonly string[]
 }
 
-type Handler = (command: Command) => Promise<number>
+type Handler = (command: Command) => Promise<number> | number
 
-const COMMANDS: Record<string, { readonly usage: string; readonly help: string; readonly handle: Handler }> = {
-  start: { usage: 'start [PROCESS…]', help: 'run the processes of the Procfile', handle: start },
-  check: { usage: 'check', help: 'read Procfile, .env and options; run nothing', handle: check },
-  run: { usage: 'run [--] COMMAND…', help: 'run a command with the environment of .env', handle: run },
-  export: {
-    usage: 'export FORMAT LOCATION',
-    help: 'write files for systemd, supervisord, upstart or runit',
-    handle: exportFiles,
-  },
-  ps: { usage: 'ps', help: 'list the processes of a running "start"', handle: (command) => ask(command, 'ps') },
-  restart: {
-    usage: 'restart [PROCESS…]',
-    help: 'stop them gracefully and start them again',
-    handle: (command) => ask(command, 'restart'),
-  },
-  stop: { usage: 'stop [PROCESS…]', help: 'stop these, or the whole run', handle: (command) => ask(command, 'stop') },
-  logs: {
-    usage: 'logs [--follow] [PROCESS…]',
-    help: 'print the last 1,000 lines of each',
-    handle: (command) => ask(command, 'logs'),
-  },
-  version: { usage: 'version', help: 'print the version', handle: version },
-  help: { usage: 'help', help: 'print this help', handle: help },
+const askFor =
+  (command: ControlRequest['command']): Handler =>
+  async ({ io, place, rest }) => {
+    const { askSupervisor } = await import('./control-client.ts')
+    await askSupervisor(appRoot(place), { command, names: rest, follow: place.values.follow === true }, io.stdout)
+    return 0
+  }
+
+const COMMANDS: Record<string, readonly [usage: string, help: string, handler: Handler]> = {
+  start: ['start [PROCESS…]', 'run the processes of the Procfile', start],
+  check: ['check', 'read Procfile, .env and options; run nothing', check],
+  run: ['run [--] COMMAND…', 'run a command with the environment of .env', run],
+  export: ['export FORMAT LOCATION', 'write files for systemd, supervisord, upstart or runit', exportFiles],
+  ps: ['ps [PROCESS…]', 'list the processes of a running "start"', askFor('ps')],
+  restart: ['restart [PROCESS…]', 'stop them gracefully and start them again', askFor('restart')],
+  stop: ['stop [PROCESS…]', 'stop these, or the whole run', askFor('stop')],
+  logs: ['logs [--follow] [PROCESS…]', 'print the last 1,000 lines of each', askFor('logs')],
+  version: ['version', 'print the version', version],
+  help: ['help', 'print this help', help],
 }
 
 /** The commands that this module serves; `onedyno` has others besides. */
@@ -65,19 +61,19 @@ export const SUPERVISOR_COMMANDS: readonly string[] = Object.keys(COMMANDS)
  * What a person can mend is written to stderr with a hint, everything else (what `hooks.attach` throws included) is thrown.
  */
 export async function runSupervisorCommand(argv: readonly string[], io: CommandIo): Promise<number> {
+  // A reader who has seen enough, such as head(1), is no error; a run learns of it by itself, and stops.
+  for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   try {
-    const { values, command, rest } = parseCommandLine(argv)
-    const place = withDefaults({ cwd: io.cwd, env: io.env, values })
-    if (values.version === true) return await version({ io, place, rest })
-    if (values.help === true || command === undefined) {
-      if (values.help === true) return await help({ io, place, rest })
-      throw new SupervisorError('SUPERVISOR_USAGE', `a command is missing; it may be ${SUPERVISOR_COMMANDS.join(', ')}`)
+    const { values, command = '', rest } = parseCommandLine(argv)
+    const wanted = values.version === true ? 'version' : values.help === true ? 'help' : command
+    if (!Object.hasOwn(COMMANDS, wanted)) {
+      const what = wanted === '' ? 'a command is missing' : `"${wanted}" is no command`
+      throw new SupervisorError('SUPERVISOR_USAGE', `${what}; it may be ${SUPERVISOR_COMMANDS.join(', ')}`)
     }
-    const known = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
-    if (known === undefined) {
-      throw new SupervisorError('SUPERVISOR_USAGE', `"${command}" is no command; it may be ${SUPERVISOR_COMMANDS.join(', ')}`)
-    }
-    return await known.handle({ io, place, rest })
+    const place = { cwd: io.cwd, env: io.env, values }
+    const handle = COMMANDS[wanted]![2]
+    // A wrong .onedyno must not keep anybody from the help.
+    return await handle({ io, place: handle === help || handle === version ? place : withDefaults(place), rest })
   } catch (error) {
     if (!(error instanceof SupervisorError)) throw error
     io.stderr.write(`error: ${error.message}\nhint: ${error.hint}\n`)
@@ -98,18 +94,10 @@ async function start({ io, place, rest }: Command): Promise<number> {
   // full load (Node 24), at the same speed. Ours to set, since this process does nothing else.
   setFlagsFromString('--semi-space-growth-factor=1')
   const control = controlPath(appRoot(place))
-  return supervise({
-    processes,
-    env,
-    cwd: io.cwd,
-    stdout: io.stdout,
-    control,
-    ...settings,
-    ...(attach !== undefined && { attach }),
-  })
+  return supervise({ ...settings, processes, env, cwd: io.cwd, stdout: io.stdout, control, ...(attach && { attach }) })
 }
 
-async function check({ io, place, rest }: Command): Promise<number> {
+function check({ io, place, rest }: Command): number {
   const { env, warnings } = readEnv(place)
   const entries = readProcfile(place, env)
   readFormation(place, entries, env, rest)
@@ -136,35 +124,29 @@ async function exportFiles({ io, place, rest }: Command): Promise<number> {
   const entries = readProcfile(place, env)
   const processes = readFormation(place, entries, env, [])
   const root = appRoot(place)
-  const { app = defaultApp(root), user = userInfo().username, shell = '/bin/sh', log = `/var/log/${app}` } = place.values
+  const { app = defaultApp(root), user = userName(), shell = '/bin/sh', log = `/var/log/${app}` } = place.values
   const stopSeconds = readSettings(place, env, entries).timeoutMs / 1000
-  for (const path of writeExport(format, resolve(io.cwd, location), {
-    app,
-    user,
-    shell,
-    log,
-    root,
-    stopSeconds,
-    env: fromFiles,
-    processes,
-  })) {
-    io.stderr.write(honchoLog('INFO', `Writing ${path}`))
-  }
+  const plan = { app, user, shell, log, root, stopSeconds, env: fromFiles, processes }
+  for (const path of writeExport(format, resolve(io.cwd, location), plan)) io.stderr.write(honchoLog('INFO', `Writing ${path}`))
   return 0
 }
 
-async function ask({ io, place, rest }: Command, command: ControlRequest['command']): Promise<number> {
-  const { askSupervisor } = await import('./control-client.ts')
-  return askSupervisor(appRoot(place), { command, names: rest, follow: place.values.follow === true }, io.stdout)
+/** A container may run as a number that has no name. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.geteuid?.())
+  }
 }
 
-async function version({ io }: Command): Promise<number> {
+function version({ io }: Command): number {
   io.stdout.write(`onedyno ${packageVersion()}\n`)
   return 0
 }
 
-async function help({ io }: Command): Promise<number> {
-  const commands = Object.values(COMMANDS).map(({ usage, help: text }) => `  ${usage.padEnd(26)} ${text}`)
+function help({ io }: Command): number {
+  const commands = Object.values(COMMANDS).map(([usage, text]) => `  ${usage.padEnd(26)} ${text}`)
   io.stdout.write(
     `usage: onedyno [OPTION…] COMMAND\n\n${commands.join('\n')}\n\nOptions, before or after the command:\n${describeOptions()}\n\n` +
       'Exit code: that of the first process that ended (128 + n after signal n), 130 after Ctrl-C,\n' +

@@ -1,35 +1,37 @@
 import { statSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isNamed } from './formation.ts'
 import type { LogRing } from './log-ring.ts'
 import type { Managed } from './managed.ts'
 import { groupMemoryBytes } from './process-group.ts'
+import type { Cause } from './run.ts'
 
-/** What a client asks: one line of JSON. The answer is text; for `ps` one ProcessStatus as JSON a line. */
+/** What a client asks, as one line of JSON. The answer is "+" and text for a person, or "-" and why it is refused. */
 export interface ControlRequest {
   readonly command: 'ps' | 'restart' | 'stop' | 'logs'
   /** Types (`web`) or instances (`web.1`); all when empty. */
   readonly names: readonly string[]
-  readonly follow?: boolean
+  readonly follow: boolean
 }
 
-export interface ProcessStatus {
-  readonly name: string
-  readonly state: string
-  readonly pid: number | null
-  readonly upSeconds: number | null
-  readonly restarts: number
-  readonly memoryBytes: number | null
-}
-
+/** The part of a run that can be reached from outside. */
 export interface Controlled {
-  readonly processes: () => readonly Managed[]
   readonly logs: LogRing
   readonly timeoutMs: number
-  /** Ends the whole run. */
-  readonly stopAll: () => void
+  readonly stopping: AbortSignal
+  processes(): readonly Managed[]
+  stop(cause: Cause): void
 }
+
+export interface Control {
+  /** Listens no more; who follows gets what is on its way. */
+  close(): void
+}
+
+/** A follower that does not read must not cost memory: past this many bytes it is let go. */
+const MOST_BEHIND = 4 << 20
 
 /**
  * Where the supervisor of an app listens. Not in the app's own folder, whose path may be longer than the 107 bytes that a
@@ -37,13 +39,11 @@ export interface Controlled {
  */
 export function controlPath(appRoot: string): string {
   const { dev, ino } = statSync(appRoot)
-  return join(tmpdir(), `onedyno-${userInfo().uid}-${dev.toString(36)}-${ino.toString(36)}.sock`)
+  return join(tmpdir(), `onedyno-${ownUid()}-${dev.toString(36)}-${ino.toString(36)}.sock`)
 }
 
-export interface Control {
-  /** Listens no more; who follows gets what is on its way. */
-  close(): void
-}
+/** Not userInfo(), which throws where the user has no name: containers often run as any number. */
+export const ownUid = (): number => process.geteuid?.() ?? 0
 
 /**
  * Serves `ps`, `restart`, `stop` and `logs` on a socket that only this user may open. A socket left by a dead supervisor is
@@ -60,19 +60,19 @@ export async function serveControl(path: string, controlled: Controlled): Promis
     server.close()
     for (const socket of sockets) socket.end().unref()
   }
-  for (let tries = 0; tries < 2; tries += 1) {
-    const code = await listen(server, path)
-    if (code === undefined) return { close }
-    if (code !== 'EADDRINUSE' || (await isAnswered(path))) return undefined
+  let code = await listen(server, path)
+  if (code === 'EADDRINUSE' && !(await isAnswered(path))) {
     try {
       unlinkSync(path)
+      code = await listen(server, path)
     } catch {
-      return undefined
+      // Another user's, in a folder where all may write.
     }
   }
-  return undefined
+  return code === undefined ? { close } : undefined
 }
 
+/** Resolves with the code of the error, if any. */
 function listen(server: Server, path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'EIO'))
@@ -86,9 +86,11 @@ function listen(server: Server, path: string): Promise<string | undefined> {
 
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection(path, () => resolve(true))
+    const socket = createConnection(path, () => {
+      socket.destroy()
+      resolve(true)
+    })
     socket.once('error', () => resolve(false))
-    socket.once('connect', () => socket.destroy())
   })
 }
 
@@ -103,44 +105,38 @@ function answer(socket: Socket, controlled: Controlled): void {
     try {
       serve(socket, JSON.parse(text) as ControlRequest, controlled)
     } catch (error) {
-      socket.end(`error: ${(error as Error).message}\n`)
+      socket.end(`-${(error as Error).message}`)
     }
   })
 }
 
 function serve(socket: Socket, { command, names, follow }: ControlRequest, controlled: Controlled): void {
-  const isWanted = (name: string) =>
-    names.length === 0 || names.some((wanted) => name === wanted || name.split('.')[0] === wanted)
-  const processes = controlled.processes().filter((each) => isWanted(each.name))
-  if (processes.length === 0 && names.length > 0) {
-    return void socket.end(
-      `error: no process ${names.join(', ')}; there are ${controlled
-        .processes()
-        .map((each) => each.name)
-        .join(', ')}\n`,
-    )
-  }
+  const isWanted = (name: string) => names.length === 0 || isNamed(name, names)
+  const all = controlled.processes()
+  const processes = all.filter((each) => isWanted(each.name))
+  const known = new Set([...all.map((each) => each.name), ...(command === 'logs' ? controlled.logs.names() : [])])
+  const unknown = names.filter((name) => ![...known].some((each) => isNamed(each, [name])))
+  if (unknown.length > 0) throw new Error(`no process ${unknown.join(', ')}; there are ${[...known].join(', ')}`)
+  if (command === 'restart' && controlled.stopping.aborted) throw new Error('the whole run is stopping')
+  socket.write('+')
+  const say = (what: string) => socket.end(processes.map((each) => `${what} ${each.name}\n`).join(''))
   const killAtMs = Date.now() + controlled.timeoutMs
   switch (command) {
     case 'ps':
-      return void socket.end(processes.map((each) => `${JSON.stringify(statusOf(each))}\n`).join(''))
+      return void socket.end(showTable(processes))
     case 'restart':
       for (const each of processes) each.restart(killAtMs)
-      return void socket.end(processes.map((each) => `restarting ${each.name}\n`).join(''))
+      return void say('restarting')
     case 'stop':
-      if (names.length === 0) controlled.stopAll()
+      if (names.length === 0) controlled.stop({ tag: 'signal', signal: 'SIGTERM' })
       else for (const each of processes) each.halt(killAtMs)
-      return void socket.end(processes.map((each) => `stopping ${each.name}\n`).join(''))
+      return void say('stopping')
     case 'logs':
-      sendLogs(socket, controlled.logs, isWanted, follow === true)
-      return
+      return void sendLogs(socket, controlled.logs, isWanted, follow)
     default:
-      socket.end(`error: unknown command ${JSON.stringify(command satisfies never)}\n`)
+      throw new Error(`unknown command ${JSON.stringify(command satisfies never)}`)
   }
 }
-
-/** A follower that does not read must not cost memory: past this many bytes it is let go. */
-const MOST_BEHIND = 4 << 20
 
 function sendLogs(socket: Socket, logs: LogRing, isWanted: (name: string) => boolean, follow: boolean): void {
   socket.write(logs.read(isWanted), 'latin1')
@@ -152,8 +148,21 @@ function sendLogs(socket: Socket, logs: LogRing, isWanted: (name: string) => boo
   socket.once('close', unfollow)
 }
 
-function statusOf({ name, state, restarts }: Managed): ProcessStatus {
-  const pid = 'pid' in state ? state.pid : null
-  const upSeconds = state.tag === 'running' ? Math.round((Date.now() - state.sinceMs) / 1000) : null
-  return { name, state: state.tag, pid, upSeconds, restarts, memoryBytes: pid === null ? null : groupMemoryBytes(pid) }
+function showTable(processes: readonly Managed[]): string {
+  const rows = processes.map(({ name, state, restarts }) => {
+    const pid = 'pid' in state ? state.pid : undefined
+    const up = state.tag === 'running' ? duration(Math.round((Date.now() - state.sinceMs) / 1000)) : '-'
+    const memory = pid === undefined ? '-' : `${(groupMemoryBytes(pid) / 1e6).toFixed(1)} MB`
+    return [name, state.tag, String(pid ?? '-'), up, String(restarts), memory]
+  })
+  const all = [['PROCESS', 'STATE', 'PID', 'UP', 'RESTARTS', 'MEMORY'], ...rows]
+  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
+  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  '))
+  return lines.map((line) => `${line.trimEnd()}\n`).join('')
+}
+
+function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds}s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m${seconds % 60}s`
+  return `${Math.floor(seconds / 3_600)}h${Math.floor((seconds % 3_600) / 60)}m`
 }

@@ -1,4 +1,5 @@
 import { SupervisorError } from './errors.ts'
+import { NUL_PROBLEM } from './procfile.ts'
 
 export interface EnvFile {
   readonly values: Record<string, string>
@@ -10,6 +11,7 @@ const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.%()-]*)=(.*)$/
 /** A whole quoted value, and after it nothing but a comment. */
 const DOUBLE = /^"((?:[^"\\]|\\[\s\S])*)"[ \t]*(?:#.*)?$/
 const SINGLE = /^'([^']*)'[ \t]*(?:#.*)?$/
+const ESCAPED = /\\([\s\S])/g
 const ESCAPES: Record<string, string> = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\', $: '$' }
 
 /**
@@ -26,9 +28,10 @@ export function parseEnvFile(text: string, file = '.env'): EnvFile {
     .replace(/^\uFEFF/, '')
     .split('\n')
     .map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
-  const values: Record<string, string> = {}
+  // Without a prototype, so that a variable named __proto__ is one like any other.
+  const values: Record<string, string> = Object.create(null)
   const warnings: string[] = []
-  const problems: string[] = []
+  const problems = lines.flatMap((line, at) => (line.includes('\0') ? [`${file}:${at + 1}: ${NUL_PROBLEM}`] : []))
   let open: string | undefined
   let blanks = ''
   for (let at = 0; at < lines.length; at += 1) {
@@ -68,15 +71,9 @@ function readValue(lines: readonly string[], at: number, first: string): { value
     const match = whole.exec(text)
     if (match !== null) return { value: quote === '"' ? unescapeText(match[1]!) : match[1]!, last }
     // Something stands after a closed quote: the quotes belong to the value, as in a raw {"a"} or "a" b.
-    if (
-      text
-        .slice(1)
-        .replace(/\\[\s\S]/g, '')
-        .includes(quote)
-    )
-      break
+    if (text.slice(1).replace(ESCAPED, '').includes(quote)) break
   }
   return { value: first, last: at }
 }
 
-const unescapeText = (text: string) => text.replace(/\\([\s\S])/g, (both, char: string) => ESCAPES[char] ?? both)
+const unescapeText = (text: string) => text.replace(ESCAPED, (both, char: string) => ESCAPES[char] ?? both)

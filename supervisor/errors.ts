@@ -15,6 +15,7 @@ export const SUPERVISOR_ERRORS = {
   OPTION_INVALID: { exit: 2, hint: 'See "onedyno help" for what each option takes.' },
   CHILD_NOT_STARTED: { exit: 127, hint: 'Check that the program exists, is executable and is on the PATH.' },
   CONTROL_UNREACHABLE: { exit: 1, hint: 'Is "onedyno start" running in this folder? Name another with -d.' },
+  CONTROL_REFUSED: { exit: 1, hint: 'See "onedyno ps" for the processes and their states.' },
   EXPORT_FAILED: { exit: 1, hint: 'The location must be a folder that you may write to.' },
 } as const satisfies Record<string, { exit: number; hint: string }>
 

@@ -1,7 +1,7 @@
 import { fromByteString, toByteString } from './byte-string.ts'
 import { exitCode } from './exit-code.ts'
 import type { Format, LifeEvent } from './formats.ts'
-import { fieldText, type LogRecord, levelOf, messageOf, parseRecord } from './pino-line.ts'
+import { fieldText, parseRecord, take } from './pino-line.ts'
 
 export interface RecordStyle {
   readonly kind: 'json' | 'logfmt'
@@ -9,8 +9,7 @@ export interface RecordStyle {
   readonly now: () => number
 }
 
-/** Keys that are renamed to `time`, `level` and `message`, or that say again what `process` says. */
-const CONSUMED = new Set(['time', 'level', 'severity', 'levelname', 'msg', 'message', 'process'])
+type Fields = Record<string, unknown>
 
 /** The upper six bits of the second half of a pair (UTF-16). */
 const LOW_SURROGATE = 0xdc00 >> 10
@@ -20,7 +19,7 @@ const LOW_SURROGATE = 0xdc00 >> 10
  * itself (pino and its like) has its fields merged into ours, not nested as text.
  */
 export function createRecordFormat(style: RecordStyle): Format {
-  const write = (record: LogRecord) => {
+  const write = (record: Fields) => {
     const text = style.kind === 'json' ? JSON.stringify(record) : toLogfmt(record)
     return `${toByteString(text)}\n`
   }
@@ -44,17 +43,12 @@ export function createRecordFormat(style: RecordStyle): Format {
   }
 }
 
-function toRecord(name: string, line: string, nowMs: number): LogRecord {
-  const own = parseRecord(line)
-  if (own === undefined) {
-    return { time: new Date(nowMs).toISOString(), process: name, message: fromByteString(line) }
-  }
-  const level = levelOf(own)
-  const message = messageOf(own)
-  const record: LogRecord = { time: timeOf(own.time) ?? new Date(nowMs).toISOString(), process: name }
-  if (level !== undefined) record.level = level
-  if (message !== undefined) record.message = message
-  for (const [key, value] of Object.entries(own)) if (!CONSUMED.has(key)) record[key] = value
+function toRecord(name: string, line: string, nowMs: number): Fields {
+  const { level, message, fields } = parseRecord(line) ?? { message: fromByteString(line), fields: new Map() }
+  const time = take(fields, ['time'], timeOf) ?? new Date(nowMs).toISOString()
+  const record: Fields = { time, process: name, ...(level !== undefined && { level }), ...(message !== undefined && { message }) }
+  // Its own "process", or a second level: nothing of the child's is lost.
+  for (const [key, value] of fields) record[Object.hasOwn(record, key) ? `${key}_` : key] = value
   return record
 }
 
@@ -66,12 +60,14 @@ function timeOf(time: unknown): string | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString()
 }
 
-const toLogfmt = (record: LogRecord) =>
+const toLogfmt = (record: Fields) =>
   Object.entries(record)
-    .map(([key, value]) => `${key.replace(/[\s="]/g, '_')}=${fieldText(value)}`)
+    .map(
+      ([key, value]) => `${key.replace(/[\s="]/g, '_')}=${fieldText(typeof value === 'object' ? JSON.stringify(value) : value)}`,
+    )
     .join(' ')
 
-function describe(event: LifeEvent): LogRecord {
+function describe(event: LifeEvent): Fields {
   switch (event.tag) {
     case 'started':
       return { message: 'process started', name: event.name, pid: event.pid }

@@ -88,15 +88,12 @@ export function createTextFormat(style: TextStyle): Format {
 function parseTemplate(template: string): { before: string; after: string } {
   for (const [, field = ''] of template.matchAll(/\{(\w+)\}/g)) {
     if (!FIELDS.includes(field)) {
-      throw new SupervisorError(
-        'OPTION_INVALID',
-        `--format has {${field}}; a template may have ${FIELDS.map((f) => `{${f}}`).join(' ')}`,
-      )
+      const fields = FIELDS.map((known) => `{${known}}`).join(' ')
+      throw new SupervisorError('OPTION_INVALID', `--format has {${field}}; a template may have ${fields}`)
     }
   }
   const at = template.indexOf('{text}')
-  const bytes = (text: string) => toByteString(text)
-  return { before: bytes(template.slice(0, at)), after: bytes(template.slice(at + '{text}'.length)) }
+  return { before: toByteString(template.slice(0, at)), after: toByteString(template.slice(at + '{text}'.length)) }
 }
 
 function fillIn(part: string, name: string, nowMs: number, width: number): string {

@@ -1,5 +1,6 @@
 import { SupervisorError } from './errors.ts'
 import type { Entry } from './procfile.ts'
+import { splitList } from './split-list.ts'
 
 /** One process to run: an instance of a Procfile entry. */
 export interface Instance {
@@ -45,6 +46,10 @@ export function planFormation(entries: readonly Entry[], options: FormationOptio
     })
 }
 
+/** Is this instance (`web.1`) among names that are of instances or of types (`web`)? */
+export const isNamed = (instance: string, names: readonly string[]): boolean =>
+  names.includes(instance) || names.includes(instance.split('.')[0]!)
+
 /** @throws SupervisorError PROCESS_UNKNOWN, with the names that are known */
 export function mustBeKnown(name: string, known: readonly string[]): void {
   if (known.includes(name)) return
@@ -58,8 +63,8 @@ export function mustBeKnown(name: string, known: readonly string[]): void {
  */
 export function parseConcurrency(text: string): Map<string, number> {
   const counts = new Map<string, number>()
-  for (const part of text.split(',').filter((item) => item.trim() !== '')) {
-    const match = /^\s*([A-Za-z0-9_-]+)=(\d{1,3})\s*$/.exec(part)
+  for (const part of splitList(text)) {
+    const match = /^([A-Za-z0-9_-]+)=(\d{1,3})$/.exec(part)
     if (match === null) {
       throw new SupervisorError(
         'OPTION_INVALID',

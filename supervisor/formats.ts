@@ -76,22 +76,13 @@ export function createFormat(options: FormatOptions): Format {
   }
 }
 
-/** Colours only where a person looks: on a terminal, unless NO_COLOR (no-color.org) or --no-colour says otherwise. */
-export function wantsColour(tty: boolean, env: Readonly<Record<string, string | undefined>>, noColour: boolean): boolean {
-  return tty && !noColour && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
-}
+/** Colours only where a person looks: on a terminal, unless NO_COLOR (no-color.org) says otherwise. */
+export const wantsColour = (stream: { readonly isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean =>
+  stream.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
 
 /** Set by platforms that write a time before each line they take. */
-const STAMPING = [
-  'DYNO',
-  'RENDER',
-  'KOYEB_APP_NAME',
-  'FLY_APP_NAME',
-  'RAILWAY_ENVIRONMENT',
-  'K_SERVICE',
-  'KUBERNETES_SERVICE_HOST',
-  'JOURNAL_STREAM',
-]
+const STAMPING =
+  'DYNO RENDER KOYEB_APP_NAME FLY_APP_NAME RAILWAY_ENVIRONMENT K_SERVICE KUBERNETES_SERVICE_HOST JOURNAL_STREAM'.split(' ')
 
 /** Does the platform stamp each line with a time of its own? */
 export function platformStamps(env: Readonly<Record<string, string | undefined>>): boolean {

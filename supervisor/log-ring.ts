@@ -2,14 +2,7 @@
 export const KEPT_LINES = 1_000
 const KEPT_BYTES = 1 << 20
 
-export interface LogRing {
-  /** HOT: one formatted block, which ends with "\n"; copied, since the memory is the caller's. */
-  add(name: string, block: Buffer): void
-  /** The last lines of the processes that `wanted` names, as byte string, in the order in which they came. */
-  read(wanted: (name: string) => boolean): string
-  /** Hands on a copy of every block from now; returns how to stop that. */
-  follow(onBlock: (name: string, block: Buffer) => void): () => void
-}
+export type LogRing = ReturnType<typeof createLogRing>
 
 interface Block {
   readonly at: number
@@ -28,12 +21,13 @@ interface Kept {
 const HEADER = 12
 
 /** Blocks are kept as they are, and cut into lines only when somebody asks. */
-export function createLogRing(): LogRing {
+export function createLogRing() {
   const kept = new Map<string, Kept>()
   const followers = new Set<(name: string, block: Buffer) => void>()
   let at = 0
   return {
-    add(name, block) {
+    /** HOT: one formatted block, which ends with "\n"; copied, since the memory is the caller's. */
+    add(name: string, block: Buffer): void {
       let own = kept.get(name)
       if (own === undefined) {
         own = { younger: newHalf(), older: newHalf(), used: 0, olderUsed: 0 }
@@ -44,14 +38,18 @@ export function createLogRing(): LogRing {
       const copy = Buffer.from(block)
       for (const follower of followers) follower(name, copy)
     },
-    read: (wanted) =>
+    /** Who has written anything. */
+    names: (): string[] => [...kept.keys()],
+    /** The last lines of the processes that `wanted` names, as byte string, in the order in which they came. */
+    read: (wanted: (name: string) => boolean): string =>
       [...kept]
         .filter(([name]) => wanted(name))
         .flatMap(([, own]) => lastLines([...blocksOf(own.older, own.olderUsed), ...blocksOf(own.younger, own.used)]))
         .toSorted((a, b) => a.at - b.at)
         .map((block) => block.text)
         .join(''),
-    follow(onBlock) {
+    /** Hands on a copy of every block from now; returns how to stop that. */
+    follow(onBlock: (name: string, block: Buffer) => void): () => void {
       followers.add(onBlock)
       return () => followers.delete(onBlock)
     },

@@ -2,6 +2,7 @@ import { SupervisorError } from './errors.ts'
 import type { LifeEvent } from './formats.ts'
 import type { Managed } from './managed.ts'
 import { groupMemoryBytes } from './process-group.ts'
+import { splitList } from './split-list.ts'
 
 /** Bytes by type. */
 export type MemoryLimits = ReadonlyMap<string, number>
@@ -17,8 +18,8 @@ const UNITS: Record<string, number> = { K: 1e3, M: 1e6, G: 1e9, KI: 2 ** 10, MI:
  */
 export function parseMemoryLimits(text: string): Map<string, number> {
   const limits = new Map<string, number>()
-  for (const part of text.split(',').filter((item) => item.trim() !== '')) {
-    const match = /^\s*([A-Za-z0-9_-]+)=(\d+(?:\.\d+)?)([KMG]i?)B?\s*$/i.exec(part)
+  for (const part of splitList(text)) {
+    const match = /^([A-Za-z0-9_-]+)=(\d+(?:\.\d+)?)([KMG]i?)B?$/i.exec(part)
     if (match === null)
       throw new SupervisorError(
         'OPTION_INVALID',

@@ -17,15 +17,7 @@ export interface Source {
   end(): void
 }
 
-export interface Output {
-  source(name: string, throttle?: Throttle): Source
-  /** A line of the supervisor's own. */
-  say(event: LifeEvent): void
-  /** Resolves when all that was handed over has been written, or can never be. */
-  flushed(): Promise<void>
-  /** Are sources held back now? */
-  readonly held: boolean
-}
+export type Output = ReturnType<typeof createOutput>
 
 export interface OutputOptions {
   readonly stream: Writable
@@ -46,7 +38,7 @@ const BUFFER_BYTES = 256 * 1024
  * HOT: all that arrives in one turn of the event loop goes out in one write, from one buffer that is used again. While the
  * reader is behind, the children are paused, so no more than a turn's reads is ever held.
  */
-export function createOutput(options: OutputOptions): Output {
+export function createOutput(options: OutputOptions) {
   const { stream, format } = options
   // Others may keep what they are given; these have handed it to the kernel when their queue is empty.
   const isDirect = stream instanceof Socket || stream === process.stdout
@@ -132,7 +124,7 @@ export function createOutput(options: OutputOptions): Output {
   }
 
   return {
-    source(name, throttle) {
+    source(name: string, throttle?: Throttle): Source {
       if (throttle !== undefined) throttles.add(throttle)
       format.widen(name)
       const splitter = createLineSplitter(format.room(name), (lines) => onLines(name, lines))
@@ -144,14 +136,17 @@ export function createOutput(options: OutputOptions): Output {
         },
       }
     },
-    say: (event) => show('system', () => format.say(event, add), false),
+    /** A line of the supervisor's own. */
+    say: (event: LifeEvent): void => show('system', () => format.say(event, add), false),
+    /** Resolves when all that was handed over has been written, or can never be. */
     flushed: () =>
-      new Promise((resolve) => {
+      new Promise<void>((resolve) => {
         if (broken) return resolve()
         waiting.push(resolve)
         schedule()
       }),
-    get held() {
+    /** Are sources held back now? */
+    get held(): boolean {
       return blocked && options.onSlow === 'block'
     },
   }

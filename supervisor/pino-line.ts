@@ -2,51 +2,80 @@ import { fromByteString, toByteString } from './byte-string.ts'
 
 /** The numbers of pino's levels (pino 10, docs/api.md "level"). */
 const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
-const LEVEL_COLOURS: Record<string, string> = { warn: '33', error: '31', fatal: '31;1', debug: '2', trace: '2' }
+const LEVEL_COLOURS: Record<string, string> = {
+  warn: '33',
+  warning: '33',
+  error: '31',
+  critical: '31;1',
+  fatal: '31;1',
+  debug: '2',
+  trace: '2',
+}
 /** Said by the prefix already, or of no use to a reader at a terminal. */
-const UNSAID = new Set(['level', 'time', 'msg', 'message', 'pid', 'hostname', 'name', 'v', 'err'])
+const UNSAID = new Set(['time', 'pid', 'hostname', 'name', 'v'])
+/** Colours, which may stay, and the control characters of Unicode but tab: in a record they were escaped, and no terminal must obey them. */
+const CONTROL = /\x1b\[[\d;]*m|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g
+/** More digits than a double is sure to keep. */
+const MANY_DIGITS = /\d{16}/
 
-export type LogRecord = Record<string, unknown>
+export interface LogRecord {
+  /** `info`, `warn`, … whatever way the child names its level. */
+  readonly level: string | undefined
+  readonly message: string | undefined
+  /** All the rest. */
+  readonly fields: Map<string, unknown>
+}
 
 /** A child's line as a record, when it is one JSON object; byte strings as in line-splitter.ts. */
 export function parseRecord(line: string): LogRecord | undefined {
   if (line.charCodeAt(0) !== 0x7b || line.charCodeAt(line.length - 1) !== 0x7d) return undefined
   try {
-    return JSON.parse(fromByteString(line)) as LogRecord
+    const fields = new Map(Object.entries(JSON.parse(fromByteString(line), MANY_DIGITS.test(line) ? keepDigits : undefined)))
+    const level = take(fields, ['level', 'severity', 'levelname'], levelName)
+    const message = take(fields, ['msg', 'message', 'event'], (value) => (typeof value === 'string' ? value : undefined))
+    return { level, message, fields }
   } catch {
     return undefined
   }
 }
 
-/** `info`, `warn`, … whatever way the child names its level. */
-export function levelOf(record: LogRecord): string | undefined {
-  const level = record.level ?? record.severity ?? record.levelname
+/** Takes the first of these fields that can be read as what is wanted; one that cannot remains a field. */
+export function take<T>(fields: Map<string, unknown>, keys: string[], read: (value: unknown) => T | undefined): T | undefined {
+  for (const key of keys) {
+    const value = read(fields.get(key))
+    if (value !== undefined && fields.delete(key)) return value
+  }
+  return undefined
+}
+
+/** JSON.rawJSON and the source of a value are ES2026, and in V8 since Node 21; TypeScript 7.0 does not know them. */
+function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source
+  if (typeof value !== 'number' || source === undefined || String(value) === source) return value
+  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(source)
+}
+
+function levelName(level: unknown): string | undefined {
   if (typeof level === 'number') return LEVELS[level] ?? String(level)
   return typeof level === 'string' ? level.toLowerCase() : undefined
 }
 
-export function messageOf(record: LogRecord): string | undefined {
-  const message = record.msg ?? record.message ?? record.event
-  return typeof message === 'string' ? message : undefined
-}
-
 /** `WARN  message key=value` for a person, or undefined when the line is no log record. */
 export function renderRecord(line: string, colour: boolean): string | undefined {
-  const record = parseRecord(line)
-  if (record === undefined) return undefined
-  const level = levelOf(record)
-  const message = messageOf(record)
-  if (level === undefined || message === undefined) return undefined
+  const { level, message, fields } = parseRecord(line) ?? {}
+  if (level === undefined || message === undefined || fields === undefined) return undefined
   const paint = colour ? LEVEL_COLOURS[level] : undefined
   const label = level.toUpperCase().padEnd(5)
-  const words = [paint === undefined ? label : `\x1b[${paint}m${label}\x1b[0m`, oneLine(message)]
-  for (const [key, value] of Object.entries(record)) if (!UNSAID.has(key)) words.push(`${key}=${fieldText(value)}`)
-  const stack = stackOf(record)
-  const text = stack === undefined ? words.join(' ') : `${words.join(' ')}\n${stack}`
-  return toByteString(text)
+  const stack = take(fields, ['err'], stackOf)
+  const words = [message]
+  for (const [key, value] of fields) if (!UNSAID.has(key)) words.push(`${key}=${fieldText(value)}`)
+  const lines = [words.join(' '), ...(stack ?? [])].map((text) => text.replace(CONTROL, escapeControl))
+  return toByteString(`${paint === undefined ? label : `\x1b[${paint}m${label}\x1b[0m`} ${lines.join('\n    ')}`)
 }
 
-const oneLine = (text: string) => text.replaceAll('\n', '\\n')
+/** As JSON does, which leaves the upper half of the control characters as they are. */
+const escapeControl = (found: string) =>
+  found.length > 1 ? found : found < ' ' ? JSON.stringify(found).slice(1, -1) : `\\u00${found.charCodeAt(0).toString(16)}`
 
 /** A value as logfmt writes it: bare where nothing can be misread, else as JSON. */
 export function fieldText(value: unknown): string {
@@ -54,10 +83,10 @@ export function fieldText(value: unknown): string {
   return JSON.stringify(value) ?? ''
 }
 
-function stackOf(record: LogRecord): string | undefined {
-  const error = record.err
+/** The lines of an error's stack, or its message. */
+function stackOf(error: unknown): string[] | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { stack, message } = error as { stack?: unknown; message?: unknown }
-  if (typeof stack === 'string') return stack.replace(/^/gm, '    ')
-  return typeof message === 'string' ? `    ${message}` : undefined
+  const text = stack ?? message
+  return typeof text === 'string' ? text.split('\n') : undefined
 }

@@ -6,6 +6,9 @@ export interface Entry {
   readonly command: string
 }
 
+/** No command and no variable can hold one; where there is one, there mostly is one beside each letter. */
+export const NUL_PROBLEM = 'a NUL character (a file in UTF-16? It must be UTF-8)'
+
 /** Honcho's and foreman's alphabet of names. */
 const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/
 
@@ -27,7 +30,7 @@ export function parseProcfile(text: string, file = 'Procfile'): Entry[] {
     const line = raw.trimEnd()
     const number = index + 1
     if (line === '' || line.trimStart().startsWith('#')) continue
-    const match = LINE.exec(line)
+    const match = line.includes('\0') ? null : LINE.exec(line)
     if (match === null) {
       problems.push(`${file}:${number}: ${whyNot(line)}: ${JSON.stringify(line)}`)
       continue
@@ -44,6 +47,7 @@ export function parseProcfile(text: string, file = 'Procfile'): Entry[] {
 }
 
 function whyNot(line: string): string {
+  if (line.includes('\0')) return NUL_PROBLEM
   if (/^\s/.test(line)) return 'a line may not start with a space (a command cannot be continued on the next line)'
   const colon = line.indexOf(':')
   if (colon === -1) return 'no ":" after the name'

@@ -1,5 +1,6 @@
 import { SupervisorError } from './errors.ts'
 import type { Exit } from './process-state.ts'
+import { splitList } from './split-list.ts'
 
 export type RestartMode = 'never' | 'on-failure' | 'always'
 
@@ -30,24 +31,28 @@ export type Decision =
 export interface Ending {
   readonly type: string
   readonly exit: Exit
+  /** Ends in a row, whatever they were, this one included: the pause grows with them. */
+  readonly ends: number
   /** Failures in a row, this one included when it is one. */
   readonly failures: number
 }
 
+export const isSuccess = (exit: Exit): boolean => 'code' in exit && exit.code === 0
+
 /** What follows when a process ends by itself. Pure; `random` is in [0, 1). */
 export function decide(policy: RestartPolicy, ending: Ending, random: number): Decision {
-  const succeeded = 'code' in ending.exit && ending.exit.code === 0
+  const succeeded = isSuccess(ending.exit)
   if ('code' in ending.exit && ending.exit.code === EXIT_CONFIG) return { tag: 'over', why: 'configuration' }
   if (policy.mode === 'never') return { tag: 'over', why: 'ended' }
   // A dyno without its web process looks alive and answers nobody: end, so that the platform starts it again.
   if (succeeded && policy.mode === 'on-failure') return ending.type === 'web' ? { tag: 'over', why: 'ended' } : { tag: 'done' }
   if (!succeeded && ending.failures >= policy.limit) return { tag: 'over', why: 'limit' }
-  return { tag: 'again', pauseMs: pauseMs(Math.max(1, ending.failures), random) }
+  return { tag: 'again', pauseMs: pauseMs(ending.ends, random) }
 }
 
 /** Doubles from 0.5 s to 30 s, less up to a quarter of jitter, so that processes that failed together do not return together. */
-export function pauseMs(failures: number, random: number): number {
-  const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
+export function pauseMs(ends: number, random: number): number {
+  const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (ends - 1))
   return Math.round(full * (1 - random / 4))
 }
 
@@ -67,8 +72,8 @@ const MODES: readonly string[] = ['never', 'on-failure', 'always']
 export function parseRestart(text: string): RestartPolicies {
   let fallback: RestartPolicy | undefined
   const byType = new Map<string, RestartPolicy>()
-  for (const part of text.split(',').filter((item) => item.trim() !== '')) {
-    const match = /^\s*(?:([A-Za-z0-9_-]+)=)?([a-z-]+)(?::(\d{1,4}))?\s*$/.exec(part)
+  for (const part of splitList(text)) {
+    const match = /^(?:([A-Za-z0-9_-]+)=)?([a-z-]+)(?::(\d{1,4}))?$/.exec(part)
     if (match === null || !MODES.includes(match[2]!)) {
       throw new SupervisorError('OPTION_INVALID', `--restart ${JSON.stringify(part)} is not [NAME=]${MODES.join('|')}[:LIMIT]`)
     }

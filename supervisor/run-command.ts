@@ -15,10 +15,11 @@ export interface RunCommandOptions {
  * @throws SupervisorError CHILD_NOT_STARTED
  */
 export async function runCommand(file: string, args: readonly string[], options: RunCommandOptions): Promise<number> {
-  const child = execa(file, [...args], { ...options, extendEnv: false, stdio: 'inherit', reject: false, cleanup: true })
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
   const ignore = () => {}
+  // Before the command runs: it may be heard of, and stopped, before we go on.
   process.on('SIGINT', ignore).on('SIGTERM', forward).on('SIGHUP', forward)
+  const child = execa(file, [...args], { ...options, extendEnv: false, stdio: 'inherit', reject: false, cleanup: true })
   try {
     const result = await child
     if (result.signal !== undefined) return 128 + signalNumber(result.signal)

@@ -5,10 +5,11 @@ import { parseEnvFile } from './env-file.ts'
 import { SupervisorError } from './errors.ts'
 import { type Instance, mustBeKnown, parseConcurrency, planFormation } from './formation.ts'
 import { createFormat, FORMATS } from './formats.ts'
-import { type MemoryLimits, parseMemoryLimits } from './memory-limit.ts'
+import { parseMemoryLimits } from './memory-limit.ts'
 import type { OptionValues } from './options.ts'
 import { type Entry, parseProcfile } from './procfile.ts'
-import { parseRestart, type RestartPolicies } from './restart-policy.ts'
+import { parseRestart } from './restart-policy.ts'
+import { splitList } from './split-list.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -19,12 +20,16 @@ export interface Place {
   readonly values: OptionValues
 }
 
-/** The options of `.onedyno` (where that is the database's folder, of the file "defaults" in it) under those of the command line. */
+/**
+ * The options of `.onedyno` (where that is the database's folder, of the file "defaults" in it) under those of the command line.
+ *
+ * @throws SupervisorError PROCFILE_MISSING for a folder that is not there, DEFAULTS_INVALID
+ */
 export function withDefaults(place: Place): Place {
-  const name = statSync(resolve(appRoot(place), '.onedyno'), { throwIfNoEntry: false })?.isDirectory()
-    ? '.onedyno/defaults'
-    : '.onedyno'
-  const text = readIfThere(resolve(appRoot(place), name))
+  const root = appRoot(place)
+  if (!isFolder(root)) throw new SupervisorError('PROCFILE_MISSING', `there is no folder ${root}`)
+  const name = isFolder(resolve(root, '.onedyno')) ? '.onedyno/defaults' : '.onedyno'
+  const text = readIfThere(resolve(root, name))
   return text === undefined ? place : { ...place, values: { ...parseDefaults(text, name), ...place.values } }
 }
 
@@ -63,7 +68,7 @@ export function readEnv(place: Place): ReadEnv {
 
 /** @throws SupervisorError PROCFILE_MISSING, PROCFILE_INVALID */
 export function readProcfile(place: Place, env: Env): Entry[] {
-  const name = place.values.procfile ?? env.PROCFILE ?? 'Procfile'
+  const name = place.values.procfile ?? (env.PROCFILE || 'Procfile')
   const path = resolve(appRoot(place), name)
   const text = readIfThere(path)
   if (text === undefined) throw new SupervisorError('PROCFILE_MISSING', `there is no Procfile at ${path}`)
@@ -73,11 +78,11 @@ export function readProcfile(place: Place, env: Env): Entry[] {
 /** @throws SupervisorError PROCESS_UNKNOWN, OPTION_INVALID */
 export function readFormation(place: Place, entries: readonly Entry[], env: Env, only: readonly string[]): Instance[] {
   const { values } = place
-  const given = values.port ?? env.PORT
+  const given = values.port ?? (env.PORT || '5000')
   const instances = planFormation(entries, {
     only,
     concurrency: parseConcurrency(values.concurrency ?? ''),
-    basePort: given === undefined || given === '' ? 5000 : wholeNumber('--port', given, 1, 65_535),
+    basePort: wholeNumber('--port', given, 1, 65_535),
     // A PORT that the surroundings gave is where a platform sends requests.
     webFirst: (place.env.PORT ?? '') !== '' || (place.env.DYNO ?? '') !== '',
   })
@@ -86,19 +91,12 @@ export function readFormation(place: Place, entries: readonly Entry[], env: Env,
   return instances
 }
 
-export interface RunSettings {
-  readonly format: string
-  readonly colour: boolean
-  readonly prefix: boolean
-  readonly quiet: string[]
-  readonly onSlowLog: 'block' | 'drop'
-  readonly timeoutMs: number
-  readonly restart: RestartPolicies
-  readonly maxMemory: MemoryLimits
-}
-
-/** @throws SupervisorError OPTION_INVALID, PROCESS_UNKNOWN */
-export function readSettings({ values }: Place, env: Env, entries: readonly Entry[]): RunSettings {
+/**
+ * The options of `start`, checked and with their defaults.
+ *
+ * @throws SupervisorError OPTION_INVALID, PROCESS_UNKNOWN
+ */
+export function readSettings({ values }: Place, env: Env, entries: readonly Entry[]) {
   const names = entries.map((entry) => entry.name)
   const quiet = splitList(values.quiet ?? '')
   const restart = parseRestart(values.restart ?? '')
@@ -111,16 +109,10 @@ export function readSettings({ values }: Place, env: Env, entries: readonly Entr
   const format = values.format ?? FORMATS[0]
   // Refused here, so that `check` finds it.
   createFormat({ format, names, tty: false, colour: false, stamped: false, prefix: true })
-  return {
-    format,
-    colour: values['no-colour'] !== true,
-    prefix: values['no-prefix'] !== true,
-    quiet,
-    onSlowLog,
-    timeoutMs: seconds('--timeout', values.timeout ?? env.SHUTDOWN_TIMEOUT ?? '25') * 1000,
-    restart,
-    maxMemory,
-  }
+  const timeoutMs = seconds('--timeout', values.timeout ?? (env.SHUTDOWN_TIMEOUT || '25')) * 1000
+  const colour = values['no-colour'] !== true
+  const prefix = values['no-prefix'] !== true
+  return { format, colour, prefix, quiet, onSlowLog, timeoutMs, restart, maxMemory } as const
 }
 
 function wholeNumber(what: string, text: string, min: number, max: number): number {
@@ -135,11 +127,7 @@ function seconds(what: string, text: string): number {
   throw new SupervisorError('OPTION_INVALID', `${what} ${JSON.stringify(text)} is not a number of seconds from 0 to 86400`)
 }
 
-export const splitList = (text: string): string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
 function readIfThere(path: string): string | undefined {
   try {

@@ -3,8 +3,16 @@ import { type Control, serveControl } from './control.ts'
 import type { Instance } from './formation.ts'
 import type { MemoryLimits } from './memory-limit.ts'
 import type { RestartPolicies } from './restart-policy.ts'
-import { createRun, DEFAULT_TIMEOUT_MS, type Run } from './run.ts'
+import { createRun, LAST_MS, type Run } from './run.ts'
 import { within } from './within.ts'
+
+// What a caller needs besides to say what to run: "onedyno/supervisor" is this file.
+export { parseEnvFile } from './env-file.ts'
+export { SupervisorError, type SupervisorErrorCode } from './errors.ts'
+export { type FormationOptions, type Instance, parseConcurrency, planFormation } from './formation.ts'
+export { type MemoryLimits, parseMemoryLimits } from './memory-limit.ts'
+export { type Entry, parseProcfile } from './procfile.ts'
+export { parseRestart, type RestartPolicies, type RestartPolicy } from './restart-policy.ts'
 
 /** What the caller brings up before the first child and takes down after the last: a database, for example. */
 export interface Attached {
@@ -26,7 +34,7 @@ export type Attach = (host: AttachHost) => Promise<Attached>
 export interface SuperviseOptions {
   /** What to run; see planFormation(). */
   readonly processes: readonly Instance[]
-  /** The children's environment; PORT, PS, HONCHO_PROCESS_NAME and ONEDYNO_PROCESS are added. Default process.env. */
+  /** The children's environment; PORT, PS, HONCHO_PROCESS_NAME, ONEDYNO_PROCESS and SHUTDOWN_TIMEOUT are added. Default process.env. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** The children's working directory. Default the current one. */
   readonly cwd?: string
@@ -54,9 +62,6 @@ export interface SuperviseOptions {
   readonly handleSignals?: boolean
 }
 
-/** From SIGKILL to giving up on a process that cannot die (state D), and for the last bytes to be written. */
-const LAST_MS = 1_000
-
 /**
  * Runs the processes until the first cause to end: a signal, a process whose end ends the run, or a closed output. Resolves
  * with the exit code: that process's code (128 + n for a death by signal n), 130 for SIGINT, 143 for SIGTERM, 129 for
@@ -72,7 +77,7 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
   try {
     attached = await bringUp(options.attach, run)
     if (!run.stopping.aborted) run.start(attached?.env ?? {})
-    control = await openControl(options, run)
+    control = await openControl(options.control, run)
     await run.finished
   } finally {
     try {
@@ -89,19 +94,12 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
   return run.code()
 }
 
-async function openControl(
-  { control: path, timeoutMs = DEFAULT_TIMEOUT_MS }: SuperviseOptions,
-  run: Run,
-): Promise<Control | undefined> {
-  if (path === undefined) return undefined
-  const stopAll = () => run.stop({ tag: 'signal', signal: 'SIGTERM' })
-  const control = await serveControl(path, { processes: () => run.processes, logs: run.logs, timeoutMs, stopAll })
-  if (control !== undefined) run.watchdog.file(path)
-  else
-    run.output.say({
-      tag: 'note',
-      text: `cannot listen at ${path}: ps, restart, stop and logs talk to another supervisor of this app, or to none`,
-    })
+async function openControl(path: string | undefined, run: Run): Promise<Control | undefined> {
+  if (path === undefined || run.stopping.aborted) return undefined
+  const control = await serveControl(path, run)
+  if (control === undefined)
+    run.output.say({ tag: 'note', text: `cannot listen at ${path}: ps, restart, stop and logs will not reach this run` })
+  else run.watchdog.file(path)
   return control
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 
 /**
  * A shell that outlives us by two seconds at most. It reads the process groups that we start and end; when its input ends
@@ -30,20 +30,13 @@ sleep 2
 for id in $groups; do kill -KILL -"$id" 2>/dev/null; done
 `
 
-export interface Watchdog {
-  add(group: number): void
-  remove(group: number): void
-  /** A file to remove when we are killed; '' for none. */
-  file(path: string): void
-  /** Resolves when it has ended, which is at once when no group is left. */
-  close(): Promise<void>
-}
+export type Watchdog = ReturnType<typeof startWatchdog>
 
 /**
  * @param scratch a folder to remove when we are killed
  * @param onStorm called when the watchdog itself gets a SIGTERM
  */
-export function startWatchdog(scratch: string, onStorm: () => void): Watchdog {
+export function startWatchdog(scratch: string, onStorm: () => void) {
   const shell = spawn('/bin/sh', ['-c', SCRIPT, 'watchdog', scratch], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
   const ended = new Promise<void>((resolve) => {
     shell.once('exit', () => resolve())
@@ -52,17 +45,18 @@ export function startWatchdog(scratch: string, onStorm: () => void): Watchdog {
   // Without it children may outlive a kill -9 of ours; nothing else depends on it.
   shell.stdin.on('error', () => {})
   shell.stdout.on('data', onStorm)
+  const tell = (line: string) => {
+    if (shell.stdin.writable) shell.stdin.write(line)
+  }
   return {
-    add: (group) => tell(shell, `+ ${group}\n`),
-    remove: (group) => tell(shell, `- ${group}\n`),
-    file: (path) => tell(shell, `f ${path}\n`),
-    close() {
-      shell.stdin?.end()
+    add: (group: number) => tell(`+ ${group}\n`),
+    remove: (group: number) => tell(`- ${group}\n`),
+    /** A file to remove when we are killed; '' for none. */
+    file: (path: string) => tell(`f ${path}\n`),
+    /** Resolves when it has ended, which is at once when no group is left. */
+    close(): Promise<void> {
+      shell.stdin.end()
       return ended
     },
   }
-}
-
-function tell(shell: ChildProcess, line: string): void {
-  if (shell.stdin?.writable === true) shell.stdin.write(line)
 }

@@ -127,7 +127,7 @@ END $$;
 CREATE TRIGGER schedule_touch BEFORE UPDATE OF kind,minute,hour,day_of_week,day_of_month,month_of_year,day_rule,timezone,
   every,period,anchor,clocked_time,enabled,one_off,start_time,expires
   ON schedule FOR EACH ROW
-  WHEN (pg_trigger_depth() = 0 AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION schedule_touch();
+  WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION schedule_touch();
 CREATE FUNCTION schedule_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify(TG_TABLE_SCHEMA || '.schedule', ''); RETURN NULL; END $$;
 CREATE TRIGGER schedule_notify_set AFTER INSERT OR DELETE ON schedule FOR EACH STATEMENT EXECUTE FUNCTION schedule_notify();

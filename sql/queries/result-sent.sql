@@ -1,2 +1,5 @@
--- A task is about to be sent from the console: its id is known from now on. $1 id · $2 task · $3 queue · $4 args, JSON [args, kwargs]
-INSERT INTO task_result (id, task, state, queue, args) VALUES ($1, $2, 'PENDING', $3, $4) ON CONFLICT (id) DO NOTHING
+-- Tasks are being sent from the console: their ids are known from now on. A result that came first stays, and gets its arguments.
+-- $1 text[] ids · $2 text[] tasks · $3 text[] queues · $4 text[] args, JSON [args, kwargs]
+INSERT INTO task_result AS t (id, task, state, queue, args)
+SELECT s.id, s.task, 'PENDING', s.queue, s.args FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS s (id, task, queue, args)
+ON CONFLICT (id) DO UPDATE SET args = excluded.args WHERE t.args IS NULL

@@ -1,7 +1,2 @@
--- A worker ends: its row goes; whatever it still held is ready again, uncounted. $1 int worker · $2 text NOTIFY channel
-WITH gone AS (
-  DELETE FROM worker WHERE id = $1
-), back AS (
-  UPDATE message SET worker = NULL, started = false WHERE worker = $1 RETURNING queue
-)
-SELECT pg_notify($2, queue) FROM (SELECT DISTINCT queue FROM back) AS woken
+-- A worker ends: its row goes, after any claim of it that still runs; worker-hand-back.sql follows in the same transaction. $1 int worker
+DELETE FROM worker WHERE id = $1

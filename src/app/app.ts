@@ -120,6 +120,8 @@ export function createRegistry(open: () => Promise<Backend>): App {
     message,
     asyncResult,
     connect(given) {
+      // A module that sent a task while it was loaded has opened connections of its own.
+      void backend?.then((former) => former.close()).catch(() => {})
       backend = Promise.resolve(given)
     },
     async close() {
@@ -138,10 +140,9 @@ function checkArguments(name: string, args: readonly unknown[], options: ApplyOp
   const { priority, taskId, queue, countdown, eta, expires } = options
   if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255))
     refuse(`priority ${priority} is not a whole number of 0 to 255`)
-  if (taskId !== undefined && (typeof taskId !== 'string' || taskId.length < 1 || taskId.length > 255))
-    refuse('taskId is not a text of 1 to 255 characters')
-  if (queue !== undefined && !/^[^\0]{1,200}$/.test(queue))
-    refuse(`queue ${JSON.stringify(queue)} is not a text of 1 to 200 characters`)
+  if (!isText(name, 200)) refuse(`task ${shown(name)} is not a name of 1 to 200 characters`)
+  if (taskId !== undefined && !isText(taskId, 255)) refuse(`taskId ${shown(taskId)} is not a text of 1 to 255 characters`)
+  if (queue !== undefined && !isText(queue, 200)) refuse(`queue ${shown(queue)} is not a text of 1 to 200 characters`)
   if (countdown !== undefined && !(Number.isFinite(countdown) && countdown >= 0 && countdown <= 3.2e9))
     refuse(`countdown ${countdown} is not a number of seconds from 0`)
   if (countdown !== undefined && eta !== undefined) refuse('countdown and eta exclude each other')
@@ -149,6 +150,12 @@ function checkArguments(name: string, args: readonly unknown[], options: ApplyOp
   if (typeof expires === 'number' && !Number.isFinite(expires)) refuse(`expires ${expires} is not a number of seconds`)
   if (expires instanceof Date && Number.isNaN(expires.getTime())) refuse('expires is not a valid Date')
 }
+
+/** What every broker and the database store unchanged: no NUL, no half of a surrogate pair. */
+const isText = (value: unknown, max: number): boolean =>
+  typeof value === 'string' && value.length >= 1 && value.length <= max && !value.includes('\0') && value.isWellFormed()
+
+const shown = (value: unknown) => (JSON.stringify(value) ?? typeof value).slice(0, 80)
 
 function refuse(problem: string): never {
   throw new AppError('TASK_OPTION_INVALID', problem)

@@ -12,6 +12,8 @@ export interface StoredResult {
   readonly queue: string | null
   readonly worker: string | null
   readonly retries: number
+  /** What the task was called with, where it was sent from the console; null where only its message knew. */
+  readonly args: readonly unknown[] | null
   readonly createdAt: Date
   readonly startedAt: Date | null
   readonly doneAt: Date | null

@@ -13,7 +13,7 @@ export interface TaskContext {
   readonly headers: Readonly<Record<string, unknown>>
   readonly parentId: string | undefined
   readonly rootId: string
-  /** Aborts when the worker must let go of the task: its time is up or the process shuts down. */
+  /** Aborts when the worker shuts down and has no more time for the task. */
   readonly signal: AbortSignal
   /** A logger whose lines carry the task's name and id. */
   readonly log: Log
@@ -25,7 +25,7 @@ export type ArgumentSchemas = readonly TSchema[]
 export interface TaskOptions<Args extends unknown[] = unknown[]> {
   /** One sentence for the form. */
   readonly description?: string
-  /** One schema per parameter; arguments are checked before they are enqueued and again before the task runs. */
+  /** One schema per parameter; arguments are checked before they are enqueued. */
   readonly args?: ArgumentSchemas
   /** Arguments that a person can try at once. */
   readonly example?: Args

@@ -54,8 +54,11 @@ export interface Consumer {
   stop(): Promise<void>
   /** Resolves when everything that was finished, given back or kept aside is durable. */
   flush(): Promise<void>
-  /** Stops, flushes, and lets go of whatever is still held. */
-  close(): Promise<void>
+  /**
+   * Stops, flushes, and lets go of whatever is still held. After `withinMs` milliseconds (default: for ever) it gives up what the broker
+   * did not take: those messages are handed out again.
+   */
+  close(withinMs?: number): Promise<void>
 }
 
 export interface QueueDepth {

@@ -60,7 +60,11 @@ export function createClaimAhead(concurrency: number, now: () => number = () => 
       done++
       release()
     },
-    returned: release,
+    returned() {
+      // What was claimed ahead did not run in time, so the rate of former tasks says nothing: else it would be claimed again at once.
+      perMs = 0
+      release()
+    },
     target,
     room() {
       const wanted = target()

@@ -1,7 +1,7 @@
 import type { Outcome } from '../app/outcome.ts'
-import { type Database, isConnectionError } from '../database/database.ts'
-import { tellOutcomes } from '../database/results.ts'
+import { type Database, isConnectionError, isRefusal } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
+import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
@@ -15,6 +15,8 @@ const BACKOFF = { firstMs: 100, maxMs: 5000 }
 const LOOK_AGAIN_MS = 30_000
 /** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
 const MAX_SETTLE = 2000
+/** Characters of the values in one statement, but for a single larger one: PostgreSQL takes a message of 1 GB, V8 a string of half of it. */
+const MAX_SETTLE_LENGTH = 8_000_000
 
 interface Held extends Delivery {
   readonly tag: string
@@ -40,6 +42,11 @@ export async function createPostgresConsumer(database: Database, options: Consum
   let closed = false
   /** The queues may hold something: true after each sign of it, false after a claim that came back short. */
   let maybeMore = true
+  /** A statement failed since the server was last asked what it thinks is ours. */
+  let inDoubt = false
+  let said = ''
+  let claims = 0
+  const closing = new AbortController()
   let pumping: Promise<void> | undefined
   let worker: PostgresWorker
 
@@ -59,41 +66,51 @@ export async function createPostgresConsumer(database: Database, options: Consum
   }
 
   const claimable = () => (stopped || !maybeMore ? 0 : ahead.room())
-  const hasWork = () => settlements.length > 0 || backs.length > 0 || letters.length > 0 || claimable() > 0
+  const unwritten = () => settlements.length + backs.length + letters.length
+  const hasWork = () => inDoubt || unwritten() > 0 || claimable() > 0
 
   const turn = async () => {
     for (let attempt = 0; hasWork() && !closed; ) {
       try {
+        if (inDoubt) await recover()
+        inDoubt = false
         if (letters.length > 0) await sendLetters()
         if (backs.length > 0) await giveBack()
         if (settlements.length > 0 || claimable() > 0) await settleAndClaim()
+        if (attempt > 0) log.info('database takes outcomes again')
         attempt = 0
+        said = ''
       } catch (err) {
-        if (!isConnectionError(err))
-          log.error({ err, finished: settlements.length }, 'database refuses, keeping outcomes and trying again')
-        else if (attempt === 0)
-          log.warn(
-            { reason: (err as Error).message, finished: settlements.length },
-            'database away, keeping outcomes until it is back',
-          )
-        await sleep(pauseMs(attempt++, BACKOFF))
-        await recover()
+        inDoubt = true
+        say(err as Error)
+        await sleep(pauseMs(attempt++, BACKOFF), closing.signal)
       }
     }
   }
 
-  /** The answer to a claim may have been lost on its way: what the server thinks is ours and is not goes back. */
+  /** One line per reason, not per attempt. */
+  const say = (err: Error) => {
+    if (said === err.message) return
+    said = err.message
+    const finished = settlements.length
+    if (isConnectionError(err)) log.warn({ reason: err.message, finished }, 'database away, keeping outcomes until it is back')
+    else log.error({ err, finished }, 'database refuses, keeping outcomes and trying again')
+  }
+
+  /**
+   * The answer to a claim may have been lost on its way: what the server thinks is ours and is not goes back. Without a connection to its
+   * client the server still ends the statement that it executes, so that is waited for first.
+   */
   const recover = async () => {
-    try {
-      await database.query(sql('message-forgotten'), [worker.id, [...held.keys()]])
-      maybeMore = true
-    } catch (error) {
-      log.debug({ reason: (error as Error).message }, 'could not ask for forgotten messages')
-    }
+    await database.transaction(async (client) => {
+      await client.query(sql('worker-settled'), [worker.id])
+      await client.query(sql('message-forgotten'), [worker.id, [...held.keys()]])
+    })
+    maybeMore = true
   }
 
   const settleAndClaim = async () => {
-    const batch = settlements.slice(0, MAX_SETTLE)
+    const batch = nextBatch(settlements)
     const room = claimable()
     // Before the statement, not after it: a wake-up that arrives meanwhile must not be forgotten.
     if (room > 0) maybeMore = false
@@ -108,7 +125,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     try {
       return await database.query<MessageRow & Record<string, unknown>>(sql('message-settle'), values)
     } catch (error) {
-      if (isConnectionError(error) || batch.length === 0) throw error
+      if (!isRefusal(error) || batch.length === 0) throw error
       return settleOneByOne(batch, error as Error)
     }
   }
@@ -120,7 +137,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
       try {
         await database.query(sql('message-settle'), settleValues([settlement], 0))
       } catch (err) {
-        if (isConnectionError(err) || settlement.outcome === null) throw err
+        if (!isRefusal(err) || settlement.outcome === null) throw err
         log.error(
           { err, id: settlement.outcome.id, task: settlement.outcome.task },
           'outcome refused by the database, recorded as FAILURE without its value',
@@ -137,19 +154,13 @@ export async function createPostgresConsumer(database: Database, options: Consum
   const settleValues = (batch: readonly Settlement[], room: number): unknown[] => {
     const done: string[] = []
     const outcomes = lastOfEach(batch)
+    // Each claim begins with another queue: a full one must not keep the others waiting.
+    const first = claims++ % options.queues.length
+    const queues = [...options.queues.slice(first), ...options.queues.slice(0, first)]
     for (const { tag } of batch) if (tag !== undefined) done.push(tag)
-    const { payload, final } = tellOutcomes(outcomes)
-    return [
-      done,
-      worker.id,
-      options.name,
-      ...outcomeColumns(outcomes),
-      database.channel('result'),
-      payload,
-      final,
-      options.queues,
-      room,
-    ]
+    const { payload, final } = tellOutcomes(outcomes, options.name)
+    const columns = outcomeColumns(outcomes)
+    return [done, worker.id, options.name, ...columns, database.channel('result'), payload, final, queues, room]
   }
 
   const accept = (rows: readonly MessageRow[]) => {
@@ -233,15 +244,27 @@ export async function createPostgresConsumer(database: Database, options: Consum
     },
     async stop() {
       stopped = true
-      await pumping
+      // While the database is away nothing is under way that could bring more.
+      if (!inDoubt) await pumping
     },
     flush,
-    async close() {
+    async close(withinMs) {
       stopped = true
       clearInterval(floor)
-      await flush()
+      await (withinMs === undefined ? flush() : Promise.race([flush(), sleep(withinMs, closing.signal)]))
       closed = true
+      closing.abort()
+      if (unwritten() > 0)
+        log.error({ finished: settlements.length }, 'outcomes not recorded in time, their tasks are run again by the next worker')
       await worker.leave()
     },
   }
+}
+function nextBatch(settlements: readonly Settlement[]): readonly Settlement[] {
+  let length = 0
+  const end = settlements.findIndex(({ outcome }, index) => {
+    length += (outcome?.result?.length ?? 0) + (outcome?.traceback?.length ?? 0)
+    return index > 0 && (index >= MAX_SETTLE || length > MAX_SETTLE_LENGTH)
+  })
+  return settlements.slice(0, end === -1 ? undefined : end)
 }

@@ -53,12 +53,14 @@ export async function registerWorker(
 
   const reap = async () => {
     if (left) return
-    if (performance.now() < reapNotBefore) return schedule(1)
-    const [row] = await database.query<{ names: string[]; messages: number; peers: number }>(sql('worker-reap'), [
-      key,
-      id,
-      database.channel('message'),
-    ])
+    // A worker without its own lock must not judge others: after a restart of the server nobody has one yet.
+    if (!database.listener.connected || performance.now() < reapNotBefore) return schedule(1)
+    const row = await database.transaction(async (client) => {
+      const [found] = await client.query<{ names: string[]; ids: number[]; peers: number }>(sql('worker-reap'), [key, id])
+      if (found !== undefined && found.ids.length > 0)
+        await client.query(sql('worker-hand-back'), [found.ids, 1, database.channel('message')])
+      return found
+    })
     if (row === undefined) return
     for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are handed out again')
     // Also without messages: rows that it had locked when it died were passed over by everybody else.
@@ -109,8 +111,15 @@ export async function registerWorker(
       left = true
       clearTimeout(timer)
       for (const subscription of subscriptions) await subscription.stop()
-      await database.query(sql('worker-leave'), [id, database.channel('message')])
-      await database.listener.query('SELECT pg_advisory_unlock(hashtext($1), $2)', [key, id])
+      try {
+        await database.transaction(async (client) => {
+          await client.query(sql('worker-leave'), [id])
+          await client.query(sql('worker-hand-back'), [[id], 0, database.channel('message')])
+        })
+        await database.listener.query('SELECT pg_advisory_unlock(hashtext($1), $2)', [key, id])
+      } catch (error) {
+        log.warn({ reason: (error as Error).message }, 'could not sign off, another worker finds what is left')
+      }
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
-import { type Database, isConnectFailure } from '../database/database.ts'
+import { type Database, isConnectFailure, isRefusal } from '../database/database.ts'
+import { createGroupCommit } from '../database/group-commit.ts'
 import { sql } from '../database/sql.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -10,35 +11,9 @@ import { createPostgresConsumer } from './postgres-consumer.ts'
 import { toColumns } from './postgres-row.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 }
-/** Rows of one INSERT: more would only make one slow statement out of several fast ones. */
-const MAX_BATCH = 1000
-
-interface Waiting {
-  readonly message: Message
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
 
 /** Messages in PostgreSQL: nothing else to install, and enqueued, run and recorded with the durability of the database. */
 export function createPostgresBroker(database: Database, config: Pick<Config, 'publishTimeoutMs'>, log: Log): Broker {
-  let waiting: Waiting[] = []
-  let publishing: Promise<void> | undefined
-
-  /** Group commit: whatever was handed in while the former INSERT was under way goes out with the next one. */
-  const drain = async () => {
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, MAX_BATCH)
-      waiting = waiting.slice(MAX_BATCH)
-      try {
-        await insert(batch.map(({ message }) => message))
-        for (const { resolve } of batch) resolve()
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-      }
-    }
-    publishing = undefined
-  }
-
   /** Tried again only where no connection was made: after a connection that broke, the message may be there already. */
   const insert = async (messages: readonly Message[]) => {
     const values = [...toColumns(messages), database.channel('message')]
@@ -54,12 +29,12 @@ export function createPostgresBroker(database: Database, config: Pick<Config, 'p
     }
   }
 
+  const publishing = createGroupCommit(insert, (error) => isRefusal((error as Error).cause))
+
   return {
     kind: 'postgres',
     async publish(messages) {
-      const all = messages.map((message) => new Promise<void>((resolve, reject) => waiting.push({ message, resolve, reject })))
-      publishing ??= drain()
-      await Promise.all(all)
+      await Promise.all(messages.map((message) => publishing.add(message)))
     },
     consume: (options) => createPostgresConsumer(database, options, log),
     async relayDue(limit) {
@@ -79,7 +54,7 @@ export function createPostgresBroker(database: Database, config: Pick<Config, 'p
       return createPostgresControl(database, log)
     },
     async close() {
-      await publishing
+      await publishing.idle()
     },
   }
 }

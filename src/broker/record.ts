@@ -1,7 +1,7 @@
 import type { Outcome } from '../app/outcome.ts'
-import { type Database, isConnectionError } from '../database/database.ts'
-import { tellOutcomes } from '../database/results.ts'
+import { type Database, isConnectionError, isRefusal } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
+import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
@@ -80,7 +80,7 @@ export function createRecorder<T extends Settlement>(
     try {
       await write(batch)
     } catch (error) {
-      if (isConnectionError(error)) throw error
+      if (!isRefusal(error)) throw error
       log.warn({ reason: (error as Error).message, outcomes: batch.length }, 'outcomes refused together, storing them one by one')
       for (const settlement of batch) await storeAlone(settlement)
     }
@@ -92,7 +92,7 @@ export function createRecorder<T extends Settlement>(
     try {
       await write([settlement])
     } catch (err) {
-      if (isConnectionError(err) || outcome === null) throw err
+      if (!isRefusal(err) || outcome === null) throw err
       log.error(
         { err, id: outcome.id, task: outcome.task },
         'outcome refused by the database, recorded as FAILURE without its value',
@@ -103,7 +103,7 @@ export function createRecorder<T extends Settlement>(
 
   const write = async (batch: readonly Settlement[]) => {
     const outcomes = lastOfEach(batch)
-    const { payload, final } = tellOutcomes(outcomes)
+    const { payload, final } = tellOutcomes(outcomes, name)
     const again = batch.flatMap(({ redeliveredId }) => (redeliveredId === undefined ? [] : [redeliveredId]))
     const values = [name, ...outcomeColumns(outcomes), database.channel('result'), payload, final, again]
     await database.query(sql('outcome-store'), values)

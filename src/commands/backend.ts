@@ -12,7 +12,10 @@ export function createBackend(
   close: () => Promise<void> = async () => {},
 ): Backend {
   return {
-    publish: broker.publish,
+    publish(messages) {
+      results.sending(messages.map(({ headers }) => headers.id))
+      return broker.publish(messages)
+    },
     keep: (message, dueAt, transaction) => keepInOutbox(database, message, dueAt, transaction),
     find: results.find,
     wait: results.wait,

@@ -39,7 +39,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
 export async function startBeatBeside({ config, log, database }: Role): Promise<Beat> {
   const schedules = createBeatSchedules(database)
   const { seeds, keepAwake } = seedsOf(config)
-  await schedules.seed(seeds, new Date())
+  await schedules.seed(seeds)
   log.info({ keepAwake, timezone: config.beatTimezone }, 'beat ready')
   return startBeat(database, schedules, { log, host: `${hostname()}:${process.pid}` })
 }

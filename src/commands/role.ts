@@ -17,19 +17,53 @@ const BACKOFF = { firstMs: 100, maxMs: 5000 }
 
 /**
  * Opens what a role needs, runs it, and closes everything again whatever happened. Resolves with the exit status.
- * A database that is not there yet is waited for: a role that gave up would only be started again to wait.
+ * A database that is not there yet is waited for: a role that gave up would only be started again to wait. `beforeDatabase`: it works
+ * meanwhile, because a platform ends a web process that does not listen in time (Heroku's R10).
  */
-export async function runRole(name: string, env: NodeJS.ProcessEnv, work: (role: Role) => Promise<void>): Promise<number> {
+export async function runRole(
+  name: string,
+  env: NodeJS.ProcessEnv,
+  work: (role: Role) => Promise<void>,
+  options: { beforeDatabase?: boolean } = {},
+): Promise<number> {
   const config = parseConfig(env)
   const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
   const signal = stopSignal()
+  signal.addEventListener('abort', () => endInTime(config, log), { once: true })
   const database = createDatabase(config, { name: config.processName ?? name, log })
   try {
-    if (await databaseReady(database, log, signal)) await work({ config, log, database, signal })
+    if (options.beforeDatabase === true) await workWhileWaiting({ config, log, database, signal }, work)
+    else if (await databaseReady(database, log, signal)) await work({ config, log, database, signal })
   } finally {
     await database.close()
   }
   return 0
+}
+
+/** A role that is useful before the database answers; one whose schema does not fit is ended all the same. */
+async function workWhileWaiting(role: Role, work: (role: Role) => Promise<void>): Promise<void> {
+  const ending = new AbortController()
+  const signal = AbortSignal.any([role.signal, ending.signal])
+  const checked = databaseReady(role.database, role.log, signal)
+  checked.catch(() => ending.abort())
+  try {
+    await work({ ...role, signal })
+  } finally {
+    ending.abort()
+  }
+  await checked
+}
+
+/**
+ * A database that neither answers nor refuses can hold up any of the steps of stopping. Half a second before SIGKILL the role ends by
+ * itself and says so; what it held is handed out again.
+ */
+function endInTime({ shutdownMs }: Config, log: Log): void {
+  const end = () => {
+    log.error({ afterMs: shutdownMs - 500 }, 'not stopped in time, ending now: what is unfinished is handed out again')
+    process.exit(69)
+  }
+  setTimeout(end, shutdownMs - 500).unref()
 }
 
 /** The first SIGTERM or SIGINT aborts; later ones are heard and ignored, because a platform repeats them. */

@@ -30,13 +30,18 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const given: Record<string, string> = {}
   if (values.port !== undefined) given.PORT = values.port
   if (values.loglevel !== undefined) given.LOG_LEVEL = logLevel(values.loglevel)
-  return runRole('web', { ...env, ...given }, async ({ config, log, database, signal }) => {
-    const app = await loadApp(values.app ?? config.appModule)
-    const broker = await chooseBroker(database, config, { name: 'web', log })
-    const results = createResults(database)
-    registerShippedTasks(app, { config, log, results })
-    app.connect(createBackend(database, broker, results))
-    await runWeb({ config, log, app, database, results, schedules: createSchedules(database), signal })
-    await broker.close()
-  })
+  return runRole(
+    'web',
+    { ...env, ...given },
+    async ({ config, log, database, signal }) => {
+      const app = await loadApp(values.app ?? config.appModule)
+      const broker = await chooseBroker(database, config, { name: 'web', log })
+      const results = createResults(database)
+      registerShippedTasks(app, { config, log, results })
+      app.connect(createBackend(database, broker, results))
+      await runWeb({ config, log, app, database, results, schedules: createSchedules(database), signal })
+      await broker.close()
+    },
+    { beforeDatabase: true },
+  )
 }

@@ -5,6 +5,7 @@ import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createControl } from '../control/start-control.ts'
 import { keepInOutbox } from '../database/outbox.ts'
 import { createResults } from '../database/results.ts'
+import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { startWorker } from '../worker/worker.ts'
@@ -57,13 +58,33 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const taking = { app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park }
     const worker = await startWorker({ ...taking, observer, isRevoked })
     control?.attach(worker)
+    const unguard = guardTasks(log, () => worker.running)
     await aborted(AbortSignal.any([signal, told.signal]))
-    await beat?.stop()
-    await relay.stop()
-    await worker.stop()
+    // At once, so that none spends the time of the others.
+    await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
     await control?.stop()
     await broker.close()
+    unguard()
   })
+}
+
+/**
+ * A promise that a task did not await ends neither the worker nor its other tasks. An exception outside every promise does, because nobody
+ * knows what it left behind, as does `process.exit()` in a task: then the log says so, and another worker gets what ran.
+ */
+function guardTasks(log: Log, running: () => number): () => void {
+  const onRejection = (err: unknown) => log.error({ err }, 'a promise that nobody awaited was rejected, the worker goes on')
+  const onException = (err: unknown) => {
+    log.error({ err, running: running() }, 'exception outside every task, the worker ends')
+    process.exit(70)
+  }
+  const onExit = (code: number) => {
+    log.error({ code, running: running() }, 'the worker ends without being asked, what it held is handed out again')
+  }
+  process.on('unhandledRejection', onRejection).on('uncaughtException', onException).on('exit', onExit)
+  return () => {
+    process.off('unhandledRejection', onRejection).off('uncaughtException', onException).off('exit', onExit)
+  }
 }
 
 function parse(argv: readonly string[]) {

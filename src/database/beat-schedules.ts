@@ -141,8 +141,7 @@ export function createBeatSchedules(database: Database) {
     async notifyOneself(): Promise<void> {
       await database.query(sql('beat-hear'), [database.channel('schedule')])
     },
-    /** @param _hostNow is not used: the anchor of a new schedule is the database's time */
-    async seed(seeds: readonly Seed[], _hostNow?: Date): Promise<void> {
+    async seed(seeds: readonly Seed[]): Promise<void> {
       await database.query(sql('beat-seed'), [JSON.stringify(seeds)])
     },
   }

@@ -25,6 +25,9 @@ export interface Database extends Queryable, AsyncDisposable {
   close(): Promise<void>
 }
 
+/** No statement of ours takes a second; one that does not end is a connection that is only half there, which the kernel would notice in minutes. */
+const QUERY_TIMEOUT_MS = 30_000
+
 /** Opens nothing yet: connections are made by the first query. */
 export function createDatabase(config: Config, options: { name: string; log: Log; poolMax?: number }): Database {
   const { decision, ...connection } = connectionOptions(config, options.name)
@@ -34,7 +37,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     ...connection,
     max: options.poolMax ?? config.databasePool,
     idleTimeoutMillis: 0,
-    allowExitOnIdle: false,
+    query_timeout: QUERY_TIMEOUT_MS,
   })
   // An idle connection that breaks is no fault of anybody's: the pool opens another one for the next query.
   pool.on('error', (err) => options.log.debug({ reason: err.message }, 'idle database connection lost'))
@@ -110,7 +113,7 @@ function once(work: () => Promise<void>): () => Promise<void> {
 export function isConnectionError(error: unknown): boolean {
   const { code, message = '' } = error as { code?: string; message?: string }
   if (code === undefined)
-    return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
+    return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Query read timeout/.test(
       message,
     )
   return (
@@ -140,4 +143,13 @@ export function isConnectFailure(error: unknown): boolean {
     ['57P03', '53300', 'EAI_AGAIN', 'ENOTFOUND'].includes(code ?? '') ||
     message.includes('timeout exceeded when trying to connect')
   )
+}
+
+/**
+ * Is it the value's own fault? Class 22: data exception, 23: integrity, 54: program limit (PostgreSQL 18, Appendix A); no code: refused
+ * before it was sent. Anything else (disk full, read only, cancelled, deadlock) passes, and must not cost a task its result.
+ */
+export function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return code === undefined ? !isConnectionError(error) : /^(22|23|54)/.test(code)
 }

@@ -9,6 +9,8 @@ export interface Listener {
   /** Runs on the same connection: for session locks. `onConnected` runs first on every connection, before anybody else hears of it. */
   session(onConnected: (client: Client) => Promise<void>): Promise<void>
   query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
+  /** Is the connection there, as far as this process knows? */
+  readonly connected: boolean
   close(): Promise<void>
 }
 
@@ -16,12 +18,14 @@ export interface Subscription {
   stop(): Promise<void>
 }
 
-const BACKOFF = { firstMs: 50, maxMs: 5000 }
+/** Well below the time that other workers wait before they declare one dead that has not come back (postgres-worker.ts). */
+const BACKOFF = { firstMs: 50, maxMs: 2000 }
 
 /** Connects when first used. Lost connections are opened again for ever, with jitter, one log line per change of state. */
 export function createListener(createClient: () => Client, log: Log): Listener {
   const subscribers = new Map<string, Set<{ onNotify: (payload: string) => void; onConnected: (() => void) | undefined }>>()
-  const sessions: ((client: Client) => Promise<void>)[] = []
+  /** Each with the connection on which it ran last. */
+  const sessions: { run: (client: Client) => Promise<void>; on?: Client }[] = []
   const stopping = new AbortController()
   let client: Client | undefined
   let connecting: Promise<Client> | undefined
@@ -39,7 +43,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       await fresh.query(
         "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)",
       )
-      for (const session of sessions) await session(fresh)
+      for (const session of sessions) await runOn(session, fresh)
       for (const channel of subscribers.keys()) await fresh.query(`LISTEN ${fresh.escapeIdentifier(channel)}`)
     } catch (error) {
       fresh.removeAllListeners('end')
@@ -48,6 +52,11 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     }
     client = fresh
     return fresh
+  }
+
+  const runOn = async (session: (typeof sessions)[number], on: Client) => {
+    await session.run(on)
+    session.on = on
   }
 
   const lost = (which: Client) => {
@@ -85,8 +94,13 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       const set = subscribers.get(channel) ?? new Set()
       const first = set.size === 0
       subscribers.set(channel, set.add(subscriber))
-      const connected = await connect()
-      if (first) await connected.query(`LISTEN ${connected.escapeIdentifier(channel)}`)
+      try {
+        const connected = await connect()
+        if (first) await connected.query(`LISTEN ${connected.escapeIdentifier(channel)}`)
+      } catch (error) {
+        set.delete(subscriber)
+        throw error
+      }
       return {
         async stop() {
           set.delete(subscriber)
@@ -97,13 +111,18 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       }
     },
     async session(onConnected) {
-      sessions.push(onConnected)
-      if (client === undefined) await connect()
-      else await onConnected(client)
+      const session: (typeof sessions)[number] = { run: onConnected }
+      sessions.push(session)
+      const connected = await connect()
+      // A connection that was being opened may have been past its sessions already.
+      if (session.on !== connected) await runOn(session, connected)
     },
     async query(text, values = []) {
       const connected = await connect()
       return (await connected.query(text, values)).rows as Record<string, unknown>[]
+    },
+    get connected() {
+      return client !== undefined
     },
     async close() {
       stopping.abort()

@@ -1,7 +1,10 @@
 import type { ResultBackend, StoredResult } from '../app/async-result.ts'
-import { READY_STATES, type State } from '../app/outcome.ts'
-import type { Database } from './database.ts'
+import type { State } from '../app/outcome.ts'
+import { pauseMs, retry, sleep } from '../retry.ts'
+import { type Database, isConnectionError, isRefusal } from './database.ts'
+import { createGroupCommit } from './group-commit.ts'
 import { sql } from './sql.ts'
+import { readTold } from './told-outcomes.ts'
 
 /** What is known of a task before it has a result. */
 export interface Located {
@@ -12,26 +15,24 @@ export interface Located {
   readonly dueAt: Date | null
 }
 
+/** A task that is being sent; `args`: JSON text `[args, kwargs]`. */
+export interface Sent {
+  readonly id: string
+  readonly task: string
+  readonly queue: string
+  readonly args: string
+}
+
 export interface Results extends ResultBackend {
-  /** Makes an id known before its message is published. `args`: JSON text `[args, kwargs]`. */
-  recordSent(sent: { id: string; task: string; queue: string; args: string }): Promise<void>
+  /** These ids are about to be sent by this process: what becomes of them will be heard, so `wait` need not look first. */
+  sending(ids: readonly string[]): void
+  /** Makes an id known, beside its message. */
+  recordSent(sent: Sent): Promise<void>
   /** Looks into results, outbox and queue; undefined when the id is unknown. */
   locate(id: string): Promise<Located | undefined>
   /** Deletes results that ended more than `seconds` ago. @returns how many */
   cleanUp(seconds: number): Promise<number>
 }
-
-/** One outcome inside a NOTIFY payload, so that who waits need not ask: see `message-settle.sql`. */
-export type ToldResult = readonly [
-  id: string,
-  task: string,
-  state: State,
-  result: string | null,
-  queue: string,
-  retries: number,
-  startedAt: number | null,
-  doneAt: number | null,
-]
 
 interface Row {
   id: string
@@ -42,25 +43,37 @@ interface Row {
   queue: string | null
   worker: string | null
   retries: number
+  /** JSON `[args, kwargs]`; absent where a query does not ask for it. */
+  args?: string | null
   created_at: Date
   started_at: Date | null
   done_at: Date | null
 }
 
 const CLEAN_UP_BATCH = 10_000
+const BACKOFF = { firstMs: 50, maxMs: 2000 }
 
 /** The results table, and the one subscription of a process for whoever waits on it. */
 export function createResults(database: Database): Results {
   const waiters = createWaiters(database)
+  const sent = createGroupCommit<Sent>(
+    (rows) =>
+      database.query(sql('result-sent'), [
+        rows.map(({ id }) => id),
+        rows.map(({ task }) => task),
+        rows.map(({ queue }) => queue),
+        rows.map(({ args }) => args),
+      ]),
+    isRefusal,
+  )
   return {
     find: async (id) => toStored((await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]),
     wait: waiters.wait,
+    sending: waiters.sending,
     async forget(id) {
       await database.query(sql('result-forget'), [id])
     },
-    async recordSent({ id, task, queue, args }) {
-      await database.query(sql('result-sent'), [id, task, queue, args])
-    },
+    recordSent: (row) => sent.add(row),
     async locate(id) {
       const stored = (await database.query<Row & Record<string, unknown>>(sql('result-find'), [id]))[0]
       const row =
@@ -81,7 +94,13 @@ export function createResults(database: Database): Results {
   }
 }
 
+/** Ids that are remembered as not yet heard of; beyond them `wait` looks first, as for any other. */
+const MAX_UNHEARD = 10_000
+
 function createWaiters(database: Database) {
+  /** Sent by this process since it listens, and not heard of yet: nothing can have been missed. */
+  const unheard = new Set<string>()
+  let listening = false
   const waiting = new Map<string, Set<(stored: StoredResult) => void>>()
   let subscribed: Promise<unknown> | undefined
   let checking = false
@@ -100,31 +119,66 @@ function createWaiters(database: Database) {
       return
     }
     checking = true
-    try {
-      do {
-        checkAgain = false
-        if (waiting.size === 0) break
+    for (let attempt = 0; waiting.size > 0; ) {
+      checkAgain = false
+      try {
         const rows = await database.query<Row & Record<string, unknown>>(sql('result-ready'), [[...waiting.keys()]])
         for (const row of rows) settle(toStored(row)!)
-      } while (checkAgain)
+        if (!checkAgain) break
+        attempt = 0
+      } catch {
+        // Perhaps only this connection broke, and the one that listens did not: nobody else would call again.
+        await sleep(pauseMs(attempt++, BACKOFF))
+      }
+    }
+    checking = false
+  }
+
+  /** Something was said that is not known by id: every id has to be looked at again. */
+  const checkAll = () => {
+    unheard.clear()
+    void check()
+  }
+
+  /** Anybody on this database may say something on the channel: what is not understood means "look yourselves". */
+  const heard = (payload: string): StoredResult[] => {
+    try {
+      return readTold(payload)
     } catch {
-      // The connection is away: the subscription calls this again when it is back.
-    } finally {
-      checking = false
+      checkAll()
+      return []
     }
   }
 
   const onNotify = (payload: string) => {
-    if (waiting.size === 0) return
-    if (payload === '') return void check()
-    for (const told of JSON.parse(payload) as ToldResult[]) {
-      if (!waiting.has(told[0])) continue
-      if (told[2] === 'SUCCESS') settle(toldToStored(told))
+    if (waiting.size === 0 && unheard.size === 0) return
+    if (payload === '') return checkAll()
+    for (const stored of heard(payload)) {
+      unheard.delete(stored.id)
+      if (!waiting.has(stored.id)) continue
+      if (stored.state === 'SUCCESS') settle(stored)
       else void check()
     }
   }
 
+  const look = async (id: string) => {
+    // Who waits has said how long: a database that is away meanwhile is no answer.
+    const listen = () => database.listener.listen(database.channel('result'), onNotify, checkAll)
+    subscribed ??= retry(listen, { ...BACKOFF, isRetryable: isConnectionError }).catch((error) => {
+      subscribed = undefined
+      throw error
+    })
+    await subscribed
+    listening = true
+    // What ended before the subscription was heard by nobody.
+    if (!unheard.has(id)) await check()
+  }
+
   return {
+    sending(ids: readonly string[]): void {
+      if (!listening) return
+      for (const id of ids) if (unheard.size < MAX_UNHEARD) unheard.add(id)
+    },
     async wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined> {
       if (signal.aborted) return undefined
       let done: (stored: StoredResult | undefined) => void = () => {}
@@ -136,15 +190,8 @@ function createWaiters(database: Database) {
       const onAbort = () => done(undefined)
       signal.addEventListener('abort', onAbort, { once: true })
       try {
-        subscribed ??= database.listener
-          .listen(database.channel('result'), onNotify, () => void check())
-          .catch((error) => {
-            subscribed = undefined
-            throw error
-          })
-        await subscribed
-        // What ended before the subscription was heard by nobody.
-        await check()
+        // Neither a slow connection nor a slow answer may outlast the caller's patience.
+        await Promise.race([look(id), result])
         return await result
       } finally {
         signal.removeEventListener('abort', onAbort)
@@ -157,64 +204,12 @@ function createWaiters(database: Database) {
 
 function toStored(row: Row | undefined): StoredResult | undefined {
   if (row === undefined) return undefined
-  const { created_at, started_at, done_at, result, ...rest } = row
+  const { created_at, started_at, done_at, result, args, ...rest } = row
+  const times = { createdAt: created_at, startedAt: started_at, doneAt: done_at }
   return {
     ...rest,
     result: result === null ? null : JSON.parse(result),
-    createdAt: created_at,
-    startedAt: started_at,
-    doneAt: done_at,
+    args: args == null ? null : JSON.parse(args)[0],
+    ...times,
   }
-}
-
-function toldToStored([id, task, state, result, queue, retries, startedAt, doneAt]: ToldResult): StoredResult {
-  const done = new Date(doneAt ?? Date.now())
-  const started = startedAt === null ? null : new Date(startedAt)
-  const value = result === null ? null : JSON.parse(result)
-  return {
-    id,
-    task,
-    state,
-    result: value,
-    traceback: null,
-    queue,
-    worker: null,
-    retries,
-    createdAt: started ?? done,
-    startedAt: started,
-    doneAt: done,
-  }
-}
-
-/** A payload for NOTIFY: the outcomes while they fit into its 8,000 bytes, else an empty text that says "look yourselves". */
-export function tellOutcomes(
-  outcomes: readonly {
-    id: string
-    task: string
-    state: State
-    result: string | null
-    queue: string
-    retries: number
-    startedAt: number | null
-    doneAt: number | null
-  }[],
-): {
-  payload: string | null
-  final: number
-} {
-  const final = outcomes.filter(({ state }) => READY_STATES.has(state))
-  if (final.length === 0) return { payload: null, final: 0 }
-  if (final.length > 40) return { payload: '', final: final.length }
-  const told: ToldResult[] = final.map(({ id, task, state, result, queue, retries, startedAt, doneAt }) => [
-    id,
-    task,
-    state,
-    state === 'SUCCESS' ? result : null,
-    queue,
-    retries,
-    startedAt,
-    doneAt,
-  ])
-  const payload = JSON.stringify(told)
-  return { payload: Buffer.byteLength(payload) <= 7_900 ? payload : '', final: final.length }
 }

@@ -8,6 +8,8 @@ export interface RunDescription {
   readonly task: string
   readonly state: State
   readonly ready: boolean
+  /** What it was called with; null where only its message knew. */
+  readonly args: readonly unknown[] | null
   /** The value of SUCCESS, else null. */
   readonly result: unknown
   readonly error: { readonly type: string; readonly message: string; readonly traceback: string | null } | null
@@ -23,9 +25,9 @@ export interface RunDescription {
 }
 
 export function describeStored(stored: StoredResult): RunDescription {
-  const { id, task, state, queue, worker, retries, createdAt, startedAt, doneAt } = stored
+  const { id, task, state, args, queue, worker, retries, createdAt, startedAt, doneAt } = stored
   return {
-    ...{ id, task, state, ready: READY_STATES.has(state) },
+    ...{ id, task, state, args, ready: READY_STATES.has(state) },
     result: state === 'SUCCESS' ? stored.result : null,
     error: state === 'FAILURE' || state === 'RETRY' || state === 'REVOKED' ? errorOf(stored) : null,
     ...{ queue, worker, retries, dueAt: null, createdAt, startedAt, doneAt },
@@ -34,7 +36,7 @@ export function describeStored(stored: StoredResult): RunDescription {
 
 /** A run that nobody has stored anything about: it waits in the outbox or in the queue. */
 export const describeLocated = (id: string, { task, state, queue, dueAt }: Located): RunDescription => ({
-  ...{ id, task, state, ready: false, result: null, error: null },
+  ...{ id, task, state, ready: false, args: null, result: null, error: null },
   queue: queue === '' ? null : queue,
   ...{ worker: null, retries: 0, dueAt, createdAt: null, startedAt: null, doneAt: null },
 })
@@ -52,7 +54,7 @@ function errorOf({ result, traceback }: StoredResult): NonNullable<RunDescriptio
 
 /** For programs: names as in the database, times in ISO 8601. */
 export const runJson = (run: RunDescription) => ({
-  ...{ id: run.id, task: run.task, state: run.state, ready: run.ready, result: run.result, error: run.error },
+  ...{ id: run.id, task: run.task, state: run.state, ready: run.ready, args: run.args, result: run.result, error: run.error },
   ...{ queue: run.queue, worker: run.worker, retries: run.retries },
   ...{ due_at: run.dueAt, created_at: run.createdAt, started_at: run.startedAt, done_at: run.doneAt },
 })

@@ -61,7 +61,7 @@ async function listen(server: FastifyInstance, { host, port }: Config): Promise<
     if (code === 'EADDRINUSE') throw new AppError('PORT_IN_USE', `port ${port} of ${host} is taken by another program`, { cause })
     if (code === 'EACCES')
       throw new AppError('CONFIG_INVALID', `PORT=${port} is not allowed for this user: ${message}`, { cause })
-    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    if (['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'].includes(code ?? ''))
       throw new AppError('CONFIG_INVALID', `HOST=${host} is no address of this machine`, { cause })
     throw cause
   }

@@ -1,4 +1,5 @@
 import type { EncodedException } from '../app/outcome.ts'
+import { AppError } from '../errors.ts'
 
 /** Names that Python knows under another name or module: its clients raise the class they expect (celery-protocol.md §3.1). */
 const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> = {
@@ -18,18 +19,25 @@ const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> 
 
 /** An exception as Celery writes it, so that Python clients raise something alike and ours shows its own name. */
 export function encodeException(name: string, messages: readonly unknown[]): EncodedException {
-  const [exc_type, exc_module] = PYTHON[name] ?? [name, 'onedyno.errors']
+  const known = Object.hasOwn(PYTHON, name) ? PYTHON[name] : undefined
+  const [exc_type, exc_module] = known ?? [name, 'onedyno.errors']
   return { exc_type, exc_message: messages, exc_module }
 }
 
-/** Whatever was thrown, with its stack as far as there is one. NUL, which PostgreSQL's text cannot hold, is shown as U+FFFD. */
+/** Whatever was thrown, with its stack as far as there is one. NUL, which PostgreSQL's text cannot hold, is shown as U+FFFD. Never throws. */
 export function encodeThrown(thrown: unknown): { exception: EncodedException; traceback: string | null } {
-  if (!(thrown instanceof Error)) return { exception: encodeException('Error', [String(thrown)]), traceback: null }
-  const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
-  return { exception: encodeException(name, [thrown.message]), traceback: tracebackOf(thrown) }
+  try {
+    if (!(thrown instanceof Error)) return { exception: encodeException('Error', [String(thrown)]), traceback: null }
+    const name = thrown instanceof AppError ? thrown.code : thrown.name === 'Error' ? thrown.constructor.name : thrown.name
+    return { exception: encodeException(String(name), [String(thrown.message)]), traceback: tracebackOf(thrown) }
+  } catch {
+    // Without a prototype, or with a getter that throws itself.
+    return { exception: encodeException('Error', ['something was thrown that cannot be shown']), traceback: null }
+  }
 }
 
-function tracebackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by: ${tracebackOf(error.cause)}` : ''
+/** A chain of causes may be a circle. */
+function tracebackOf(error: Error, depth = 0): string {
+  const cause = error.cause instanceof Error && depth < 10 ? `\ncaused by: ${tracebackOf(error.cause, depth + 1)}` : ''
   return `${error.stack ?? error.message}${cause}`.replaceAll('\0', '\uFFFD').slice(0, 16_384)
 }

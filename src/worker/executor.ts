@@ -126,10 +126,16 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
     }
     const doneAt = Date.now()
     const { exception, traceback } = encodeThrown(thrown)
-    if (thrown instanceof UndecodableMessageError)
-      log.error({ task: task.name, id, reason: thrown.message }, 'message cannot be decoded, recorded as FAILURE')
-    else log.error({ task: task.name, id, runtimeMs: doneAt - startedAt, err: thrown }, 'task failed')
     finish(delivery, task, outcomeOf(delivery, 'FAILURE', JSON.stringify(exception), traceback, startedAt, doneAt))
+    const fields = { task: task.name, id, runtimeMs: doneAt - startedAt }
+    try {
+      if (thrown instanceof UndecodableMessageError)
+        log.error({ task: task.name, id, reason: thrown.message }, 'message cannot be decoded, recorded as FAILURE')
+      else log.error({ ...fields, err: thrown }, 'task failed')
+    } catch {
+      // What was thrown throws again when it is looked at.
+      log.error({ ...fields, ...exception }, 'task failed')
+    }
   }
 
   function finish(delivery: Delivery, task: Task, outcome: Outcome): void {
@@ -138,6 +144,10 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
     observer?.ended(delivery, outcome)
   }
 }
+
+/** Headers come from anybody: what the results table cannot hold counts as the first attempt. */
+const retriesOf = (retries: unknown): number =>
+  Number.isInteger(retries) && (retries as number) >= 0 && (retries as number) < 2 ** 31 ? (retries as number) : 0
 
 /** A task without a value returns null, as Python's does. @throws EncodeError */
 function encodeResult(value: unknown): string {
@@ -158,7 +168,8 @@ function outcomeOf(
   startedAt: number | null,
   doneAt: number | null,
 ): Outcome {
-  const { id, task, retries = 0 } = message.headers
+  const { id, task } = message.headers
+  const retries = retriesOf(message.headers.retries)
   return { id, task, state, result, traceback, queue: message.queue, retries, startedAt, doneAt }
 }
 
@@ -169,7 +180,7 @@ function createContext({ message }: Delivery, { kwargs }: Body, signal: AbortSig
     id: headers.id,
     task: headers.task,
     queue,
-    retries: headers.retries ?? 0,
+    retries: retriesOf(headers.retries),
     kwargs,
     headers,
     parentId: headers.parent_id ?? undefined,

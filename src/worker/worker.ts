@@ -2,6 +2,7 @@ import type { App } from '../app/app.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
+import { sleep } from '../retry.ts'
 import { createExecutor, type Executor } from './executor.ts'
 import { createHold, type Hold } from './hold.ts'
 import type { WorkerObserver } from './observer.ts'
@@ -60,6 +61,8 @@ const BUFFERED_TOO_LONG_MS = 250
 const STARTS_PER_TURN = 128
 /** What ignores its aborted signal is handed back all the same after this many milliseconds. */
 const ABORT_GRACE_MS = 500
+/** How long outcomes are offered to a database that does not take them, in milliseconds: after it the process ends. */
+const CLOSE_MS = 1000
 
 /** take → run → record → ack. The broker batches records and acknowledgements; this file only decides what runs when. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
@@ -161,10 +164,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const open = consumer
     if (open === undefined) return
     clearTimeout(bufferTimer)
-    await open.stop()
+    const until = performance.now() + options.graceMs
+    await Promise.race([open.stop(), sleep(options.graceMs)])
     giveBack([...buffer.splice(0), ...lastChances.splice(0)])
     log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
-    if (inFlight.size > 0) await waitForIdle(options.graceMs)
+    if (inFlight.size > 0) await waitForIdle(Math.max(0, until - performance.now()))
     for (const { controller } of inFlight.values()) controller.abort(new Error('the worker shuts down'))
     if (inFlight.size > 0) await waitForIdle(ABORT_GRACE_MS)
     for (const delivery of inFlight.keys()) {
@@ -174,7 +178,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
     for (const twins of runningIds.values()) giveBack(twins)
     inFlight.clear()
-    await open.close()
+    await open.close(CLOSE_MS)
     log.info('worker stopped')
   }
 

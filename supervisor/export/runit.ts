@@ -1,4 +1,4 @@
-import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './export.ts'
+import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './plan.ts'
 
 /** A service folder for each process, with its environment as chpst(8) -e reads it, and svlogd beside it. */
 export function exportRunit(plan: ExportPlan): ExportedFile[] {

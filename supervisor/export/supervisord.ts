@@ -1,19 +1,24 @@
-import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './export.ts'
+import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './plan.ts'
 
-/** supervisord expands %(name)s and reads environment values as a shell would. */
+/** supervisord expands %(name)s. */
 const percent = (text: string) => text.replaceAll('%', '%%')
-const quote = (text: string) => `"${percent(text.replace(/["\\]/g, '\\$&'))}"`
+
+/** Ends a line of its file, or begins a comment on it, quoted or not (supervisor 4, options.py UnhosedConfigParser). */
+const BREAKS_LINE = /[\r\n]|\s[;#]/
 
 /** One file with a program for each process and a group for the app. */
 export function exportSupervisord(plan: ExportPlan): ExportedFile[] {
   const { app, processes } = plan
   const programs = processes.map((instance) => {
     const name = `${app}-${dashed(instance)}`
-    const environment = environmentOf(plan, instance).map(([key, value]) => `${key}=${quote(value)}`)
+    const variables = environmentOf(plan, instance).map(([key, value]) => ({ key, value, quoted: quote(value) }))
+    const plain = variables.filter(({ quoted }) => quoted !== undefined).map(({ key, quoted }) => `${key}=${quoted}`)
+    const odd = variables.filter(({ quoted }) => quoted === undefined).map(({ key, value }) => `${key}=${shellQuote(value)}`)
+    const script = odd.length === 0 ? instance.command : `export ${odd.join(' ')}; ${instance.command}`
     return `[program:${name}]
-command=${plan.shell} -c ${percent(shellQuote(instance.command))}
+command=${plan.shell} -c ${percent(shellQuote(BREAKS_LINE.test(script) ? inOneLine(script) : script))}
 directory=${percent(plan.root)}
-environment=${environment.join(',')}
+environment=${percent(plain.join(','))}
 user=${plan.user}
 autostart=true
 autorestart=true
@@ -27,4 +32,23 @@ redirect_stderr=true
   })
   const group = `[group:${app}]\nprograms=${processes.map((instance) => `${app}-${dashed(instance)}`).join(',')}\n`
   return [{ path: `${app}.conf`, text: [...programs, group].join('\n') }]
+}
+
+/**
+ * A value between quotes, or undefined where that cannot be: the reader knows no escapes, and takes every quote from both
+ * ends (supervisor 4, datatypes.py dict_of_key_value_pairs). Such a value is set by the shell of the command.
+ */
+function quote(value: string): string | undefined {
+  if (BREAKS_LINE.test(value) || /^["']|["']$/.test(value)) return undefined
+  if (!value.includes('"')) return `"${value}"`
+  return value.includes("'") ? undefined : `'${value}'`
+}
+
+/** A script that prints the script and runs what it printed. */
+function inOneLine(script: string): string {
+  const bytes = [...Buffer.from(script)].map((byte) => {
+    const char = String.fromCharCode(byte)
+    return /[\w /.,:=]/.test(char) ? char : `\\${byte.toString(8).padStart(3, '0')}`
+  })
+  return `eval "$(printf "${bytes.join('')}")"`
 }

@@ -1,4 +1,4 @@
-import { dashed, type ExportedFile, type ExportPlan, environmentOf } from './export.ts'
+import { dashed, type ExportedFile, type ExportPlan, environmentOf } from './plan.ts'
 
 /** systemd.syntax(7): C escapes in double quotes, and % is a specifier. */
 const quote = (text: string) =>

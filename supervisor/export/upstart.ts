@@ -1,4 +1,4 @@
-import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './export.ts'
+import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './plan.ts'
 
 /** A job for the app, one for each type, one for each process; a job starts and stops with the one above it. */
 export function exportUpstart(plan: ExportPlan): ExportedFile[] {

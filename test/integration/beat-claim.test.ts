@@ -47,6 +47,13 @@ for (const [what, statement] of [
     expect([(await bench.runs('a')).length, await messages(bench)]).toEqual([0, 0])
   })
 
+benchTest('edited and planned again for the same tick it is not claimed with what was decided before', async (bench) => {
+  const { table, claims } = await dueClaim(bench)
+  await bench.sql('UPDATE schedule SET every = 1800')
+  await bench.sql('UPDATE schedule SET next_run_at = $1', [claims[0]?.old])
+  expect(await table.claim(claims, 'test')).toEqual([])
+})
+
 benchTest('a row that another beat holds is left to it without waiting', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   const other = await bench.begin()

@@ -162,6 +162,24 @@ describe('a row that somebody holds in an open transaction', () => {
     expect([...(await flaws(bench, 'held', 1000)), ...(await flaws(bench, 'sound', 1000))]).toEqual([])
   })
 
+  benchTest('and six hundred such rows that are due longer do not stand before one that is free', async (bench) => {
+    await bench.sql(
+      `INSERT INTO schedule (name, task, kind, every, period, anchor, next_run_at)
+       SELECT 'held ' || n, 't', 'interval', 1, 'hours', now(), now() FROM generate_series(1, 600) AS n`,
+    )
+    await bench.addInterval('sound', 1)
+    const transaction = await bench.begin()
+    await transaction.sql(`UPDATE schedule SET description = 'mine' WHERE name LIKE 'held %'`)
+    await bench.beat()
+    await until('three sound runs', async () => (await bench.runs('sound')).length >= 3)
+    expect(await flaws(bench, 'sound', 1000)).toEqual([])
+    await transaction.end('COMMIT')
+    await until(
+      'all held runs',
+      async () => (await bench.sql(`SELECT FROM schedule_run WHERE schedule_name LIKE 'held %'`)).length === 600,
+    )
+  })
+
   benchTest('and that waits for its plan holds up neither the start of a beat nor other plans', async (bench) => {
     await bench.addInterval('held', 1)
     const transaction = await bench.begin()

@@ -50,7 +50,7 @@ describe('the form, over a real database and a real worker', () => {
     expect(await getJson(`${web.url}${posted.headers.get('location')}?wait=10`)).toMatchObject({
       state: 'FAILURE',
       result: null,
-      error: { type: 'AppError', message: expect.stringContaining('not allowed') },
+      error: { type: 'URL_REFUSED', message: expect.stringContaining('not allowed') },
     })
   })
 

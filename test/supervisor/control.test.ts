@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { basename } from 'node:path'
 import { expect, test } from 'vitest'
 import { controlPath } from '../../supervisor/control.ts'
-import { createProject, type Project, until } from './project.ts'
+import { createProject, type Project, supervisorCommand, until } from './project.ts'
 
 const PROCFILE =
   'web: while :; do echo tick; sleep 0.1; done\nworker: trap "echo bye; exit 0" TERM; echo working; while :; do sleep 0.05; done\n'
@@ -66,9 +68,20 @@ test('logs prints what a process wrote, and goes on with -f until the run ends',
   expect((await follower.ended).code).toBe(0)
 }, 15_000)
 
+test('a log that looks like a refusal is a log', async () => {
+  const project = createProject({ Procfile: 'w: echo "error: not ours"; sleep 60\n' })
+  const run = project.launch(['start', '--format', '{text}', '-q', 'w'])
+  await run.waitFor(/started/)
+  const seen = project.launch(['logs', '--follow', 'w'])
+  await seen.waitFor(/^error: not ours\n/)
+  const stop = project.launch(['stop'])
+  expect([(await stop.ended).code, (await seen.ended).code, seen.stderr()]).toEqual([0, 0, ''])
+  await run.ended
+})
+
 test('an unknown process is refused with the known ones', async () => {
   const { project } = await running()
-  const { code, err } = await ask(project, 'restart', 'x')
+  const { code, err } = await ask(project, 'restart', 'web', 'x')
   expect([code, err]).toEqual([1, expect.stringContaining('no process x; there are web.1, worker.1')])
 })
 
@@ -105,6 +118,32 @@ test('a kill -9 of the supervisor leaves no socket', async () => {
   process.kill(run.pid, 'SIGKILL')
   await until(() => statSync(controlPath(project.dir), { throwIfNoEntry: false }) === undefined)
   await until(() => run.survivors().length === 0)
+})
+
+test('a reader of logs who has seen enough is no error', async () => {
+  const { project, run } = await running()
+  await run.waitFor(/(tick\n.*){20}/)
+  const pipeline = [...supervisorCommand, 'logs', '-f', 'web'].join(' ')
+  const reader = project.launch([], { command: ['sh', '-c', `${pipeline} | head -n 1`] })
+  expect((await reader.ended).code).toBe(0)
+  expect(reader.stdout()).toMatch(/web\.1 +\| tick\n$/)
+  expect(reader.stderr()).toBe('')
+})
+
+const asNobody = ['setpriv', '--reuid', '54321', '--regid', '54321', '--clear-groups', ...supervisorCommand]
+const mayBeAnybody = spawnSync(asNobody[0]!, [...asNobody.slice(1), 'version']).status === 0
+test.runIf(mayBeAnybody)('a user without a name is served like any other', async () => {
+  const project = createProject({ Procfile: 'w: echo hello; sleep 60\n' })
+  chmodSync(project.dir, 0o777)
+  const run = project.launch(['start'], { command: asNobody })
+  await run.waitFor(/hello/)
+  const ps = project.launch(['ps'], { command: asNobody })
+  await ps.waitFor(/w\.1 +running/)
+  const written = project.launch(['export', 'systemd', 'out'], { command: asNobody })
+  expect([(await written.ended).code, written.stderr()]).toEqual([0, expect.stringContaining('Writing')])
+  expect(readFileSync(project.path(`out/${basename(project.dir)}-w-1.service`), 'utf8')).toContain('User=54321\n')
+  process.kill(run.pid, 'SIGTERM')
+  expect((await run.ended).code).toBe(143)
 })
 
 test('the app may be named from elsewhere', async () => {

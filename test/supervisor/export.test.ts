@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { EXPORT_FORMATS, shellQuote, writeExport } from '../../supervisor/export/export.ts'
+import { EXPORT_FORMATS, writeExport } from '../../supervisor/export/export.ts'
+import { shellQuote } from '../../supervisor/export/plan.ts'
 import { createProject } from './project.ts'
 
 const env = { PLAIN: 'x', QUOTES: `it's "so"`, PERCENT: '100%', DOLLAR: '$HOME', LINES: 'a\nb', BACKSLASH: 'a\\b' }
@@ -22,9 +23,9 @@ const plan = {
   processes,
 }
 
-function write(format: string) {
+function write(format: string, variables: Record<string, string> = env) {
   const { dir } = createProject()
-  writeExport(format, join(dir, 'out'), plan)
+  writeExport(format, join(dir, 'out'), { ...plan, env: variables })
   const read = (name: string) => readFileSync(join(dir, 'out', name), 'utf8')
   return { dir: join(dir, 'out'), read, names: readdirSync(join(dir, 'out'), { recursive: true }).map(String).toSorted() }
 }
@@ -51,15 +52,48 @@ describe('systemd', () => {
   })
 })
 
-test('supervisord: one file, a program for each process, values quoted for its shell-like reader', () => {
-  const { names, read } = write('supervisord')
+test('supervisord: one file, a program for each process, what can be is readable', () => {
+  const { names, read } = write('supervisord', { PERCENT: '100%', BACKSLASH: 'a\\b', JSON: '{"a":1}' })
   expect(names).toEqual(['shop.conf'])
   const text = read('shop.conf')
   expect(text).toContain('[program:shop-web-2]\n')
   expect(text).toContain(`command=/bin/sh -c 'node "a b.js" --rate 5%% --home $HOME'\n`)
-  expect(text).toContain(`QUOTES="it's \\"so\\""`)
-  expect(text).toContain('PERCENT="100%%"')
+  expect(text).toContain('BACKSLASH="a\\b"')
+  expect(text).toContain(`JSON='{"a":1}',PERCENT="100%%"`)
   expect(text).toContain('[group:shop]\nprograms=shop-web-1,shop-web-2,shop-my-worker-1\n')
+})
+
+/** Reads a file as supervisord does (supervisor 4, options.py and datatypes.py), and runs what stands in it. */
+const SUPERVISORD = `
+import configparser, os, shlex, subprocess, sys
+config = configparser.RawConfigParser(inline_comment_prefixes=(';', '#'), strict=False)
+config.read(sys.argv[1])
+program = {name: value % {} for name, value in config['program:' + sys.argv[2]].items()}
+lexer = shlex.shlex(program['environment'])
+lexer.wordchars += '/.+-():'
+words = list(lexer)
+env = {words[i]: words[i + 2].strip('\\'"') for i in range(0, len(words), 4) if words[i + 1] == '='}
+subprocess.run(shlex.split(program['command']), env={'PATH': os.environ['PATH'], **env}, check=True)
+`
+const hasPython = spawnSync('python3', ['-c', '']).status === 0
+test.runIf(hasPython)('supervisord: whatever the values and the command, its reader runs the same', () => {
+  const values = {
+    ...env,
+    JSON: '{"a": "b"}',
+    QUOTED: '"x"',
+    COMMENT: 'a ;b #c',
+    BOTH: `' "`,
+    EMPTY: '',
+    COMMA: 'a,b=c',
+    UTF8: 'é %(x)s',
+  }
+  const command = `${process.execPath} -e "process.stdout.write(JSON.stringify(process.env) + '%d')" ; echo ' ; # é'`
+  const { dir } = createProject()
+  writeExport('supervisord', dir, { ...plan, env: values, processes: [{ name: 'a.1', type: 'a', command, port: 5000 }] })
+  const out = execFileSync('python3', ['-c', SUPERVISORD, join(dir, 'shop.conf'), 'shop-a-1'], { encoding: 'utf8' })
+  const [read, rest] = out.split(/(?<=\})(?=%d)/) as [string, string]
+  expect(JSON.parse(read)).toMatchObject({ ...values, PORT: '5000', PS: 'a.1' })
+  expect(rest).toBe('%d ; # é\n')
 })
 
 test('upstart: a job for app, type and process, one above the other', () => {

@@ -124,6 +124,36 @@ describe('records', () => {
     })
   })
 
+  test.each([
+    ['a message that is no text', '{"level":30,"msg":{"x":1}}', { level: 'info', msg: { x: 1 } }],
+    ['both names of a level', '{"level":"info","severity":"NOTICE"}', { level: 'info', severity: 'NOTICE' }],
+    ['both names of a message', '{"msg":"a","message":"b"}', { message: 'a', message_: 'b' }],
+    ['a field named like one of ours', '{"msg":"a","process":"x"}', { message: 'a', process_: 'x' }],
+    ['the event of structlog, once', '{"level":"info","event":"a"}', { level: 'info', message: 'a' }],
+    ['a time that is none', '{"time":{}}', { time_: {} }],
+  ])('under json nothing of a record is lost: %s', (_name, line, fields) => {
+    const { time, process, ...rest } = JSON.parse(render({ format: 'json' }, line))
+    expect([time, process, rest]).toEqual([new Date(now).toISOString(), 'web.1', fields])
+  })
+
+  test.each([
+    ['json', '"id":12345678901234567890'],
+    ['logfmt', 'id=12345678901234567890'],
+  ])('a number of many digits keeps them under %s', (format, field) => {
+    expect(render({ format }, '{"id":12345678901234567890,"msg":"m"}')).toContain(field)
+  })
+
+  test('on a terminal what the message has for fields is said once', () => {
+    const line = '{"severity":"WARNING","event":"a","err":"b"}'
+    expect(render({ tty: true, prefix: false }, line)).toBe('WARNING a err=b\n')
+  })
+
+  test('on a terminal the text of a record may have colours, but moves no cursor', () => {
+    expect(
+      render({ tty: true, prefix: false }, '{"level":30,"msg":"\\u001b[32mgreen\\u001b[0m\\r\\u001b[2Jgone\\n\\u009b"}'),
+    ).toBe('INFO  \x1b[32mgreen\x1b[0m\\r\\u001b[2Jgone\\n\\u009b\n')
+  })
+
   test('under json any other line is a message', () => {
     const lines = render({ format: 'json' }, 'é "x"\n{"half')
       .trim()
@@ -160,18 +190,17 @@ describe('records', () => {
   test('logfmt quotes what needs it', () => {
     expect(render({ format: 'logfmt' }, 'a b=c')).toBe(`time=${new Date(now).toISOString()} process=web.1 message="a b=c"\n`)
     expect(render({ format: 'logfmt' }, pino)).toContain('level=error message=failed')
+    expect(render({ format: 'logfmt' }, '{"level":30,"msg":"m","o":{"a":1}}')).toContain('o="{\\"a\\":1}"')
   })
 })
 
 test('colours are for terminals without NO_COLOR', () => {
-  expect([
-    wantsColour(true, {}, false),
-    wantsColour(false, {}, false),
-    wantsColour(true, { NO_COLOR: '1' }, false),
-    wantsColour(true, { NO_COLOR: '' }, false),
-    wantsColour(true, { TERM: 'dumb' }, false),
-    wantsColour(true, {}, true),
-  ]).toEqual([true, false, false, true, false, false])
+  const tty = { isTTY: true }
+  expect(wantsColour(tty, {})).toBe(true)
+  expect(wantsColour({}, {})).toBe(false)
+  expect(wantsColour(tty, { NO_COLOR: '1' })).toBe(false)
+  expect(wantsColour(tty, { NO_COLOR: '' })).toBe(true)
+  expect(wantsColour(tty, { TERM: 'dumb' })).toBe(false)
 })
 
 test('a platform that stamps is known by its variables', () => {

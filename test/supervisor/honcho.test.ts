@@ -176,6 +176,13 @@ describe('in place of Honcho 0.5', () => {
   })
 })
 
+test.each(['help', 'version'])('a reader who leaves before %s is written is no error', async (command) => {
+  const main = join(import.meta.dirname, '../../dist/src/main.js')
+  const run = createProject().launch([command], { command: [process.execPath, main] })
+  run.child.stdout!.destroy()
+  expect([(await run.ended).code, run.stderr()]).toEqual([0, ''])
+})
+
 describe('mistakes', () => {
   const table: [name: string, files: Record<string, string>, argv: string[], code: number, message: RegExp][] = [
     ['no Procfile', {}, ['start'], 1, /^error: there is no Procfile at .*\/Procfile\nhint: .*-f/],
@@ -184,6 +191,14 @@ describe('mistakes', () => {
     ['an empty Procfile', { Procfile: '' }, ['check'], 1, /No processes defined/],
     ['an unknown process', { Procfile: 'a: b\n' }, ['start', 'x'], 1, /^error: no process "x" in the Procfile; it has a\n/],
     ['a wrong .env', { Procfile: 'a: b\n', '.env': 'oops\n' }, ['start'], 1, /^error: \.env:1: /],
+    ['NUL in a Procfile', { Procfile: 'a: b\0c\n' }, ['check'], 1, /^error: Procfile:1: a NUL character .*UTF-16/],
+    [
+      'NUL in .env',
+      { Procfile: 'a: b\n', '.env': 'A=1\nB="x\ny\0"\n' },
+      ['start'],
+      1,
+      /^error: \.env:3: a NUL character .*UTF-16/,
+    ],
     ['an unknown command', {}, ['strat'], 2, /"strat" is no command; it may be start, check/],
     ['no command', {}, [], 2, /a command is missing/],
     ['an unknown option', {}, ['start', '--bogus'], 2, /--bogus/],
@@ -221,6 +236,9 @@ describe('mistakes', () => {
       /the formats are systemd, supervisord, upstart, runit/,
     ],
     ['nobody to ask', {}, ['ps'], 1, /no supervisor listens/],
+    ['no folder to start in', { Procfile: 'a: b\n' }, ['start', '-f', '../Procfile', '-d', 'x'], 1, /there is no folder .*x\n/],
+    ['a file for a folder', { Procfile: 'a: b\n' }, ['check', '-d', 'Procfile'], 1, /there is no folder .*Procfile\n/],
+    ['no folder to ask in', {}, ['ps', '-d', 'nowhere'], 1, /there is no folder .*nowhere/],
   ]
   test.each(table)('%s', async (_name, files, argv, code, message) => {
     const result = await honcho(files, argv)
@@ -269,11 +287,35 @@ describe('settings', () => {
     expect(out).toContain('| a.1 a.1 a.1 1\n')
   })
 
+  test('children know how long they have to stop', async () => {
+    const { out } = await honcho({ Procfile: 'a: echo [$SHUTDOWN_TIMEOUT]\n' }, ['start', '--timeout', '12.5'])
+    expect(out).toContain('| [12]\n')
+  })
+
   test('on a platform that routes to $PORT web gets it, wherever its line stands, and lines carry no second time', async () => {
     const files = { Procfile: 'beat: echo beat-$PORT; sleep 0.3\nweb: echo web-$PORT; sleep 0.3\n' }
     const { out } = await honcho(files, ['start'], { env: { DYNO: 'web.1', PORT: '5555' } })
     expect(out).toMatch(/^web\.1 {2}\| web-5555$/m)
     expect(out).toMatch(/^beat\.1 \| beat-5655$/m)
+  })
+
+  test('check tells which lines of .env continue a value', async () => {
+    const { code, err } = await honcho({ Procfile: 'a: true\n', '.env': 'A=1\noops\n' }, ['check'])
+    expect(code).toBe(0)
+    expect(err).toContain('[WARNING] .env:2: read as a further line of A\n')
+  })
+
+  test('SIGUSR1 and SIGUSR2 are handed on', async () => {
+    const project = createProject({
+      Procfile: `a: trap 'echo one' USR1; trap 'echo two; exit 0' USR2; echo ready; while :; do sleep 0.05; done\n`,
+    })
+    const run = project.launch(['start'])
+    await run.waitFor(/ready/)
+    process.kill(run.pid, 'SIGUSR1')
+    await run.waitFor(/\| one/)
+    process.kill(run.pid, 'SIGUSR2')
+    expect((await run.ended).code).toBe(0)
+    expect(run.stdout()).toMatch(/\| two/)
   })
 
   test('a missing .env is fine, a missing one that was named is said', async () => {

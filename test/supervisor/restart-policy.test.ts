@@ -17,7 +17,7 @@ const table: [name: string, mode: RestartMode, type: string, exit: Exit, failure
   ['a wrong configuration is not tried again', 'always', 'worker', { code: 78 }, 1, { tag: 'over', why: 'configuration' }],
 ]
 test.each(table)('%s', (_name, mode, type, exit, failures, decision) => {
-  expect(decide({ mode, limit: 4 }, { type, exit, failures }, 0)).toEqual(decision)
+  expect(decide({ mode, limit: 4 }, { type, exit, ends: failures, failures }, 0)).toEqual(decision)
 })
 
 test('the pause grows to 30 s and has a quarter of jitter', () => {

@@ -41,6 +41,14 @@ test('a process that fails again and again ends the run with its code', async ()
   expect(run.survivors()).toEqual([])
 })
 
+test('a success between failures ends their row', async () => {
+  const project = createProject({ Procfile: 'worker: echo >> runs; [ $(( $(wc -l < runs) % 2 )) = 0 ]\n' })
+  const run = project.launch(['start', '--restart', 'always:2'])
+  await run.waitFor(/(stopped \(rc=0\)[\s\S]*){2}/)
+  process.kill(run.pid, 'SIGTERM')
+  expect((await run.ended).code).toBe(143)
+}, 15_000)
+
 test('exit 78 is a wrong configuration: not started again, and the run ends with 78', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: exit 78\n' })
   const run = project.launch(['start', '--restart', 'always'])

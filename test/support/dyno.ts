@@ -123,7 +123,7 @@ async function exitOf(child: ChildProcess): Promise<number> {
   return code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }

@@ -40,7 +40,7 @@ export function importsOf(file: string, text: string): Import[] {
 }
 
 /** What is left of a text that only explains: `from 'pg'` in a comment is no import. */
-export const withoutComments = (text: string): string => text.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/[^\n]*/g, '$1')
+export const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/[^\n]*/g, '$1')
 
 /** `import type { A } from`, or every name in the braces marked `type`. */
 function isTypeOnly(words: string): boolean {

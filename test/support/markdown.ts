@@ -26,11 +26,11 @@ export function blocksOf(markdown: string): Block[] {
 }
 
 /** Prose: what is outside of blocks and not `code`. */
-export const proseOf = (markdown: string): string => markdown.replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
+export const proseOf = (markdown: string): string => markdown.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
 
 /** Anchors of the headings, as GitHub makes them. */
 export function anchorsOf(markdown: string): string[] {
-  const headings = [...markdown.replace(/^```[^]*?^```$/gm, '').matchAll(/^#{1,6} (.+)$/gm)]
+  const headings = [...markdown.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#{1,6} (.+)$/gm)]
   return headings.map(([, title = '']) =>
     title
       .toLowerCase()
@@ -46,6 +46,8 @@ export const linksOf = (markdown: string): string[] =>
 /** Does `actual` look like `expected`, in which … stands for any text within a line, and a line of it alone for any lines? */
 export function looksLike(actual: string, expected: string): boolean {
   const lines = expected.trimEnd().split('\n')
-  const pattern = lines.map((line) => (line === '…' ? '[^]*' : line.split('…').map(RegExp.escape).join('.*'))).join('\n')
+  const pattern = lines.map((line) => (line === '…' ? '(?:.|\\n)*' : line.split('…').map(escapeRegExp).join('.*'))).join('\n')
   return new RegExp(`^${pattern}$`).test(actual.trimEnd())
 }
+
+const escapeRegExp = (text: string) => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')

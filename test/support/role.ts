@@ -17,6 +17,7 @@ export async function startRole(
   role: 'web' | 'worker' | 'beat',
   env: Record<string, string>,
   args: readonly string[] = [],
+  ready = / ready |web listens/,
 ): Promise<RoleProcess> {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [join(root, 'dist/src/main.js'), role, ...args], {
@@ -34,7 +35,7 @@ export async function startRole(
     ended = true
     return code as number | null
   })
-  await until(`${role} ready`, () => / ready |web listens/.test(output) || ended)
+  await until(`${role} ready`, () => ready.test(output) || ended)
   if (ended) throw new Error(`${role} ended: ${output}`)
   return { pid: child.pid ?? 0, output: () => output, exited, kill: (signal) => void child.kill(signal) }
 }

@@ -24,6 +24,7 @@ export function createTestWeb(env: Environment = {}) {
   const fail: { publish?: Error; record?: Error; find?: Error; create?: Error; ready?: Error } = {}
   const time = { now: NOW.getTime() }
   const waiters: (() => void)[] = []
+  const waitSignals: AbortSignal[] = []
   const config = parseConfig({ DATABASE_URL: 'postgresql://postgres@127.0.0.1/never-opened', ...env })
   const app = createRegistry(async () => backend)
   const results = {
@@ -35,6 +36,7 @@ export function createTestWeb(env: Environment = {}) {
       new Promise<StoredResult | undefined>((resolve) => {
         waiters.push(() => resolve(stored.get(id)))
         signal.addEventListener('abort', () => resolve(undefined), { once: true })
+        waitSignals.push(signal)
       }),
     forget: async (id: string) => {
       stored.delete(id)
@@ -90,7 +92,7 @@ export function createTestWeb(env: Environment = {}) {
     })
   const get = (url: string, headers: Record<string, string> = {}) =>
     server.inject({ url, headers: { host: 'localhost:5000', accept: 'text/html', ...headers } })
-  return { server, app, sent, stored, located, schedules, runs, created, fail, time, waiters, form, get }
+  return { server, app, sent, stored, located, schedules, runs, created, fail, time, waiters, waitSignals, form, get }
 }
 
 async function rejectIf(error: Error | undefined): Promise<void> {
@@ -106,6 +108,7 @@ export const storedResult = (given: Partial<StoredResult> = {}): StoredResult =>
   queue: 'celery',
   worker: 'celery@box',
   retries: 0,
+  args: null,
   createdAt: new Date(NOW.getTime() - 5000),
   startedAt: new Date(NOW.getTime() - 4000),
   doneAt: new Date(NOW.getTime() - 3000),

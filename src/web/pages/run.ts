@@ -30,7 +30,9 @@ export function registerRun(server: FastifyInstance, web: WebContext): void {
         run.id,
         AbortSignal.any([AbortSignal.timeout(seconds * 1000), web.stopping, request.signal]),
       )
-      return stored === undefined ? ((await describe(run.id)) ?? run) : describeStored(stored)
+      return stored === undefined
+        ? ((await describe(run.id)) ?? run)
+        : { ...describeStored(stored), args: run.args, createdAt: run.createdAt }
     } finally {
       waiting -= 1
     }

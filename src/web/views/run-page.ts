@@ -10,6 +10,9 @@ import { showValue } from './value.ts'
 /** While nothing is final and scripts are off. */
 const REFRESH_SECONDS = 2
 
+const MAX_AGAIN = 2000
+const MAX_SHOWN = 300
+
 const MEANING: Readonly<Record<State, string>> = {
   PENDING: 'Waiting for a worker.',
   RECEIVED: 'A worker has taken it and will start it soon.',
@@ -31,9 +34,18 @@ export function runPage(run: RunDescription, now: Date): Page {
 !${outcome(run)}
 <dl class="facts">!${facts(run, now)}</dl>
 </div>
-<p class="links"><a href="/?task=${encodeURIComponent(run.task)}">Run it again</a> <a href="${path}?format=json">JSON</a></p>`,
+<p class="links"><a href="${againPath(run)}">Run it again</a> <a href="${path}?format=json">JSON</a></p>`,
   }
 }
+
+/** The form, filled in with what this run was called with; a long text would not fit into an address. */
+function againPath({ task, args }: RunDescription): string {
+  const text = args === null ? '' : JSON.stringify(args)
+  const filled = text === '' || text.length > MAX_AGAIN ? '' : `&args=${encodeURIComponent(text)}`
+  return `/?task=${encodeURIComponent(task)}${filled}`
+}
+
+const shortened = (text: string) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text)
 
 function outcome({ state, result, error }: RunDescription): Html {
   if (error !== null) {
@@ -61,6 +73,7 @@ function facts(run: RunDescription, now: Date): Html {
     ],
     ['Retries', run.retries > 0 ? html`${run.retries}` : undefined],
     ['Queue', run.queue === null ? undefined : html`${run.queue}`],
+    ['Arguments', run.args === null ? undefined : html`<code>${shortened(JSON.stringify(run.args))}</code>`],
     ['Worker', run.worker === null ? undefined : html`${run.worker}`],
     ['ID', html`<code>${run.id}</code>`],
   ]

@@ -99,6 +99,7 @@ describe('for programs', () => {
         task: 'tasks.echo',
         state: 'SUCCESS',
         ready: true,
+        args: null,
         result: [200, { a: '<b>' }],
         error: null,
         queue: 'celery',
@@ -159,6 +160,17 @@ describe('?wait=', () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     expect((await ask(web, seconds)).body).toMatchObject({ state: 'STARTED' })
     expect(web.waiters).toEqual([])
+  })
+
+  test('is over when who asked goes away', async () => {
+    const web = withRun({ state: 'STARTED', doneAt: null })
+    const url = await web.server.listen({ host: '127.0.0.1', port: 0 })
+    const leaving = new AbortController()
+    const asking = fetch(`${url}${PATH}?wait=20`, { signal: leaving.signal })
+    await expect.poll(() => web.waitSignals.length).toBe(1)
+    leaving.abort()
+    await expect(asking).rejects.toThrow()
+    await expect.poll(() => web.waitSignals[0]!.aborted).toBe(true)
   })
 
   test('lets go when the server closes', async () => {

@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { createTestSchema } from './support/database.ts'
+import { findCycle, type Import, importsOf, readSource, root, sourceFiles, withoutComments } from './support/import-graph.ts'
+import { refusalOf, roomOf } from './support/import-rules.ts'
+
+const files = sourceFiles(['src', 'supervisor'])
+const imports = files.flatMap((file) => importsOf(file, readSource(file)))
+
+describe('who may import whom', () => {
+  test('every import of the sources is allowed', () => {
+    expect(imports.length).toBeGreaterThan(300)
+    expect(imports.map(refusalOf).filter((refusal) => refusal !== undefined)).toEqual([])
+  })
+
+  test('every import leads to a file that is there', () => {
+    const ours = imports.filter(({ to }) => roomOf(to) !== undefined)
+    expect(ours.filter(({ to }) => !existsSync(join(root, to)))).toEqual([])
+  })
+
+  test('no file imports itself in a circle', () => {
+    expect(findCycle(imports)).toBeUndefined()
+  })
+
+  test('every room that the architecture names is there', () => {
+    const rooms = new Set(files.map(roomOf))
+    const named = 'base message schedule app database broker tasks worker beat web commands main index supervisor'
+    expect([...rooms].sort()).toEqual(named.split(' ').sort())
+  })
+
+  test('the environment is read at the edges and nowhere else', () => {
+    const readers = files.filter((file) => readsEnvironment(readSource(file)))
+    expect(readers).toEqual(['src/index.ts', 'src/main.ts', 'supervisor/init.ts', 'supervisor/run.ts'])
+  })
+
+  test('sql/ is opened by sql.ts and migrate.ts and nowhere else', () => {
+    const readers = files.filter((file) => opensSql(readSource(file)))
+    expect(readers).toEqual(['src/database/migrate.ts', 'src/database/sql.ts'])
+  })
+})
+
+const readsEnvironment = (text: string) => /\bprocess\.env\b|\benv\b[^'";]*from 'node:process'/.test(withoutComments(text))
+const opensSql = (text: string) => /['"`](?:\.\.\/)*sql['"`/]/.test(withoutComments(text))
+
+describe('the rules can fail', () => {
+  const found = (from: string, code: string) => importsOf(from, code).map(refusalOf)
+
+  test.each<[what: string, from: string, code: string]>([
+    ['the supervisor imports src', 'supervisor/run.ts', "import { ERRORS } from '../src/errors.ts'"],
+    ['the supervisor imports a type of src', 'supervisor/run.ts', "import type { Log } from '../src/log.ts'"],
+    ['the supervisor imports a library', 'supervisor/run.ts', "import { pino } from 'pino'"],
+    ['a role imports another', 'src/web/app.ts', "import { startWorker } from '../worker/worker.ts'"],
+    ['a role imports another at run time', 'src/worker/worker.ts', "const { x } = await import('../beat/beat.ts')"],
+    ['a role imports a command', 'src/beat/beat.ts', "import { runRole } from '../commands/role.ts'"],
+    ['a pure room reads files', 'src/schedule/parse.ts', "import { readFileSync } from 'node:fs'"],
+    ['a pure room imports pg', 'src/app/app.ts', "import type { Client } from 'pg'"],
+    ['a pure room imports the database', 'src/message/message.ts', "import { sql } from '../database/sql.ts'"],
+    ['message imports app', 'src/message/message.ts', "import { STATES } from '../app/outcome.ts'"],
+    ['the base imports a room', 'src/config.ts', "import { parse } from './schedule/parse.ts'"],
+    ['the database imports the broker', 'src/database/results.ts', "import type { Broker } from '../broker/broker.ts'"],
+    ['a command imports the supervisor', 'src/commands/start.ts', "import { supervise } from '../../supervisor/supervise.ts'"],
+    ['a role imports a type of the supervisor', 'src/web/app.ts', "import type { A } from '../../supervisor/supervise.ts'"],
+    ['pg outside the database', 'src/broker/postgres.ts', "import { Pool } from 'pg'"],
+    ['amqplib outside its broker', 'src/broker/postgres.ts', "import amqp from 'amqplib'"],
+    ['ioredis outside its broker', 'src/broker/broker.ts', "import type { Redis } from 'ioredis'"],
+    ['a plug-in of Fastify outside web', 'src/worker/worker.ts', "import cookie from '@fastify/cookie'"],
+    ['undici outside tasks', 'src/web/app.ts', "import { request } from 'undici'"],
+    ['execa in src', 'src/worker/worker.ts', "import { execa } from 'execa'"],
+    ['cron-parser by require outside schedule', 'src/beat/tick.ts', "createRequire(import.meta.url)('cron-parser')"],
+    ['typebox as a value', 'src/app/task.ts', "import { Type } from 'typebox'"],
+    ['ajv at start', 'src/app/arguments.ts', "import { Ajv } from 'ajv'"],
+    ['a package without a rule', 'src/web/app.ts', "import _ from 'lodash/fp'"],
+    ['an import that is spread over lines', 'src/web/app.ts', "import {\n  a,\n  type B,\n} from '../worker/worker.ts'"],
+    ['an export from', 'src/index.ts', "export { supervise } from '../supervisor/supervise.ts'"],
+  ])('%s: refused', (_what, from, code) => {
+    expect(found(from, code)).toEqual([expect.stringContaining(`${from} imports `)])
+  })
+
+  test.each<[what: string, from: string, code: string]>([
+    ['a type by its own word', 'src/app/task.ts', "import { type Static, type TSchema } from 'typebox'"],
+    ['ajv when it is needed', 'src/app/arguments.ts', "const { Ajv } = createRequire(import.meta.url)('ajv')"],
+    ['a lower room', 'src/web/app.ts', "import { sql } from '../database/sql.ts'"],
+    ['a type of the supervisor in start', 'src/commands/start.ts', "import type { A } from '../../supervisor/supervise.ts'"],
+  ])('%s: allowed', (_what, from, code) => {
+    expect(found(from, code)).toEqual([undefined])
+  })
+
+  test('what a comment says is no import', () => {
+    expect(importsOf('src/a.ts', "// import { a } from 'pg'\n/* import b from 'pg' */\n * from 'pg'")).toEqual([])
+  })
+
+  test('a circle is found, and one of types alone is none', () => {
+    const arrow = (from: string, to: string, typeOnly = false): Import => ({ from, to, typeOnly, lazy: false })
+    expect(findCycle([arrow('a', 'b'), arrow('b', 'c'), arrow('c', 'b')])).toEqual(['b', 'c', 'b'])
+    expect(findCycle([arrow('a', 'b'), arrow('b', 'a', true)])).toBeUndefined()
+  })
+
+  test('whoever reads the environment or sql/ is seen', () => {
+    expect(readsEnvironment('const a = process.env.HOME')).toBe(true)
+    expect(readsEnvironment("import { env } from 'node:process'")).toBe(true)
+    expect(readsEnvironment('type A = NodeJS.ProcessEnv // process.env')).toBe(false)
+    expect(opensSql("readFileSync(join(root, 'sql', name))")).toBe(true)
+    expect(opensSql("readFileSync('../sql/queries/a.sql')")).toBe(true)
+    expect(opensSql("import { sql } from './sql.ts'; sql('result-find')")).toBe(false)
+  })
+})
+
+describe('what a process loads', async () => {
+  const schema = await createTestSchema()
+  afterAll(() => schema.drop())
+
+  test.each([['help'], ['version'], ['check -f Procfile.real'], ['--bogus']])(
+    'onedyno %s: the supervisor alone',
+    async (argv) => {
+      const { packages } = await loadedBy(argv.split(' '))
+      expect(packages).toEqual([])
+    },
+  )
+
+  test('a Procfile of another language: the supervisor and execa at most, and nothing of ours beside it', async () => {
+    const { packages, files } = await loadedBy(['start', '-f', procfile('job: true')])
+    expect(packages.filter((name) => HEAVY.includes(name))).toEqual([])
+    expect(files.filter((file) => /dist\/src\/(database|web|worker|beat|broker|app|tasks)\//.test(file))).toEqual([])
+    expect(files.some((file) => file.endsWith('dist/supervisor/supervise.js'))).toBe(true)
+  })
+
+  test('start with a DATABASE_URL: no driver, no web framework, no logger', async () => {
+    const { packages } = await loadedBy(['start', '-f', procfile('beat: echo onedyno beat')], schema.env)
+    expect(packages.filter((name) => HEAVY.includes(name))).toEqual([])
+  })
+
+  test('web: fastify, and neither undici, execa, amqplib nor a migration library', async () => {
+    const { packages } = await loadedBy(['web'], { ...schema.env, PORT: '0' }, /url=(\S+)/)
+    expect(packages).toEqual(expect.arrayContaining(['fastify', 'pg', 'pino', 'ghtml']))
+    for (const name of ['undici', 'execa', 'amqplib', 'ioredis', 'node-pg-migrate', 'typebox'])
+      expect(packages).not.toContain(name)
+  })
+
+  test('beat: cron-parser, and neither fastify, undici, execa nor amqplib', async () => {
+    const { packages } = await loadedBy(['beat'], schema.env, /schedule planned/)
+    expect(packages).toEqual(expect.arrayContaining(['pg', 'pino']))
+    for (const name of ['fastify', 'undici', 'execa', 'amqplib', 'ioredis', 'ghtml', 'ajv', 'typebox'])
+      expect(packages).not.toContain(name)
+  })
+
+  test('an idle worker: neither fastify, undici, execa nor ajv', async () => {
+    const { packages } = await loadedBy(['worker'], schema.env, /worker ready/)
+    expect(packages).toEqual(expect.arrayContaining(['pg', 'pino']))
+    for (const name of ['fastify', 'undici', 'execa', 'amqplib', 'ioredis', 'ghtml', 'ajv', 'typebox'])
+      expect(packages).not.toContain(name)
+  })
+})
+
+/** What costs megabytes or has no business in a supervisor. */
+const HEAVY = [
+  'fastify',
+  'pg',
+  'amqplib',
+  'ioredis',
+  'pino',
+  'undici',
+  'ajv',
+  'cron-parser',
+  'node-pg-migrate',
+  'typebox',
+  'uuid',
+]
+
+interface Loaded {
+  /** Names of packages, each once. */
+  readonly packages: string[]
+  /** Files of ours. */
+  readonly files: string[]
+}
+
+/** Runs the built command until it ends, or until its output matches `ready`; then a web process is asked for its form, and it is stopped. */
+async function loadedBy(argv: readonly string[], env: Record<string, string> = {}, ready?: RegExp): Promise<Loaded> {
+  const record = join(temporaryFolder(), 'loaded')
+  writeFileSync(record, '')
+  const preload = join(root, 'test/fixtures/architecture/records-imports.mjs')
+  const { PATH = '', HOME = '/' } = process.env
+  const child = spawn(process.execPath, ['--import', preload, join(root, 'dist/src/main.js'), ...argv], {
+    cwd: root,
+    env: { PATH, HOME, NODE_ENV: 'development', ...env, RECORD_IMPORTS: record },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const closed = once(child, 'close')
+  if (ready !== undefined) {
+    const [, url] = await said(child, ready)
+    if (url !== undefined) await (await fetch(url)).text()
+    child.kill('SIGTERM')
+  }
+  await closed
+  return readRecord(readFileSync(record, 'utf8'))
+}
+
+function said(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const hear = (chunk: Buffer) => {
+      text += chunk
+      const match = pattern.exec(text)
+      if (match !== null) resolve(match)
+    }
+    child.stdout!.on('data', hear)
+    child.stderr!.on('data', hear)
+    child.once('close', () => reject(new Error(`ended without ${pattern}:\n${text}`)))
+  })
+}
+
+function readRecord(text: string): Loaded {
+  const urls = text.split('\n').filter((url) => url.startsWith('file:'))
+  const names = urls.map((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1])
+  return {
+    packages: [...new Set(names.filter((name) => name !== undefined))].sort(),
+    files: urls.filter((url) => !url.includes('/node_modules/')),
+  }
+}
+
+const procfile = (text: string): string => {
+  const path = join(temporaryFolder(), 'Procfile')
+  writeFileSync(path, `${text}\n`)
+  return path
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'onedyno-architecture-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}

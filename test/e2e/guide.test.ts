@@ -1,0 +1,200 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseProcfile } from '../../supervisor/procfile.ts'
+import { createTestSchema, query } from '../support/database.ts'
+import { root } from '../support/import-graph.ts'
+import { type Block, blocksOf, looksLike } from '../support/markdown.ts'
+import { createSandbox, hasProgram, type Sandbox, untilSaid } from '../support/sandbox.ts'
+
+/**
+ * docs/guide.md is followed block by block: files are written, commands run, outputs compared, and the database asked, in the order of the text.
+ * What a block is stands behind its language; one that says nothing fails.
+ */
+const guide = blocksOf(readFileSync(join(root, 'docs/guide.md'), 'utf8'))
+const isStep = ({ word }: Block) => !['shown', 'output', 'log'].includes(word)
+
+/** Commands that need an account, the network or the registry, or a checkout of one's own: only these may be shown and not run. */
+const NOT_LOCAL = /^(heroku |git |npm (install|ci|start|test|run build)\b|mkdir hello|cd (hello|onedyno)$|npx |DATABASE_URL=)/
+
+describe.skipIf(!hasProgram('curl') && process.env.CI !== 'true')('docs/guide.md, followed step by step', () => {
+  let sandbox: Sandbox
+  let last = ''
+  beforeAll(async () => {
+    sandbox = await createSandbox()
+  })
+  afterAll(async () => {
+    await sandbox.stop()
+    expect(await sandbox.remove()).toEqual([])
+  })
+
+  const steps = guide.filter((block) => block.word !== 'shown')
+  test.each(steps.map((block) => [`line ${block.line}: ${block.language} ${block.word}`, block] as const))(
+    '%s',
+    async (_name, block) => {
+      last = await follow(sandbox, block, last)
+    },
+  )
+
+  test('the TypeScript in it is type-correct', async () => {
+    expect(await typeCheck(sandbox)).toBe('')
+  })
+})
+
+/** @returns what the block printed */
+async function follow(sandbox: Sandbox, block: Block, last: string): Promise<string> {
+  const { language, word, text } = block
+  const adapted = text.replaceAll(':5000', `:${sandbox.port}`)
+  if (word.startsWith('file=')) sandbox.write(word.slice('file='.length), text)
+  else if (word === 'output') expect(looksLike(last, adapted), `${last}\n\nis not\n\n${adapted}`).toBe(true)
+  else if (word === 'log') await untilSaid(sandbox, text)
+  else if (word === 'background') sandbox.background(text)
+  else if (word === 'stop') expect(await sandbox.stop()).toBe(143)
+  else if (language === 'sql' && word === 'test') await ask(sandbox, text)
+  else if (language === 'sh' && word === 'test') {
+    const { output, code } = await sandbox.run(text)
+    expect(code, output).toBe(0)
+    return output
+  } else throw new Error(`line ${block.line}: nobody knows what to do with "${language} ${word}"`)
+  return last
+}
+
+/** Each statement has to run, and a question has to have an answer. */
+async function ask({ folder }: Sandbox, statements: string): Promise<void> {
+  const client = new Client({ host: join(folder, '.onedyno/run'), port: 5432, user: 'onedyno', database: 'onedyno' })
+  await client.connect()
+  try {
+    const results = [await client.query(statements)].flat()
+    for (const { command, rows } of results) if (command === 'SELECT') expect(rows.length).toBeGreaterThan(0)
+  } finally {
+    await client.end()
+  }
+}
+
+/** @returns what the compiler has against the files */
+async function typeCheck({ folder, run }: Sandbox): Promise<string> {
+  const files = readdirSync(folder).filter((name) => name.endsWith('.ts'))
+  expect(files.length).toBeGreaterThan(0)
+  const options = {
+    extends: join(root, 'tsconfig.json'),
+    compilerOptions: { typeRoots: [join(root, 'node_modules/@types')] },
+    include: files,
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options))
+  const { output } = await run(`node '${join(root, 'node_modules/typescript/bin/tsc')}' -p tsconfig.json`)
+  return output
+}
+
+describe('what the texts show', () => {
+  const texts = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'docs/guide.md',
+    'docs/tasks.md',
+    'docs/scaling.md',
+    'docs/operations.md',
+    'examples/README.md',
+  ]
+
+  test.each(texts)('%s shows without running only what needs an account, the network or a server', (name) => {
+    const shown = blocksOf(readFileSync(join(root, name), 'utf8')).filter(
+      ({ language, word }) => language === 'sh' && word === 'shown',
+    )
+    const commands = shown.flatMap(({ text }) => text.trimEnd().split(/\n| && /))
+    expect(commands.filter((command) => !NOT_LOCAL.test(command))).toEqual([])
+  })
+
+  test.each([
+    ['a b c', 'a … c', true],
+    ['a\nb\nc', 'a\n…', true],
+    ['a b d', 'a … c', false],
+    ['a b c d', 'a … c', false],
+    ['a\nb', 'a', false],
+    ['a.b', 'aXb', false],
+    ['aXb', 'a.b', false],
+  ])('%j compared with %j: %s', (actual, expected, same) => {
+    expect(looksLike(actual, expected)).toBe(same)
+  })
+
+  test('the guide has steps of every kind', () => {
+    expect(guide.filter(isStep).length).toBeGreaterThan(15)
+    for (const word of ['test', 'background', 'stop'])
+      expect(
+        guide.some((block) => block.word === word),
+        word,
+      ).toBe(true)
+  })
+})
+
+test('the TypeScript of docs/tasks.md is type-correct', async () => {
+  const sandbox = await createSandbox()
+  try {
+    const blocks = blocksOf(readFileSync(join(root, 'docs/tasks.md'), 'utf8')).filter(({ language }) => language === 'ts')
+    expect(blocks.length).toBeGreaterThan(3)
+    sandbox.write('package.json', '{ "type": "module" }')
+    for (const { text, line } of blocks) sandbox.write(`line-${line}.ts`, text)
+    expect(await typeCheck(sandbox)).toBe('')
+    sandbox.write('line-0.ts', "import { createApp } from 'onedyno'\ncreateApp().task('a', (x: number) => x).delay('text')\n")
+    expect(await typeCheck(sandbox)).toContain('line-0.ts(2,')
+  } finally {
+    await sandbox.remove()
+  }
+})
+
+test('the Procfiles of docs/scaling.md can be read and name commands that are there', () => {
+  const procfiles = blocksOf(readFileSync(join(root, 'docs/scaling.md'), 'utf8')).filter(({ word }) => word === 'file=Procfile')
+  expect(procfiles.length).toBe(2)
+  for (const { text } of procfiles)
+    for (const { command } of parseProcfile(text))
+      expect(command).toMatch(/^exec node dist\/src\/main\.js (web|worker|beat|migrate)( --beat)?$/)
+})
+
+test('the queries of docs/operations.md run on the migrated schema', async () => {
+  const schema = await createTestSchema()
+  try {
+    const queries = blocksOf(readFileSync(join(root, 'docs/operations.md'), 'utf8')).filter(({ language }) => language === 'sql')
+    expect(queries.length).toBeGreaterThan(6)
+    for (const { text } of queries)
+      await query(schema.url, text.replaceAll('onedyno.', `"${schema.schema}".`).replaceAll(`'"${schema.schema}".`, "'onedyno."))
+  } finally {
+    await schema.drop()
+  }
+})
+
+describe.each([
+  ['README.md', { procfile: 'worker: exec node_modules/.bin/onedyno worker --app tasks.ts\n' }],
+  ['examples/smallest', { procfile: undefined }],
+])('%s', (where, { procfile }) => {
+  test('its task runs, its program prints the result, and its TypeScript is type-correct', async () => {
+    const sandbox = await createSandbox()
+    try {
+      for (const [name, text] of filesOf(where)) sandbox.write(name, text)
+      if (procfile !== undefined) sandbox.write('Procfile', procfile)
+      sandbox.write('package.json', '{ "type": "module" }')
+      sandbox.background('npx onedyno start')
+      await untilSaid(sandbox, 'worker.1 | worker ready …')
+      const url = 'postgresql://onedyno@/onedyno?host=$PWD/.onedyno/run&port=5432'
+      expect((await sandbox.run(`DATABASE_URL="${url}" node call.ts`)).output).toMatch(/^[0-9a-f-]{36}:? 5\n$/)
+      expect(await typeCheck(sandbox)).toBe('')
+      expect(await sandbox.stop()).toBe(143)
+    } finally {
+      await sandbox.stop()
+      expect(await sandbox.remove()).toEqual([])
+    }
+  })
+})
+
+/** The files of an example, or those that a text shows; where the repository's own build is run, the installed package is. */
+function filesOf(where: string): [name: string, text: string][] {
+  if (where.endsWith('.md')) {
+    const blocks = blocksOf(readFileSync(join(root, where), 'utf8')).filter(({ word }) => word.startsWith('file='))
+    return blocks.map(({ word, text }) => [word.slice('file='.length), text])
+  }
+  return readdirSync(join(root, where)).map((name) => [
+    name,
+    readFileSync(join(root, where, name), 'utf8')
+      .replaceAll('dist/src/main.js', 'node_modules/onedyno/dist/src/main.js')
+      .replaceAll(`${where}/`, ''),
+  ])
+}

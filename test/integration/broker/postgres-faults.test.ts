@@ -1,0 +1,145 @@
+import { Client } from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Outcome } from '../../../src/app/outcome.ts'
+import type { Broker, Consumer, Delivery } from '../../../src/broker/broker.ts'
+import { createPostgresBroker } from '../../../src/broker/postgres.ts'
+import { sql } from '../../../src/database/sql.ts'
+import { createLog, silentLog } from '../../../src/log.ts'
+import { createMessage } from '../../../src/message/message.ts'
+import { createTestSchema, query, type TestSchema } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
+
+let schema: TestSchema
+let broker: Broker
+const consumers: Consumer[] = []
+const clients: Client[] = []
+
+beforeEach(async () => {
+  schema = await createTestSchema()
+  broker = open()
+})
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.end()
+  for (const consumer of consumers.splice(0)) await consumer.close(1000)
+  await schema.drop()
+})
+
+const open = (name?: string) => createPostgresBroker(schema.open(name === undefined ? {} : { name }), schema.config, silentLog())
+
+async function client(): Promise<Client> {
+  const opened = new Client({ connectionString: schema.url, options: `-c search_path=${schema.schema}` })
+  await opened.connect()
+  clients.push(opened)
+  return opened
+}
+
+async function consume(on: Broker, options: { concurrency?: number; queues?: string[] } = {}) {
+  const got: Delivery[] = []
+  const { concurrency = 10, queues = ['celery'] } = options
+  const onDeliveries = (deliveries: readonly Delivery[]) => void got.push(...deliveries)
+  const consumer = await on.consume({ queues, concurrency, name: 'celery@test', onDeliveries })
+  consumers.push(consumer)
+  return { consumer, got, ids: () => got.map(({ message }) => message.headers.id) }
+}
+
+const message = (id: string, queue = 'celery') => createMessage({ id, task: 't', args: [], queue })
+
+const succeeded = ({ message }: Delivery, result = 'null'): Outcome => ({
+  id: message.headers.id,
+  task: 't',
+  state: 'SUCCESS',
+  result,
+  traceback: null,
+  queue: message.queue,
+  retries: 0,
+  startedAt: 1,
+  doneAt: 2,
+})
+
+/** The claim of a worker that the server still executes when its process is dead already. */
+async function claimSlowly(as: Client, worker: number): Promise<void> {
+  await as.query('BEGIN')
+  const none = Array.from({ length: 9 }, () => [])
+  const { rows } = await as.query(sql('message-settle').text, [[], worker, 'w', ...none, 'c', null, 0, ['celery'], 10])
+  expect(rows.length).toBe(1)
+}
+
+const blocked = async () =>
+  (
+    await query(
+      schema.url,
+      `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'onedyno test%'`,
+    )
+  ).length > 0
+
+describe('a worker in PostgreSQL', () => {
+  it('gets what a dead worker claimed with its last statement, even when that ends while the dead are looked for', async () => {
+    const dying = await client()
+    await query(schema.url, `INSERT INTO "${schema.schema}".worker (name, queues, concurrency) VALUES ('dead', '{celery}', 1)`)
+    await broker.publish([message('a')])
+    await claimSlowly(dying, 1)
+    const consuming = consume(broker)
+    await until('the reaper waits', blocked)
+    await dying.query('COMMIT')
+    const { got } = await consuming
+    await until('redelivered', () => got.length === 1, 3000)
+    expect(got[0]?.deliveries).toBe(2)
+  })
+
+  it('serves every queue, however full the first one is', async () => {
+    await broker.publish(Array.from({ length: 50 }, (_, index) => message(`a${index}`, 'a')))
+    await broker.publish([message('b', 'b')])
+    const { consumer, got, ids } = await consume(broker, { concurrency: 1, queues: ['a', 'b'] })
+    for (let done = 0; done < 4; done++) {
+      await until('one more', () => got.length > done)
+      consumer.finish(got[done]!, null)
+    }
+    expect(ids()).toContain('b')
+  })
+
+  it('keeps a result that the database refuses only for a while', async () => {
+    const lines: string[] = []
+    const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
+    await broker.publish([message('a')])
+    const { consumer, got } = await consume(createPostgresBroker(schema.open(), schema.config, log))
+    await until('delivered', () => got.length === 1)
+    await query(
+      schema.url,
+      `CREATE FUNCTION "${schema.schema}".no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NEW.state = 'SUCCESS' THEN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END IF; RETURN NEW; END $$`,
+    )
+    await query(
+      schema.url,
+      `CREATE TRIGGER no_room BEFORE INSERT ON "${schema.schema}".task_result FOR EACH ROW EXECUTE FUNCTION "${schema.schema}".no_room()`,
+    )
+    consumer.finish(got[0]!, succeeded(got[0]!, '"precious"'))
+    await until('refused', () => lines.some((line) => line.includes('database refuses')))
+    await query(schema.url, `DROP TRIGGER no_room ON "${schema.schema}".task_result`)
+    await consumer.flush()
+    expect(await query(schema.url, `SELECT state, result FROM "${schema.schema}".task_result`)).toEqual([
+      { state: 'SUCCESS', result: '"precious"' },
+    ])
+  })
+
+  it('stores large results in several statements', async () => {
+    const large = JSON.stringify('x'.repeat(5_000_000))
+    await broker.publish(['a', 'b', 'c'].map((id) => message(id)))
+    const { consumer, got } = await consume(broker)
+    await until('delivered', () => got.length === 3)
+    for (const delivery of got) consumer.finish(delivery, succeeded(delivery, large))
+    await consumer.flush()
+    const [row] = await query(
+      schema.url,
+      `SELECT count(DISTINCT xmin)::int AS statements, sum(length(result))::int AS length FROM (SELECT xmin::text, result FROM "${schema.schema}".task_result) r`,
+    )
+    expect(row).toEqual({ statements: 3, length: 3 * large.length })
+  })
+})
+
+describe('publishing', () => {
+  it('of one message that is refused does not refuse those that went with it', async () => {
+    const first = broker.publish([message('first')])
+    const sent = await Promise.allSettled([first, broker.publish([message('bad\0id')]), broker.publish([message('good')])])
+    expect(sent.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  })
+})

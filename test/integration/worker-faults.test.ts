@@ -1,0 +1,116 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type App, createRegistry } from '../../src/app/app.ts'
+import { createPostgresBroker } from '../../src/broker/postgres.ts'
+import { createBackend } from '../../src/commands/backend.ts'
+import { createResults } from '../../src/database/results.ts'
+import { silentLog } from '../../src/log.ts'
+import { startWorker, type Worker } from '../../src/worker/worker.ts'
+import { createTestSchema, query, type TestSchema } from '../support/database.ts'
+
+let schema: TestSchema
+let app: App
+let worker: Worker | undefined
+
+beforeEach(async () => {
+  schema = await createTestSchema()
+  const database = schema.open({ name: 'sender' })
+  const results = createResults(database)
+  app = createRegistry(async () => createBackend(database, createPostgresBroker(database, schema.config, silentLog()), results))
+})
+afterEach(async () => {
+  await worker?.stop()
+  worker = undefined
+  await schema.drop()
+})
+
+async function work(): Promise<void> {
+  const broker = createPostgresBroker(schema.open(), schema.config, silentLog())
+  const options = { name: 'celery@test', queues: ['celery'], concurrency: 4, maxDeliveries: 3, graceMs: 2000 }
+  worker = await startWorker({ ...options, app, broker, log: silentLog() })
+}
+
+describe('a task that ends in an odd way', () => {
+  const odd: [string, () => unknown][] = [
+    ['an object that cannot be text', () => Object.create(null)],
+    ['an error named as a member of every object', () => Object.assign(new Error('x'), { name: 'constructor' })],
+    ['an error whose message JSON does not have', () => Object.assign(new Error('x'), { message: 10n })],
+    [
+      'an error that throws when it is looked at',
+      () =>
+        Object.defineProperty(new Error('x'), 'message', {
+          get: () => {
+            throw new Error('no')
+          },
+        }),
+    ],
+    [
+      'an error that is its own cause',
+      () => {
+        const error = new Error('x')
+        error.cause = error
+        return error
+      },
+    ],
+  ]
+  it.each(odd)('is a FAILURE, also when it throws %s', async (_name, create) => {
+    const task = app.task('odd', () => {
+      throw create()
+    })
+    await work()
+    await expect((await task.delay()).get({ timeoutMs: 5000 })).rejects.toMatchObject({ state: 'FAILURE' })
+  })
+
+  it.each([['text'], [1.5], [-1], [2 ** 40], [null]])('is recorded when its message says retries: %j', async (retries) => {
+    const task = app.task('t', () => 'fine')
+    await work()
+    expect(await (await task.applyAsync([], { headers: { retries } })).get({ timeoutMs: 5000 })).toBe('fine')
+  })
+
+  it.each([['a\0b'], ['a\u{10ffff}\ud800'], ['__proto__'], ['x'.repeat(10_000_000)]])(
+    'brings its value and its keys back unchanged',
+    async (text) => {
+      const task = app.task('t', (value: unknown) => ({ value, object: JSON.parse(`{${JSON.stringify(text)}: 1}`) }))
+      await work()
+      const value = await (await task.delay(text)).get({ timeoutMs: 10_000 })
+      expect(JSON.stringify(value) === JSON.stringify({ value: text, object: JSON.parse(`{${JSON.stringify(text)}: 1}`) })).toBe(
+        true,
+      )
+    },
+  )
+})
+
+describe('an id or name that a database cannot hold', () => {
+  it.each([['nu\0l'], ['half \ud800'], ['']])('is refused before anything is sent: %j', async (text) => {
+    await expect(app.sendTask('t', [], { taskId: text })).rejects.toMatchObject({ code: 'TASK_OPTION_INVALID' })
+    await expect(app.sendTask(text, [])).rejects.toMatchObject({ code: 'TASK_OPTION_INVALID' })
+    await expect(app.sendTask('t', [], { queue: text })).rejects.toMatchObject({ code: 'TASK_OPTION_INVALID' })
+  })
+})
+
+describe('whoever waits for a result', () => {
+  it('gets it although only the connection broke that asks for it', async () => {
+    const task = app.task('t', () => 'there')
+    await work()
+    await (await task.delay()).get({ timeoutMs: 5000 })
+    const { id } = await app.sendTask('t', [], { taskId: 'other' })
+    await worker?.stop()
+    const insert = `INSERT INTO "${schema.schema}".task_result (id, task, state, result, done_at) VALUES ('late', 't', 'SUCCESS', '1', now())`
+    await query(schema.url, insert)
+    // The table is away for the first look, and back for a later one: nobody says anything on the channel.
+    await query(schema.url, `ALTER TABLE "${schema.schema}".task_result RENAME TO hidden`)
+    const waiting = app.asyncResult('late').get({ timeoutMs: 5000 })
+    await expect(app.asyncResult('late').state()).rejects.toThrow('does not exist')
+    await query(schema.url, `ALTER TABLE "${schema.schema}".hidden RENAME TO task_result`)
+    expect(await waiting).toBe(1)
+    expect(id).toBe('other')
+  })
+
+  it('is not harmed by what others say on the channel', async () => {
+    const task = app.task('t', () => 'there')
+    const handle = await task.delay()
+    const waiting = handle.get({ timeoutMs: 5000 })
+    await query(schema.url, `SELECT pg_notify($1, 'not JSON')`, [`${schema.schema}.result`])
+    await work()
+    expect(await waiting).toBe('there')
+  })
+})

@@ -1,0 +1,63 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { createChecker } from '../../../src/beat/checker.ts'
+import type { BeatSchedules } from '../../../src/database/beat-schedules.ts'
+import { silentLog } from '../../../src/log.ts'
+
+const NOON = new Date('2026-11-22T12:00:00Z')
+const later = (ms: number) => new Date(NOON.getTime() + ms)
+
+/** A checker over an empty table, which has done its check at start. */
+async function checked() {
+  let checks = 0
+  const table = {
+    futureRows: async () => {
+      checks++
+      return []
+    },
+    correct: async () => [],
+    prune: async () => 0,
+    pruneCrowded: async () => ({ deleted: 0, schedules: 0, last: '' }),
+  }
+  const checker = createChecker(table as unknown as BeatSchedules, silentLog())
+  const finish = async () => {
+    while (await checker.some());
+    return checks
+  }
+  expect(await finish()).toBe(1)
+  return { checker, finish }
+}
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('a check', () => {
+  test('is made at start, and then not at every look', async () => {
+    const { finish } = await checked()
+    expect([await finish(), await finish()]).toEqual([1, 1])
+  })
+
+  test('is made again after an hour of this process’s own clock', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const { finish } = await checked()
+    vi.advanceTimersByTime(3_599_000)
+    expect(await finish()).toBe(1)
+    vi.advanceTimersByTime(2000)
+    expect([await finish(), await finish()]).toEqual([2, 2])
+  })
+
+  test.each<[string, number[], number]>([
+    ['is made at once when the database’s clock was set back', [0, 5000, -60_000], 2],
+    ['is not made because it goes on', [0, 5000, 10_000], 1],
+    ['is not made because two connections differ by a little', [0, -900], 1],
+    ['is not made because it was set forward: what is due then is late, and catches up', [0, 86_400_000], 1],
+    ['is made once for one setting back', [0, -60_000, -55_000, -50_000], 2],
+  ])('%s', async (_, times, checks) => {
+    const { checker, finish } = await checked()
+    for (const ms of times) {
+      checker.notice(later(ms))
+      await finish()
+    }
+    expect(await finish()).toBe(checks)
+  })
+})

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import type { Outcome } from '../../../src/app/outcome.ts'
+import { readTold, tellOutcomes } from '../../../src/database/told-outcomes.ts'
+
+const outcome = (given: Partial<Outcome> = {}): Outcome => ({
+  ...{ id: 'i', task: 't', state: 'SUCCESS', result: '{"a":1}', traceback: 'at x', queue: 'celery', retries: 0 },
+  ...{ startedAt: 1000, doneAt: 2000 },
+  ...given,
+})
+
+describe('what is told of outcomes', () => {
+  it('is read as it is stored, but for its stack', () => {
+    const { payload, final } = tellOutcomes([outcome()], 'celery@box')
+    expect(final).toBe(1)
+    expect(readTold(payload ?? '')).toEqual([
+      {
+        ...{
+          id: 'i',
+          task: 't',
+          state: 'SUCCESS',
+          result: { a: 1 },
+          traceback: null,
+          queue: 'celery',
+          retries: 0,
+          worker: 'celery@box',
+          args: null,
+        },
+        ...{ createdAt: new Date(1000), startedAt: new Date(1000), doneAt: new Date(2000) },
+      },
+    ])
+  })
+
+  it.each([
+    ['nothing, where nothing has ended', [outcome({ state: 'STARTED' })], null, 0],
+    ['"look yourselves", where a value is too large', [outcome({ result: JSON.stringify('x'.repeat(8000)) })], '', 1],
+    [
+      '"look yourselves", where bytes and not characters are too many',
+      [outcome({ result: JSON.stringify('ü'.repeat(3900)) })],
+      '',
+      1,
+    ],
+    ['"look yourselves", where there are many', Array.from({ length: 41 }, () => outcome()), '', 41],
+  ])('is %s', (_name, outcomes, payload, final) => expect(tellOutcomes(outcomes, 'w')).toEqual({ payload, final }))
+})
