@@ -223,6 +223,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       return false
     },
     async reconfigure(change) {
+      if (stopping !== undefined) throw new Error('the worker stops')
       await consumer?.exchange(change, () => [...inFlight.keys(), ...buffer, ...lastChances, ...[...runningIds.values()].flat()])
       queues = change.queues ?? queues
       concurrency = change.concurrency ?? concurrency

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { describe, expect, inject, it } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.ts'
 import { chooseBroker } from '../../../src/broker/choose.ts'
@@ -61,6 +62,11 @@ describe.each([
       await other.close()
       await proxy.close()
       await vhost?.drop()
+      if (name === 'Redis') {
+        const client = new Redis(server)
+        await client.del('_kombu.binding.test_control')
+        await client.quit()
+      }
       await schema.drop()
     }
   })
