@@ -31,14 +31,15 @@ for (const kind of asked.length > 0 ? asked : ['postgres', 'amqp', 'redis']) awa
 async function chaos(kind: string): Promise<void> {
   const postgres = await startPostgres()
   const servers: ChaosServer[] = [postgres]
+  const ended = new AbortController()
+  let workers: Promise<number> = Promise.resolve(0)
   const env: Record<string, string> = { DATABASE_URL: postgres.url, LOG_LEVEL: 'warn' }
   try {
     if (kind === 'amqp') env.AMQP_URL = servers[servers.push(await startRabbit()) - 1]!.url
     if (kind === 'redis') env.REDIS_URL = servers[servers.push(await startRedis()) - 1]!.url
-    await migrate(parseConfig(env), silentLog())
+    await surely(() => migrate(parseConfig(env), silentLog()))
     const beganAt = performance.now()
-    const ended = new AbortController()
-    const workers = keepWorkers(env, ended.signal)
+    workers = keepWorkers(env, ended.signal)
     const restarts = restartAll(servers)
     await Promise.all([restarts, ...Array.from({ length: PRODUCERS }, (_, number) => produce(number, env, restarts))])
     const figures = await settle(env)
@@ -53,6 +54,8 @@ async function chaos(kind: string): Promise<void> {
     )
     if (figures.succeeded !== TASKS || figures.left !== 0) process.exitCode = 1
   } finally {
+    ended.abort()
+    await workers
     for (const server of servers.reverse()) await server.stop()
   }
 }
@@ -79,18 +82,18 @@ async function produce(number: number, env: Record<string, string>, restarts: Pr
   })
   for (let index = number; index < TASKS; index += PRODUCERS * 10) {
     const calls = Array.from({ length: 10 }, (_, step) => index + step * PRODUCERS).filter((each) => each < TASKS)
-    await Promise.all(calls.map((each) => sendSurely(() => app.sendTask('tasks.echo', [each], { taskId: `chaos-${each}` }))))
+    await Promise.all(calls.map((each) => surely(() => app.sendTask('tasks.echo', [each], { taskId: `chaos-${each}` }))))
     if (!calm) await delay(60)
   }
   await broker.close()
   await database.close()
 }
 
-async function sendSurely(send: () => Promise<unknown>): Promise<void> {
+/** As a careful caller: the server may be starting. */
+async function surely<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      await send()
-      return
+      return await work()
     } catch {
       await delay(200)
     }
@@ -123,8 +126,10 @@ async function settle(env: Record<string, string>): Promise<{ recorded: number; 
     (SELECT count(*)::int FROM outbox) AS kept FROM task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
   const giveUpAt = performance.now() + 60_000
   for (;;) {
-    const [row] = await database.query<{ recorded: number; succeeded: number; kept: number }>({ name: 'count', text })
-    const [depth] = await broker.depths(['celery'])
+    const [row] = await surely(() =>
+      database.query<{ recorded: number; succeeded: number; kept: number }>({ name: 'count', text }),
+    )
+    const [depth] = await surely(() => broker.depths(['celery']))
     const left = (row?.kept ?? 0) + (depth?.ready ?? 0) + (depth?.running ?? 0)
     if ((row?.recorded === TASKS && left === 0) || performance.now() > giveUpAt) {
       await broker.close()
