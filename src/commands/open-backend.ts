@@ -10,7 +10,9 @@ import { createBackend } from './backend.ts'
 /** Connections for a program of its own that sends tasks: a script, another web application, a test. */
 export async function openBackend(env: NodeJS.ProcessEnv): Promise<Backend> {
   const config = parseConfig(env)
-  const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
+  // The output is the program's own: only what is wrong is said, unless it asks for more.
+  const level = env.LOG_LEVEL ? config.logLevel : 'warn'
+  const log = createLog({ level, format: config.logFormat, stamp: config.logStamp })
   const database = createDatabase(config, { name: 'client', log })
   const broker = await chooseBroker(database, config, { name: 'client', log })
   try {
