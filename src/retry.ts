@@ -48,3 +48,10 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<boolean> 
     return false
   }
 }
+
+/** Resolves when the signal aborts. */
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })

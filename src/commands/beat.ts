@@ -5,8 +5,9 @@ import { seedsOf } from '../beat/seeds.ts'
 import { chooseBroker } from '../broker/choose.ts'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createBeatSchedules } from '../database/beat-schedules.ts'
+import { aborted } from '../retry.ts'
 import { logLevel } from './log-level.ts'
-import { aborted, type Role, runRole } from './role.ts'
+import { type Role, runRole } from './role.ts'
 
 export const help = `onedyno beat: sends periodic tasks when their time has come.
 

@@ -73,13 +73,6 @@ export function stopSignal(): AbortSignal {
   return stopping.signal
 }
 
-/** Resolves when the signal aborts. */
-export const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-
 /** False when asked to stop while waiting. */
 async function databaseReady(database: Database, log: Log, signal: AbortSignal): Promise<boolean> {
   let said = false

@@ -7,12 +7,13 @@ import { keepInOutbox } from '../database/outbox.ts'
 import { createResults } from '../database/results.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
+import { aborted } from '../retry.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { startWorker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
-import { aborted, runRole } from './role.ts'
+import { runRole } from './role.ts'
 
 export const help = `onedyno worker: runs tasks.
 

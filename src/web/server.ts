@@ -8,6 +8,7 @@ import type { Results } from '../database/results.ts'
 import type { Schedules } from '../database/schedules.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { aborted } from '../retry.ts'
 import { createWebApp } from './app.ts'
 import { accessOf } from './security/guard.ts'
 
@@ -44,7 +45,7 @@ export async function runWeb(options: RunWebOptions): Promise<void> {
     const url = `http://${config.host.includes(':') || config.host === '0.0.0.0' ? 'localhost' : config.host}:${port}`
     log.info({ url, console: accessOf(config) }, 'web listens')
     options.onListening?.(url)
-    await stopped(signal)
+    await aborted(signal)
   } finally {
     await close(server, Math.max(0, config.shutdownMs - CLOSING_MS), log)
   }
@@ -80,9 +81,3 @@ async function close(server: FastifyInstance, graceMs: number, log: Log): Promis
     clearTimeout(cut)
   }
 }
-
-const stopped = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
