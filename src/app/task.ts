@@ -13,16 +13,72 @@ export interface TaskContext {
   readonly headers: Readonly<Record<string, unknown>>
   readonly parentId: string | undefined
   readonly rootId: string
-  /** Aborts when the worker shuts down and has no more time for the task. */
+  /** 1 for the first attempt: `retries` + 1. */
+  readonly attempt: number
+  /** Aborts at the soft time limit, when the task is revoked, and when the worker shuts down and has no more time for it; `reason` says why. */
   readonly signal: AbortSignal
-  /** A logger whose lines carry the task's name and id. */
+  /** A logger whose lines carry the task's name and id; they are kept with the run and shown on its page. */
   readonly log: Log
+  /** Says how far the task is: seen in `AsyncResult.progress()` and the console, at most a few times a second. Never throws, waits for nothing. */
+  progress(n: number, of?: number, note?: string): void
+  /**
+   * Ends this attempt and runs the task again later, under the same id, as Celery's `self.retry`.
+   * @throws Retry always: let it pass; or `options.error` (else MaxRetriesExceededError) when no attempt is left
+   */
+  retry(options?: RetryOptions): never
 }
+
+export interface RetryOptions {
+  /** Seconds from now. Default: the task's back-off, else its `retryDelay`. */
+  readonly countdown?: number
+  /** Not before; instead of `countdown`. */
+  readonly eta?: Date
+  /** Attempts after the first one, instead of the task's `maxRetries`; null: for ever. */
+  readonly max?: number | null
+  /** Why: recorded with the RETRY state, and thrown when no attempt is left. */
+  readonly error?: unknown
+}
+
+/** Errors by class, by name (`Error.name` or an AppError's code), or by a function. */
+export type ErrorMatch = readonly (string | (abstract new (...args: never[]) => unknown))[] | ((error: unknown) => boolean)
+
+/** When a failed task is tried again. Names and defaults are Celery's. */
+export interface RetryPolicy {
+  /** Errors after which the task is tried again without being asked. Default: none. */
+  readonly autoretryFor?: ErrorMatch
+  /** Errors that `autoretryFor` names and that are final all the same. */
+  readonly dontAutoretryFor?: ErrorMatch
+  /** Attempts after the first one; null: for ever. Default 3. */
+  readonly maxRetries?: number | null
+  /** Seconds between attempts where there is no back-off. Default 180. */
+  readonly retryDelay?: number
+  /** Exponential back-off: factor × 2^retries seconds; true: factor 1. Default false. */
+  readonly retryBackoff?: boolean | number
+  /** Seconds: no pause is longer. Default 600. */
+  readonly retryBackoffMax?: number
+  /** Full jitter: the pause is anything from 0 to its length. Default true. */
+  readonly retryJitter?: boolean
+  /** No attempt begins later: a moment, or seconds after the first attempt began. */
+  readonly retryUntil?: Date | number
+}
+
+export interface UniqueOptions<Args extends unknown[] = unknown[]> {
+  /** What makes two calls the same work. Default: the task's name and its arguments. */
+  readonly key?: (...args: Args) => string
+  /** Milliseconds after which the same work may be queued again even if the first has not ended. */
+  readonly forMs: number
+  /** `end` (default): the key is free again when the task has ended. `time`: only after `forMs`. */
+  readonly until?: 'end' | 'time'
+}
+
+/** Told about one run; awaited, and what it throws is logged and changes nothing. */
+export type SuccessHook<Args extends unknown[], Result> = (context: TaskContext, args: Args, result: Result) => unknown
+export type FailureHook<Args extends unknown[]> = (context: TaskContext, args: Args, error: unknown) => unknown
 
 /** One parameter's JSON Schema (TypeBox): its `title` is the name used in messages, `description` and `default` are shown in the form. */
 export type ArgumentSchemas = readonly TSchema[]
 
-export interface TaskOptions<Args extends unknown[] = unknown[]> {
+export interface TaskOptions<Args extends unknown[] = unknown[], Result = unknown> extends RetryPolicy {
   /** One sentence for the form. */
   readonly description?: string
   /** One schema per parameter; arguments are checked before they are enqueued. */
@@ -35,9 +91,32 @@ export interface TaskOptions<Args extends unknown[] = unknown[]> {
   readonly priority?: number
   /** Keep no result. Default false. */
   readonly ignoreResult?: boolean
+  /** Seconds that the result is kept after the end. Default: RESULT_TTL. */
+  readonly resultTtl?: number
+  /** Bytes of the result's JSON; a larger one is not stored, and its run fails with ResultTooLarge. Default: RESULT_MAX_BYTES. */
+  readonly resultMaxBytes?: number
+  /** Seconds after which `ctx.signal` aborts. Default: TASK_SOFT_TIME_LIMIT (none). */
+  readonly softTimeLimit?: number
+  /** Seconds after which the run is over, as FAILURE TimeLimitExceeded. Default: TASK_TIME_LIMIT (none). */
+  readonly timeLimit?: number
+  /** Seconds after which a message that has not begun is not wanted any more. Default: never. */
+  readonly expires?: number
+  /** Such as `10/m`: `/s`, `/m` or `/h`; a bare number is per second. `app`: over all workers, `worker` (default): each by itself. */
+  readonly rateLimit?: string | number | { readonly limit: string | number; readonly scope: 'worker' | 'app' }
+  /** `thread`: in a worker thread, for code that keeps the CPU busy, and for time limits that stop it for certain. Default: the worker's `--pool`. */
+  readonly pool?: 'async' | 'thread'
+  /** `early`: acknowledged before it runs, so that it never runs twice, and is lost with its worker. Default `late`. */
+  readonly acks?: 'late' | 'early'
+  /** The same work is not queued twice. */
+  readonly unique?: UniqueOptions<Args>
+  readonly onSuccess?: SuccessHook<Args, Result>
+  /** After the last attempt. */
+  readonly onFailure?: FailureHook<Args>
+  /** After an attempt that is followed by another. */
+  readonly onRetry?: FailureHook<Args>
 }
 
-export interface BoundTaskOptions<Args extends unknown[] = unknown[]> extends TaskOptions<Args> {
+export interface BoundTaskOptions<Args extends unknown[] = unknown[], Result = unknown> extends TaskOptions<Args, Result> {
   /** The function is given its TaskContext first, as with Celery's `bind=True`. */
   readonly bind: true
 }
@@ -56,6 +135,14 @@ export interface ApplyOptions {
   readonly taskId?: string
   readonly kwargs?: Readonly<Record<string, unknown>>
   readonly headers?: Readonly<Record<string, unknown>>
+  /** Seconds, instead of the task's. */
+  readonly softTimeLimit?: number
+  /** Seconds, instead of the task's. */
+  readonly timeLimit?: number
+  /** Instead of the task's. */
+  readonly ignoreResult?: boolean
+  /** The name that monitors and logs show. */
+  readonly shadow?: string
   /**
    * A connection of yours (a `pg` client inside BEGIN … COMMIT on the same database): the task is enqueued when and only when your
    * transaction commits.
@@ -71,7 +158,7 @@ export interface TransactionClient {
 /** A registered task: one typed definition for whoever calls it and for the worker that runs it. */
 export interface Task<Args extends unknown[] = unknown[], Result = unknown> {
   readonly name: string
-  readonly options: TaskOptions<Args>
+  readonly options: TaskOptions<Args, Result>
   /** Enqueues the task. Resolves when the broker has confirmed it. @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, BROKER_UNREACHABLE */
   delay(...args: Args): Promise<AsyncResult<Result>>
   /** `delay` with options. @throws as `delay`, and AppError TASK_OPTION_INVALID */

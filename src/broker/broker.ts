@@ -1,4 +1,5 @@
 import type { Outcome } from '../app/outcome.ts'
+import type { Sequel } from '../app/sequel.ts'
 import type { Message } from '../message/message.ts'
 import type { WireRefusal } from '../message/wire.ts'
 import type { ControlTransport } from './control-transport.ts'
@@ -19,6 +20,11 @@ export interface Refusal {
   readonly reason: string
 }
 
+export interface FinishOptions {
+  readonly rejected?: boolean
+  readonly sequel?: Sequel | undefined
+}
+
 export interface ConsumeOptions {
   readonly queues: readonly string[]
   /** Tasks that run at once: the broker hands out at least as many and not many more, so that other workers get their share. */
@@ -36,9 +42,11 @@ export interface ConsumeOptions {
 export interface Consumer {
   /**
    * The outcome is stored and the message acknowledged, in this order or in one commit; batched by the broker. `rejected`: it was never
-   * run, so a broker that has a place for rejected messages (a dead letter exchange) puts it there.
+   * run, so a broker that has a place for rejected messages (a dead letter exchange) puts it there. `sequel`: written in the same commit.
    */
-  finish(delivery: Delivery, outcome: Outcome | null, options?: { readonly rejected: boolean }): void
+  finish(delivery: Delivery, outcome: Outcome | null, options?: FinishOptions): void
+  /** Acknowledges a message before it runs: from here on its worker's death loses it. Its outcome is recorded by `finish` all the same. */
+  acknowledge(delivery: Delivery): void
   /**
    * Before a message with `deliveries` over 1 runs: should this worker die too, that is counted against the message. Durable when resolved.
    * The first death is counted without it, against all that the worker held, so that nothing is written for a message that runs once.

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import type { Embed } from './signature.ts'
 import { reviveTyped } from './typed-json.ts'
 import { UndecodableMessageError } from './undecodable.ts'
 
@@ -60,7 +61,7 @@ export interface Message {
 export interface Body {
   readonly args: readonly unknown[]
   readonly kwargs: Readonly<Record<string, unknown>>
-  readonly embed: Readonly<Record<string, unknown>>
+  readonly embed: Embed
 }
 
 export const DEFAULT_QUEUE = 'celery'
@@ -75,6 +76,8 @@ export interface MessageOptions {
   readonly eta?: Date | undefined
   readonly expires?: Date | undefined
   readonly headers?: Readonly<Record<string, unknown>> | undefined
+  readonly embed?: Embed | undefined
+  readonly properties?: MessageProperties | undefined
 }
 
 /** Builds a message whose headers hold only what differs from the defaults. Arguments must be JSON already (`checkJson`). */
@@ -85,8 +88,8 @@ export function createMessage(options: MessageOptions): Message {
   if (expires !== undefined) headers.expires = expires.toISOString()
   return {
     headers: headers as MessageHeaders,
-    properties: {},
-    body: `[${JSON.stringify(args)},${JSON.stringify(kwargs)},{}]`,
+    properties: options.properties ?? {},
+    body: `[${JSON.stringify(args)},${JSON.stringify(kwargs)},${options.embed === undefined ? '{}' : JSON.stringify(options.embed)}]`,
     queue: options.queue ?? DEFAULT_QUEUE,
     priority: options.priority ?? 0,
   }

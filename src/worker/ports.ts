@@ -1,0 +1,58 @@
+import type { LogLine } from '../app/sequel.ts'
+import type { Task, TaskContext } from '../app/task.ts'
+import type { Delivery } from '../broker/broker.ts'
+import type { Log } from '../log.ts'
+import type { Body, Message } from '../message/message.ts'
+
+/** What the executor asks of its neighbours, each of them a file of its own; absent ones cost nothing. */
+
+/** One attempt, about to run. */
+export interface TaskRun {
+  readonly task: Task
+  readonly delivery: Delivery
+  readonly body: Body
+  readonly context: TaskContext
+  /** Aborts at the soft limit, at a revoke with terminate, and at the end of the worker's patience. */
+  readonly signal: AbortSignal
+}
+
+/** Where code runs: on the event loop of this process, or in a thread. */
+export interface Runner {
+  run(run: TaskRun): Promise<unknown>
+  /** The run is over for the worker, whatever its code still does: a thread is ended, code on the event loop can only be left alone. */
+  abandon(run: TaskRun): void
+  close(): Promise<void>
+}
+
+/** Rate limits. */
+export interface Limiter {
+  /** undefined: it may run now; else when: its place in time is taken. */
+  admit(message: Message, task: Task): Date | undefined | Promise<Date | undefined>
+}
+
+/** What a run says about itself while it runs: made at the first word, so that silent tasks pay nothing. */
+export interface RunReport {
+  readonly log: Log
+  progress(n: number, of?: number, note?: string): void
+  /** What was logged since the beginning; undefined: nothing. */
+  lines(): readonly LogLine[] | undefined
+}
+
+export interface Reporter {
+  begin(message: Message): RunReport
+}
+
+/** Spans and their propagation. */
+export interface Tracing {
+  /** Runs the work inside a span of its own when somebody has brought a tracer; else just runs it. */
+  run<T>(message: Message, work: () => Promise<T>): Promise<T>
+  /** Headers that the children of this message get; undefined: none. */
+  inherited(message: Message): Readonly<Record<string, unknown>> | undefined
+}
+
+/** Looks for a blocked event loop, and ends what does not end itself. */
+export interface LoopWatch {
+  /** @param hardLimitMs when the run must be over; undefined: no limit */
+  begun(delivery: Delivery, hardLimitMs: number | undefined): void
+  ended(delivery: Delivery): void
+}
