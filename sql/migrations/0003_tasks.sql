@@ -47,11 +47,11 @@ CREATE TABLE chord_member (
 );
 CREATE INDEX chord_member_chord_id ON chord_member (chord_id);
 
--- What must not run: by id, by name of task, or by schedule. A worker that starts reads it, one that runs is told.
+-- What must not run: by id, or by name of task. A worker that starts reads it, one that runs is told.
 CREATE TABLE revoked (
-  kind       text NOT NULL CONSTRAINT revoked_kind CHECK (kind IN ('id','task','schedule')),
+  kind       text NOT NULL CONSTRAINT revoked_kind CHECK (kind IN ('id','task')),
   value      text NOT NULL CONSTRAINT revoked_value_length CHECK (length(value) BETWEEN 1 AND 255),
-  revoked_at timestamptz NOT NULL DEFAULT clock_timestamp(), -- of a task or schedule: messages sent before this moment are not run
+  revoked_at timestamptz NOT NULL DEFAULT clock_timestamp(), -- of a task: messages sent before this moment are not run
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (kind, value)
 );

@@ -4,6 +4,7 @@ import { checkJson } from '../message/check-json.ts'
 import { createMessage, type Message } from '../message/message.ts'
 import { createArgumentCheck } from './arguments.ts'
 import { type AsyncResult, createAsyncResult, type ResultBackend } from './async-result.ts'
+import type { Revoke } from './revoke.ts'
 import type { ApplyOptions, BoundTaskOptions, Task, TaskContext, TaskOptions, TransactionClient } from './task.ts'
 
 /** What an application needs from outside: given by the process that runs it, or made from the environment when first used. */
@@ -11,6 +12,7 @@ export interface Backend extends ResultBackend {
   publish(messages: readonly Message[]): Promise<void>
   /** Keeps a message until it is due, in the caller's transaction when there is one. */
   keep(message: Message, dueAt: Date, transaction?: TransactionClient): Promise<void>
+  readonly revoke: Revoke
   close(): Promise<void>
 }
 
@@ -36,6 +38,11 @@ export interface App {
   /** Builds and checks a message without sending it. @throws as `Task.applyAsync` */
   message(name: string, args: readonly unknown[], options?: ApplyOptions): Message
   asyncResult<Result = unknown>(id: string): AsyncResult<Result>
+  /**
+   * Tasks that are not to run, by id, by name or by schedule; kept in the database, so that a worker that starts later knows it too.
+   * @returns what is revoked now. @throws AppError SCHEDULE_UNKNOWN
+   */
+  readonly revoke: Revoke
   /** Gives the app its connections; a process does this once, before the first task is sent. */
   connect(backend: Backend): void
   /** Closes the connections that the app itself opened. A program that used `delay()` ends after it. */
@@ -119,6 +126,7 @@ export function createRegistry(open: () => Promise<Backend>): App {
     sendTask,
     message,
     asyncResult,
+    revoke: async (unwanted, options) => (await connect()).revoke(unwanted, options),
     connect(given) {
       // A module that sent a task while it was loaded has opened connections of its own.
       void backend?.then((former) => former.close()).catch(() => {})

@@ -3,6 +3,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { Database } from '../database/database.ts'
 import { keepInOutbox } from '../database/outbox.ts'
 import type { Results } from '../database/results.ts'
+import { createRevocations } from '../database/revocations.ts'
 
 /** What tasks are sent and read through, made of the connections of this process. */
 export function createBackend(
@@ -17,6 +18,7 @@ export function createBackend(
       return broker.publish(messages)
     },
     keep: (message, dueAt, transaction) => keepInOutbox(database, message, dueAt, transaction),
+    revoke: createRevocations(database).revoke,
     find: results.find,
     wait: results.wait,
     forget: results.forget,

@@ -5,11 +5,13 @@ import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createControl } from '../control/start-control.ts'
 import { keepInOutbox } from '../database/outbox.ts'
 import { createResults } from '../database/results.ts'
+import { createRevocations } from '../database/revocations.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { aborted } from '../retry.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
-import { startWorker } from '../worker/worker.ts'
+import { startRevocations } from '../worker/revocations.ts'
+import { startWorker, type Worker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
@@ -51,22 +53,30 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const { name } = options
     const told = new AbortController()
     const shutdown = () => told.abort()
+    let worker: Worker | undefined
+    const revocations = createRevocations(database)
+    const revoked = await startRevocations(revocations, log, (matches) => terminateAll(worker, matches))
+    const listening = { broker, config, log, hostname: name, tasks: app.tasks, events: config.events === 'on', shutdown }
     const control =
       config.remoteControl === 'off'
         ? undefined
-        : await createControl({ broker, config, log, hostname: name, tasks: app.tasks, events: config.events === 'on', shutdown })
-    const { observer, has: isRevoked } = control ?? {}
+        : await createControl({ ...listening, revoked, revoke: revocations.revoke })
     const taking = { app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park }
-    const worker = await startWorker({ ...taking, observer, isRevoked })
+    worker = await startWorker({ ...taking, observer: control?.observer, isRevoked: revoked.isRevoked })
     control?.attach(worker)
     const unguard = guardTasks(log, () => worker.running)
     await aborted(AbortSignal.any([signal, told.signal]))
     // At once, so that none spends the time of the others.
     await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
     await control?.stop()
+    await revoked.stop()
     await broker.close()
     unguard()
   })
+}
+
+function terminateAll(worker: Worker | undefined, matches: (message: Message) => boolean): void {
+  for (const { delivery } of worker?.active() ?? []) if (matches(delivery.message)) worker?.terminate(delivery.message.headers.id)
 }
 
 /**

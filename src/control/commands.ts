@@ -22,7 +22,7 @@ export const CONTROL: Readonly<Record<string, Command>> = {
   // A Python worker that starts asks everybody what was revoked meanwhile; our answer carries the clock alone, and we keep what it tells.
   hello(panel, { from_node, revoked }) {
     if (from_node === panel.hostname) return null
-    for (const id of Object.keys((revoked ?? {}) as object)) panel.revoked.add(id)
+    panel.revoked.add(Object.keys((revoked ?? {}) as object))
     return { revoked: {}, clock: panel.clock.forward() }
   },
   rate_limit: (panel, given) => notSupported(panel, given, 'rate limits'),
@@ -39,12 +39,14 @@ function notSupported({ tasks }: Panel, { task_name }: Arguments, what: string) 
   return { error: `${what} are not supported by this version of onedyno: nothing was changed` }
 }
 
-function revoke({ revoked, worker }: Panel, { task_id, terminate }: Arguments) {
+/** Known here at once, and kept in the database for the workers that come later; without it the others have heard it all the same. */
+async function revoke(panel: Panel, { task_id, terminate }: Arguments) {
   const ids = [task_id ?? []].flat().filter((id): id is string => typeof id === 'string' && id !== '')
   if (ids.length === 0) return { error: 'task_id is missing' }
-  for (const id of ids) revoked.add(id)
+  const running = terminate === true ? ids.filter((id) => panel.worker.terminate(id)) : []
+  panel.revoked.add(ids)
+  await panel.keepRevoked(ids, terminate === true)
   if (terminate !== true) return { ok: `tasks {${ids.map(pythonRepr).join(', ')}} flagged as revoked` }
-  const running = ids.filter((id) => worker.terminate(id))
   return { ok: running.length > 0 ? `terminate: ${running.join(', ')}` : 'terminate: tasks unknown' }
 }
 

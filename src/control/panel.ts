@@ -1,8 +1,8 @@
 import type { BrokerChoice, Config } from '../config.ts'
+import type { RevokedHere } from '../worker/revocations.ts'
 import type { Worker } from '../worker/worker.ts'
 import type { Emitter } from './emitter.ts'
 import type { Lamport } from './lamport.ts'
-import type { Revoked } from './revoked.ts'
 
 /** What remote commands look at and turn. */
 export interface Panel {
@@ -11,7 +11,9 @@ export interface Panel {
   readonly worker: Omit<Worker, 'stop'>
   readonly tasks: ReadonlyMap<string, unknown>
   readonly emitter: Emitter
-  readonly revoked: Revoked
+  readonly revoked: Pick<RevokedHere, 'ids' | 'add'>
+  /** For the workers that come later. Never rejects: it is logged when the database cannot take it. */
+  keepRevoked(ids: readonly string[], terminate: boolean): Promise<void>
   readonly clock: Lamport
   readonly config: Pick<
     Config,

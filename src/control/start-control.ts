@@ -1,11 +1,12 @@
+import type { Revoke } from '../app/revoke.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import { packageVersion } from '../package-root.ts'
+import type { RevokedHere } from '../worker/revocations.ts'
 import type { Worker } from '../worker/worker.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
 import { createLamport } from './lamport.ts'
-import { createRevoked, type Revoked } from './revoked.ts'
 import { serveControl } from './serve.ts'
 
 export interface ControlOptions {
@@ -19,9 +20,11 @@ export interface ControlOptions {
   readonly events: boolean
   /** Asks the process to stop as SIGTERM does. */
   readonly shutdown: () => void
+  readonly revoked: Pick<RevokedHere, 'ids' | 'add'>
+  readonly revoke: Revoke
 }
 
-export interface Control extends Pick<Emitter, 'observer'>, Pick<Revoked, 'has'> {
+export interface Control extends Pick<Emitter, 'observer'> {
   /** From here on requests are answered. Does not wait for a broker that is away. */
   attach(worker: Worker): void
   /** Answers no more, and says that the worker goes. */
@@ -30,10 +33,9 @@ export interface Control extends Pick<Emitter, 'observer'>, Pick<Revoked, 'has'>
 
 /** Remote control and events of one worker. Made before it, because it is told of every task; attached when it runs. */
 export async function createControl(options: ControlOptions): Promise<Control> {
-  const { broker, config, log, hostname, tasks, shutdown } = options
+  const { broker, config, log, hostname, tasks, shutdown, revoked } = options
   const transport = await broker.control()
   const clock = createLamport()
-  const revoked = createRevoked()
   const version = packageVersion()
   let worker: Worker | undefined
   let stopped = false
@@ -42,12 +44,20 @@ export async function createControl(options: ControlOptions): Promise<Control> {
   if (options.events && !transport.carriesEvents)
     log.warn({ broker: broker.kind }, 'events are sent with RabbitMQ and Redis only, --events changes nothing here')
 
+  const keepRevoked = async (ids: readonly string[], terminate: boolean) => {
+    try {
+      await options.revoke({ ids }, { terminate })
+    } catch (error) {
+      log.warn({ ids, reason: (error as Error).message }, 'revoked here, but not kept for workers that start later')
+    }
+  }
+
   return {
     observer: emitter.observer,
-    has: revoked.has,
     attach(running) {
       worker = running
-      const panel = { hostname, version, worker, tasks, emitter, revoked, clock, config, since: performance.now(), shutdown }
+      const looked = { hostname, version, worker, tasks, emitter, revoked, clock, config }
+      const panel = { ...looked, keepRevoked, shutdown, since: performance.now() }
       // Events begin when requests are heard: before that a broker that is away would lose the first of them.
       serveControl(transport, panel, log).then(
         () => {

@@ -23,7 +23,7 @@ interface ExecutorOptions {
   /** Keeps a message that came before its time, durable when resolved. Without it such a message runs at once. */
   readonly park?: ((message: Message, dueAt: Date) => Promise<void>) | undefined
   readonly observer?: WorkerObserver | undefined
-  readonly isRevoked?: ((id: string) => boolean) | undefined
+  readonly isRevoked?: ((message: Message) => boolean) | undefined
 }
 
 /** A task that still runs after this many milliseconds is recorded as STARTED; a shorter one is never written twice. */

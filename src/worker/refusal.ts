@@ -1,5 +1,6 @@
 import type { State } from '../app/outcome.ts'
 import type { Delivery } from '../broker/broker.ts'
+import type { Message } from '../message/message.ts'
 import { parseCeleryTime } from '../message/typed-json.ts'
 
 /** Why a message is recorded instead of run. */
@@ -21,12 +22,12 @@ export function refusalOf(
     readonly tasks: ReadonlyMap<string, unknown>
     readonly maxDeliveries: number
     readonly now: number
-    readonly isRevoked?: ((id: string) => boolean) | undefined
+    readonly isRevoked?: ((message: Message) => boolean) | undefined
   },
 ): Refused | undefined {
   const { id, task, expires, eta } = message.headers
   if (refused !== undefined) return { state: 'FAILURE', ...refused }
-  if (known.isRevoked?.(id)) return { state: 'REVOKED', name: 'TaskRevokedError', message: 'revoked' }
+  if (known.isRevoked?.(message)) return { state: 'REVOKED', name: 'TaskRevokedError', message: 'revoked' }
   if (deliveries > known.maxDeliveries)
     return { state: 'FAILURE', name: 'WorkerLostError', message: `ended its worker ${deliveries - 1} times, not run again` }
   const wrong = wrongTime('expires', expires) ?? wrongTime('ETA', eta)

@@ -26,7 +26,7 @@ export interface WorkerOptions {
   /** Is told what happens to tasks: for events and statistics. */
   readonly observer?: WorkerObserver | undefined
   /** A message with such an id is recorded as REVOKED instead of run. */
-  readonly isRevoked?: ((id: string) => boolean) | undefined
+  readonly isRevoked?: ((message: Message) => boolean) | undefined
 }
 
 /** A task that runs now. */

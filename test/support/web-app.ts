@@ -55,6 +55,7 @@ export function createTestWeb(env: Environment = {}) {
       sent.push(...messages)
     },
     keep: async () => {},
+    revoke: async () => [],
     close: async () => {},
   }
   registerShippedTasks(app, { config, log: silentLog(), results })

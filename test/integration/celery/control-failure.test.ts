@@ -14,6 +14,7 @@ import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 
 const HOST = 'celery@cut'
+const NEVER_REVOKED = { revoked: { ids: () => [], add() {} }, revoke: async () => [] }
 
 describe.each([
   ['RabbitMQ', 'CLOUDAMQP_URL', inject('amqpUrl')!],
@@ -34,7 +35,7 @@ describe.each([
     }
     const [broker, other] = [await open(url.href), await open(direct)]
     const config = parseConfig({ ...schema.env, [variable]: url.href })
-    const control = await createControl({ broker, config, log, hostname: HOST, tasks: new Map(), events: true, shutdown() {} })
+    const control = await createControl({ broker, config, log, hostname: HOST, tasks: new Map(), events: true, shutdown() {}, ...NEVER_REVOKED })
     const taking = { app: { tasks: new Map() }, broker, log, name: HOST, queues: ['test_control'] }
     const worker = await startWorker({ ...taking, concurrency: 1, maxDeliveries: 3, graceMs: 100, observer: control.observer })
     control.attach(worker)

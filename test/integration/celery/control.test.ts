@@ -9,7 +9,9 @@ import { type Config, parseConfig } from '../../../src/config.ts'
 import { askWorkers } from '../../../src/control/ask.ts'
 import { type Control, createControl } from '../../../src/control/start-control.ts'
 import { createResults } from '../../../src/database/results.ts'
+import { createRevocations } from '../../../src/database/revocations.ts'
 import { silentLog } from '../../../src/log.ts'
+import { startRevocations } from '../../../src/worker/revocations.ts'
 import { startWorker, type Worker } from '../../../src/worker/worker.ts'
 import { type CeleryCli, createCeleryCli } from '../../support/celery-control.ts'
 import { createCeleryRedis } from '../../support/celery-redis.ts'
@@ -50,6 +52,8 @@ async function openWorker(schema: TestSchema, { broker, config }: Place) {
   )
   const log = silentLog()
   const told = new AbortController()
+  const revocations = createRevocations(database)
+  const revoked = await startRevocations(revocations, log, () => {})
   const control: Control = await createControl({
     broker,
     config,
@@ -58,6 +62,8 @@ async function openWorker(schema: TestSchema, { broker, config }: Place) {
     tasks: app.tasks,
     events: false,
     shutdown: () => told.abort(),
+    revoked,
+    revoke: revocations.revoke,
   })
   const worker: Worker = await startWorker({
     app,
@@ -69,7 +75,7 @@ async function openWorker(schema: TestSchema, { broker, config }: Place) {
     maxDeliveries: 3,
     graceMs: 200,
     observer: control.observer,
-    isRevoked: control.has,
+    isRevoked: revoked.isRevoked,
   })
   control.attach(worker)
   return { app, results, worker, control, aborted, told: told.signal }

@@ -14,6 +14,7 @@ function createBackend(stored: Partial<StoredResult>[] = []) {
     publish: async (messages) => void sent.push(...messages),
     keep: async (message, dueAt, transaction) => void kept.push({ message, dueAt, transaction }),
     find,
+    revoke: async () => [],
     async wait(id, signal) {
       const found = await find(id)
       if (found === undefined && !signal.aborted) await once(signal, 'abort')

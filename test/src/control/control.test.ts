@@ -7,7 +7,6 @@ import { createEmitter } from '../../../src/control/emitter.ts'
 import { endedEvent } from '../../../src/control/events.ts'
 import { createLamport } from '../../../src/control/lamport.ts'
 import { pythonRepr } from '../../../src/control/repr.ts'
-import { createRevoked } from '../../../src/control/revoked.ts'
 import { createMessage } from '../../../src/message/message.ts'
 
 describe('a request is for this worker', () => {
@@ -39,22 +38,6 @@ describe('a value in the words of Python', () => {
     [{ key: [false] }, "{'key': [False]}"],
   ])('%j', (value, text) => {
     expect(pythonRepr(value)).toBe(text)
-  })
-})
-
-describe('revoked ids', () => {
-  it('are forgotten after three hours, and never more than 50,000', () => {
-    let now = 0
-    const revoked = createRevoked(() => now)
-    revoked.add('old')
-    now = 3 * 3600 * 1000 - 1
-    expect(revoked.has('old')).toBe(true)
-    now += 2
-    expect(revoked.has('old')).toBe(false)
-    for (let id = 0; id < 50_001; id++) revoked.add(String(id))
-    expect(revoked.ids()).toHaveLength(50_000)
-    expect(revoked.has('0')).toBe(false)
-    expect(revoked.has('50000')).toBe(true)
   })
 })
 

@@ -1,0 +1,2 @@
+-- $1 text name
+SELECT id FROM schedule WHERE name = $1

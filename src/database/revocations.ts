@@ -1,0 +1,91 @@
+import type { Revoke } from '../app/revoke.ts'
+import { AppError } from '../errors.ts'
+import type { Database } from './database.ts'
+import { sql } from './sql.ts'
+
+/** What workers are told by NOTIFY; an empty payload means "look yourselves". */
+export interface Revoked {
+  readonly kind: 'id' | 'task'
+  readonly values: readonly string[]
+  readonly terminate: boolean
+}
+
+export interface RevokedRow extends Record<string, unknown> {
+  readonly kind: 'id' | 'task'
+  readonly value: string
+  /** Milliseconds since the epoch, by the database's clock. */
+  readonly revoked_ms: number
+  /** Milliseconds since the epoch, by the database's clock. */
+  readonly expires_ms: number
+}
+
+export interface Revocations {
+  /** Kept for seven days, for every worker, also one that starts later. Those that wait for their time are recorded at once. */
+  readonly revoke: Revoke
+  /** A task's name may run again. @returns false when it was not revoked */
+  allow(task: string): Promise<boolean>
+  list(limit?: number): Promise<RevokedRow[]>
+  /** `onRevoked` is called for each revoke; `onUnknown` when something may have been missed. */
+  listen(onRevoked: (revoked: Revoked) => void, onUnknown: () => void): Promise<{ stop(): Promise<void> }>
+}
+
+/** A message may wait in a queue for days: Celery's three hours (worker/state.py) would let it run after all. */
+const REVOKED_FOR_SECONDS = 7 * 24 * 3600
+/** Celery's REVOKES_MAX (worker/state.py): what one worker remembers. */
+export const MAX_REVOKED = 50_000
+/** Ids in one statement: with more, a NOTIFY could not name them all. */
+const CHUNK = 100
+const MAX_PAYLOAD_BYTES = 7900
+
+export function createRevocations(database: Database): Revocations {
+  const channel = database.channel('revoked')
+
+  const keep = async (kind: 'id' | 'task', values: readonly string[], terminate: boolean) => {
+    const told = JSON.stringify({ kind, values, terminate } satisfies Revoked)
+    // What is too long to be told is looked up; to end what runs, its id must be told.
+    const payload = Buffer.byteLength(told) <= MAX_PAYLOAD_BYTES ? told : ''
+    await database.query(sql('revoke'), [kind, values, REVOKED_FOR_SECONDS, channel, payload, database.channel('outbox')])
+  }
+
+  const openRuns = async (schedule: string): Promise<string[]> => {
+    const [known] = await database.query(sql('schedule-find-name'), [schedule])
+    if (known === undefined) throw new AppError('SCHEDULE_UNKNOWN', `there is no schedule ${JSON.stringify(schedule)}`)
+    const rows = await database.query<{ id: string }>(sql('schedule-open-runs'), [schedule, MAX_REVOKED])
+    return rows.map(({ id }) => id)
+  }
+
+  return {
+    async revoke({ ids = [], task, schedule }, { terminate = false } = {}) {
+      const all = [...ids, ...(schedule === undefined ? [] : await openRuns(schedule))]
+      for (let at = 0; at < all.length; at += CHUNK) await keep('id', all.slice(at, at + CHUNK), terminate)
+      if (task !== undefined) await keep('task', [task], terminate)
+      return task === undefined ? all : [...all, task]
+    },
+    async allow(task) {
+      const [row] = await database.query<{ undone: number }>(sql('revoke-undo'), ['task', [task], channel])
+      return (row?.undone ?? 0) > 0
+    },
+    list: (limit = MAX_REVOKED) => database.query<RevokedRow>(sql('revoked-list'), [limit]),
+    listen: (onRevoked, onUnknown) =>
+      database.listener.listen(
+        channel,
+        (payload) => {
+          const revoked = parsed(payload)
+          if (revoked === undefined) onUnknown()
+          else onRevoked(revoked)
+        },
+        onUnknown,
+      ),
+  }
+}
+
+/** Anybody on this database may say something on the channel. */
+function parsed(payload: string): Revoked | undefined {
+  try {
+    const { kind, values, terminate } = JSON.parse(payload) as Partial<Revoked>
+    if ((kind !== 'id' && kind !== 'task') || !Array.isArray(values)) return undefined
+    return { kind, values: values.filter((value) => typeof value === 'string'), terminate: terminate === true }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,99 @@
+import { MAX_REVOKED, type Revocations, type Revoked } from '../database/revocations.ts'
+import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
+import { pauseMs, sleep } from '../retry.ts'
+
+/** What this worker knows of revoked tasks: all that is in the table, loaded before it takes its first message. */
+export interface RevokedHere {
+  /** HOT: once per task. */
+  isRevoked(message: Message): boolean
+  /** Ids that are revoked, for `inspect revoked`. */
+  ids(): string[]
+  /** Known here at once; the caller sees to the table. */
+  add(ids: readonly string[]): void
+  stop(): Promise<void>
+}
+
+/** Messages of other producers do not say when they were sent: revoked by name, they count as older than the revoke for so long after it. */
+const UNDATED_MS = 3_600_000
+const BACKOFF = { firstMs: 100, maxMs: 5000 }
+
+/**
+ * Loads what is revoked and hears of more. `onTerminate` is called for what is to be ended while it runs.
+ * A database that goes away later leaves what is known in place; after it everything is read again.
+ */
+export async function startRevocations(
+  revocations: Revocations,
+  log: Log,
+  onTerminate: (matches: (message: Message) => boolean) => void,
+): Promise<RevokedHere> {
+  const ids = new Map<string, number>()
+  const tasks = new Map<string, number>()
+  const stopping = new AbortController()
+  let loading: Promise<void> | undefined
+  let again = false
+
+  const load = async () => {
+    for (let attempt = 0; !stopping.signal.aborted; ) {
+      again = false
+      try {
+        const rows = await revocations.list()
+        ids.clear()
+        tasks.clear()
+        for (const { kind, value, revoked_ms } of rows.reverse()) (kind === 'id' ? ids : tasks).set(value, revoked_ms)
+        if (!again) return
+        attempt = 0
+      } catch (error) {
+        if (attempt === 0) log.warn({ reason: (error as Error).message }, 'revoked tasks cannot be read now, trying again')
+        await sleep(pauseMs(attempt++, BACKOFF), stopping.signal)
+      }
+    }
+  }
+  const reload = () => {
+    again = true
+    loading ??= load().finally(() => {
+      loading = undefined
+    })
+  }
+
+  const remember = (known: Map<string, number>, values: readonly string[]) => {
+    for (const value of values) {
+      known.delete(value)
+      known.set(value, Date.now())
+    }
+    for (const [oldest] of known) if (known.size > MAX_REVOKED) known.delete(oldest)
+  }
+
+  const hear = ({ kind, values, terminate }: Revoked) => {
+    remember(kind === 'id' ? ids : tasks, values)
+    log.info({ kind, values, terminate }, 'revoked')
+    const named = new Set(values)
+    if (terminate) onTerminate(({ headers }) => named.has(kind === 'id' ? headers.id : headers.task))
+  }
+
+  const subscription = await revocations.listen(hear, reload)
+  await load()
+  return {
+    isRevoked({ headers }) {
+      if (ids.size === 0 && tasks.size === 0) return false
+      if (ids.has(headers.id)) return true
+      const since = tasks.get(headers.task)
+      return since !== undefined && (sentAt(headers) ?? Date.now() - UNDATED_MS) <= since
+    },
+    ids: () => [...ids.keys()],
+    add: (more) => remember(ids, more),
+    async stop() {
+      stopping.abort()
+      await subscription.stop()
+      await loading
+    },
+  }
+}
+
+/** When a message was sent: a UUIDv7, as our ids are, begins with its milliseconds; a run of a schedule carries its tick. */
+function sentAt({ id, beat }: Message['headers']): number | undefined {
+  if (/^[\da-f]{8}-[\da-f]{4}-7/i.test(id)) return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+  const tick = (beat as { tick?: unknown } | undefined)?.tick
+  const at = typeof tick === 'string' ? Date.parse(tick) : Number.NaN
+  return Number.isNaN(at) ? undefined : at
+}
