@@ -27,6 +27,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<RoleModule>>> = {
   tasks: () => import('./commands/tasks.ts'),
   inspect: () => import('./commands/inspect.ts'),
   control: () => import('./commands/control.ts'),
+  call: () => import('./commands/call.ts'),
+  result: () => import('./commands/result.ts'),
+  revoke: () => import('./commands/revoke.ts'),
+  purge: () => import('./commands/purge.ts'),
+  'dead-letters': () => import('./commands/dead-letters.ts'),
+  report: () => import('./commands/report.ts'),
 }
 
 const helpOfRoles = `
@@ -37,6 +43,12 @@ Commands of the task system, each with its own --help:
   beat                       sends periodic tasks
   migrate                    brings the database to this version
   tasks                      lists the registered tasks
+  call                       enqueues a task, and waits for its result when asked to
+  result                     prints what is known of a task
+  revoke                     tasks that are not to run, by id, name or schedule
+  purge                      throws away the messages that wait in a queue
+  dead-letters               lists and requeues messages that were kept aside
+  report                     versions, settings and what answers, for a bug report
   inspect                    asks workers what they do
   control                    tells workers to revoke a task, take from another queue, shut down …
 `

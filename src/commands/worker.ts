@@ -58,9 +58,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const revoked = await startRevocations(revocations, log, (matches) => terminateAll(worker, matches))
     const listening = { broker, config, log, hostname: name, tasks: app.tasks, events: config.events === 'on', shutdown }
     const control =
-      config.remoteControl === 'off'
-        ? undefined
-        : await createControl({ ...listening, revoked, revoke: revocations.revoke })
+      config.remoteControl === 'off' ? undefined : await createControl({ ...listening, revoked, revoke: revocations.revoke })
     const taking = { app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park }
     worker = await startWorker({ ...taking, observer: control?.observer, isRevoked: revoked.isRevoked })
     control?.attach(worker)

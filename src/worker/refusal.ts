@@ -25,7 +25,7 @@ export function refusalOf(
     readonly isRevoked?: ((message: Message) => boolean) | undefined
   },
 ): Refused | undefined {
-  const { id, task, expires, eta } = message.headers
+  const { task, expires, eta } = message.headers
   if (refused !== undefined) return { state: 'FAILURE', ...refused }
   if (known.isRevoked?.(message)) return { state: 'REVOKED', name: 'TaskRevokedError', message: 'revoked' }
   if (deliveries > known.maxDeliveries)

@@ -1,0 +1,21 @@
+-- Messages that were kept aside are to run again: into the outbox, due now; their outcome and their deaths are forgotten.
+-- $1 bigint[] which ones; NULL: all · $2 text NOTIFY channel of the outbox. One without an id stays, because nothing could be recorded of it.
+-- Two of the same id are one task. Locks: rows of dead_letter, task_result, redelivery.
+WITH taken AS (
+  DELETE FROM dead_letter WHERE ($1::bigint[] IS NULL OR id = ANY ($1::bigint[])) AND task_id <> '' AND task IS NOT NULL AND body IS NOT NULL
+  RETURNING id, queue, priority, task_id, task, headers, properties, body
+), last AS (
+  SELECT DISTINCT ON (task_id) * FROM taken ORDER BY task_id, id DESC
+), sent AS (
+  INSERT INTO outbox (task_id, queue, priority, task, headers, properties, body, due_at)
+  SELECT task_id, queue, priority, task, headers, properties, body, now() FROM last
+  ON CONFLICT (task_id) DO NOTHING RETURNING task_id
+), pending AS (
+  UPDATE task_result t SET state = 'PENDING', result = NULL, traceback = NULL, started_at = NULL, done_at = NULL, worker = NULL, next_at = NULL
+  FROM last WHERE t.id = last.task_id
+), unblamed AS (
+  DELETE FROM redelivery r USING last WHERE r.task_id = last.task_id
+), told AS MATERIALIZED (
+  SELECT pg_notify($2, '') FROM (SELECT 1 FROM sent LIMIT 1) AS any_sent
+)
+SELECT (SELECT array_agg(task_id) FROM sent) AS ids, (SELECT count(*)::int FROM told) AS told

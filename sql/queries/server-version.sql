@@ -1,0 +1,2 @@
+-- The server that answers.
+SELECT version()

@@ -1,0 +1,13 @@
+import { createInterface } from 'node:readline/promises'
+import { AppError } from '../errors.ts'
+
+/** Asks a person at the terminal. @throws AppError USAGE where there is none to ask */
+export async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) throw new AppError('USAGE', `${question} Nobody is here to answer: say it with --force`)
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+  } finally {
+    terminal.close()
+  }
+}

@@ -1,0 +1,63 @@
+import { parseArgs } from 'node:util'
+import { createDeadLetters, type DeadLetter } from '../database/dead-letters.ts'
+import { AppError } from '../errors.ts'
+import { readNumber } from './call.ts'
+import { confirm } from './confirm.ts'
+import { withSession } from './session.ts'
+
+export const help = `onedyno dead-letters: messages that were kept aside, because they ended their workers, nobody knew their task, or they cannot be read.
+
+Usage: onedyno dead-letters [list [--limit N] [--json]]
+       onedyno dead-letters requeue NUMBER … | all
+       onedyno dead-letters drop [--force] NUMBER … | all
+
+      --limit N         list: no more than these, the newest first (default 50)
+  -j, --json            list: one JSON object a line, with headers and body
+  -f, --force           drop: does not ask
+  -h, --help            this text
+
+What is requeued runs again under its id, as if for the first time.
+Exit codes: 0 done · 1 answered with no, or none was requeued · 64 usage · 69 unavailable · 70 bug · 78 configuration`
+
+const OPTIONS = {
+  limit: { type: 'string', default: '50' },
+  json: { type: 'boolean', short: 'j', default: false },
+  force: { type: 'boolean', short: 'f', default: false },
+} as const
+
+/** `onedyno dead-letters`. @returns the exit status */
+export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
+  const [action = 'list', ...numbers] = positionals
+  if (!['list', 'requeue', 'drop'].includes(action))
+    throw new AppError('USAGE', `unknown action ${action}; there are list, requeue, drop`)
+  const which = action === 'list' ? 'all' : chosen(action, numbers)
+  const limit = readNumber('--limit', values.limit)
+  return withSession(env, undefined, async ({ database }) => {
+    const letters = createDeadLetters(database)
+    if (action === 'list') {
+      for (const letter of await letters.list(limit))
+        process.stdout.write(`${values.json ? JSON.stringify(letter) : lineOf(letter)}\n`)
+      return 0
+    }
+    if (action === 'requeue') {
+      const ids = await letters.requeue(which)
+      process.stdout.write(ids.map((id) => `${id}\n`).join(''))
+      return ids.length > 0 ? 0 : 1
+    }
+    const question = which === 'all' ? 'Throw away all messages that were kept aside?' : `Throw away ${which.length} messages?`
+    if (!values.force && !(await confirm(question))) return 1
+    process.stdout.write(`${await letters.drop(which)} thrown away\n`)
+    return 0
+  })
+}
+
+function chosen(action: string, numbers: readonly string[]): readonly string[] | 'all' {
+  if (numbers.length === 1 && numbers[0] === 'all') return 'all'
+  if (numbers.length === 0 || !numbers.every((number) => /^\d{1,18}$/.test(number)))
+    throw new AppError('USAGE', `${action} takes numbers as \`onedyno dead-letters\` shows them, or all`)
+  return numbers
+}
+
+const lineOf = ({ id, diedAt, queue, task, taskId, reason }: DeadLetter) =>
+  `${id.padStart(6)}  ${diedAt.toISOString()}  ${queue}  ${task ?? '(no task)'}  ${taskId || '(no id)'}  ${reason}`

@@ -1,0 +1,28 @@
+import { parseArgs } from 'node:util'
+import { AppError } from '../errors.ts'
+import { confirm } from './confirm.ts'
+import { withSession } from './session.ts'
+
+export const help = `onedyno purge: throws away the messages that wait in queues. There is no way back; what runs goes on.
+
+Usage: onedyno purge [--force] QUEUE …
+
+  -f, --force           does not ask
+  -h, --help            this text
+
+What waits for its time (countdown, eta, retries) is not in a queue yet and stays: see onedyno revoke.
+Exit codes: 0 done · 1 answered with no · 64 usage · 69 unavailable · 70 bug · 78 configuration`
+
+/** `onedyno purge`. @returns the exit status */
+export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const options = { force: { type: 'boolean', short: 'f', default: false } } as const
+  const { values, positionals: queues } = parseArgs({ args: [...argv], options, allowPositionals: true })
+  if (queues.length === 0) throw new AppError('USAGE', 'purge takes the names of queues')
+  return withSession(env, undefined, async ({ broker }) => {
+    const depths = await broker.depths(queues)
+    const ready = depths.reduce((sum, depth) => sum + depth.ready, 0)
+    if (!values.force && !(await confirm(`Throw away ${ready} waiting messages of ${queues.join(', ')}?`))) return 1
+    for (const queue of queues) process.stdout.write(`${queue}: ${await broker.purge(queue)} messages thrown away\n`)
+    return 0
+  })
+}

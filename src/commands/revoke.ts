@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+import { createRevocations } from '../database/revocations.ts'
+import { AppError } from '../errors.ts'
+import { withSession } from './session.ts'
+
+export const help = `onedyno revoke: these tasks are not run. Kept in the database for seven days: a worker that starts later knows it too.
+
+Usage: onedyno revoke [--terminate] ID …
+       onedyno revoke [--terminate] --task NAME | --schedule NAME
+       onedyno revoke --undo --task NAME
+       onedyno revoke --list
+
+      --task NAME       all of this name that were sent until now
+      --schedule NAME   all runs of this schedule that have not ended; the schedule itself goes on
+      --terminate       also ends those that run: their signal aborts, their thread ends
+      --undo            this name may run again
+      --list            what is revoked, one a line, the newest first
+  -h, --help            this text
+
+Exit codes: 0 done · 1 nothing to revoke or to undo · 64 usage · 69 unavailable · 70 bug · 78 configuration`
+
+const OPTIONS = {
+  task: { type: 'string' },
+  schedule: { type: 'string' },
+  terminate: { type: 'boolean', default: false },
+  undo: { type: 'boolean', default: false },
+  list: { type: 'boolean', default: false },
+} as const
+
+/** `onedyno revoke`. @returns the exit status */
+export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const { values, positionals: ids } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
+  const { task, schedule, terminate, undo, list } = values
+  if (!list && ids.length === 0 && task === undefined && schedule === undefined)
+    throw new AppError('USAGE', 'revoke takes ids, or --task NAME, or --schedule NAME')
+  if (undo && task === undefined) throw new AppError('USAGE', '--undo takes --task NAME: what was revoked by id stays so')
+  return withSession(env, undefined, async ({ database }) => {
+    const revocations = createRevocations(database)
+    if (list) {
+      for (const { kind, value, revoked_ms } of await revocations.list())
+        process.stdout.write(`${new Date(revoked_ms).toISOString()}  ${kind}  ${value}\n`)
+      return 0
+    }
+    if (undo) return (await revocations.allow(task ?? '')) ? said(`${task} may run again`) : nothing(`${task} is not revoked`)
+    const revoked = await revocations.revoke({ ids, task, schedule }, { terminate })
+    return revoked.length === 0 ? nothing(`no run of ${schedule} is open`) : said(revoked.join('\n'))
+  })
+}
+
+function said(text: string): number {
+  process.stdout.write(`${text}\n`)
+  return 0
+}
+
+function nothing(text: string): number {
+  process.stderr.write(`${text}\n`)
+  return 1
+}

@@ -1,0 +1,53 @@
+import type { App } from '../app/app.ts'
+import type { Broker } from '../broker/broker.ts'
+import { chooseBroker } from '../broker/choose.ts'
+import { type Config, parseConfig } from '../config.ts'
+import { createDatabase, type Database } from '../database/database.ts'
+import { checkSchema } from '../database/migrate.ts'
+import { createResults, type Results } from '../database/results.ts'
+import { createLog, type Log } from '../log.ts'
+import { registerShippedTasks } from '../tasks/shipped.ts'
+import { createBackend } from './backend.ts'
+import { loadApp } from './load-app.ts'
+
+/** What a command of one moment works with. */
+export interface Session {
+  readonly config: Config
+  readonly database: Database
+  readonly broker: Broker
+  readonly results: Results
+  readonly app: App
+}
+
+/**
+ * Opens the connections, runs the work, and closes them again whatever happened. Only what is wrong is logged: the output is the answer.
+ * @param appFile module of the application; default: ONEDYNO_APP
+ * @throws AppError CONFIG_INVALID, APP_NOT_LOADED, DATABASE_UNREACHABLE, SCHEMA_OUTDATED, SCHEMA_TOO_NEW
+ */
+export async function withSession<T>(
+  env: NodeJS.ProcessEnv,
+  appFile: string | undefined,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const config = parseConfig(env)
+  const log = quietLog(config, env)
+  const app = await loadApp(appFile ?? config.appModule)
+  const database = createDatabase(config, { name: 'command', log })
+  let broker: Broker | undefined
+  try {
+    await database.ping()
+    await checkSchema(database)
+    broker = await chooseBroker(database, config, { name: 'command', log })
+    const results = createResults(database)
+    registerShippedTasks(app, { config, log, results })
+    app.connect(createBackend(database, broker, results))
+    return await work({ config, database, broker, results, app })
+  } finally {
+    await broker?.close()
+    await database.close()
+  }
+}
+
+/** To stderr's reader a command says only what is wrong, unless it is asked for more. */
+const quietLog = (config: Config, env: NodeJS.ProcessEnv): Log =>
+  createLog({ level: env.LOG_LEVEL ? config.logLevel : 'error', format: config.logFormat, stamp: config.logStamp })
