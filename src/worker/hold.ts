@@ -71,6 +71,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
       ownerOf(delivery).finish(delivery, outcome, how)
       if (former.size > 0) settled(delivery)
     },
+    acknowledge: (delivery) => ownerOf(delivery).acknowledge(delivery),
     begin: (delivery) => ownerOf(delivery).begin(delivery),
     started: (delivery, outcome) => ownerOf(delivery).started(delivery, outcome),
     requeue(delivery, how) {
@@ -102,6 +103,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
 /** For a worker that was told to leave its last queue: it waits for another one. */
 const NOBODY: Consumer = {
   finish() {},
+  acknowledge() {},
   begin: async () => {},
   started() {},
   requeue() {},

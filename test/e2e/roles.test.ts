@@ -144,7 +144,7 @@ describe('a database that is not there yet', () => {
     const env = { ...schema.env, DATABASE_URL: gate.url, PORT: String(await freePort()) }
     const base = `http://127.0.0.1:${env.PORT}`
     roles.push(await startRole('web', env))
-    roles.push(await startRole('worker', env, [], /database does not answer yet/))
+    roles.push(await startRole('worker', env, [], { ready: /database does not answer yet/ }))
     expect((await fetch(`${base}/`)).status).toBe(200)
     expect((await fetch(`${base}/healthz`)).status).toBe(200)
     expect((await fetch(`${base}/readyz`)).status).toBe(503)

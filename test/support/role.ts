@@ -12,15 +12,15 @@ export interface RoleProcess {
   kill(signal: NodeJS.Signals): void
 }
 
-/** One of the roles, as a Procfile runs it; resolves when it says that it is ready. */
+/** One of the roles, as a Procfile runs it; resolves when it says that it is ready. `main`: `src/main.ts` runs the sources, unbuilt. */
 export async function startRole(
   role: 'web' | 'worker' | 'beat',
   env: Record<string, string>,
   args: readonly string[] = [],
-  ready = / ready |web listens/,
+  { ready = / ready |web listens/, main = 'dist/src/main.js' }: { ready?: RegExp; main?: string } = {},
 ): Promise<RoleProcess> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [join(root, 'dist/src/main.js'), role, ...args], {
+  const child = spawn(process.execPath, [join(root, main), role, ...args], {
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

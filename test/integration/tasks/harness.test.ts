@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest'
+import { onEveryBroker } from '../../support/task-worker.ts'
+import { until } from '../../support/until.ts'
+
+onEveryBroker('the harness of task tests', (at) => {
+  it('runs closures of the test in a worker of this process', async () => {
+    const add = at.app.task('add', (x: number, y: number) => x + y)
+    await at.work()
+    expect(await (await add.delay(2, 3)).get({ timeoutMs: 5000 })).toBe(5)
+    expect(at.logged.some(({ msg }) => msg === 'task succeeded')).toBe(true)
+  })
+
+  it('runs a module in a worker of its own process, which may be killed', async () => {
+    const worker = await at.process('test/fixtures/apps/held.ts')
+    const { id } = await at.app.sendTask('held.once', [])
+    await until('it runs', () => worker.output().includes('held.once runs'))
+    worker.kill('SIGKILL')
+    await worker.exited
+    await at.process('test/fixtures/apps/held.ts', { env: { HOLD: 'no' } })
+    expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', result: 'again' })
+    expect(await at.rows('SELECT state FROM $task_result')).toEqual([{ state: 'SUCCESS' }])
+  })
+})

@@ -1,0 +1,236 @@
+import { randomBytes } from 'node:crypto'
+import { pino } from 'pino'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, inject } from 'vitest'
+import { type App, createRegistry } from '../../src/app/app.ts'
+import type { StoredResult } from '../../src/app/async-result.ts'
+import { READY_STATES } from '../../src/app/outcome.ts'
+import type { Broker } from '../../src/broker/broker.ts'
+import { chooseBroker } from '../../src/broker/choose.ts'
+import { startOutboxRelay } from '../../src/broker/outbox-relay.ts'
+import { createBackend } from '../../src/commands/backend.ts'
+import { parseConfig } from '../../src/config.ts'
+import type { Database } from '../../src/database/database.ts'
+import { keepInOutbox } from '../../src/database/outbox.ts'
+import { createResults, type Results } from '../../src/database/results.ts'
+import type { Log } from '../../src/log.ts'
+import type { Message } from '../../src/message/message.ts'
+import { startWorker, type Worker, type WorkerOptions } from '../../src/worker/worker.ts'
+import { createTestSchema, query, type TestSchema } from './database.ts'
+import { createTestVhost } from './rabbit.ts'
+import { createOwnRedis } from './redis-server.ts'
+import { type RoleProcess, startRole } from './role.ts'
+import { until } from './until.ts'
+
+/**
+ * The same tests on every broker, with real workers: in this process, or in processes of their own that may be killed.
+ *
+ *     onEveryBroker('retries', (at) => {
+ *       it('runs again', async () => {
+ *         let runs = 0
+ *         const flaky = at.app.task('flaky', () => { if (++runs < 2) throw new Error('no'); return runs }, { autoretryFor: [Error], retryDelay: 0 })
+ *         await at.work()                                   // a worker in this process: tasks are closures of the test
+ *         const { id } = await flaky.delay()
+ *         expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', retries: 1 })
+ *       })
+ *       it('survives kill -9', async () => {
+ *         const worker = await at.process('test/fixtures/apps/mine.ts')   // `onedyno worker --app …`, from the sources
+ *         await at.app.sendTask('mine.hold', [])
+ *         worker.kill('SIGKILL')
+ *       })
+ *     })
+ *
+ * Each test has a schema of its own; the virtual host and the Redis server are those of the suite, with empty queues (`queues`). Workers,
+ * processes and connections end with the test. A broker whose server is missing is skipped loudly, or fails under CI=true (global-setup.ts).
+ */
+export function onEveryBroker(name: string, tests: (at: TaskFixture) => void, options: SuiteOptions = {}): void {
+  for (const kind of options.only ?? KINDS) {
+    describe.skipIf(isMissing(kind))(`${name} (${kind})`, () => tests(fixtureOf(kind, options)))
+  }
+}
+
+export interface SuiteOptions {
+  readonly only?: readonly Broker['kind'][]
+  /** Emptied after each test. Default: `celery`. */
+  readonly queues?: readonly string[]
+  /** Variables for every process and connection of the suite. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** What in-process workers are given unless a test says otherwise; `env` sets the variables of the worker's own connections. */
+export type WorkOptions = Partial<WorkerOptions> & { readonly env?: Record<string, string> }
+
+/** All of it belongs to the test that runs now: take it from here within a test, not before. */
+export interface TaskFixture {
+  readonly kind: Broker['kind']
+  /** Empty; sends through this broker, and in-process workers run its tasks. */
+  readonly app: App
+  readonly results: Results
+  readonly database: Database
+  readonly broker: Broker
+  readonly schema: TestSchema
+  /** For a process of its own. */
+  readonly env: Record<string, string>
+  /** What in-process workers logged: one object a line, with `msg`. */
+  readonly logged: readonly Record<string, unknown>[]
+  /** Connections as another process would have them. */
+  connect(env?: Record<string, string>): Promise<{ database: Database; broker: Broker; results: Results }>
+  /** A worker in this process, with the loop that publishes what is due in the outbox. */
+  work(options?: WorkOptions): Promise<Worker>
+  /** `onedyno worker --app FILE ARGS` as a process; `app` is a path from the root of the repository. Resolves when it is ready. */
+  process(app: string, options?: { env?: Record<string, string>; args?: readonly string[] }): Promise<RoleProcess>
+  /** Waits until the task has a final outcome. */
+  ended(id: string, timeoutMs?: number): Promise<StoredResult>
+  /** Rows of a statement in which `$name` is a table of this schema: `SELECT state FROM $task_result`. */
+  rows(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
+}
+
+const KINDS = ['postgres', 'amqp', 'redis'] as const
+
+const isMissing = (kind: Broker['kind']): boolean =>
+  (kind === 'amqp' && inject('amqpUrl') === undefined) || (kind === 'redis' && inject('redisUrl') === undefined)
+
+/** A server, or a part of one, that the tests of a suite share. */
+interface Place {
+  readonly env: Record<string, string>
+  close(): Promise<void>
+}
+
+async function openPlace(kind: Broker['kind']): Promise<Place> {
+  switch (kind) {
+    case 'postgres':
+      return { env: { ONEDYNO_BROKER: 'postgres' }, close: async () => {} }
+    case 'amqp': {
+      const vhost = await createTestVhost(inject('amqpUrl') ?? '')
+      return { env: { ONEDYNO_BROKER: 'amqp', AMQP_URL: vhost.url }, close: () => vhost.drop() }
+    }
+    case 'redis': {
+      // Of its own: processes cannot be given a prefix of keys.
+      const server = await createOwnRedis()
+      return { env: { ONEDYNO_BROKER: 'redis', REDIS_URL: server.url }, close: () => server.close() }
+    }
+    default:
+      return kind satisfies never
+  }
+}
+
+/** What one test has opened. */
+interface Opened {
+  readonly schema: TestSchema
+  readonly app: App
+  readonly database: Database
+  readonly broker: Broker
+  readonly results: Results
+  readonly log: Log
+  readonly lines: Record<string, unknown>[]
+  /** Ended in reverse order. */
+  readonly ends: (() => Promise<unknown>)[]
+}
+
+function fixtureOf(kind: Broker['kind'], options: SuiteOptions): TaskFixture {
+  const { queues = ['celery'] } = options
+  let place: Place
+  let opened: Opened | undefined
+  const now = (): Opened => {
+    if (opened === undefined) throw new Error('the fixture belongs to a test: use it within one')
+    return opened
+  }
+  const envOf = (schema: TestSchema) => ({ ...schema.env, ...place.env, ...options.env })
+
+  beforeAll(async () => {
+    place = await openPlace(kind)
+  })
+  afterAll(() => place?.close())
+
+  beforeEach(async () => {
+    const schema = await createTestSchema()
+    const lines: Record<string, unknown>[] = []
+    const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+    const ends = [() => schema.drop()]
+    const { database, broker, results } = await connect(schema, envOf(schema), log)
+    ends.push(() => broker.close())
+    const app = createRegistry(async () => createBackend(database, broker, results))
+    opened = { schema, app, database, broker, results, log, lines, ends }
+  })
+  afterEach(async () => {
+    const { ends, broker } = now()
+    // Workers and processes, then what they left in the queues, then connections and the schema.
+    for (const end of ends.splice(2).reverse()) await end()
+    for (const queue of queues) await broker.purge(queue)
+    for (const end of ends.splice(0).reverse()) await end()
+    opened = undefined
+  })
+
+  const another = async (env: Record<string, string> = {}) => {
+    const { schema, log, ends } = now()
+    const made = await connect(schema, { ...envOf(schema), ...env }, log)
+    ends.push(() => made.broker.close())
+    return made
+  }
+
+  return {
+    kind,
+    get app() {
+      return now().app
+    },
+    get results() {
+      return now().results
+    },
+    get database() {
+      return now().database
+    },
+    get broker() {
+      return now().broker
+    },
+    get schema() {
+      return now().schema
+    },
+    get env() {
+      return envOf(now().schema)
+    },
+    get logged() {
+      return now().lines
+    },
+    connect: another,
+    async work({ env, ...given } = {}) {
+      const { app, log, ends } = now()
+      const { database, broker } = await another(env)
+      // As src/commands/worker.ts does it: the loop that publishes what is due runs beside the worker.
+      const relay = await startOutboxRelay(database, broker, log)
+      ends.push(() => relay.stop())
+      const park = (message: Message, dueAt: Date) => keepInOutbox(database, message, dueAt)
+      const worker = await startWorker({ ...WORKER, app, broker, log, queues, park, name: nameOfWorker(), ...given })
+      ends.push(() => worker.stop())
+      return worker
+    },
+    async process(app, { env = {}, args = [] } = {}) {
+      const { schema, ends } = now()
+      const more = { LOG_LEVEL: 'info', ...envOf(schema), ...env }
+      const role = await startRole('worker', more, ['--app', app, '-Q', queues.join(','), ...args], { main: 'src/main.ts' })
+      ends.push(async () => {
+        role.kill('SIGKILL')
+        await role.exited
+      })
+      return role
+    },
+    ended(id, timeoutMs) {
+      const { results } = now()
+      return until(`the end of ${id}`, async () => finalOf(await results.find(id)), timeoutMs)
+    },
+    rows(text, values) {
+      const { schema } = now()
+      return query(schema.url, text.replaceAll(/\$(?=[a-z])/g, `"${schema.schema}".`), values)
+    },
+  }
+}
+
+const WORKER = { concurrency: 4, maxDeliveries: 3, graceMs: 2000 }
+const nameOfWorker = () => `celery@${randomBytes(3).toString('hex')}`
+
+const finalOf = (stored: StoredResult | undefined) =>
+  stored !== undefined && READY_STATES.has(stored.state) ? stored : undefined
+
+async function connect(schema: TestSchema, env: Record<string, string>, log: Log) {
+  const database = schema.open({ env, log })
+  const broker = await chooseBroker(database, parseConfig(env), { name: 'test', log })
+  return { database, broker, results: createResults(database) }
+}
