@@ -66,6 +66,8 @@ export interface ResultExtra {
   readonly ttlSeconds?: number | undefined
   readonly parentId?: string | undefined
   readonly rootId?: string | undefined
+  /** JSON {n, of, note}: what was said last and is not written yet. */
+  readonly progress?: string | undefined
   /** What the task sent: ids, and groups as `{ group: id }`. */
   readonly children?: readonly (string | { readonly group: string })[] | undefined
 }

@@ -34,8 +34,8 @@ export interface Limiter {
 export interface RunReport {
   readonly log: Log
   progress(n: number, of?: number, note?: string): void
-  /** What was logged since the beginning; undefined: nothing. */
-  lines(): readonly LogLine[] | undefined
+  /** The run is over: what it said last and is not written yet, to be written with its outcome; undefined: nothing. */
+  end(): { readonly logs: readonly LogLine[]; readonly progress: string | undefined } | undefined
 }
 
 export interface Reporter {

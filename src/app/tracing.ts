@@ -1,0 +1,75 @@
+import { createRequire } from 'node:module'
+import type * as Api from '@opentelemetry/api'
+
+/** What the user's SDK leaves behind when it is registered (@opentelemetry/api, internal/global-utils: the key of major version 1). */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1')
+const NAME = 'onedyno'
+
+let api: typeof Api | false | undefined
+
+/** The user's OpenTelemetry API; undefined when nobody has registered an SDK: then nothing is loaded and nothing is done. HOT: once per task. */
+export function openTelemetry(): typeof Api | undefined {
+  if (api === undefined && REGISTERED in globalThis) {
+    try {
+      api = createRequire(import.meta.url)('@opentelemetry/api') as typeof Api
+    } catch {
+      api = false // It lies where only the application can load it: the headers are passed on all the same.
+    }
+  }
+  return api || undefined
+}
+
+/** W3C Trace Context (https://www.w3.org/TR/trace-context/), as it stands in the headers of a message. */
+export interface TraceHeaders {
+  readonly traceparent?: string
+  readonly tracestate?: string
+}
+
+/** What a message carries so that its run belongs to the trace of whoever sends it; undefined: there is none. HOT: once per sent task. */
+export function traceHeaders(task: string, queue: string): TraceHeaders | undefined {
+  const otel = openTelemetry()
+  if (otel === undefined) return undefined
+  const attributes = attributesOf(task, queue, 'send')
+  const span = otel.trace.getTracer(NAME).startSpan(`send ${task}`, { kind: otel.SpanKind.PRODUCER, attributes })
+  const headers: Record<string, string> = {}
+  otel.propagation.inject(otel.trace.setSpan(otel.context.active(), span), headers)
+  span.end()
+  const { traceparent, tracestate } = headers
+  return traceparent === undefined ? undefined : { traceparent, ...(tracestate !== undefined && { tracestate }) }
+}
+
+/** Runs the work in a span of its own, whose parent is the sender's; without an SDK it just runs. */
+export function traceRun<T>(
+  run: { readonly id: string; readonly task: string; readonly queue: string; readonly headers: Readonly<Record<string, unknown>> },
+  work: () => Promise<T>,
+): Promise<T> {
+  const otel = openTelemetry()
+  if (otel === undefined) return work()
+  const parent = otel.propagation.extract(otel.context.active(), traceOf(run.headers) ?? {})
+  const attributes = { ...attributesOf(run.task, run.queue, 'process'), 'messaging.message.id': run.id }
+  return otel.trace.getTracer(NAME).startActiveSpan(`process ${run.task}`, { kind: otel.SpanKind.CONSUMER, attributes }, parent, async (span) => {
+    try {
+      return await work()
+    } catch (error) {
+      span.recordException(error instanceof Error ? error : String(error))
+      span.setStatus({ code: otel.SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
+
+/** The trace that a message carries, for its children where nobody traces here. */
+export function traceOf({ traceparent, tracestate }: Readonly<Record<string, unknown>>): TraceHeaders | undefined {
+  if (typeof traceparent !== 'string') return undefined
+  return { traceparent, ...(typeof tracestate === 'string' && { tracestate }) }
+}
+
+/** Names of the semantic conventions for messaging (OpenTelemetry 1.27). */
+const attributesOf = (task: string, queue: string, operation: 'send' | 'process') => ({
+  'messaging.system': 'celery',
+  'messaging.destination.name': queue,
+  'messaging.operation.type': operation,
+  'messaging.operation.name': `${operation} ${task}`,
+})

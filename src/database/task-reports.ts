@@ -1,0 +1,74 @@
+import type { LogLine } from '../app/sequel.ts'
+import type { Database } from './database.ts'
+import { createGroupCommit } from './group-commit.ts'
+import { sql } from './sql.ts'
+
+/** How far a task is. */
+export interface ProgressRow {
+  readonly id: string
+  readonly task: string
+  readonly queue: string
+  readonly retries: number
+  /** JSON {n, of, note}. */
+  readonly progress: string
+}
+
+export interface LogRow extends LogLine {
+  readonly id: string
+  /** Attempts before the one that wrote it. */
+  readonly retries: number
+}
+
+/** A line as a page shows it. */
+export interface StoredLine extends Record<string, unknown> {
+  readonly retries: number
+  readonly level: number
+  /** Milliseconds since the epoch. */
+  readonly at_ms: number
+  readonly message: string
+  /** JSON object, or null. */
+  readonly fields: string | null
+}
+
+/** What running tasks say about themselves: written at once for all of them, and only while they run; what is said last goes with the outcome. */
+export interface TaskReports {
+  progress(row: ProgressRow): Promise<void>
+  log(rows: readonly LogRow[]): Promise<void>
+  /** The last `limit` lines of a task, oldest first. */
+  lines(id: string, limit: number): Promise<StoredLine[]>
+}
+
+/** @param worker name of the worker that writes; readers need none */
+export function createTaskReports(database: Database, worker = ''): TaskReports {
+  const progress = createGroupCommit<ProgressRow>((rows) => {
+    // One INSERT cannot touch a row twice: the last word counts.
+    const last = [...new Map(rows.map((row) => [row.id, row])).values()]
+    return database.query(sql('task-progress'), [
+      last.map(({ id }) => id),
+      last.map(({ task }) => task),
+      last.map(({ queue }) => queue),
+      last.map(({ retries }) => retries),
+      last.map((row) => row.progress),
+      worker,
+    ])
+  })
+  const logs = createGroupCommit<readonly LogRow[]>((groups) => {
+    const rows = groups.flat()
+    return database.query(sql('task-log-add'), logColumns(rows))
+  })
+  return {
+    progress: (row) => progress.add(row),
+    log: (rows) => logs.add(rows),
+    lines: (id, limit) => database.query<StoredLine>(sql('task-log-list'), [id, limit]),
+  }
+}
+
+/** The arrays that `task-log-add` takes. */
+export const logColumns = (rows: readonly LogRow[]): unknown[][] => [
+  rows.map(({ id }) => id),
+  rows.map(({ retries }) => retries),
+  rows.map(({ level }) => level),
+  rows.map(({ at }) => at),
+  rows.map(({ message }) => message),
+  rows.map(({ fields }) => fields),
+]
