@@ -32,11 +32,12 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   ajv: /^src\/app\/arguments\.ts$/,
   typebox: /^src\/app\//,
   uuid: /^src\//,
+  piscina: /^src\/worker\/thread-pool\.ts$/,
 }
 /** 129 ms and 22 MB in each process that imports it (docs/adr/0008). */
 const TYPES_ONLY = ['typebox']
 /** These would be paid for by every process that loads the module, and few ever use them. */
-const LAZY_ONLY = ['ajv', 'node-pg-migrate']
+const LAZY_ONLY = ['ajv', 'node-pg-migrate', 'piscina']
 
 /** The room of a file of ours, or undefined for anything else. */
 export function roomOf(path: string): string | undefined {

@@ -1,0 +1,44 @@
+import { MessageChannel, parentPort, workerData } from 'node:worker_threads'
+import type { App, Backend } from '../app/app.ts'
+import { createLog, type Log } from '../log.ts'
+import { registerShippedTasks } from '../tasks/shipped.ts'
+import { createThread, type Thread } from '../worker/thread-main.ts'
+import type { ThreadData, ThreadStart } from '../worker/thread-protocol.ts'
+import { carry } from '../worker/thread-thrown.ts'
+import { loadApp } from './load-app.ts'
+
+interface Loaded {
+  readonly app: App
+  readonly log: Log
+}
+
+let opened: Thread | undefined
+let loading: Promise<Loaded> | undefined
+
+/** What a worker thread runs: the pool calls this for each of its tasks, one after the other. Nothing is loaded before the first. */
+export async function run(start: ThreadStart): Promise<void> {
+  opened ??= open()
+  const thread = opened
+  await thread.run(start, () => {
+    loading ??= load(thread, workerData as ThreadData)
+    return loading
+  })
+}
+
+/** A line of its own to the main thread: the pool's is for the pool. */
+function open(): Thread {
+  const { port1, port2 } = new MessageChannel()
+  parentPort?.postMessage({ port: port2 }, [port2])
+  process.on('unhandledRejection', (reason) => port1.postMessage({ tag: 'rejection', thrown: carry(reason) }))
+  return createThread(port1)
+}
+
+/** The application as the main thread has it, but for its connections: those are the main thread's. */
+async function load(thread: Thread, { config, appModule, methods }: ThreadData): Promise<Loaded> {
+  const log = createLog({ level: config.logLevel, format: 'json' }, thread.lines)
+  const app = await loadApp(appModule)
+  const backend = Object.fromEntries(methods.map((method) => [method, (...args: unknown[]) => thread.call(method, args)]))
+  registerShippedTasks(app, { config, log, results: { cleanUp: (seconds) => thread.call('cleanUp', [seconds]) as Promise<number> } })
+  app.connect(backend as unknown as Backend)
+  return { app, log }
+}
