@@ -52,7 +52,7 @@ export const ERRORS = {
     hint: 'A task name is 1 to 200 characters of letters, digits, dot, dash, colon and underscore.',
   },
   ARGUMENTS_INVALID: { exit: 64, hint: 'Arguments are a JSON array, one element for each parameter of the task.' },
-  TASK_OPTION_INVALID: { exit: 64, hint: 'See the options of applyAsync() in docs/tasks.md.' },
+  TASK_OPTION_INVALID: { exit: 64, hint: 'See the options of app.task() and applyAsync() in docs/tasks.md.' },
   VALUE_NOT_JSON: { exit: 64, hint: 'Pass plain JSON: strings, finite numbers, booleans, null, arrays and plain objects.' },
   SCHEDULE_INVALID: { exit: 64, hint: 'Examples: `*/15 *`, `0 9 * * 1-5`, `15 minutes`, `every 2 hours`.' },
   SCHEDULE_DUPLICATE: { exit: 64, hint: 'Choose another name for the schedule, or change the one that has it.' },

@@ -61,6 +61,7 @@ CREATE INDEX revoked_expires_at ON revoked (expires_at);
 CREATE TABLE unique_task (
   key        text PRIMARY KEY CONSTRAINT unique_task_key_length CHECK (length(key) BETWEEN 1 AND 1000),
   task_id    text NOT NULL,
+  sender     text,                                 -- id of the call that sends the message; NULL: nobody knows whether it was sent
   expires_at timestamptz NOT NULL
 );
 CREATE INDEX unique_task_task_id ON unique_task (task_id);

@@ -1,19 +1,20 @@
-import { v7 as uuidv7 } from 'uuid'
 import { AppError } from '../errors.ts'
-import { checkJson } from '../message/check-json.ts'
-import { createMessage, type Message } from '../message/message.ts'
+import type { Message } from '../message/message.ts'
 import { createArgumentCheck } from './arguments.ts'
-import { type AsyncResult, createAsyncResult, type ResultBackend } from './async-result.ts'
+import { type AsyncResult, createAsyncResult } from './async-result.ts'
+import type { Backend } from './backend.ts'
+import { checkPlace, checkTaskOptions, isText, refuse } from './options.ts'
 import type { Revoke } from './revoke.ts'
+import { createRoutes, type RouteTarget } from './routes.ts'
+import { createSender, type EnqueueItem, type EnqueueResults } from './sender.ts'
 import type { ApplyOptions, BoundTaskOptions, Task, TaskContext, TaskOptions, TransactionClient } from './task.ts'
 
-/** What an application needs from outside: given by the process that runs it, or made from the environment when first used. */
-export interface Backend extends ResultBackend {
-  publish(messages: readonly Message[]): Promise<void>
-  /** Keeps a message until it is due, in the caller's transaction when there is one. */
-  keep(message: Message, dueAt: Date, transaction?: TransactionClient): Promise<void>
-  readonly revoke: Revoke
-  close(): Promise<void>
+export type { Backend } from './backend.ts'
+
+/** What an app says of a queue: written to the database when a worker starts and nobody has set anything for this queue yet. */
+export interface QueueOptions {
+  /** Tasks of this queue at once over all workers; 1: in their order. */
+  readonly concurrency: number
 }
 
 export interface App {
@@ -37,6 +38,24 @@ export interface App {
   sendTask(name: string, args: readonly unknown[], options?: ApplyOptions): Promise<AsyncResult>
   /** Builds and checks a message without sending it. @throws as `Task.applyAsync` */
   message(name: string, args: readonly unknown[], options?: ApplyOptions): Message
+  /**
+   * Many calls in one round trip: all are checked before any is sent. Where something is due later, or a transaction is given, all of them
+   * are kept in the outbox in one statement, so that all are queued or none.
+   * @throws as `Task.applyAsync`, naming the item
+   */
+  enqueue<const Items extends readonly EnqueueItem[]>(
+    items: Items,
+    options?: { readonly transaction?: TransactionClient },
+  ): Promise<EnqueueResults<Items>>
+  /**
+   * Where tasks go when neither the call nor the task names a queue: by name, by glob (`feeds.*`) or by RegExp, one or an object of them.
+   * The first route that matches decides, in the order in which they were added. @throws AppError TASK_OPTION_INVALID
+   */
+  route(pattern: string | RegExp, target: RouteTarget): void
+  route(routes: Readonly<Record<string, RouteTarget>>): void
+  /** Declares how many tasks of a queue run at once over all workers. @throws AppError TASK_OPTION_INVALID */
+  queue(name: string, options: QueueOptions): void
+  readonly queues: ReadonlyMap<string, QueueOptions>
   asyncResult<Result = unknown>(id: string): AsyncResult<Result>
   /**
    * Tasks that are not to run, by id, by name or by schedule; kept in the database, so that a worker that starts later knows it too.
@@ -70,46 +89,23 @@ export function createRegistry(open: () => Promise<Backend>): App {
     return backend
   }
 
-  const message = (name: string, args: readonly unknown[], options: ApplyOptions = {}): Message => {
-    const task = tasks.get(name)
-    checkArguments(name, args, options)
-    task?.check(args)
-    return createMessage({
-      id: options.taskId ?? uuidv7(),
-      task: name,
-      args,
-      kwargs: options.kwargs,
-      queue: options.queue ?? task?.options.queue,
-      priority: options.priority ?? task?.options.priority,
-      eta: etaOf(options),
-      expires: expiresOf(options),
-      headers: task?.options.ignoreResult ? { ...options.headers, ignore_result: true } : options.headers,
-    })
-  }
-
-  const sendTask = async (name: string, args: readonly unknown[], options: ApplyOptions = {}): Promise<AsyncResult> => {
-    const ready = message(name, args, options)
-    const { publish, keep } = await connect()
-    const { eta } = ready.headers
-    if (eta != null || options.transaction !== undefined)
-      await keep(ready, eta == null ? new Date() : new Date(eta), options.transaction)
-    else await publish([ready])
-    return asyncResult(ready.headers.id)
-  }
-
   const asyncResult = <Result>(id: string): AsyncResult<Result> => createAsyncResult<Result>(id, connect)
+  const routes = createRoutes((route, where) => checkPlace(route, `${where}: `))
+  const queues = new Map<string, QueueOptions>()
+  const sender = createSender({ task: (name) => tasks.get(name), routes, connect, handle: asyncResult })
 
   const register = (name: string, fn: (...args: never[]) => unknown, options: TaskOptions & { bind?: boolean } = {}): Task => {
     if (!/^[\w.:-]{1,200}$/.test(name))
       throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
     if (tasks.has(name)) throw new AppError('TASK_DUPLICATE', `the task ${name} is registered twice`)
+    checkTaskOptions(name, options)
     const call = fn as (...args: unknown[]) => unknown
     const task: Registered = {
       name,
       options,
       check: options.args === undefined ? () => {} : createArgumentCheck(name, options.args),
-      delay: (...args) => sendTask(name, args),
-      applyAsync: (args, apply) => sendTask(name, args, apply),
+      delay: (...args) => sender.send(name, args),
+      applyAsync: (args, apply) => sender.send(name, args, apply),
       asyncResult,
       run: async (context, args) => {
         const given = Object.keys(context.kwargs).length === 0 ? args : [...args, context.kwargs]
@@ -123,8 +119,18 @@ export function createRegistry(open: () => Promise<Backend>): App {
   return {
     task: register as App['task'],
     tasks,
-    sendTask,
-    message,
+    sendTask: sender.send,
+    message: sender.message,
+    enqueue: sender.enqueue as App['enqueue'],
+    route: routes.add,
+    queue(name, options) {
+      if (!isText(name, 200)) refuse(`queue ${JSON.stringify(name)} is not a text of 1 to 200 characters`)
+      const { concurrency } = options ?? {}
+      if (!(Number.isSafeInteger(concurrency) && concurrency >= 1 && concurrency <= 1000))
+        refuse(`the concurrency of queue ${name} is ${concurrency}, not a whole number of 1 to 1000`)
+      queues.set(name, { concurrency })
+    },
+    queues,
     asyncResult,
     revoke: async (unwanted, options) => (await connect()).revoke(unwanted, options),
     connect(given) {
@@ -138,42 +144,4 @@ export function createRegistry(open: () => Promise<Backend>): App {
       await open?.close()
     },
   }
-}
-
-function checkArguments(name: string, args: readonly unknown[], options: ApplyOptions): void {
-  if (!Array.isArray(args)) throw new AppError('ARGUMENTS_INVALID', `${name}: the arguments are not a list`)
-  checkJson(args, 'args')
-  if (options.kwargs !== undefined) checkJson(options.kwargs, 'kwargs')
-  if (options.headers !== undefined) checkJson(options.headers, 'headers')
-  const { priority, taskId, queue, countdown, eta, expires } = options
-  if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= 255))
-    refuse(`priority ${priority} is not a whole number of 0 to 255`)
-  if (!isText(name, 200)) refuse(`task ${shown(name)} is not a name of 1 to 200 characters`)
-  if (taskId !== undefined && !isText(taskId, 255)) refuse(`taskId ${shown(taskId)} is not a text of 1 to 255 characters`)
-  if (queue !== undefined && !isText(queue, 200)) refuse(`queue ${shown(queue)} is not a text of 1 to 200 characters`)
-  if (countdown !== undefined && !(Number.isFinite(countdown) && countdown >= 0 && countdown <= 3.2e9))
-    refuse(`countdown ${countdown} is not a number of seconds from 0`)
-  if (countdown !== undefined && eta !== undefined) refuse('countdown and eta exclude each other')
-  if (eta !== undefined && Number.isNaN(eta.getTime?.())) refuse('eta is not a valid Date')
-  if (typeof expires === 'number' && !Number.isFinite(expires)) refuse(`expires ${expires} is not a number of seconds`)
-  if (expires instanceof Date && Number.isNaN(expires.getTime())) refuse('expires is not a valid Date')
-}
-
-/** What every broker and the database store unchanged: no NUL, no half of a surrogate pair. */
-const isText = (value: unknown, max: number): boolean =>
-  typeof value === 'string' && value.length >= 1 && value.length <= max && !value.includes('\0') && value.isWellFormed()
-
-const shown = (value: unknown) => (JSON.stringify(value) ?? typeof value).slice(0, 80)
-
-function refuse(problem: string): never {
-  throw new AppError('TASK_OPTION_INVALID', problem)
-}
-
-function etaOf({ countdown, eta }: ApplyOptions): Date | undefined {
-  if (eta !== undefined) return eta
-  return countdown === undefined || countdown === 0 ? undefined : new Date(Date.now() + countdown * 1000)
-}
-
-function expiresOf({ expires }: ApplyOptions): Date | undefined {
-  return typeof expires === 'number' ? new Date(Date.now() + expires * 1000) : expires
 }

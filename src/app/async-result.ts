@@ -51,6 +51,8 @@ export class TaskError extends Error {
 /** A handle on one run of a task, by its id; Celery's AsyncResult. */
 export interface AsyncResult<Result = unknown> {
   readonly id: string
+  /** The call found the same work queued or running (`unique`), and this is the handle of that. */
+  readonly deduplicated?: boolean
   /** PENDING also means that nothing is known of this id. */
   state(): Promise<State>
   /** The whole stored row; undefined when nothing is known. */

@@ -1,9 +1,10 @@
 import type { Backend } from '../app/app.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Database } from '../database/database.ts'
-import { keepInOutbox } from '../database/outbox.ts'
+import { keepMany } from '../database/keep-many.ts'
 import type { Results } from '../database/results.ts'
 import { createRevocations } from '../database/revocations.ts'
+import { createUniqueStore } from '../database/unique.ts'
 
 /** What tasks are sent and read through, made of the connections of this process. */
 export function createBackend(
@@ -17,7 +18,8 @@ export function createBackend(
       results.sending(messages.map(({ headers }) => headers.id))
       return broker.publish(messages)
     },
-    keep: (message, dueAt, transaction) => keepInOutbox(database, message, dueAt, transaction),
+    keep: (messages, transaction) => keepMany(database, messages, transaction),
+    ...createUniqueStore(database),
     revoke: createRevocations(database).revoke,
     find: results.find,
     wait: results.wait,

@@ -55,6 +55,8 @@ export function createTestWeb(env: Environment = {}) {
       sent.push(...messages)
     },
     keep: async () => {},
+    claim: async () => [],
+    notSent: async () => {},
     revoke: async () => [],
     close: async () => {},
   }

@@ -2,17 +2,32 @@ import { once } from 'node:events'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { type Backend, createRegistry } from '../../../src/app/app.ts'
 import { type AsyncResult, type StoredResult, TaskError } from '../../../src/app/async-result.ts'
+import type { Kept } from '../../../src/app/backend.ts'
 import type { TaskContext } from '../../../src/app/task.ts'
 import type { Message } from '../../../src/message/message.ts'
 
 /** A backend that remembers, and answers what it is given. */
 function createBackend(stored: Partial<StoredResult>[] = []) {
   const sent: Message[] = []
-  const kept: { message: Message; dueAt: Date; transaction: unknown }[] = []
+  const kept: (Kept & { transaction: unknown })[] = []
+  const unsent: { keys: string[]; certain: boolean }[] = []
+  const holders = new Map<string, string>()
+  const fail: { publish?: Error } = {}
   const find = async (id: string) => stored.find((result) => result.id === id) as StoredResult | undefined
   const backend: Backend = {
-    publish: async (messages) => void sent.push(...messages),
-    keep: async (message, dueAt, transaction) => void kept.push({ message, dueAt, transaction }),
+    publish: async (messages) => {
+      if (fail.publish !== undefined) throw fail.publish
+      sent.push(...messages)
+    },
+    keep: async (messages, transaction) => void kept.push(...messages.map((each) => ({ ...each, transaction }))),
+    async claim(claims) {
+      return claims.map(({ key, id }) => {
+        const taken = !holders.has(key)
+        if (taken) holders.set(key, id)
+        return { id: holders.get(key)!, taken }
+      })
+    },
+    notSent: async (claims, certain) => void unsent.push({ keys: claims.map(({ key }) => key), certain }),
     find,
     revoke: async () => [],
     async wait(id, signal) {
@@ -24,7 +39,7 @@ function createBackend(stored: Partial<StoredResult>[] = []) {
     close: async () => {},
   }
   const app = createRegistry(async () => backend)
-  return { app, sent, kept }
+  return { app, sent, kept, unsent, fail }
 }
 
 describe('an application', () => {
@@ -78,10 +93,11 @@ describe('an application', () => {
     const transaction = { query: async () => {} }
     await task.applyAsync([], { transaction })
     expect(sent).toEqual([])
-    expect(kept[0]!.dueAt.getTime() - before).toBeGreaterThanOrEqual(60_000)
-    expect(kept[0]!.message.headers.eta).toBe(kept[0]!.dueAt.toISOString())
-    expect(kept[1]).toMatchObject({ dueAt: eta, message: { headers: { eta: eta.toISOString() } } })
-    expect(kept[2]).toMatchObject({ transaction, message: { headers: { task: 't' } } })
+    // A countdown is due by the clock of the database; the header says when that is about.
+    expect(kept[0]!.due).toEqual({ afterSeconds: 60 })
+    expect(Date.parse(kept[0]!.message.headers.eta ?? '') - before).toBeGreaterThanOrEqual(60_000)
+    expect(kept[1]).toMatchObject({ due: eta, message: { headers: { eta: eta.toISOString() } } })
+    expect(kept[2]).toMatchObject({ due: undefined, transaction, message: { headers: { task: 't' } } })
     expect(kept[2]!.message.headers.eta).toBeUndefined()
   })
 

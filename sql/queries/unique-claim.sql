@@ -1,0 +1,13 @@
+-- Claims keys: one is free when it has no row, or one whose time is over. A row whose sender is NULL keeps its id, and the claim succeeds:
+-- the message is sent again under that id. Who has the key is returned in any case, because a row that another transaction writes
+-- meanwhile is waited for. The claim succeeded where sender is the claimant's id, so that it may be repeated.
+-- $1 text[] keys, each once · $2 text[] ids of the claiming messages · $3 float8[] milliseconds.
+-- Locks: rows of unique_task in the order of their keys, until the end of the transaction.
+INSERT INTO unique_task AS held (key, task_id, sender, expires_at)
+SELECT key, task_id, task_id, statement_timestamp() + for_ms * interval '1 millisecond'
+FROM unnest($1::text[], $2::text[], $3::float8[]) AS claimed (key, task_id, for_ms) ORDER BY key
+ON CONFLICT (key) DO UPDATE SET
+  task_id = CASE WHEN held.expires_at <= statement_timestamp() THEN excluded.task_id ELSE held.task_id END,
+  sender = CASE WHEN held.expires_at <= statement_timestamp() OR held.sender IS NULL THEN excluded.sender ELSE held.sender END,
+  expires_at = CASE WHEN held.expires_at <= statement_timestamp() OR held.sender IS NULL THEN excluded.expires_at ELSE held.expires_at END
+RETURNING key, task_id, sender

@@ -1,0 +1,147 @@
+import { AppError } from '../errors.ts'
+import { checkJson } from '../message/check-json.ts'
+import { rateLimitOf } from './rate.ts'
+import type { ApplyOptions, TaskOptions } from './task.ts'
+
+/** Headers that options stand for, and those that only onedyno and Celery write: one given by hand could contradict what is done. */
+const RESERVED: Readonly<Record<string, string>> = {
+  id: 'the option taskId',
+  task: 'the name of the task',
+  eta: 'the option eta or countdown',
+  expires: 'the option expires',
+  timelimit: 'the options timeLimit and softTimeLimit',
+  shadow: 'the option shadow',
+  ignore_result: 'the option ignoreResult',
+  ...Object.fromEntries(
+    ['retries', 'root_id', 'parent_id', 'group', 'group_index', 'replaced_task_nesting', 'compression'].map((name) => [name, '']),
+  ),
+  ...Object.fromEntries(['lang', 'argsrepr', 'kwargsrepr', 'origin'].map((name) => [name, ''])),
+}
+
+/** A hundred years. */
+const MAX_SECONDS = 3.2e9
+/** Python reads no year of five digits. */
+const MAX_TIME = Date.UTC(10_000, 0, 1)
+
+/**
+ * What a call gives, before anything is done with it.
+ * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, TASK_OPTION_INVALID
+ */
+export function checkCall(name: string, args: readonly unknown[], options: ApplyOptions): void {
+  if (!Array.isArray(args)) throw new AppError('ARGUMENTS_INVALID', `${name}: the arguments are not a list`)
+  checkJson(args, 'args')
+  if (!isText(name, 200)) refuse(`task ${shown(name)} is not a name of 1 to 200 characters`)
+  // HOT: most calls give no option.
+  if (options === NO_OPTIONS) return
+  if (options === null || typeof options !== 'object') refuse(`${name}: the options ${shown(options)} are not an object`)
+  if (options.kwargs !== undefined) checkJson(options.kwargs, 'kwargs')
+  if (options.headers !== undefined) checkHeaders(options.headers)
+  checkPlace(options, '')
+  checkLimits(options, '')
+  checkTimes(options)
+  const { taskId, shadow, transaction } = options
+  if (taskId !== undefined && !isText(taskId, 255)) refuse(`taskId ${shown(taskId)} is not a text of 1 to 255 characters`)
+  if (shadow !== undefined && !isText(shadow, 200)) refuse(`shadow ${shown(shadow)} is not a text of 1 to 200 characters`)
+  if (transaction !== undefined && typeof transaction?.query !== 'function')
+    refuse('transaction is not a client with a function query, such as one of pg')
+}
+
+/** A call without options. */
+export const NO_OPTIONS: ApplyOptions = Object.freeze({})
+
+/** What a task is registered with. @throws AppError TASK_OPTION_INVALID naming the task */
+export function checkTaskOptions(name: string, options: TaskOptions): void {
+  const where = `${name}: `
+  checkPlace(options, where)
+  checkLimits(options, where)
+  const { expires, unique, pool, acks, resultTtl, resultMaxBytes } = options
+  if (expires !== undefined && !isSeconds(expires)) refuse(`${where}expires ${shown(expires)} is not a number of seconds above 0`)
+  if (resultTtl !== undefined && !isSeconds(resultTtl))
+    refuse(`${where}resultTtl ${shown(resultTtl)} is not a number of seconds above 0`)
+  if (resultMaxBytes !== undefined && !(Number.isSafeInteger(resultMaxBytes) && resultMaxBytes > 0))
+    refuse(`${where}resultMaxBytes ${shown(resultMaxBytes)} is not a whole number of bytes`)
+  if (pool !== undefined && !['async', 'thread'].includes(pool)) refuse(`${where}pool ${shown(pool)} is not async or thread`)
+  if (acks !== undefined && !['late', 'early'].includes(acks)) refuse(`${where}acks ${shown(acks)} is not late or early`)
+  if (unique !== undefined) checkUnique(unique, where)
+  checkRate(options, where)
+}
+
+function checkRate({ rateLimit }: TaskOptions, where: string): void {
+  try {
+    rateLimitOf(rateLimit)
+  } catch (error) {
+    throw error instanceof AppError ? new AppError(error.code, `${where}${error.message}`) : error
+  }
+}
+
+/** A year: a key that is kept for longer is a mistake of the unit. */
+const MAX_UNIQUE_MS = 366 * 86_400_000
+
+function checkUnique(unique: NonNullable<TaskOptions['unique']>, where: string): void {
+  if (unique === null || typeof unique !== 'object') refuse(`${where}unique ${shown(unique)} is not like { forMs: 60000 }`)
+  const { key, forMs, until } = unique
+  if (key !== undefined && typeof key !== 'function') refuse(`${where}unique.key is not a function of the arguments`)
+  if (!(Number.isFinite(forMs) && forMs >= 1 && forMs <= MAX_UNIQUE_MS))
+    refuse(`${where}unique.forMs ${shown(forMs)} is not a number of milliseconds from 1 to ${MAX_UNIQUE_MS}`)
+  if (until !== undefined && !['end', 'time'].includes(until)) refuse(`${where}unique.until ${shown(until)} is not end or time`)
+}
+
+/** Queue and priority, of a call, a task or a route. */
+export function checkPlace({ queue, priority }: { queue?: unknown; priority?: unknown }, where: string): void {
+  if (priority !== undefined && !(Number.isInteger(priority) && (priority as number) >= 0 && (priority as number) <= 255))
+    refuse(`${where}priority ${shown(priority)} is not a whole number of 0 to 255`)
+  if (queue !== undefined && !isText(queue, 200)) refuse(`${where}queue ${shown(queue)} is not a text of 1 to 200 characters`)
+}
+
+function checkLimits({ timeLimit, softTimeLimit }: { timeLimit?: unknown; softTimeLimit?: unknown }, where: string): void {
+  if (timeLimit !== undefined && !isSeconds(timeLimit))
+    refuse(`${where}timeLimit ${shown(timeLimit)} is not a number of seconds above 0`)
+  if (softTimeLimit !== undefined && !isSeconds(softTimeLimit))
+    refuse(`${where}softTimeLimit ${shown(softTimeLimit)} is not a number of seconds above 0`)
+  if (timeLimit !== undefined && softTimeLimit !== undefined && (softTimeLimit as number) > (timeLimit as number))
+    refuse(`${where}softTimeLimit ${softTimeLimit} is later than timeLimit ${timeLimit}`)
+}
+
+function checkTimes({ countdown, eta, expires }: ApplyOptions): void {
+  if (countdown !== undefined && !(Number.isFinite(countdown) && countdown >= 0 && countdown <= MAX_SECONDS))
+    refuse(`countdown ${shown(countdown)} is not a number of seconds from 0`)
+  if (countdown !== undefined && eta !== undefined) refuse('countdown and eta exclude each other')
+  if (eta !== undefined && !isMoment(eta)) refuse(`eta is not a valid Date but ${shown(eta)}`)
+  if (typeof expires === 'number' && !(Math.abs(expires) <= MAX_SECONDS)) refuse(`expires ${expires} is not a number of seconds`)
+  if (expires !== undefined && typeof expires !== 'number' && !isMoment(expires))
+    refuse(`expires is not a valid Date but ${shown(expires)}`)
+}
+
+function checkHeaders(headers: unknown): void {
+  if (headers === null || typeof headers !== 'object' || Array.isArray(headers))
+    refuse(`headers ${shown(headers)} is not an object`)
+  checkJson(headers, 'headers')
+  for (const name in headers) {
+    const instead = Object.hasOwn(RESERVED, name) ? RESERVED[name] : name.startsWith('onedyno_') ? '' : undefined
+    if (instead === undefined) continue
+    refuse(`headers.${name} is reserved: ${instead === '' ? 'it is written by onedyno itself' : `use ${instead}`}`)
+  }
+}
+
+const isSeconds = (value: unknown): value is number => typeof value === 'number' && value > 0 && value <= MAX_SECONDS
+
+const isMoment = (value: unknown): boolean => {
+  const time = typeof (value as Date)?.getTime === 'function' ? (value as Date).getTime() : Number.NaN
+  return time > -MAX_TIME && time < MAX_TIME
+}
+
+/** What every broker and the database store unchanged: no NUL, no half of a surrogate pair. */
+export const isText = (value: unknown, max: number): boolean =>
+  typeof value === 'string' && value.length >= 1 && value.length <= max && !value.includes('\0') && value.isWellFormed()
+
+function shown(value: unknown): string {
+  try {
+    return (JSON.stringify(value) ?? String(value)).slice(0, 80)
+  } catch {
+    return typeof value
+  }
+}
+
+export function refuse(problem: string): never {
+  throw new AppError('TASK_OPTION_INVALID', problem)
+}

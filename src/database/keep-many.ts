@@ -1,0 +1,44 @@
+import type { Kept } from '../app/backend.ts'
+import type { TransactionClient } from '../app/task.ts'
+import { AppError } from '../errors.ts'
+import { sparseJson } from '../message/sparse-json.ts'
+import { retry } from '../retry.ts'
+import { type Database, isConnectionError } from './database.ts'
+import { sql } from './sql.ts'
+
+/** A row whose id is there changes nothing, so the statement may be repeated even when its answer was lost. */
+const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectionError }
+
+/**
+ * Keeps messages in the outbox until they are due, in one statement: all of them or none, inside the caller's transaction when one is given.
+ * What is due in so many seconds, or at once, is due by the database's clock, whatever this host's says.
+ * @throws AppError BROKER_UNREACHABLE when the database did not take them within 5 seconds; an error of the caller's connection as it is
+ */
+export async function keepMany(database: Database, kept: readonly Kept[], transaction?: TransactionClient): Promise<void> {
+  const values = [...columnsOf(kept), database.channel('outbox')]
+  const statement = sql('outbox-keep-many')
+  // The caller's connection has its own search path, so the table is named with its schema there.
+  if (transaction !== undefined) {
+    await transaction.query(statement.text.replace('INTO outbox', `INTO "${database.schema}".outbox`), values)
+    return
+  }
+  try {
+    await retry(() => database.query(statement, values), RETRY)
+  } catch (cause) {
+    if (!isConnectionError(cause)) throw cause
+    throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function columnsOf(kept: readonly Kept[]): unknown[][] {
+  const columns: unknown[][] = Array.from({ length: 9 }, () => [])
+  for (const { message, due } of kept) {
+    const { id, task, ...headers } = message.headers
+    const { queue, priority, properties, body } = message
+    const dueMs = due instanceof Date ? due.getTime() : null
+    const afterSeconds = due === undefined || due instanceof Date ? 0 : due.afterSeconds
+    const row = [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body, dueMs, afterSeconds]
+    for (const [index, value] of row.entries()) columns[index]!.push(value)
+  }
+  return columns
+}

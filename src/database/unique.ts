@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto'
+import type { TransactionClient } from '../app/task.ts'
+import type { UniqueClaim, UniqueHolder, UniqueStore } from '../app/unique.ts'
+import { AppError } from '../errors.ts'
+import { retry } from '../retry.ts'
+import { type Database, isConnectionError } from './database.ts'
+import { sql } from './sql.ts'
+
+/** A claim may be repeated, even when its answer was lost: it finds itself. */
+const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectionError }
+/** A row of `unique_task` holds no more. */
+const MAX_KEY_CHARACTERS = 1000
+/** Rows of keys that are never claimed again are looked for at the first claim of a process and then at every so many. */
+const SWEEP_EVERY = 100
+const SWEEP_ROWS = 1000
+
+/** The keys of unique tasks in PostgreSQL, whatever the broker. They are freed with the outcome of their task, by whoever stores that. */
+export function createUniqueStore(database: Database): UniqueStore {
+  let claims = 0
+
+  const sweep = () => {
+    if (claims++ % SWEEP_EVERY === 0) database.query(sql('unique-sweep'), [SWEEP_ROWS]).catch(() => {})
+  }
+
+  return {
+    async claim(asked, transaction) {
+      const values = [...columnsOf(asked), asked.map(({ forMs }) => forMs)]
+      const rows =
+        transaction === undefined
+          ? await surely(() => database.query<Holder>(sql('unique-claim'), values))
+          : await claimInside(database.schema, transaction, values)
+      if (transaction === undefined) sweep()
+      const holders = new Map(rows.map((row) => [row.key, row]))
+      return asked.map((claim) => holderOf(claim, holders))
+    },
+    async notSent(asked, certain) {
+      const statement = sql(certain ? 'unique-not-sent' : 'unique-unsure')
+      await retry(() => database.query(statement, columnsOf(asked)), RETRY).catch(() => {})
+    },
+  }
+}
+
+type Holder = { readonly key: string; readonly task_id: string; readonly sender: string | null }
+
+/** The caller's connection has its own search path, so the table is named with its schema there. */
+async function claimInside(schema: string, client: TransactionClient, values: unknown[]): Promise<readonly Holder[]> {
+  const { text } = sql('unique-claim')
+  const answer = await client.query(text.replace('INTO unique_task', `INTO "${schema}".unique_task`), values)
+  const rows = (answer as { rows?: readonly Holder[] } | undefined)?.rows
+  if (!Array.isArray(rows))
+    throw new AppError('TASK_OPTION_INVALID', 'the query of transaction gives no rows, as a client of pg does: unique needs them')
+  return rows
+}
+
+function holderOf({ key, id }: UniqueClaim, holders: ReadonlyMap<string, Holder>): UniqueHolder {
+  const { task_id, sender } = holders.get(storedKey(key))!
+  return { id: task_id, taken: sender === id }
+}
+
+const columnsOf = (claims: readonly UniqueClaim[]): string[][] => [
+  claims.map(({ key }) => storedKey(key)),
+  claims.map(({ id }) => id),
+]
+
+/** As it is, so that a person finds it; what no column holds is shortened to its hash. */
+function storedKey(key: string): string {
+  if (key.length <= MAX_KEY_CHARACTERS && !key.includes('\0') && key.isWellFormed()) return key
+  const name = key.slice(0, 200).split(' ', 1)[0]
+  return `${name} sha256:${createHash('sha256').update(key, 'utf16le').digest('hex')}`
+}
+
+async function surely<T>(claim: () => Promise<T>): Promise<T> {
+  try {
+    return await retry(claim, RETRY)
+  } catch (cause) {
+    if (!isConnectionError(cause)) throw cause
+    throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not answer whose key it is: ${(cause as Error).message}`, { cause })
+  }
+}
