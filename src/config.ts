@@ -5,7 +5,19 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** How one variable is read. `why` is one sentence on when to change it; docs/config.md is checked against this table. */
 interface Option {
-  readonly unit: 'text' | 'URL' | 'seconds' | 'minutes' | 'number' | 'choice' | 'port' | 'bytes' | 'list' | 'secret'
+  readonly unit:
+    | 'text'
+    | 'URL'
+    | 'milliseconds'
+    | 'seconds'
+    | 'minutes'
+    | 'number'
+    | 'choice'
+    | 'port'
+    | 'bytes'
+    | 'megabytes'
+    | 'list'
+    | 'secret'
   readonly fallback?: string
   readonly min?: number
   readonly max?: number
@@ -94,6 +106,47 @@ export const OPTIONS = {
     max: 1000,
     why: 'Tasks in flight in one worker process; `-c` of the command wins.',
   },
+  WORKER_POOL: {
+    unit: 'choice',
+    fallback: 'async',
+    choices: ['async', 'thread'],
+    why: 'thread: tasks that do not say `pool` run in worker threads, for code that keeps the CPU busy; `--pool` of the command wins.',
+  },
+  WORKER_THREADS: {
+    unit: 'number',
+    fallback: '0',
+    min: 0,
+    max: 256,
+    why: 'Threads at most in one worker. 0: as many as the machine has cores. Never more than CONCURRENCY.',
+  },
+  WORKER_THREAD_MEMORY: {
+    unit: 'megabytes',
+    fallback: '128',
+    min: 16,
+    max: 65_536,
+    why: 'Heap of one thread: a task that needs more ends its thread, not the worker.',
+  },
+  WORKER_MAX_TASKS: {
+    unit: 'number',
+    fallback: '0',
+    min: 0,
+    max: 1_000_000_000,
+    why: 'After so many tasks the worker finishes what runs and exits 0, so that a supervisor starts a fresh one. 0: never. `--max-tasks` wins.',
+  },
+  WORKER_MAX_MEMORY: {
+    unit: 'megabytes',
+    fallback: '0',
+    min: 0,
+    max: 1_048_576,
+    why: 'The same when the process holds more memory than that (RSS) after a task. 0: never. `--max-memory` wins.',
+  },
+  LOOP_BLOCKED_MS: {
+    unit: 'milliseconds',
+    fallback: '1000',
+    min: 0,
+    max: 3_600_000,
+    why: 'A task that keeps the event loop of its worker so long is named in the log. 0: nobody looks.',
+  },
   QUEUES: {
     unit: 'list',
     fallback: 'celery',
@@ -175,6 +228,17 @@ export interface Config {
   readonly resultTtlSeconds: number
   readonly maxDeliveries: number
   readonly concurrency: number
+  readonly pool: 'async' | 'thread'
+  /** 0: as many as the machine has cores. */
+  readonly threads: number
+  /** Heap of one, in megabytes. */
+  readonly threadMemoryMb: number
+  /** 0: no limit. */
+  readonly maxTasks: number
+  /** 0: no limit. */
+  readonly maxMemoryMb: number
+  /** 0: the event loop is not watched. */
+  readonly loopBlockedMs: number
   readonly queues: readonly string[]
   readonly remoteControl: 'on' | 'off'
   readonly events: 'on' | 'off'
@@ -231,6 +295,12 @@ export function parseConfig(env: Environment): Config {
     resultTtlSeconds: read.number('RESULT_TTL'),
     maxDeliveries: read.number('MAX_DELIVERIES'),
     concurrency: read.number('CONCURRENCY'),
+    pool: read.choice('WORKER_POOL'),
+    threads: read.number('WORKER_THREADS'),
+    threadMemoryMb: read.number('WORKER_THREAD_MEMORY'),
+    maxTasks: read.number('WORKER_MAX_TASKS'),
+    maxMemoryMb: read.number('WORKER_MAX_MEMORY'),
+    loopBlockedMs: read.number('LOOP_BLOCKED_MS'),
     queues: read.list('QUEUES'),
     remoteControl: read.choice('WORKER_REMOTE_CONTROL'),
     events: read.choice('WORKER_EVENTS'),

@@ -38,7 +38,11 @@ async function load(thread: Thread, { config, appModule, methods }: ThreadData):
   const log = createLog({ level: config.logLevel, format: 'json' }, thread.lines)
   const app = await loadApp(appModule)
   const backend = Object.fromEntries(methods.map((method) => [method, (...args: unknown[]) => thread.call(method, args)]))
-  registerShippedTasks(app, { config, log, results: { cleanUp: (seconds) => thread.call('cleanUp', [seconds]) as Promise<number> } })
+  registerShippedTasks(app, {
+    config,
+    log,
+    results: { cleanUp: (seconds) => thread.call('cleanUp', [seconds]) as Promise<number> },
+  })
   app.connect(backend as unknown as Backend)
   return { app, log }
 }

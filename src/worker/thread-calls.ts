@@ -39,9 +39,9 @@ export async function answerQuery(query: Query, client: TransactionClient | unde
   const to = query.query
   try {
     if (client === undefined) throw new Error('the call that brought this connection is over')
-    await client.query(query.text, [...query.values])
-    // Whoever keeps a message in a transaction wants to know that it was taken, not what the server answered.
-    say({ tag: 'answer', to, value: undefined })
+    const result = (await client.query(query.text, [...query.values])) as { readonly rows?: unknown } | undefined
+    // A result of `pg` has functions too, which stay here.
+    say({ tag: 'answer', to, value: { rows: result?.rows } })
   } catch (thrown) {
     say({ tag: 'refused', to, thrown: carry(thrown) })
   }
@@ -65,6 +65,7 @@ export function createAnswers(services: Services, say: (message: ToThread) => vo
       })
       queries.delete(query)
       if (answer.tag === 'refused') throw revive(answer.thrown)
+      return answer.value
     },
   })
 
@@ -107,4 +108,3 @@ function toArgument(arg: unknown): Argument {
   if (arg instanceof AbortSignal) return { kind: 'signal', aborted: arg.aborted }
   return isClient(arg) ? { kind: 'client' } : { kind: 'plain', value: arg }
 }
-

@@ -94,4 +94,5 @@ function checked(value: unknown): unknown {
 
 const named = (name: string, message: string) => Object.assign(new Error(message), { name })
 
-const carriedRetry = ({ error, ...options }: RetryOptions) => (error === undefined ? options : { ...options, error: carry(error) })
+const carriedRetry = ({ error, ...options }: RetryOptions) =>
+  error === undefined ? options : { ...options, error: carry(error) }

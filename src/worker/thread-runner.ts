@@ -5,8 +5,8 @@ import type { Log } from '../log.ts'
 import type { TaskRun } from './ports.ts'
 import { Revocation } from './revocation.ts'
 import { createAnswers, type Services } from './thread-calls.ts'
-import type { CarriedRetry, FromThread, ThreadStart, ToThread } from './thread-protocol.ts'
 import type { ThreadPool, ThreadPoolOptions } from './thread-pool.ts'
+import type { CarriedRetry, FromThread, ThreadStart, ToThread } from './thread-protocol.ts'
 import { carry, type ErrorClass, revive } from './thread-thrown.ts'
 import { WorkerLostError } from './worker-lost.ts'
 
@@ -182,4 +182,3 @@ function onAbort(signal: AbortSignal, listener: () => void): () => void {
   signal.addEventListener('abort', listener, { once: true })
   return () => signal.removeEventListener('abort', listener)
 }
-

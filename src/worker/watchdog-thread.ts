@@ -1,0 +1,110 @@
+// A thread of its own, started by watchdog.ts: it looks on while the event loop of the worker is stuck, and loads next to nothing until then.
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Outcome } from '../app/outcome.ts'
+import type { Log } from '../log.ts'
+import { BEAT, CURRENT, type Guarded, NOBODY, UNLIMITED, type WatchdogData, type WatchdogMessage } from './watchdog-protocol.ts'
+
+const { shared, config, name, blockedMs } = workerData as WatchdogData
+
+/** How often it looks, milliseconds. Its own turns are counted, not the clock: a machine that slept is not stuck. */
+const LOOK_MS = 250
+/** Without a sign of life for so many turns the loop is stuck. */
+const STUCK_TURNS = 4
+/** The worker itself ends a task at its limit when its loop goes round: it goes first. Milliseconds. */
+const MARGIN_MS = 500
+/** How long the database may take; then the process ends without a record, and the death is counted against its messages. Milliseconds. */
+const RECORD_MS = 10_000
+
+const guarded = new Map<number, { readonly task: Guarded; readonly deadline: number }>()
+let timer: NodeJS.Timeout | undefined
+let beat = -1
+let still = 0
+let said = false
+let ending = false
+
+parentPort?.on('message', (message: WatchdogMessage) => {
+  if (message.tag === 'ended') guarded.delete(message.key)
+  else guarded.set(message.key, { task: message.task, deadline: performance.now() + message.leftMs + MARGIN_MS })
+  if (guarded.size > 0) timer ??= setInterval(look, LOOK_MS)
+  else {
+    clearInterval(timer)
+    timer = undefined
+  }
+})
+
+function look(): void {
+  const now = Atomics.load(shared, BEAT)
+  if (now !== beat) {
+    beat = now
+    still = 0
+    said = false
+    return
+  }
+  still += 1
+  if (!said && still * LOOK_MS >= blockedMs && blockedMs > 0) {
+    said = true
+    void sayBlocked(still * LOOK_MS)
+  }
+  if (still < STUCK_TURNS || ending) return
+  const expired = expiredTasks()
+  if (expired.length === 0) return
+  ending = true
+  void end(expired).finally(() => {
+    ending = false
+  })
+}
+
+/**
+ * The one that is known to have the loop, if its time is over; when nobody knows, all whose time is over. A task without a limit may keep
+ * the loop as long as it likes: those beside it are not to blame.
+ */
+function expiredTasks(): Guarded[] {
+  const current = Atomics.load(shared, CURRENT)
+  if (current === UNLIMITED) return []
+  const asked = current === NOBODY ? [...guarded.values()] : [guarded.get(current)]
+  return asked.filter((each) => each !== undefined && each.deadline <= performance.now()).map((each) => each!.task)
+}
+
+/** The process's own logger cannot write now; this one writes to the same place in the same form. */
+async function openLog(): Promise<Log> {
+  const { createLog } = await import('../log.ts')
+  return createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
+}
+
+async function sayBlocked(ms: number): Promise<void> {
+  const current = guarded.get(Atomics.load(shared, CURRENT))?.task
+  const who = current === undefined ? {} : { task: current.task, id: current.id }
+  const log = await openLog()
+  if (Atomics.load(shared, BEAT) === beat) log.warn({ ...who, ms }, 'event loop is blocked, still: nothing else can run')
+}
+
+async function end(tasks: readonly Guarded[]): Promise<void> {
+  const log = await openLog()
+  for (const { task, id, limitMs } of tasks)
+    log.error({ task, id, limitMs }, 'task never gives the event loop back and is past its hard time limit, the worker is killed')
+  const recorded = await Promise.race([record(tasks, log), new Promise((resolve) => setTimeout(resolve, RECORD_MS, false))])
+  // It came back meanwhile, and goes on: what was recorded stays recorded.
+  if (Atomics.load(shared, BEAT) !== beat) return
+  if (recorded === false) log.error('its end could not be recorded in time, it is counted as a death of the worker')
+  // The logger writes at the end of the turn.
+  setImmediate(() => process.kill(process.pid, 'SIGKILL'))
+}
+
+/** With a connection of its own, as any other outcome: the first final one of an id wins, and who waits is told. */
+async function record(tasks: readonly Guarded[], log: Log): Promise<true> {
+  const [{ createDatabase }, { createRecorder }] = await Promise.all([
+    import('../database/database.ts'),
+    import('../broker/record.ts'),
+  ])
+  const database = createDatabase(config, { name: 'watchdog', log, poolMax: 1 })
+  const recorder = createRecorder(database, { name, log, onStored: () => {} })
+  for (const task of tasks) recorder.record({ outcome: outcomeOf(task) })
+  await recorder.flush()
+  return true
+}
+
+function outcomeOf({ id, task, queue, retries, startedAt, limitMs }: Guarded): Outcome {
+  const result = { exc_type: 'TimeLimitExceeded', exc_message: [limitMs / 1000], exc_module: 'billiard.exceptions' }
+  const times = { startedAt, doneAt: Date.now() }
+  return { id, task, queue, retries, state: 'FAILURE', result: JSON.stringify(result), traceback: null, ...times }
+}

@@ -1,0 +1,66 @@
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Delivery } from '../broker/broker.ts'
+import type { Config } from '../config.ts'
+import type { Log } from '../log.ts'
+import type { Guarded, WatchdogData, WatchdogMessage } from './watchdog-protocol.ts'
+import { BEAT, CURRENT, NOBODY, UNLIMITED } from './watchdog-protocol.ts'
+
+export interface WatchdogOptions {
+  readonly config: Config
+  /** Of the worker, as in `celery@host`: outcomes are recorded under it. */
+  readonly name: string
+  readonly blockedMs: number
+  readonly log: Log
+}
+
+/** Ends this process when a task with a hard limit never gives the event loop back. */
+export interface Watchdog {
+  /** The loop goes round. */
+  beat(): void
+  begun(delivery: Delivery, hardLimitMs: number): void
+  ended(delivery: Delivery): void
+  /** HOT. From here on this task has the loop for itself … */
+  entered(delivery: Delivery): void
+  /** … until here. */
+  left(): void
+  close(): Promise<void>
+}
+
+/** A thread with little memory: it waits for messages and looks at two numbers. */
+const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
+
+/** Starts the thread (watchdog-thread.ts). It does not keep the process alive. */
+export function startWatchdog({ config, name, blockedMs, log }: WatchdogOptions): Watchdog {
+  const shared = new Int32Array(new SharedArrayBuffer(8))
+  const workerData: WatchdogData = { shared, config, name, blockedMs }
+  const file = new URL(`./watchdog-thread${extname(import.meta.filename)}`, import.meta.url)
+  const thread = new Worker(file, { workerData, resourceLimits: LIMITS, execArgv: [] })
+  thread.unref()
+  thread.on('error', (err) => log.error({ err }, 'the watchdog thread failed: a task that never yields is not ended any more'))
+  const keys = new Map<Delivery, number>()
+  const say = (message: WatchdogMessage) => thread.postMessage(message)
+  let last = 0
+  return {
+    beat: () => void Atomics.add(shared, BEAT, 1),
+    begun(delivery, hardLimitMs) {
+      const key = ++last
+      keys.set(delivery, key)
+      say({ tag: 'begun', key, leftMs: hardLimitMs, task: guarded(delivery, hardLimitMs) })
+    },
+    ended(delivery) {
+      const key = keys.get(delivery)
+      if (key !== undefined && keys.delete(delivery)) say({ tag: 'ended', key })
+    },
+    entered: (delivery) => void Atomics.store(shared, CURRENT, keys.get(delivery) ?? UNLIMITED),
+    left: () => void Atomics.store(shared, CURRENT, NOBODY),
+    async close() {
+      await thread.terminate()
+    },
+  }
+}
+
+function guarded({ message }: Delivery, limitMs: number): Guarded {
+  const { id, task, retries = 0 } = message.headers
+  return { id, task, queue: message.queue, retries, startedAt: Date.now(), limitMs }
+}
