@@ -8,7 +8,7 @@ const NAME = 'onedyno'
 let api: typeof Api | false | undefined
 
 /** The user's OpenTelemetry API; undefined when nobody has registered an SDK: then nothing is loaded and nothing is done. HOT: once per task. */
-export function openTelemetry(): typeof Api | undefined {
+function openTelemetry(): typeof Api | undefined {
   if (api === undefined && REGISTERED in globalThis) {
     try {
       api = createRequire(import.meta.url)('@opentelemetry/api') as typeof Api
@@ -40,24 +40,31 @@ export function traceHeaders(task: string, queue: string): TraceHeaders | undefi
 
 /** Runs the work in a span of its own, whose parent is the sender's; without an SDK it just runs. */
 export function traceRun<T>(
-  run: { readonly id: string; readonly task: string; readonly queue: string; readonly headers: Readonly<Record<string, unknown>> },
+  run: {
+    readonly id: string
+    readonly task: string
+    readonly queue: string
+    readonly headers: Readonly<Record<string, unknown>>
+  },
   work: () => Promise<T>,
 ): Promise<T> {
   const otel = openTelemetry()
   if (otel === undefined) return work()
   const parent = otel.propagation.extract(otel.context.active(), traceOf(run.headers) ?? {})
   const attributes = { ...attributesOf(run.task, run.queue, 'process'), 'messaging.message.id': run.id }
-  return otel.trace.getTracer(NAME).startActiveSpan(`process ${run.task}`, { kind: otel.SpanKind.CONSUMER, attributes }, parent, async (span) => {
-    try {
-      return await work()
-    } catch (error) {
-      span.recordException(error instanceof Error ? error : String(error))
-      span.setStatus({ code: otel.SpanStatusCode.ERROR })
-      throw error
-    } finally {
-      span.end()
-    }
-  })
+  return otel.trace
+    .getTracer(NAME)
+    .startActiveSpan(`process ${run.task}`, { kind: otel.SpanKind.CONSUMER, attributes }, parent, async (span) => {
+      try {
+        return await work()
+      } catch (error) {
+        span.recordException(error instanceof Error ? error : String(error))
+        span.setStatus({ code: otel.SpanStatusCode.ERROR })
+        throw error
+      } finally {
+        span.end()
+      }
+    })
 }
 
 /** The trace that a message carries, for its children where nobody traces here. */

@@ -1,8 +1,11 @@
-import type { LogLine } from '../app/sequel.ts'
+import type { State } from '../app/outcome.ts'
+import type { LogLine, Sequel } from '../app/sequel.ts'
 import type { Task, TaskContext } from '../app/task.ts'
+import type { TraceHeaders } from '../app/tracing.ts'
 import type { Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
 import type { Body, Message } from '../message/message.ts'
+import type { Embed } from '../message/signature.ts'
 
 /** What the executor asks of its neighbours, each of them a file of its own; absent ones cost nothing. */
 
@@ -19,8 +22,11 @@ export interface TaskRun {
 /** Where code runs: on the event loop of this process, or in a thread. */
 export interface Runner {
   run(run: TaskRun): Promise<unknown>
-  /** The run is over for the worker, whatever its code still does: a thread is ended, code on the event loop can only be left alone. */
-  abandon(run: TaskRun): void
+  /**
+   * The run is over for the worker, whatever its code still does: a thread is ended, code on the event loop can only be left alone.
+   * @returns true when its code is ended
+   */
+  abandon(run: TaskRun): boolean
   close(): Promise<void>
 }
 
@@ -47,7 +53,7 @@ export interface Tracing {
   /** Runs the work inside a span of its own when somebody has brought a tracer; else just runs it. */
   run<T>(message: Message, work: () => Promise<T>): Promise<T>
   /** Headers that the children of this message get; undefined: none. */
-  inherited(message: Message): Readonly<Record<string, unknown>> | undefined
+  inherited(message: Message): TraceHeaders | undefined
 }
 
 /** Looks for a blocked event loop, and ends what does not end itself. */
@@ -56,3 +62,19 @@ export interface LoopWatch {
   begun(delivery: Delivery, hardLimitMs: number | undefined): void
   ended(delivery: Delivery): void
 }
+
+/** What a final outcome has to do with, in the workflow that its message carries. */
+export interface WorkflowEnding {
+  readonly state: State
+  /** What the task returned; or its exception, as it is encoded. */
+  readonly value: unknown
+  /** As Python shows the exception; undefined for SUCCESS. */
+  readonly errorText: string | undefined
+}
+
+/** The next steps of a workflow (workflow.ts); asked only for messages that carry one. @throws when it cannot be read */
+export type WorkflowOf = (
+  delivery: Delivery,
+  embed: Embed,
+  ending: WorkflowEnding,
+) => Pick<Sequel, 'plan' | 'countsForChord' | 'alike'> | undefined

@@ -15,7 +15,7 @@ const FLOORS: readonly (readonly string[])[] = [
 ]
 /** Pure rooms: the same answer for the same arguments, so nothing of Node but what has no outside. */
 const PURE = ['message', 'schedule', 'app']
-const PURE_BUILTINS = ['node:module', 'node:os', 'node:zlib']
+const PURE_BUILTINS = ['node:async_hooks', 'node:module', 'node:os', 'node:zlib']
 
 /** Where each package may be imported. One that is not here may be imported nowhere: a new one is a decision (docs/adr/0012). */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
@@ -32,6 +32,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   ajv: /^src\/app\/arguments\.ts$/,
   typebox: /^src\/app\//,
   uuid: /^src\//,
+  '@opentelemetry/api': /^src\/app\/tracing\.ts$/,
   piscina: /^src\/worker\/thread-pool\.ts$/,
 }
 /** 129 ms and 22 MB in each process that imports it (docs/adr/0008). */
