@@ -53,6 +53,10 @@ export const ERRORS = {
   },
   ARGUMENTS_INVALID: { exit: 64, hint: 'Arguments are a JSON array, one element for each parameter of the task.' },
   TASK_OPTION_INVALID: { exit: 64, hint: 'See the options of app.task() and applyAsync() in docs/tasks.md.' },
+  SIGNATURE_INVALID: {
+    exit: 64,
+    hint: 'Compose with task.s(), chain(), group() and chord(); see "Composition" in docs/tasks.md.',
+  },
   VALUE_NOT_JSON: { exit: 64, hint: 'Pass plain JSON: strings, finite numbers, booleans, null, arrays and plain objects.' },
   SCHEDULE_INVALID: { exit: 64, hint: 'Examples: `*/15 *`, `0 9 * * 1-5`, `15 minutes`, `every 2 hours`.' },
   SCHEDULE_DUPLICATE: { exit: 64, hint: 'Choose another name for the schedule, or change the one that has it.' },
