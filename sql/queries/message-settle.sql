@@ -5,6 +5,7 @@
 -- $13 text NOTIFY channel · $14 text payload (NULL: tell nobody) · $15 int final outcomes in the payload
 -- $16 text[] queues · $17 int how many messages to claim
 -- Locks: rows of message with SKIP LOCKED; this worker's row against its removal by a reaper; NOTIFY queue at commit.
+-- recorded: as in redelivery-look.sql, for what was redelivered.
 -- The array of ctid makes the claim a TID scan of rows that this statement has locked: twice as fast as a join by id (node-queues.md §4).
 WITH acknowledged AS (
   DELETE FROM message WHERE id = ANY ($1::bigint[])
@@ -35,6 +36,7 @@ WITH acknowledged AS (
   RETURNING id, queue, priority, deaths, task_id, task, headers, properties, body
 )
 SELECT c.id, c.queue, c.priority, c.deaths, c.task_id, c.task, c.headers, c.properties, c.body,
-  c.deaths > 0 AND EXISTS (SELECT FROM task_result r WHERE r.id = c.task_id AND r.state IN ('SUCCESS', 'FAILURE', 'REVOKED')) AS done
+  CASE WHEN c.deaths > 0 THEN (SELECT CASE WHEN r.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN r.state = 'RETRY' THEN r.retries
+    WHEN r.state <> 'PENDING' THEN r.retries - 1 END FROM task_result r WHERE r.id = c.task_id) END AS recorded
 FROM (SELECT count(*) FROM told) AS t CROSS JOIN (SELECT count(*) FROM quick) AS k CROSS JOIN claimed AS c
 ORDER BY c.priority DESC, c.id -- an UPDATE returns rows in the order in which they lie

@@ -1,13 +1,15 @@
--- Messages came again: which of them have their outcome already, and how many workers died with the others?
+-- Messages came again: which of their attempts are recorded already, and how many workers died with the others?
 -- The first time is taken for a death, because nothing was written about it; later ones are deaths only when the worker that began the
 -- message holds its lock no more. A hand-back is no death. $1 text[] task ids · $2 text key of the workers' locks
+-- recorded: attempts of this id up to this one (`retries`) are recorded; those of a task that ended all are. NULL: nothing is known.
 -- worker is returned when it is still alive: its connection to this database may end a moment after the one to the broker.
 -- Locks: rows of redelivery; for the length of the statement the lock of a dead worker.
 WITH asked AS (
-  SELECT DISTINCT id, EXISTS (SELECT FROM task_result t WHERE t.id = a.id AND t.state IN ('SUCCESS', 'FAILURE', 'REVOKED')) AS done
-  FROM unnest($1::text[]) AS a (id)
+  SELECT a.id, CASE WHEN t.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN t.state = 'RETRY' THEN t.retries
+    WHEN t.state <> 'PENDING' THEN t.retries - 1 END AS recorded
+  FROM (SELECT DISTINCT id FROM unnest($1::text[]) AS i (id)) AS a LEFT JOIN task_result t ON t.id = a.id
 ), seen AS (
-  INSERT INTO redelivery AS r (task_id, deaths) SELECT id, 1 FROM asked WHERE NOT done ORDER BY id
+  INSERT INTO redelivery AS r (task_id, deaths) SELECT id, 1 FROM asked WHERE recorded IS DISTINCT FROM 2147483647 ORDER BY id
   ON CONFLICT (task_id) DO UPDATE SET touched_at = now(), returns = greatest(r.returns - 1, 0),
     deaths = r.deaths + CASE WHEN r.returns > 0 THEN 0 WHEN r.worker IS NULL THEN (r.deaths = 0)::int
       WHEN NOT EXISTS (SELECT FROM worker w WHERE w.id = r.worker) OR pg_try_advisory_xact_lock(hashtext($2), r.worker) THEN 1 ELSE 0 END,
@@ -15,4 +17,4 @@ WITH asked AS (
       OR pg_try_advisory_xact_lock(hashtext($2), r.worker) THEN NULL ELSE r.worker END
   RETURNING task_id, deaths, worker
 )
-SELECT a.id, a.done, coalesce(s.deaths, 0)::int AS deaths, s.worker FROM asked a LEFT JOIN seen s ON s.task_id = a.id
+SELECT a.id, a.recorded, coalesce(s.deaths, 0)::int AS deaths, s.worker FROM asked a LEFT JOIN seen s ON s.task_id = a.id

@@ -5,6 +5,8 @@ export interface AmqpAcks {
   delivered(message: ConsumeMessage): void
   /** Acknowledges; messages that lie together in the order of delivery with one frame. */
   ack(messages: readonly ConsumeMessage[]): void
+  /** Resolves when the server has seen everything that was acknowledged so far; false: the channel ended before it said so. */
+  seen(): Promise<boolean>
   /** Refuses one message: handed out again, or put where its queue wants rejected ones. */
   reject(message: ConsumeMessage, options: { readonly requeue: boolean }): void
 }
@@ -13,6 +15,7 @@ export interface AmqpAcks {
 export function createAmqpAcks(channel: Channel): AmqpAcks {
   const open = new Map<number, ConsumeMessage>()
   let closed = false
+  let asked: Promise<boolean> | undefined
   channel.on('close', () => {
     closed = true
     open.clear()
@@ -41,6 +44,18 @@ export function createAmqpAcks(channel: Channel): AmqpAcks {
         open.delete(tag)
         if (message !== undefined) channel.ack(message)
       }
+    },
+    // Acknowledgements are not answered, but a channel does one thing after the other; to cancel a consumer that there is not does nothing.
+    async seen() {
+      if (closed) return false
+      asked ??= Promise.resolve().then(async () => {
+        asked = undefined
+        return channel.cancel('nobody').then(
+          () => !closed,
+          () => false,
+        )
+      })
+      return asked
     },
     reject(message, { requeue }) {
       if (!closed && open.delete(message.fields.deliveryTag)) channel.reject(message, requeue)

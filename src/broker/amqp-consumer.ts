@@ -11,8 +11,9 @@ import type { AmqpPublisher } from './amqp-publisher.ts'
 import { replyBody } from './amqp-reply.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscriptions.ts'
 import type { AmqpTopology } from './amqp-topology.ts'
-import type { ConsumeOptions, Consumer, Delivery, Refusal } from './broker.ts'
+import type { ConsumeOptions, Consumer, Delivery, FinishOptions, Refusal } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { followsOf, isRecorded } from './follow-up.ts'
 import { registerWorker } from './postgres-worker.ts'
 import { createRecorder, type Settlement } from './record.ts'
 import { createRedeliveries } from './record-redelivery.ts'
@@ -54,6 +55,8 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   const { connection, topology, publisher, database, log } = parts
   const { concurrency, queues } = options
   const held = new Set<Held>()
+  /** Acknowledged before they ran. */
+  const early = new WeakSet<Delivery>()
   const ahead = createClaimAhead(concurrency)
   const redeliveries = createRedeliveries(database)
   /** What runs beside the recorder and must be over before `flush` resolves. */
@@ -66,12 +69,12 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   let arrived: Held[] = []
   let stopped = false
 
-  const onStored = (batch: readonly Finished[]) => {
+  const onStored = (batch: readonly Finished[], besides: readonly Outcome[]) => {
     const settled = new Map<AmqpAcks, ConsumeMessage[]>()
     for (const { delivery, outcome, rejected } of batch) {
       if (delivery === undefined) continue
       const { tag, message } = delivery
-      if (outcome !== null && message.properties.reply_to !== undefined) answer(delivery, outcome)
+      if (outcome !== null && message.properties.reply_to !== undefined) answer(delivery, outcome, besides)
       if (rejected) tag.acks.reject(tag.raw, { requeue: false })
       else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
       else settled.set(tag.acks, [tag.raw])
@@ -80,12 +83,14 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     relimit()
   }
 
-  const answer = ({ message }: Held, outcome: Outcome) => {
+  /** Whoever waits for the end of a chain that failed waits for another id, in the same place. */
+  const answer = ({ message }: Held, outcome: Outcome, besides: readonly Outcome[]) => {
     const { reply_to = '', correlation_id = outcome.id } = message.properties
     publisher.reply(reply_to, correlation_id, replyBody(outcome))
+    for (const other of besides) publisher.reply(reply_to, other.id, replyBody(other))
   }
 
-  const recorder = createRecorder<Finished>(database, { name: options.name, log, onStored })
+  const recorder = createRecorder<Finished>(database, { name: options.name, log, planner: options.planner, onStored })
   const worker = await registerWorker(database, options, log, () => {})
 
   /** Fast tasks are taken hundreds at a time, slow ones one per slot, in steps of two so that small changes of the rate cost nothing. */
@@ -183,7 +188,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
       const history = histories?.get(id)
       const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1 }
       held.add(known)
-      if (history?.done === true) {
+      if (isRecorded(known.message, history?.recorded)) {
         log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
         finish(known, null)
       } else deliveries.push(known)
@@ -206,10 +211,10 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     errands.add(promise)
   }
 
-  const finish = (delivery: Held, outcome: Outcome | null, { rejected } = { rejected: false }) => {
+  const finish = (delivery: Held, outcome: Outcome | null, { rejected = false, sequel }: FinishOptions = {}) => {
     if (!held.delete(delivery)) return
     const redeliveredId = delivery.tag.raw.fields.redelivered ? delivery.message.headers.id : undefined
-    recorder.record({ outcome, delivery, redeliveredId, rejected })
+    recorder.record({ outcome, delivery, redeliveredId, rejected, follows: followsOf(delivery.message, sequel) })
     ahead.finished()
     resume()
   }
@@ -219,10 +224,22 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
       subscriptions.resume().catch(ignore)
   }
 
+  /** In doubt it does not run here, because the server may hand it out again. */
+  const acknowledge = async (delivery: Held): Promise<boolean> => {
+    if (!held.has(delivery)) return false
+    const { acks, raw } = delivery.tag
+    early.add(delivery)
+    acks.ack([raw])
+    if (await acks.seen()) return true
+    if (held.delete(delivery)) ahead.returned()
+    return false
+  }
+
   let backs: { delivery: Held; counted: boolean }[] = []
   const requeue = (delivery: Held, { counted }: { counted: boolean }) => {
     if (!held.delete(delivery)) return
     ahead.returned()
+    if (early.has(delivery)) return
     if (backs.length === 0) setImmediate(() => errand(giveBack()))
     backs.push({ delivery, counted })
   }
@@ -263,6 +280,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   void serve()
   return {
     finish: (delivery, outcome, how) => finish(delivery as Held, outcome, how),
+    acknowledge: (delivery) => acknowledge(delivery as Held),
     begin: (delivery) => redeliveries.begin(delivery.message.headers.id, worker.id),
     started(delivery, outcome) {
       if (held.has(delivery as Held)) recorder.record({ outcome, delivery: undefined, rejected: false })

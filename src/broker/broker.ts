@@ -1,4 +1,5 @@
 import type { Outcome } from '../app/outcome.ts'
+import type { Planner } from '../app/plan.ts'
 import type { Sequel } from '../app/sequel.ts'
 import type { Message } from '../message/message.ts'
 import type { WireRefusal } from '../message/wire.ts'
@@ -33,6 +34,8 @@ export interface ConsumeOptions {
   readonly name: string
   /** Called with new work. Must not throw. */
   readonly onDeliveries: (deliveries: readonly Delivery[]) => void
+  /** How bodies of chords become messages. Default: as their signatures say, without the options of registered tasks. */
+  readonly planner?: Planner | undefined
 }
 
 /**
@@ -45,8 +48,13 @@ export interface Consumer {
    * run, so a broker that has a place for rejected messages (a dead letter exchange) puts it there. `sequel`: written in the same commit.
    */
   finish(delivery: Delivery, outcome: Outcome | null, options?: FinishOptions): void
-  /** Acknowledges a message before it runs: from here on its worker's death loses it. Its outcome is recorded by `finish` all the same. */
-  acknowledge(delivery: Delivery): void
+  /**
+   * Acknowledges a message before it runs: from here on its worker's death loses it, and `requeue` only lets go of it. Its outcome is recorded
+   * by `finish` all the same. Never rejects; while the broker is away it waits.
+   * @returns true once the broker has let go of the message for certain; false when it hands it out again: then it must not run here, and
+   * this consumer has forgotten it
+   */
+  acknowledge(delivery: Delivery): Promise<boolean>
   /**
    * Before a message with `deliveries` over 1 runs: should this worker die too, that is counted against the message. Durable when resolved.
    * The first death is counted without it, against all that the worker held, so that nothing is written for a message that runs once.

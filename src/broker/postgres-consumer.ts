@@ -1,30 +1,21 @@
-import type { Outcome } from '../app/outcome.ts'
-import { type Database, isConnectionError, isRefusal } from '../database/database.ts'
+import { type Database, isConnectionError } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
-import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { followsOf, isRecorded } from './follow-up.ts'
+import { createEarlyAcks } from './postgres-early.ts'
 import { type MessageRow, toMessage } from './postgres-row.ts'
+import { createSettler, nextBatch, type Settlement } from './postgres-settle.ts'
 import { type PostgresWorker, registerWorker } from './postgres-worker.ts'
-import { lastOfEach, outcomeColumns, withoutValue } from './record-columns.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Wake-ups come by NOTIFY; this is for a connection pooler that swallows them, and costs one empty statement. */
 const LOOK_AGAIN_MS = 30_000
-/** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
-const MAX_SETTLE = 2000
-/** Characters of the values in one statement, but for a single larger one: PostgreSQL takes a message of 1 GB, V8 a string of half of it. */
-const MAX_SETTLE_LENGTH = 8_000_000
 
 interface Held extends Delivery {
   readonly tag: string
-}
-
-interface Settlement {
-  readonly tag: string | undefined
-  readonly outcome: Outcome | null
 }
 
 /**
@@ -38,6 +29,9 @@ export async function createPostgresConsumer(database: Database, options: Consum
   let settlements: Settlement[] = []
   let backs: { tag: string; counted: number }[] = []
   let letters: { tag: string; reason: string }[] = []
+  const acks = createEarlyAcks(database)
+  /** Held, and acknowledged before they ran. */
+  const early = new Set<string>()
   let stopped = false
   let closed = false
   /** The queues may hold something: true after each sign of it, false after a claim that came back short. */
@@ -45,10 +39,10 @@ export async function createPostgresConsumer(database: Database, options: Consum
   /** A statement failed since the server was last asked what it thinks is ours. */
   let inDoubt = false
   let said = ''
-  let claims = 0
   const closing = new AbortController()
   let pumping: Promise<void> | undefined
   let worker: PostgresWorker
+  const settler = createSettler(database, { ...options, log, workerId: () => worker.id })
 
   const wake = () => {
     maybeMore = true
@@ -66,7 +60,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
   }
 
   const claimable = () => (stopped || !maybeMore ? 0 : ahead.room())
-  const unwritten = () => settlements.length + backs.length + letters.length
+  const unwritten = () => settlements.length + backs.length + letters.length + acks.size
   const hasWork = () => inDoubt || unwritten() > 0 || claimable() > 0
 
   const turn = async () => {
@@ -74,6 +68,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
       try {
         if (inDoubt) await recover()
         inDoubt = false
+        if (acks.size > 0) await sendEarly()
         if (letters.length > 0) await sendLetters()
         if (backs.length > 0) await giveBack()
         if (settlements.length > 0 || claimable() > 0) await settleAndClaim()
@@ -114,53 +109,10 @@ export async function createPostgresConsumer(database: Database, options: Consum
     const room = claimable()
     // Before the statement, not after it: a wake-up that arrives meanwhile must not be forgotten.
     if (room > 0) maybeMore = false
-    const rows = await settle(batch, room)
+    const { rows, claimed } = await settler.settle(batch, room)
     settlements = settlements.slice(batch.length)
-    if (room > 0 && rows.length >= room) maybeMore = true
+    if (room > 0 && (!claimed || rows.length >= room)) maybeMore = true
     if (rows.length > 0) accept(rows)
-  }
-
-  const settle = async (batch: readonly Settlement[], room: number): Promise<MessageRow[]> => {
-    const values = settleValues(batch, room)
-    try {
-      return await database.query<MessageRow & Record<string, unknown>>(sql('message-settle'), values)
-    } catch (error) {
-      if (!isRefusal(error) || batch.length === 0) throw error
-      return settleOneByOne(batch, error as Error)
-    }
-  }
-
-  /** One outcome that the database refuses must not hold up the others, nor come back for ever. */
-  const settleOneByOne = async (batch: readonly Settlement[], cause: Error): Promise<MessageRow[]> => {
-    log.warn({ reason: cause.message, outcomes: batch.length }, 'outcomes refused together, storing them one by one')
-    for (const settlement of batch) {
-      try {
-        await database.query(sql('message-settle'), settleValues([settlement], 0))
-      } catch (err) {
-        if (!isRefusal(err) || settlement.outcome === null) throw err
-        log.error(
-          { err, id: settlement.outcome.id, task: settlement.outcome.task },
-          'outcome refused by the database, recorded as FAILURE without its value',
-        )
-        await database.query(
-          sql('message-settle'),
-          settleValues([{ ...settlement, outcome: withoutValue(settlement.outcome, err as Error) }], 0),
-        )
-      }
-    }
-    return []
-  }
-
-  const settleValues = (batch: readonly Settlement[], room: number): unknown[] => {
-    const done: string[] = []
-    const outcomes = lastOfEach(batch)
-    // Each claim begins with another queue: a full one must not keep the others waiting.
-    const first = claims++ % options.queues.length
-    const queues = [...options.queues.slice(first), ...options.queues.slice(0, first)]
-    for (const { tag } of batch) if (tag !== undefined) done.push(tag)
-    const { payload, final } = tellOutcomes(outcomes, options.name)
-    const columns = outcomeColumns(outcomes)
-    return [done, worker.id, options.name, ...columns, database.channel('result'), payload, final, queues, room]
   }
 
   const accept = (rows: readonly MessageRow[]) => {
@@ -169,7 +121,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     for (const row of rows) {
       const delivery: Held = { message: readMessage(row), deliveries: row.deaths + 1, tag: row.id }
       held.set(row.id, delivery)
-      if (row.done) {
+      if (isRecorded(delivery.message, row.recorded)) {
         log.info({ id: row.task_id, task: row.task }, 'outcome already recorded, message acknowledged without running')
         finish(delivery, null)
       } else deliveries.push(delivery)
@@ -186,11 +138,19 @@ export async function createPostgresConsumer(database: Database, options: Consum
     }
   }
 
-  const finish = (delivery: Delivery, outcome: Outcome | null) => {
-    if (!held.delete(delivery.tag as string)) return
-    settlements.push({ tag: delivery.tag as string, outcome })
+  const finish: Consumer['finish'] = (delivery, outcome, { sequel } = {}) => {
+    const tag = delivery.tag as string
+    if (!held.delete(tag)) return
+    settlements.push({ tag, outcome, early: early.delete(tag), follows: followsOf(delivery.message, sequel) })
     ahead.finished()
     pump()
+  }
+
+  const sendEarly = async () => {
+    for (const tag of await acks.send(worker.id)) {
+      early.delete(tag)
+      if (held.delete(tag)) ahead.returned()
+    }
   }
 
   const sendLetters = async () => {
@@ -222,18 +182,27 @@ export async function createPostgresConsumer(database: Database, options: Consum
   pump()
   return {
     finish,
+    acknowledge(delivery) {
+      const tag = delivery.tag as string
+      if (!held.has(tag) || closed) return Promise.resolve(false)
+      early.add(tag)
+      const gone = acks.add(tag, worker.id)
+      pump()
+      return gone
+    },
     async begin(delivery) {
       await database.query(sql('message-begin'), [delivery.tag, worker.id])
     },
     started(delivery, outcome) {
       if (!held.has(delivery.tag as string)) return
-      settlements.push({ tag: undefined, outcome })
+      settlements.push({ tag: undefined, outcome, early: false })
       pump()
     },
     requeue(delivery, { counted }) {
       if (!held.delete(delivery.tag as string)) return
-      backs.push({ tag: delivery.tag as string, counted: counted ? 1 : 0 })
       ahead.returned()
+      if (early.delete(delivery.tag as string)) return
+      backs.push({ tag: delivery.tag as string, counted: counted ? 1 : 0 })
       pump()
     },
     deadLetter(delivery, { reason }) {
@@ -254,17 +223,10 @@ export async function createPostgresConsumer(database: Database, options: Consum
       await (withinMs === undefined ? flush() : Promise.race([flush(), sleep(withinMs, closing.signal)]))
       closed = true
       closing.abort()
+      acks.giveUp()
       if (unwritten() > 0)
         log.error({ finished: settlements.length }, 'outcomes not recorded in time, their tasks are run again by the next worker')
       await worker.leave()
     },
   }
-}
-function nextBatch(settlements: readonly Settlement[]): readonly Settlement[] {
-  let length = 0
-  const end = settlements.findIndex(({ outcome }, index) => {
-    length += (outcome?.result?.length ?? 0) + (outcome?.traceback?.length ?? 0)
-    return index > 0 && (index >= MAX_SETTLE || length > MAX_SETTLE_LENGTH)
-  })
-  return settlements.slice(0, end === -1 ? undefined : end)
 }

@@ -1,5 +1,4 @@
 import type { Message, MessageHeaders, MessageProperties } from '../message/message.ts'
-import { sparseJson } from '../message/sparse-json.ts'
 
 /** A row of `message`, as claimed. */
 export interface MessageRow {
@@ -13,19 +12,8 @@ export interface MessageRow {
   readonly headers: string | null
   readonly properties: string | null
   readonly body: string
-  /** Redelivered, and its outcome is already stored. */
-  readonly done: boolean
-}
-
-/** The seven arrays of `message-publish.sql`. Headers are stored without id and task, which have columns, and not at all when nothing is left. */
-export function toColumns(messages: readonly Message[]): unknown[][] {
-  const columns: unknown[][] = [[], [], [], [], [], [], []]
-  for (const message of messages) {
-    const { id, task, ...headers } = message.headers
-    const row = [message.queue, message.priority, id, task, sparseJson(headers), sparseJson(message.properties), message.body]
-    for (const [index, value] of row.entries()) columns[index]?.push(value)
-  }
-  return columns
+  /** Attempts of this id up to this one are recorded, as far as it was redelivered (sql/queries/redelivery-look.sql); null: none. */
+  readonly recorded: number | null
 }
 
 /** HOT: once per task. */

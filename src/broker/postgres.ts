@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts'
 import { type Database, isConnectFailure, isRefusal } from '../database/database.ts'
 import { createGroupCommit } from '../database/group-commit.ts'
+import { messageColumns } from '../database/message-columns.ts'
 import { sql } from '../database/sql.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -8,7 +9,6 @@ import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
 import type { Broker, QueueDepth } from './broker.ts'
 import { createPostgresConsumer } from './postgres-consumer.ts'
-import { toColumns } from './postgres-row.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 }
 
@@ -16,7 +16,7 @@ const BACKOFF = { firstMs: 50, maxMs: 1000 }
 export function createPostgresBroker(database: Database, config: Pick<Config, 'publishTimeoutMs'>, log: Log): Broker {
   /** Tried again only where no connection was made: after a connection that broke, the message may be there already. */
   const insert = async (messages: readonly Message[]) => {
-    const values = [...toColumns(messages), database.channel('message')]
+    const values = [...messageColumns(messages), database.channel('message')]
     const isRetryable = isConnectFailure
     try {
       await retry(() => database.query(sql('message-publish'), values), {

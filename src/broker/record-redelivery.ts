@@ -7,8 +7,8 @@ const LOOK_AGAIN_MS = 300
 
 /** What is known of a message that has come again. */
 export interface History {
-  /** Its outcome is stored: it only needs its acknowledgement. */
-  readonly done: boolean
+  /** Attempts up to this one are recorded (`isRecorded`): they only need their acknowledgement. null: none is. */
+  readonly recorded: number | null
   /** Workers that died with it. */
   readonly deaths: number
 }
@@ -25,7 +25,7 @@ export interface Redeliveries {
 
 interface Row extends Record<string, unknown> {
   readonly id: string
-  readonly done: boolean
+  readonly recorded: number | null
   readonly deaths: number
   readonly worker: number | null
 }

@@ -1,12 +1,15 @@
 import type { Outcome } from '../app/outcome.ts'
+import { createPlanner, type Planner } from '../app/plan.ts'
+import type { ChordPlace } from '../database/chords.ts'
 import { type Database, isConnectionError, isRefusal } from '../database/database.ts'
+import { lastOfEach } from '../database/outcome-columns.ts'
 import { sql } from '../database/sql.ts'
-import { tellOutcomes } from '../database/told-outcomes.ts'
+import { storeOutcomes } from '../database/store-outcomes.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import { pauseMs, sleep } from '../retry.ts'
-import { lastOfEach, outcomeColumns, withoutValue } from './record-columns.ts'
+import { type Follows, somethingFollows, withLessIfRefused, writeFollowing } from './follow-up.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
@@ -17,6 +20,8 @@ export interface Settlement {
   readonly outcome: Outcome | null
   /** Set when the message had come before: its history (`redelivery`) ends with it. */
   readonly redeliveredId?: string | undefined
+  /** What is written in the same commit. */
+  readonly follows?: Follows | undefined
 }
 
 /** Stores outcomes for brokers that are not PostgreSQL: acknowledged is only what is stored. */
@@ -37,12 +42,24 @@ export interface Recorder<T extends Settlement> {
 /**
  * Group commit without a timer: what finishes while one statement is under way goes out with the next, so an idle system waits for nothing
  * and a busy one batches by itself. `onStored` is called once per batch, so that acknowledgements are batched alike; it must not throw.
+ * `besides`: outcomes of other tasks that were stored with the batch.
  */
 export function createRecorder<T extends Settlement>(
   database: Database,
-  options: { readonly name: string; readonly log: Log; readonly onStored: (settlements: readonly T[]) => void },
+  options: {
+    readonly name: string
+    readonly log: Log
+    readonly planner?: Planner | undefined
+    readonly onStored: (settlements: readonly T[], besides: readonly Outcome[]) => void
+  },
 ): Recorder<T> {
   const { name, log, onStored } = options
+  const place: ChordPlace = {
+    channel: database.channel,
+    worker: name,
+    direct: false,
+    planner: options.planner ?? createPlanner(),
+  }
   let waiting: T[] = []
   let pumping: Promise<void> | undefined
 
@@ -58,10 +75,10 @@ export function createRecorder<T extends Settlement>(
     for (let attempt = 0; waiting.length > 0; ) {
       const batch = waiting.slice(0, MAX_BATCH)
       try {
-        await store(batch)
+        const besides = await store(batch)
         attempt = 0
         waiting = waiting.slice(batch.length)
-        onStored(batch)
+        onStored(batch, besides)
       } catch (err) {
         if (!isConnectionError(err))
           log.error({ err, finished: waiting.length }, 'database refuses, keeping outcomes and trying again')
@@ -75,38 +92,33 @@ export function createRecorder<T extends Settlement>(
     }
   }
 
-  const store = async (batch: readonly T[]) => {
-    if (batch.every(({ outcome, redeliveredId }) => outcome === null && redeliveredId === undefined)) return
+  const store = async (batch: readonly T[]): Promise<readonly Outcome[]> => {
+    if (batch.every(({ outcome, redeliveredId, follows }) => outcome === null && redeliveredId === undefined && !follows))
+      return []
     try {
-      await write(batch)
+      return await write(batch)
     } catch (error) {
       if (!isRefusal(error)) throw error
       log.warn({ reason: (error as Error).message, outcomes: batch.length }, 'outcomes refused together, storing them one by one')
-      for (const settlement of batch) await storeAlone(settlement)
+      const besides: Outcome[] = []
+      for (const settlement of batch) besides.push(...(await storeAlone(settlement)))
+      return besides
     }
   }
 
-  /** One outcome that the database refuses must not hold up the others, nor come back for ever. */
-  const storeAlone = async (settlement: Settlement) => {
-    const { outcome } = settlement
-    try {
-      await write([settlement])
-    } catch (err) {
-      if (!isRefusal(err) || outcome === null) throw err
-      log.error(
-        { err, id: outcome.id, task: outcome.task },
-        'outcome refused by the database, recorded as FAILURE without its value',
-      )
-      await write([{ ...settlement, outcome: withoutValue(outcome, err as Error) }])
-    }
-  }
+  const storeAlone = (settlement: Settlement) => withLessIfRefused(settlement, (each) => write([each]), log)
 
-  const write = async (batch: readonly Settlement[]) => {
-    const outcomes = lastOfEach(batch)
-    const { payload, final } = tellOutcomes(outcomes, name)
+  const write = async (batch: readonly Settlement[]): Promise<readonly Outcome[]> => {
+    const outcomes = lastOfEach(outcomesOf(batch))
     const again = batch.flatMap(({ redeliveredId }) => (redeliveredId === undefined ? [] : [redeliveredId]))
-    const values = [name, ...outcomeColumns(outcomes), database.channel('result'), payload, final, again]
-    await database.query(sql('outcome-store'), values)
+    if (!somethingFollows(batch)) {
+      await storeOutcomes(database, place, outcomes, again)
+      return []
+    }
+    return database.transaction(async (client) => {
+      await storeOutcomes(client, place, outcomes, again)
+      return writeFollowing(client, place, { batch, chosen: outcomes })
+    })
   }
 
   return {
@@ -114,9 +126,9 @@ export function createRecorder<T extends Settlement>(
       waiting.push(settlement)
       pump()
     },
-    async deadLetter({ headers, properties, queue, body }, reason) {
+    async deadLetter({ headers, properties, queue, body, priority }, reason) {
       const { id, task } = headers
-      const row = [queue, reason, id, task, sparseJson(headers), sparseJson(properties), body]
+      const row = [queue, reason, id, task, priority, sparseJson(headers), sparseJson(properties), body]
       await database.query(
         sql('dead-letter'),
         row.map((value) => [typeof value === 'string' ? value.replaceAll('\0', '\uFFFD') : value]),
@@ -130,3 +142,5 @@ export function createRecorder<T extends Settlement>(
     },
   }
 }
+
+const outcomesOf = (batch: readonly Settlement[]) => batch.map(({ outcome }) => outcome)

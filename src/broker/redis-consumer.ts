@@ -2,6 +2,7 @@ import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { followsOf, isRecorded } from './follow-up.ts'
 import { type Command, isRedisConnectionError, type RedisConnection, scriptCommand } from './redis-connection.ts'
 import { type Opened, openEnvelope } from './redis-envelope.ts'
 import { listsInOrder, type RedisKeys } from './redis-keys.ts'
@@ -47,6 +48,8 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   /** Everything that lies in `unacked` on our account, settled or not. */
   const tags = new Set<string>()
   const ahead = createClaimAhead(options.concurrency)
+  /** Held, and acknowledged before they ran. */
+  const early = new WeakSet<Delivery>()
   const queues = [...options.queues]
   let acks: string[] = []
   let backs: { tag: string; deaths: number }[] = []
@@ -194,11 +197,12 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
 
   /** Its worker may have died between recording and acknowledging: then it must not run again. */
   const handOutAgain = async (deliveries: readonly Held[]) => {
-    const done = await settlement.done(deliveries.map(({ message }) => message.headers.id))
-    const open = deliveries.filter((delivery) => held.has(delivery) && !done.has(delivery.message.headers.id))
+    const known = await settlement.recorded(deliveries.map(({ message }) => message.headers.id))
+    const isDone = ({ message }: Held) => isRecorded(message, known.get(message.headers.id))
+    const open = deliveries.filter((delivery) => held.has(delivery) && !isDone(delivery))
     for (const delivery of deliveries) {
       const { id, task } = delivery.message.headers
-      if (!done.has(id)) continue
+      if (!isDone(delivery)) continue
       log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
       finish(delivery, null)
     }
@@ -211,13 +215,27 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   }
   const settlement = parts.settle(ack)
 
-  const finish: Consumer['finish'] = (delivery, outcome) => {
+  const finish: Consumer['finish'] = (delivery, outcome, { sequel } = {}) => {
     if (!held.delete(delivery)) return
-    const tag = delivery.tag as string
+    const tag = early.has(delivery) ? undefined : (delivery.tag as string)
+    const follows = followsOf(delivery.message, sequel)
     ahead.finished()
-    if (outcome === null) ack([tag])
-    else settlement.record(outcome, tag)
+    if (outcome !== null || follows !== undefined) settlement.record(outcome, tag, follows)
+    else if (tag !== undefined) ack([tag])
     pump()
+  }
+
+  /** Whose `held` it was removed from has it, so nobody else gets it. In doubt it does not run here. */
+  const acknowledge = async (delivery: Delivery): Promise<boolean> => {
+    if (!held.has(delivery)) return false
+    const tag = delivery.tag as string
+    early.add(delivery)
+    const commands: Command[] = [['HDEL', keys.held(id()), tag], ackCommand([tag])]
+    const [mine] = await connection.pipeline(commands).catch(() => [0])
+    tags.delete(tag)
+    if (Number(mine) === 1) return true
+    if (held.delete(delivery)) ahead.returned()
+    return false
   }
 
   const flush = async () => {
@@ -234,6 +252,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   wake()
   return {
     finish,
+    acknowledge,
     async begin(delivery) {
       await connection.pipeline([['SADD', keys.begun(id()), delivery.tag as string]])
     },
@@ -242,8 +261,9 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     },
     requeue(delivery, { counted }) {
       if (!held.delete(delivery)) return
-      backs.push({ tag: delivery.tag as string, deaths: counted ? 1 : 0 })
       ahead.returned()
+      if (early.has(delivery)) return
+      backs.push({ tag: delivery.tag as string, deaths: counted ? 1 : 0 })
       pump()
     },
     deadLetter(delivery, { reason }) {

@@ -1,9 +1,11 @@
 import type { Outcome } from '../app/outcome.ts'
+import type { Planner } from '../app/plan.ts'
 import { type Database, isConnectionError } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
+import type { Follows } from './follow-up.ts'
 import { createRecorder, type Settlement } from './record.ts'
 import type { ResultMirror } from './redis-mirror.ts'
 
@@ -11,11 +13,11 @@ const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
 
 /** What a consumer leaves in PostgreSQL before it acknowledges in Redis. Nothing rejects: it is tried until the database takes it. */
 export interface RedisSettlement {
-  /** `onStored` of the batch is told the tag, once; without a tag nobody. */
-  record(outcome: Outcome, tag?: string): void
+  /** `onStored` of the batch is told the tag, once; without a tag nobody. `follows`: written in the same commit. */
+  record(outcome: Outcome | null, tag?: string, follows?: Follows): void
   keepAside(message: Message, reason: string, onKept: () => void): void
-  /** Which of these tasks have ended? */
-  done(ids: readonly string[]): Promise<ReadonlySet<string>>
+  /** Up to which of their attempts these tasks are recorded (`isRecorded`). */
+  recorded(ids: readonly string[]): Promise<ReadonlyMap<string, number | null>>
   /** Outcomes and messages that are not stored yet. */
   readonly pending: number
   /** Resolves when none is left. */
@@ -41,6 +43,7 @@ export function createRedisSettlement(
     readonly name: string
     readonly log: Log
     readonly mirror: ResultMirror | undefined
+    readonly planner?: Planner | undefined
     readonly onStored: (tags: readonly string[]) => void
   },
 ): RedisSettlement {
@@ -48,8 +51,8 @@ export function createRedisSettlement(
   const keeping = new Set<Promise<void>>()
 
   /** Mirrored after it is stored and before it is acknowledged: whoever waits there is told at least once. */
-  const onStored = async (settlements: readonly Tagged[]) => {
-    const outcomes = settlements.flatMap(({ outcome }) => (outcome === null ? [] : [outcome]))
+  const onStored = async (settlements: readonly Tagged[], besides: readonly Outcome[]) => {
+    const outcomes = [...settlements.flatMap(({ outcome }) => (outcome === null ? [] : [outcome])), ...besides]
     if (mirror !== undefined)
       await mirror.write(outcomes).catch((err) => log.error({ err }, 'results could not be mirrored to Redis'))
     options.onStored(settlements.flatMap(({ tag }) => (tag === undefined ? [] : [tag])))
@@ -61,7 +64,8 @@ export function createRedisSettlement(
   const recorder = createRecorder<Tagged>(database, {
     name,
     log,
-    onStored: (settlements) => track(onStored(settlements)),
+    planner: options.planner,
+    onStored: (settlements, besides) => track(onStored(settlements, besides)),
   })
 
   const keep = async (message: Message, reason: string) => {
@@ -71,16 +75,16 @@ export function createRedisSettlement(
   }
 
   return {
-    record: (outcome, tag) => recorder.record({ outcome, tag }),
+    record: (outcome, tag, follows) => recorder.record({ outcome, tag, follows }),
     keepAside(message, reason, onKept) {
       // What the database refuses for good stays unacknowledged in Redis: kept as well, and said.
       track(
         keep(message, reason).then(onKept, (err) => log.error({ err }, 'message could not be kept aside, left unacknowledged')),
       )
     },
-    async done(ids) {
-      const rows = await retry(() => database.query<{ id: string }>(sql('result-done'), [ids]), BACKOFF)
-      return new Set(rows.map(({ id }) => id))
+    async recorded(ids) {
+      const ask = () => database.query<{ id: string; recorded: number | null }>(sql('result-recorded'), [ids])
+      return new Map((await retry(ask, BACKOFF)).map(({ id, recorded }) => [id, recorded]))
     },
     get pending() {
       return recorder.pending + keeping.size

@@ -96,7 +96,13 @@ export function createRedisBroker(
           prefix,
           log,
           settle: (onStored) =>
-            createRedisSettlement(database, { name: consume.name, log, mirror: mirrorOf(consume.name), onStored }),
+            createRedisSettlement(database, {
+              name: consume.name,
+              log,
+              mirror: mirrorOf(consume.name),
+              planner: consume.planner,
+              onStored,
+            }),
           register: (wake) => registerRedisWorker({ id, connection, keys, prefix, visibilitySeconds, log, wake }),
           listen: (wake) => {
             wakes.add(wake)

@@ -103,7 +103,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
 /** For a worker that was told to leave its last queue: it waits for another one. */
 const NOBODY: Consumer = {
   finish() {},
-  acknowledge() {},
+  acknowledge: async () => false,
   begin: async () => {},
   started() {},
   requeue() {},

@@ -1,11 +1,15 @@
-import type { Outcome } from '../app/outcome.ts'
+import { type Outcome, READY_STATES, type State } from '../app/outcome.ts'
+
+/** What happens later to a task weighs more: one that runs, one that is to be retried, one that ended. */
+const weightOf = (state: State): number => (READY_STATES.has(state) ? 2 : state === 'RETRY' ? 1 : 0)
 
 /** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. The first final outcome of an id wins. */
-export function lastOfEach(batch: readonly { readonly outcome: Outcome | null }[]): Outcome[] {
+export function lastOfEach(outcomes: Iterable<Outcome | null>): Outcome[] {
   const last = new Map<string, Outcome>()
-  for (const { outcome } of batch) {
-    if (outcome === null || (outcome.doneAt === null && last.has(outcome.id))) continue
-    if (last.get(outcome.id)?.doneAt == null) last.set(outcome.id, outcome)
+  for (const outcome of outcomes) {
+    if (outcome === null) continue
+    const known = last.get(outcome.id)
+    if (known === undefined || weightOf(outcome.state) > weightOf(known.state)) last.set(outcome.id, outcome)
   }
   return [...last.values()]
 }
@@ -27,5 +31,5 @@ export function withoutValue(outcome: Outcome, cause: Error): Outcome {
     exc_message: [`the database refused the outcome: ${cause.message}`],
     exc_module: 'kombu.exceptions',
   }
-  return { ...outcome, state: 'FAILURE', result: JSON.stringify(result), traceback: null }
+  return { ...outcome, state: 'FAILURE', result: JSON.stringify(result), traceback: null, doneAt: outcome.doneAt ?? Date.now() }
 }

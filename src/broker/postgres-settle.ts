@@ -1,0 +1,98 @@
+import { createPlanner } from '../app/plan.ts'
+import type { ChordPlace } from '../database/chords.ts'
+import { type Database, isRefusal, type Queryable } from '../database/database.ts'
+import { lastOfEach, outcomeColumns } from '../database/outcome-columns.ts'
+import { sql } from '../database/sql.ts'
+import { tellOutcomes } from '../database/told-outcomes.ts'
+import type { Log } from '../log.ts'
+import type { ConsumeOptions } from './broker.ts'
+import { type Settled, somethingFollows, withLessIfRefused, writeFollowing } from './follow-up.ts'
+import type { MessageRow } from './postgres-row.ts'
+
+/** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
+const MAX_SETTLE = 2000
+/** Characters of the values in one statement, but for a single larger one: PostgreSQL takes a message of 1 GB, V8 a string of half of it. */
+const MAX_SETTLE_LENGTH = 8_000_000
+
+export interface Settlement extends Settled {
+  /** undefined: it only began. */
+  readonly tag: string | undefined
+  /** Acknowledged before it ran: its message is gone, and that is as it should be. */
+  readonly early: boolean
+}
+
+/** Stores outcomes, acknowledges their messages and claims the next ones, in one commit. */
+export interface Settler {
+  /** `claimed`: false when the claim had to be left out. */
+  settle(batch: readonly Settlement[], room: number): Promise<{ readonly rows: readonly MessageRow[]; readonly claimed: boolean }>
+}
+
+type Row = MessageRow & Record<string, unknown>
+
+export function createSettler(
+  database: Database,
+  options: Pick<ConsumeOptions, 'name' | 'queues' | 'planner'> & {
+    readonly log: Log
+    readonly workerId: () => number
+  },
+): Settler {
+  const { name, queues, log, planner = createPlanner(), workerId } = options
+  const place: ChordPlace = { channel: database.channel, worker: name, direct: true, planner }
+  let claims = 0
+
+  /** HOT: where nothing follows it is one statement. */
+  const write = async (batch: readonly Settlement[], room: number): Promise<readonly MessageRow[]> => {
+    const chosen = lastOfEach(batch.map(({ outcome }) => outcome))
+    const done: string[] = []
+    for (const { tag } of batch) if (tag !== undefined) done.push(tag)
+    // Each claim begins with another queue: a full one must not keep the others waiting.
+    const first = claims++ % queues.length
+    const order = [...queues.slice(first), ...queues.slice(0, first)]
+    const { payload, final } = tellOutcomes(chosen, name)
+    const columns = outcomeColumns(chosen)
+    const values = [done, workerId(), name, ...columns, database.channel('result'), payload, final, order, room]
+    if (!somethingFollows(batch)) return database.query<Row>(sql('message-settle'), values)
+    return database.transaction(async (client) => {
+      const ours = await stillOurs(client, batch)
+      const rows = await client.query<Row>(sql('message-settle'), values)
+      await writeFollowing(client, place, { batch: ours, chosen })
+      return rows
+    })
+  }
+
+  return {
+    async settle(batch, room) {
+      try {
+        return { rows: await write(batch, room), claimed: true }
+      } catch (error) {
+        if (!isRefusal(error) || batch.length === 0) throw error
+        log.warn(
+          { reason: (error as Error).message, outcomes: batch.length },
+          'outcomes refused together, storing them one by one',
+        )
+        for (const settlement of batch) await withLessIfRefused(settlement, (less) => write([less], 0), log)
+        return { rows: [], claimed: false }
+      }
+    },
+  }
+}
+
+/** Of an outcome that is not stored nothing tells who was first, but the message itself: who finds it gone is second. */
+async function stillOurs(client: Queryable, batch: readonly Settlement[]): Promise<readonly Settlement[]> {
+  const unsaid = batch.filter(({ outcome, follows, early }) => outcome === null && follows !== undefined && !early)
+  if (unsaid.length === 0) return batch
+  const rows = await client.query<{ id: string }>(sql('message-still-there'), [unsaid.map(({ tag }) => tag)])
+  const there = new Set(rows.map(({ id }) => id))
+  const gone = new Set(unsaid.filter(({ tag }) => !there.has(tag ?? '')))
+  return gone.size === 0 ? batch : batch.filter((settlement) => !gone.has(settlement))
+}
+
+/** As many of the first ones as fit into one statement. */
+export function nextBatch(settlements: readonly Settlement[]): readonly Settlement[] {
+  let length = 0
+  const end = settlements.findIndex(({ outcome }, index) => {
+    length += (outcome?.result?.length ?? 0) + (outcome?.traceback?.length ?? 0)
+    return index > 0 && (index >= MAX_SETTLE || length > MAX_SETTLE_LENGTH)
+  })
+  return settlements.slice(0, end === -1 ? undefined : end)
+}

@@ -1,0 +1,160 @@
+import type { Outcome } from '../app/outcome.ts'
+import { abandonedBy, type Lineage, type Planner } from '../app/plan.ts'
+import type { Plan } from '../app/sequel.ts'
+import { DEFAULT_QUEUE } from '../message/message.ts'
+import type { Signature } from '../message/signature.ts'
+import type { Queryable } from './database.ts'
+import { lastOfEach } from './outcome-columns.ts'
+import { type MessagePlace, writePlans } from './plans.ts'
+import { sql } from './sql.ts'
+import { type OutcomePlace, storeOutcomes } from './store-outcomes.ts'
+
+/** All that is needed to end a chord. */
+export interface ChordPlace extends OutcomePlace, MessagePlace {
+  /** How bodies and errbacks become messages. */
+  readonly planner: Planner
+}
+
+/** What follows from members that ended. */
+export interface Counted {
+  /** Bodies and errbacks, not written yet. */
+  readonly plans: readonly Plan[]
+  /** Bodies that will never run: stored. */
+  readonly outcomes: readonly Outcome[]
+}
+
+const NOTHING: Plan = { messages: [], chords: [], groups: [] }
+
+interface Chord extends Record<string, unknown> {
+  readonly id: string
+  readonly remaining: number
+  readonly body: string
+  readonly root_id: string | null
+  readonly last: string
+  readonly failed: string | null
+  readonly reason: string | null
+}
+
+interface Member extends Record<string, unknown> {
+  readonly chord_id: string
+  readonly task_id: string
+  readonly state: string | null
+  readonly result: string | null
+}
+
+/**
+ * Members that another worker recorded, in the transaction that stored their outcomes: any ids, few of which are in a chord.
+ * @returns outcomes that were stored besides: of bodies that will never run
+ */
+export async function countForeign(client: Queryable, place: ChordPlace, ids: readonly string[]): Promise<readonly Outcome[]> {
+  const { plans, outcomes } = await countMembers(client, place, ids)
+  if (plans.length > 0) await writePlans(client, place, plans)
+  return outcomes
+}
+
+/**
+ * Counts tasks whose final outcome this transaction has stored, or that have none, each once however often it is called. A chord whose last
+ * member ended is over, and so is one whose member failed. A body that will never run may be a member of another chord.
+ */
+export async function countMembers(client: Queryable, place: ChordPlace, ids: readonly string[]): Promise<Counted> {
+  const plans: Plan[] = []
+  const outcomes: Outcome[] = []
+  for (let ended = ids; ended.length > 0; ) {
+    const over = (await count(client, ended)).filter(({ remaining, failed }) => remaining <= 0 || failed !== null)
+    if (over.length === 0) break
+    const results = await resultsOf(client, over)
+    await client.query(sql('chord-end'), [over.map(({ id }) => id)])
+    const unrun: Outcome[] = []
+    for (const chord of over) {
+      const end = endOf(chord, results.get(chord.id) ?? [], place.planner)
+      plans.push(end.plan)
+      unrun.push(...end.outcomes)
+    }
+    const stored = lastOfEach(unrun)
+    await storeOutcomes(client, place, stored)
+    outcomes.push(...stored)
+    ended = stored.map(({ id }) => id)
+  }
+  return { plans, outcomes }
+}
+
+async function count(client: Queryable, ids: readonly string[]): Promise<Chord[]> {
+  const locked = await client.query<{ id: string }>(sql('chord-lock'), [ids])
+  return locked.length === 0 ? [] : client.query<Chord>(sql('chord-count'), [ids, locked.map(({ id }) => id)])
+}
+
+async function resultsOf(client: Queryable, over: readonly Chord[]): Promise<Map<string, Member[]>> {
+  const complete = over.filter(({ failed }) => failed === null).map(({ id }) => id)
+  if (complete.length === 0) return new Map()
+  return Map.groupBy(await client.query<Member>(sql('chord-results'), [complete]), ({ chord_id }) => chord_id)
+}
+
+interface End {
+  readonly plan: Plan
+  readonly outcomes: readonly Outcome[]
+}
+
+function endOf(chord: Chord, members: readonly Member[], planner: Planner): End {
+  const body = JSON.parse(chord.body) as Signature
+  const of = { parentId: chord.last, rootId: chord.root_id ?? body.options?.root_id ?? chord.last }
+  const bad = members.find(({ state }) => state === 'FAILURE' || state === 'REVOKED')
+  const failed = chord.failed ?? bad?.task_id
+  const never = (message: string) => neverRuns(body, message, { of, planner, chordId: chord.id })
+  if (failed !== undefined) return never(dependency(failed, chord.reason ?? bad?.result ?? null))
+  try {
+    return { plan: planner.planSignature(body, [members.map(memberValue)], of), outcomes: [] }
+  } catch (error) {
+    return never((error as Error).message)
+  }
+}
+
+const memberValue = ({ state, result }: Member): unknown => (state === 'SUCCESS' && result !== null ? JSON.parse(result) : null)
+
+interface Unrun {
+  readonly of: Lineage
+  readonly planner: Planner
+  readonly chordId: string
+}
+
+/** What nobody can read cannot be recorded, and what cannot be planned cannot be told: neither must keep the member from being recorded. */
+function neverRuns(body: Signature, message: string, { of, planner, chordId }: Unrun): End {
+  const result = JSON.stringify({ exc_type: 'ChordError', exc_message: [message], exc_module: 'celery.exceptions' })
+  const doneAt = Date.now()
+  const queue = body.options?.queue ?? DEFAULT_QUEUE
+  const tasks = orElse(() => abandonedBy(body), [])
+  const outcomes = tasks.map(({ id, task }): Outcome => {
+    return { id, task, state: 'FAILURE', result, traceback: null, queue, retries: 0, startedAt: null, doneAt }
+  })
+  return { plan: orElse(() => planner.planErrbacks(body, tasks.at(-1)?.id ?? chordId, of), NOTHING), outcomes }
+}
+
+function orElse<T>(work: () => T, otherwise: T): T {
+  try {
+    return work()
+  } catch {
+    return otherwise
+  }
+}
+
+/** As Celery says it (reference/celery-protocol.md §3.1): `Dependency <id> raised ValueError('no')`. */
+function dependency(id: string, result: string | null): string {
+  const { exc_type = 'Exception', exc_message = [] } = readException(result)
+  const said = (Array.isArray(exc_message) ? exc_message : [exc_message]).map(repr).join(', ')
+  return `Dependency ${id} raised ${exc_type}(${said})`
+}
+
+function readException(result: string | null): { exc_type?: string; exc_message?: unknown } {
+  try {
+    return (JSON.parse(result ?? '{}') ?? {}) as { exc_type?: string; exc_message?: unknown }
+  } catch {
+    return {}
+  }
+}
+
+/** Python's way to write texts; JSON for the rest. */
+function repr(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  const quote = value.includes("'") && !value.includes('"') ? '"' : "'"
+  const escaped = value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t')
+  return `${quote}${quote === "'" ? escaped.replaceAll("'", "\\'") : escaped}${quote}`
+}

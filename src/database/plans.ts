@@ -1,0 +1,94 @@
+import type { ChordPlan, GroupPlan, Plan } from '../app/sequel.ts'
+import type { Message } from '../message/message.ts'
+import { parseCeleryTime } from '../message/typed-json.ts'
+import { columnsOf, storable } from './columns.ts'
+import type { Database, Queryable } from './database.ts'
+import { messageColumns } from './message-columns.ts'
+import { sql } from './sql.ts'
+
+/** Messages of one statement, and characters of their bodies, but for a single larger one. */
+const MAX_MESSAGES = 2000
+const MAX_LENGTH = 8_000_000
+
+/** Where messages wait. `direct`: the broker is this database, so what is due goes straight into its queue. */
+export interface MessagePlace {
+  readonly channel: Database['channel']
+  readonly direct: boolean
+}
+
+/** A message, and when it is due; null: now. */
+export interface Due {
+  readonly message: Message
+  readonly dueAt: Date | null
+}
+
+/** Writes what is to be sent, in the transaction of `client`: nobody can begin a member of a chord that is not counted yet. */
+export async function writePlans(client: Queryable, place: MessagePlace, plans: readonly Plan[]): Promise<void> {
+  await keepGroups(client, uniqueById(plans.flatMap(({ groups }) => groups)))
+  await keepChords(client, uniqueById(plans.flatMap(({ chords }) => chords)))
+  await writeMessages(
+    client,
+    place,
+    plans.flatMap(({ messages }) => messages).map((message) => ({ message, dueAt: dueAtOf(message) })),
+  )
+}
+
+/** Saves groups under their ids. */
+export async function keepGroups(client: Queryable, groups: readonly GroupPlan[]): Promise<void> {
+  if (groups.length === 0) return
+  const members = groups.flatMap(({ id, members }) => members.map((member) => [id, member]))
+  await client.query(sql('group-keep'), [groups.map(({ id }) => storable(id)), ...columnsOf(2, members)])
+}
+
+async function keepChords(client: Queryable, chords: readonly ChordPlan[]): Promise<void> {
+  if (chords.length === 0) return
+  const rows = chords.map(({ id, body, rootId }) => [id, JSON.stringify(body), rootId])
+  const members = chords.flatMap(({ id, members }) => members.map((member) => [id, member]))
+  await client.query(sql('chord-keep'), [...columnsOf(3, rows), ...columnsOf(2, members)])
+}
+
+/** A second message of the same id replaces the first: an id is recorded once, so it need not run twice. */
+export async function writeMessages(client: Queryable, place: MessagePlace, due: readonly Due[]): Promise<void> {
+  const byId = new Map<string, Due>()
+  for (const each of due) byId.set(each.message.headers.id, each)
+  const now: Message[] = []
+  const later: Due[] = []
+  for (const each of byId.values())
+    if (place.direct && each.dueAt === null) now.push(each.message)
+    else later.push(each)
+  for (const part of parts(now, (message) => message))
+    await client.query(sql('message-publish'), [...storableColumns(part), place.channel('message')])
+  for (const part of parts(later, ({ message }) => message)) {
+    const columns = storableColumns(part.map(({ message }) => message))
+    const dueMs = part.map(({ dueAt }) => dueAt?.getTime() ?? null)
+    await client.query(sql('outbox-keep-all'), [...columns, dueMs, place.channel('outbox')])
+  }
+}
+
+const storableColumns = (messages: readonly Message[]) => messageColumns(messages).map((column) => column.map(storable))
+
+/** null when it is due by this host's clock: then the database's counts. */
+function dueAtOf({ headers: { eta } }: Message): Date | null {
+  if (typeof eta !== 'string') return null
+  const at = parseCeleryTime(eta)
+  return at > Date.now() ? new Date(at) : null
+}
+
+function uniqueById<T extends { readonly id: string }>(items: readonly T[]): T[] {
+  return [...new Map(items.map((item) => [item.id, item])).values()]
+}
+
+function* parts<T>(items: readonly T[], messageOf: (item: T) => Message): Generator<T[]> {
+  let part: T[] = []
+  let length = 0
+  for (const item of items) {
+    length += messageOf(item).body.length
+    if (part.length > 0 && (part.length >= MAX_MESSAGES || length > MAX_LENGTH)) {
+      yield part
+      part = []
+      length = messageOf(item).body.length
+    }
+    part.push(item)
+  }
+  if (part.length > 0) yield part
+}
