@@ -5,10 +5,12 @@ import type { Watchdog } from './watchdog.ts'
 
 export interface LoopWatchOptions {
   readonly log: Log
-  /** A block of the event loop that is at least so long is reported, milliseconds. */
+  /** A block of the event loop that is at least so long is reported, milliseconds. 0: none is. */
   readonly blockedMs: number
-  /** Messages whose tasks run on the event loop now. */
+  /** Messages whose tasks run now. */
   readonly inFlight: () => readonly Delivery[]
+  /** Does its task run on the event loop, rather than in a thread? */
+  readonly isOnLoop: (delivery: Delivery) => boolean
   /** Started by the first task with a hard limit: nobody else can end code that never yields. */
   readonly watchdog: () => Watchdog
 }
@@ -29,8 +31,9 @@ const MAX_NAMED = 10
  * Finds what blocks the event loop, and says it once a block. A task's beginning is timed by itself; any other block is found when a timer
  * comes late or, better, when the task that caused it ends: that is before any timer. Without tasks there is no timer.
  */
-export function createLoopWatch({ log, blockedMs, inFlight, ...options }: LoopWatchOptions): OwnLoopWatch {
-  const everyMs = Math.max(10, Math.min(BEAT_MS, blockedMs / 4))
+export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options }: LoopWatchOptions): OwnLoopWatch {
+  const longestMs = blockedMs === 0 ? Number.POSITIVE_INFINITY : blockedMs
+  const everyMs = Math.max(10, Math.min(BEAT_MS, longestMs / 4))
   let timer: NodeJS.Timeout | undefined
   let watchdog: Watchdog | undefined
   /** When the loop was last seen to go round. */
@@ -48,13 +51,13 @@ export function createLoopWatch({ log, blockedMs, inFlight, ...options }: LoopWa
   const look = (ended: Delivery | undefined) => {
     const now = performance.now()
     const lateMs = now - seenAt - everyMs
-    if (ended === undefined || lateMs >= blockedMs) seenAt = now
-    if (lateMs >= blockedMs) report(lateMs, ended)
+    if (ended === undefined || lateMs >= longestMs) seenAt = now
+    if (lateMs >= longestMs) report(lateMs, ended)
   }
 
   /** `ended`: it came to its end right after the block, so it is most likely the one. */
   const report = (ms: number, ended: Delivery | undefined) => {
-    const others = inFlight().filter((delivery) => delivery !== ended)
+    const others = inFlight().filter((delivery) => delivery !== ended && isOnLoop(delivery))
     const who = ended === undefined ? {} : nameOf(ended)
     const tasks = others.slice(0, MAX_NAMED).map(({ message: { headers } }) => `${headers.task}[${headers.id}]`)
     const fields = { ms: Math.round(ms), ...who, inFlight: tasks.join(' ') || 'none' }
@@ -67,7 +70,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, ...options }: LoopWa
         seenAt = performance.now()
         timer = setInterval(tick, everyMs).unref()
       }
-      if (hardLimitMs === undefined) return
+      if (hardLimitMs === undefined || !isOnLoop(delivery)) return
       watchdog ??= options.watchdog()
       watchdog.begun(delivery, hardLimitMs)
     },
@@ -83,7 +86,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, ...options }: LoopWa
       const now = performance.now()
       const ms = now - enteredAt
       watchdog?.left()
-      if (ms < blockedMs) return
+      if (ms < longestMs) return
       // The timer will be late because of this, and need not say it again.
       seenAt = now
       log.warn({ ...nameOf(delivery), ms: Math.round(ms) }, 'event loop was blocked by a task: nothing else could run')

@@ -43,7 +43,7 @@ export function createRunner({ pool, watch, recycling, ...options }: RunnerOptio
   const start = (run: TaskRun) => (runsInThread(run.task, pool) ? inThread(run) : onLoop(run))
   return {
     run: recycling === undefined ? start : (run) => start(run).finally(recycling.ended),
-    abandon: (run) => threads?.abandon(run),
+    abandon: (run) => threads?.abandon(run) ?? false,
     async close() {
       await (await opening)?.close()
     },

@@ -13,8 +13,8 @@ import { WorkerLostError } from './worker-lost.ts'
 export interface ThreadRunner {
   /** Runs it in a thread. Rejects with what the task threw, and with WorkerLostError when the thread is gone. */
   run(run: TaskRun): Promise<unknown>
-  /** Ends the thread in which it runs. */
-  abandon(run: TaskRun): void
+  /** Ends the thread in which it runs. @returns false when it runs in none */
+  abandon(run: TaskRun): boolean
   close(): Promise<void>
 }
 
@@ -34,6 +34,8 @@ interface Running {
   readonly kill: AbortController
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
+  /** The thread is free again, or gone. */
+  readonly free: () => void
   /** The line to its thread, once it has begun. */
   say: ((message: ToThread) => void) | undefined
 }
@@ -110,6 +112,8 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
       await pool.run(startOf(number, run, current), kill.signal)
     } catch (cause) {
       running.reject(lost(cause, running))
+    } finally {
+      running.free()
     }
   }
 
@@ -118,14 +122,16 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
     return new WorkerLostError(howLost(cause as Error, options.memoryMb), { cause })
   }
 
-  const wait = async (number: number, running: Running, outcome: Promise<unknown>): Promise<unknown> => {
+  /** Until the outcome is here and the thread is free: what comes next finds it there, instead of starting another one. */
+  const wait = async (number: number, running: Running, outcome: Promise<unknown>, freed: Promise<void>): Promise<unknown> => {
     const { run, kill } = running
     const stopWatching = onAbort(run.signal, () => {
       tellAborted(number, running)
       if (run.signal.reason instanceof Revocation) setTimeout(() => kill.abort(), ABORT_GRACE_MS).unref()
     })
     try {
-      return await outcome
+      const [value] = await Promise.all([outcome, freed])
+      return value
     } finally {
       stopWatching()
       byNumber.delete(number)
@@ -136,15 +142,20 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   return {
     run(run) {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+      const { promise: freed, resolve: free } = Promise.withResolvers<void>()
       const number = ++last
       const kill = new AbortController()
-      const running: Running = { run, current: currentTask.getStore(), kill, resolve, reject, say: undefined }
+      const running: Running = { run, current: currentTask.getStore(), kill, resolve, reject, free, say: undefined }
       byNumber.set(number, running)
       byRun.set(run, running)
       void start(running, number)
-      return wait(number, running, promise)
+      return wait(number, running, promise, freed)
     },
-    abandon: (run) => byRun.get(run)?.kill.abort(),
+    abandon(run) {
+      const running = byRun.get(run)
+      running?.kill.abort()
+      return running !== undefined
+    },
     async close() {
       closed = true
       await (await pool)?.close()

@@ -1,4 +1,6 @@
+import type { TaskDefaults } from '../app/signature-message.ts'
 import type { Config } from '../config.ts'
+import type { Message } from '../message/message.ts'
 
 /** Places in the shared numbers. */
 export const BEAT = 0
@@ -12,19 +14,18 @@ export interface WatchdogData {
   readonly config: Config
   readonly name: string
   readonly blockedMs: number
+  /** What the application says of its tasks, for those that follow from a failure. */
+  readonly routes: Readonly<Record<string, TaskDefaults>>
 }
 
-/** What is recorded of a task that has to be ended with its process. */
+/** A task with a hard limit that runs on the event loop. */
 export interface Guarded {
-  readonly id: string
-  readonly task: string
-  readonly queue: string
-  readonly retries: number
+  readonly message: Message
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly limitMs: number
 }
 
 export type WatchdogMessage =
-  | { readonly tag: 'begun'; readonly key: number; readonly leftMs: number; readonly task: Guarded }
+  | { readonly tag: 'begun'; readonly key: number; readonly task: Guarded }
   | { readonly tag: 'ended'; readonly key: number }

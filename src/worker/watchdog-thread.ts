@@ -1,10 +1,10 @@
 // A thread of its own, started by watchdog.ts: it looks on while the event loop of the worker is stuck, and loads next to nothing until then.
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Outcome } from '../app/outcome.ts'
 import type { Log } from '../log.ts'
 import { BEAT, CURRENT, type Guarded, NOBODY, UNLIMITED, type WatchdogData, type WatchdogMessage } from './watchdog-protocol.ts'
 
-const { shared, config, name, blockedMs } = workerData as WatchdogData
+const data = workerData as WatchdogData
+const { shared, config, blockedMs } = data
 
 /** How often it looks, milliseconds. Its own turns are counted, not the clock: a machine that slept is not stuck. */
 const LOOK_MS = 250
@@ -24,7 +24,7 @@ let ending = false
 
 parentPort?.on('message', (message: WatchdogMessage) => {
   if (message.tag === 'ended') guarded.delete(message.key)
-  else guarded.set(message.key, { task: message.task, deadline: performance.now() + message.leftMs + MARGIN_MS })
+  else guarded.set(message.key, { task: message.task, deadline: performance.now() + message.task.limitMs + MARGIN_MS })
   if (guarded.size > 0) timer ??= setInterval(look, LOOK_MS)
   else {
     clearInterval(timer)
@@ -62,7 +62,8 @@ function expiredTasks(): Guarded[] {
   const current = Atomics.load(shared, CURRENT)
   if (current === UNLIMITED) return []
   const asked = current === NOBODY ? [...guarded.values()] : [guarded.get(current)]
-  return asked.filter((each) => each !== undefined && each.deadline <= performance.now()).map((each) => each!.task)
+  const now = performance.now()
+  return asked.flatMap((each) => (each !== undefined && each.deadline <= now ? [each.task] : []))
 }
 
 /** The process's own logger cannot write now; this one writes to the same place in the same form. */
@@ -72,39 +73,32 @@ async function openLog(): Promise<Log> {
 }
 
 async function sayBlocked(ms: number): Promise<void> {
-  const current = guarded.get(Atomics.load(shared, CURRENT))?.task
-  const who = current === undefined ? {} : { task: current.task, id: current.id }
+  const headers = guarded.get(Atomics.load(shared, CURRENT))?.task.message.headers
+  const who = headers === undefined ? {} : { task: headers.task, id: headers.id }
   const log = await openLog()
-  if (Atomics.load(shared, BEAT) === beat) log.warn({ ...who, ms }, 'event loop is blocked, still: nothing else can run')
+  if (Atomics.load(shared, BEAT) === beat) log.warn({ ...who, ms }, 'event loop is still blocked: nothing else can run')
 }
 
 async function end(tasks: readonly Guarded[]): Promise<void> {
   const log = await openLog()
-  for (const { task, id, limitMs } of tasks)
+  for (const { message, limitMs } of tasks) {
+    const { task, id } = message.headers
     log.error({ task, id, limitMs }, 'task never gives the event loop back and is past its hard time limit, the worker is killed')
-  const recorded = await Promise.race([record(tasks, log), new Promise((resolve) => setTimeout(resolve, RECORD_MS, false))])
-  // It came back meanwhile, and goes on: what was recorded stays recorded.
+  }
+  const { recordTimeLimits } = await import('./watchdog-record.ts')
+  const recorded = await Promise.race([
+    recordTimeLimits(tasks, data, log).then(
+      () => true,
+      (err: Error) => {
+        log.error({ err }, 'the watchdog could not record the end of a task')
+        return false
+      },
+    ),
+    new Promise<boolean>((resolve) => setTimeout(resolve, RECORD_MS, false)),
+  ])
+  // It came back meanwhile, and goes on; what was recorded stays recorded.
   if (Atomics.load(shared, BEAT) !== beat) return
-  if (recorded === false) log.error('its end could not be recorded in time, it is counted as a death of the worker')
+  if (!recorded) log.error('its end could not be recorded in time, it is counted as a death of the worker')
   // The logger writes at the end of the turn.
   setImmediate(() => process.kill(process.pid, 'SIGKILL'))
-}
-
-/** With a connection of its own, as any other outcome: the first final one of an id wins, and who waits is told. */
-async function record(tasks: readonly Guarded[], log: Log): Promise<true> {
-  const [{ createDatabase }, { createRecorder }] = await Promise.all([
-    import('../database/database.ts'),
-    import('../broker/record.ts'),
-  ])
-  const database = createDatabase(config, { name: 'watchdog', log, poolMax: 1 })
-  const recorder = createRecorder(database, { name, log, onStored: () => {} })
-  for (const task of tasks) recorder.record({ outcome: outcomeOf(task) })
-  await recorder.flush()
-  return true
-}
-
-function outcomeOf({ id, task, queue, retries, startedAt, limitMs }: Guarded): Outcome {
-  const result = { exc_type: 'TimeLimitExceeded', exc_message: [limitMs / 1000], exc_module: 'billiard.exceptions' }
-  const times = { startedAt, doneAt: Date.now() }
-  return { id, task, queue, retries, state: 'FAILURE', result: JSON.stringify(result), traceback: null, ...times }
 }

@@ -1,16 +1,18 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { TaskDefaults } from '../app/signature-message.ts'
+import type { Task } from '../app/task.ts'
 import type { Delivery } from '../broker/broker.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
-import type { Guarded, WatchdogData, WatchdogMessage } from './watchdog-protocol.ts'
-import { BEAT, CURRENT, NOBODY, UNLIMITED } from './watchdog-protocol.ts'
+import { BEAT, CURRENT, NOBODY, UNLIMITED, type WatchdogData, type WatchdogMessage } from './watchdog-protocol.ts'
 
 export interface WatchdogOptions {
   readonly config: Config
   /** Of the worker, as in `celery@host`: outcomes are recorded under it. */
   readonly name: string
   readonly blockedMs: number
+  readonly tasks: ReadonlyMap<string, Task>
   readonly log: Log
 }
 
@@ -31,9 +33,9 @@ export interface Watchdog {
 const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
 
 /** Starts the thread (watchdog-thread.ts). It does not keep the process alive. */
-export function startWatchdog({ config, name, blockedMs, log }: WatchdogOptions): Watchdog {
+export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogOptions): Watchdog {
   const shared = new Int32Array(new SharedArrayBuffer(8))
-  const workerData: WatchdogData = { shared, config, name, blockedMs }
+  const workerData: WatchdogData = { shared, config, name, blockedMs, routes: routesOf(tasks) }
   const file = new URL(`./watchdog-thread${extname(import.meta.filename)}`, import.meta.url)
   const thread = new Worker(file, { workerData, resourceLimits: LIMITS, execArgv: [] })
   thread.unref()
@@ -46,7 +48,7 @@ export function startWatchdog({ config, name, blockedMs, log }: WatchdogOptions)
     begun(delivery, hardLimitMs) {
       const key = ++last
       keys.set(delivery, key)
-      say({ tag: 'begun', key, leftMs: hardLimitMs, task: guarded(delivery, hardLimitMs) })
+      say({ tag: 'begun', key, task: { message: delivery.message, startedAt: Date.now(), limitMs: hardLimitMs } })
     },
     ended(delivery) {
       const key = keys.get(delivery)
@@ -60,7 +62,13 @@ export function startWatchdog({ config, name, blockedMs, log }: WatchdogOptions)
   }
 }
 
-function guarded({ message }: Delivery, limitMs: number): Guarded {
-  const { id, task, retries = 0 } = message.headers
-  return { id, task, queue: message.queue, retries, startedAt: Date.now(), limitMs }
+/** What can be cloned of it: functions that route are not asked for what follows from a task that had to be killed. */
+function routesOf(tasks: ReadonlyMap<string, Task>): Record<string, TaskDefaults> {
+  const routes: Record<string, TaskDefaults> = {}
+  for (const [name, { options }] of tasks) {
+    const { queue, priority, ignoreResult, expires } = options
+    if (queue !== undefined || priority !== undefined || ignoreResult !== undefined || expires !== undefined)
+      routes[name] = { queue, priority, ignoreResult, expires }
+  }
+  return routes
 }

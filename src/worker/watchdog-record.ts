@@ -1,0 +1,37 @@
+import { createPlanner } from '../app/plan.ts'
+import { TimeLimitExceeded } from '../app/task-errors.ts'
+import type { Consumer } from '../broker/broker.ts'
+import { createRecorder, type Settlement } from '../broker/record.ts'
+import { createDatabase } from '../database/database.ts'
+import type { Log } from '../log.ts'
+import { createAttempt } from './attempt.ts'
+import { createSettlement, endedBy } from './ending.ts'
+import type { Guarded, WatchdogData } from './watchdog-protocol.ts'
+import { workflowOf } from './workflow.ts'
+
+/**
+ * Records tasks as past their time limit, with a connection of its own, as their worker would: the first final outcome of an id wins, who
+ * waits is told, and what follows from the failure (errbacks, the end of a chord) is sent. Resolves when it is durable, however long that takes.
+ */
+export async function recordTimeLimits(
+  tasks: readonly Guarded[],
+  { config, name, routes }: Omit<WatchdogData, 'shared' | 'blockedMs'>,
+  log: Log,
+): Promise<void> {
+  const database = createDatabase(config, { name: 'watchdog', log, poolMax: 1 })
+  const route = (task: string) => routes[task]
+  const recorder = createRecorder<Settlement>(database, { name, log, planner: createPlanner(route), onStored: () => {} })
+  const consumer: Pick<Consumer, 'finish'> = {
+    finish: (_delivery, outcome, how) => recorder.record({ outcome, sequel: how?.sequel }),
+  }
+  const settle = createSettlement(
+    { log, workflowOf: (delivery, embed, ending) => workflowOf(delivery, embed, ending, { route }) },
+    () => consumer as Consumer,
+  )
+  for (const { message, startedAt, limitMs } of tasks) {
+    const attempt = createAttempt({ message, deliveries: 1, tag: undefined }, () => {})
+    settle(attempt, endedBy('FAILURE', new TimeLimitExceeded(limitMs / 1000), { startedAt }))
+  }
+  await recorder.flush()
+  await database.close()
+}

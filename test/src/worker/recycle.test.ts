@@ -1,0 +1,45 @@
+import { pino } from 'pino'
+import { describe, expect, it } from 'vitest'
+import { createRecycling } from '../../../src/worker/recycle.ts'
+
+const MB = 1024 * 1024
+
+function recycling(limits: { maxTasks?: number; maxMemoryMb?: number }, rss = () => 0) {
+  const lines: Record<string, unknown>[] = []
+  const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  let recycled = 0
+  const recycle = () => void recycled++
+  const made = createRecycling({ maxTasks: 0, maxMemoryMb: 0, ...limits, log, rss, recycle })
+  return { made, lines, recycled: () => recycled }
+}
+
+describe('a worker makes room for a fresh one', () => {
+  it('never, and looks at nothing, without a limit', () => {
+    expect(recycling({}).made).toBeUndefined()
+  })
+  it('once, after as many tasks as it may run', () => {
+    const { made, recycled, lines } = recycling({ maxTasks: 3 })
+    for (const expected of [0, 0, 1, 1]) {
+      made?.ended()
+      expect(recycled()).toBe(expected)
+    }
+    expect(lines[0]).toMatchObject({ why: '3 tasks', tasks: 3 })
+  })
+  it('when it holds more memory than it may after a task', () => {
+    const { made, recycled, lines } = recycling({ maxMemoryMb: 200 }, () => 201 * MB)
+    made?.ended()
+    expect(recycled()).toBe(1)
+    expect(lines[0]).toMatchObject({ why: '201 MB of 200', rssMb: 201 })
+  })
+  it('and asks for its memory once a second at most', () => {
+    let asked = 0
+    const { made, recycled } = recycling({ maxMemoryMb: 200 }, () => ++asked)
+    for (let n = 0; n < 1000; n++) made?.ended()
+    expect({ asked, recycled: recycled() }).toEqual({ asked: 1, recycled: 0 })
+  })
+  it('and warns when that was sooner than a supervisor calls healthy', () => {
+    const { made, lines } = recycling({ maxTasks: 1 })
+    made?.ended()
+    expect(lines[1]).toMatchObject({ level: 40, msg: expect.stringContaining('less than 30 s') })
+  })
+})
