@@ -2,6 +2,7 @@ import type { Message } from '../message/message.ts'
 import type { ResultBackend } from './async-result.ts'
 import type { Due } from './build.ts'
 import type { Revoke } from './revoke.ts'
+import type { Plan } from './sequel.ts'
 import type { TransactionClient } from './task.ts'
 import type { UniqueStore } from './unique.ts'
 
@@ -10,6 +11,8 @@ export interface Backend extends ResultBackend, UniqueStore {
   publish(messages: readonly Message[]): Promise<void>
   /** Keeps messages until they are due (undefined: at once), all or none, in the caller's transaction when there is one. */
   keep(messages: readonly Kept[], transaction?: TransactionClient): Promise<void>
+  /** Sends a workflow, all of it or nothing; in the caller's transaction when there is one. */
+  send(plan: Plan, transaction?: TransactionClient): Promise<void>
   readonly revoke: Revoke
   close(): Promise<void>
 }

@@ -1,5 +1,6 @@
 import type { Backend } from '../app/app.ts'
 import type { Broker } from '../broker/broker.ts'
+import { sendPlan } from '../broker/send-plan.ts'
 import type { Database } from '../database/database.ts'
 import { keepMany } from '../database/keep-many.ts'
 import type { Results } from '../database/results.ts'
@@ -17,6 +18,10 @@ export function createBackend(
     publish(messages) {
       results.sending(messages.map(({ headers }) => headers.id))
       return broker.publish(messages)
+    },
+    send(plan, transaction) {
+      if (transaction === undefined) results.sending(plan.messages.map(({ headers }) => headers.id))
+      return sendPlan({ database, broker }, plan, transaction)
     },
     keep: (messages, transaction) => keepMany(database, messages, transaction),
     ...createUniqueStore(database),
