@@ -105,8 +105,8 @@ export const isEmpty = (tree: Tree): boolean => tree.kind === 'group' && tree.me
 
 /** One after the other. */
 export function chainOf(parts: readonly Tree[]): Tree {
-  const steps = parts.flatMap((part) => (part.kind === 'chain' ? part.steps : [part]))
   const last = parts.at(-1)
+  const steps = parts.flatMap((part) => (part.kind === 'chain' ? stepsOf(part, part === last) : [part]))
   let endsEmpty = last !== undefined && last.kind === 'chain' && last.endsEmpty
   while (steps.length > 1 && isEmpty(steps.at(-1)!)) {
     steps.pop()
@@ -122,6 +122,10 @@ export function chainOf(parts: readonly Tree[]): Tree {
   if (steps.length === 0) return { kind: 'group', id: undefined, members: [] }
   return steps.length === 1 && !endsEmpty ? steps[0]! : { kind: 'chain', steps, endsEmpty }
 }
+
+/** What follows a chain that ends in an empty group gets no results, not those of the task before it. */
+const stepsOf = ({ steps, endsEmpty }: ChainTree, isLast: boolean): readonly Tree[] =>
+  endsEmpty && !isLast ? [...steps, { kind: 'group', id: undefined, members: [] }] : steps
 
 /** Partial arguments come first; they go to whatever starts first and takes any. */
 export function give(tree: Tree, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): Tree {
