@@ -57,6 +57,10 @@ export const ERRORS = {
     exit: 64,
     hint: 'Compose with task.s(), chain(), group() and chord(); see "Composition" in docs/tasks.md.',
   },
+  QUEUE_INVALID: {
+    exit: 64,
+    hint: 'A queue has a name of 1 to 200 characters without a comma, and a limit of 1 to 1000 tasks at once, or none.',
+  },
   VALUE_NOT_JSON: { exit: 64, hint: 'Pass plain JSON: strings, finite numbers, booleans, null, arrays and plain objects.' },
   SCHEDULE_INVALID: { exit: 64, hint: 'Examples: `*/15 *`, `0 9 * * 1-5`, `15 minutes`, `every 2 hours`.' },
   SCHEDULE_DUPLICATE: { exit: 64, hint: 'Choose another name for the schedule, or change the one that has it.' },

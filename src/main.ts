@@ -31,6 +31,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<RoleModule>>> = {
   result: () => import('./commands/result.ts'),
   revoke: () => import('./commands/revoke.ts'),
   purge: () => import('./commands/purge.ts'),
+  queues: () => import('./commands/queues.ts'),
   'dead-letters': () => import('./commands/dead-letters.ts'),
   report: () => import('./commands/report.ts'),
 }
@@ -47,6 +48,7 @@ Commands of the task system, each with its own --help:
   result                     prints what is known of a task
   revoke                     tasks that are not to run, by id, name or schedule
   purge                      throws away the messages that wait in a queue
+  queues                     shows queues, pauses them, limits how many of their tasks run at once
   dead-letters               lists and requeues messages that were kept aside
   report                     versions, settings and what answers, for a bug report
   inspect                    asks workers what they do

@@ -3,15 +3,17 @@ import { parseArgs } from 'node:util'
 import { chooseBroker } from '../broker/choose.ts'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createControl } from '../control/start-control.ts'
-import { keepInOutbox } from '../database/outbox.ts'
+import { keepMany } from '../database/keep-many.ts'
+import { createQueueSettings } from '../database/queue-settings.ts'
 import { createResults } from '../database/results.ts'
 import { createRevocations } from '../database/revocations.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { aborted } from '../retry.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
+import { startGatedWorker } from '../worker/queue-gate.ts'
 import { startRevocations } from '../worker/revocations.ts'
-import { startWorker, type Worker } from '../worker/worker.ts'
+import type { Worker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
@@ -49,7 +51,11 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const beat = options.beat ? await (await import('./beat.ts')).startBeatBeside({ config, log, database, signal }) : undefined
     const { concurrency, queues, maxDeliveries } = config
     const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
-    const park = (message: Message, dueAt: Date) => keepInOutbox(database, message, dueAt)
+    // From this host's clock, which has found it early, to the database's, which is to find it due.
+    const park = (message: Message, dueAt: Date) =>
+      keepMany(database, [{ message, due: { afterSeconds: Math.max(0, dueAt.getTime() - Date.now()) / 1000 } }])
+    const settings = createQueueSettings(database)
+    await settings.declare(app.queues)
     const { name } = options
     const told = new AbortController()
     const shutdown = () => told.abort()
@@ -60,7 +66,8 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const control =
       config.remoteControl === 'off' ? undefined : await createControl({ ...listening, revoked, revoke: revocations.revoke })
     const taking = { app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park }
-    worker = await startWorker({ ...taking, observer: control?.observer, isRevoked: revoked.isRevoked })
+    const running = { ...taking, observer: control?.observer, isRevoked: revoked.isRevoked }
+    worker = await startGatedWorker(running, database, settings)
     control?.attach(worker)
     const unguard = guardTasks(log, () => worker.running)
     await aborted(AbortSignal.any([signal, told.signal]))

@@ -1,5 +1,6 @@
 import type { State } from '../app/outcome.ts'
 import type { Delivery } from '../broker/broker.ts'
+import { PARKED } from '../message/marks.ts'
 import type { Message } from '../message/message.ts'
 import { parseCeleryTime } from '../message/typed-json.ts'
 
@@ -43,8 +44,7 @@ function wrongTime(name: string, value: unknown): string | undefined {
   return `invalid ${name} value ${JSON.stringify(value)}`
 }
 
-/** Set on a message that was parked, to the eta that it was parked for: clocks that differ must not park it again and again. */
-export const PARKED = 'onedyno_parked'
+export { PARKED }
 
 /** When a message is to run that came too early, as a foreign producer sends it; undefined when it may run now. */
 export function notBefore({ headers }: Delivery['message'], now: number): Date | undefined {

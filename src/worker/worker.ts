@@ -23,6 +23,8 @@ export interface WorkerOptions {
   readonly graceMs: number
   /** Keeps a message that a foreign producer sent before its time (`keepInOutbox`). Durable when resolved. */
   readonly park?: (message: Message, dueAt: Date) => Promise<void>
+  /** Messages that wait for a slot are not handed back to other workers: they would come back behind others. */
+  readonly inOrder?: boolean | undefined
   /** Is told what happens to tasks: for events and statistics. */
   readonly observer?: WorkerObserver | undefined
   /** A message with such an id is recorded as REVOKED instead of run. */
@@ -145,7 +147,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   let bufferTimer: NodeJS.Timeout | undefined
   const watchBuffer = () => {
-    if (buffer.length === 0 || stopping !== undefined) return
+    if (buffer.length === 0 || stopping !== undefined || options.inOrder === true) return
     bufferTimer ??= setTimeout(handBackBuffer, BUFFERED_TOO_LONG_MS, buffer.at(-1))
   }
 
@@ -154,6 +156,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     bufferTimer = undefined
     if (last !== undefined && buffer.includes(last)) giveBack(buffer.splice(0, buffer.indexOf(last) + 1))
     watchBuffer()
+  }
+
+  /** What came from a queue that this worker has left is not begun here any more. */
+  const handBackLeft = () => {
+    const left = buffer.filter(({ message }) => !queues.includes(message.queue))
+    if (left.length === 0) return
+    for (const delivery of left) buffer.splice(buffer.indexOf(delivery), 1)
+    giveBack(left)
   }
 
   const giveBack = (deliveries: readonly Delivery[]) => {
@@ -227,6 +237,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await consumer?.exchange(change, () => [...inFlight.keys(), ...buffer, ...lastChances, ...[...runningIds.values()].flat()])
       queues = change.queues ?? queues
       concurrency = change.concurrency ?? concurrency
+      handBackLeft()
       fill()
     },
     stop() {

@@ -1,0 +1,59 @@
+import { AppError } from '../errors.ts'
+import type { Database } from './database.ts'
+import { sql } from './sql.ts'
+
+/** What holds for one queue, in every worker. */
+export interface QueueSetting {
+  readonly name: string
+  /** Workers take nothing from it; what runs goes on, and sending goes on. */
+  readonly paused: boolean
+  /** Tasks at once over all workers; 1: in their order. null: no limit. */
+  readonly concurrency: number | null
+}
+
+/** Queues that are paused or limited, kept in PostgreSQL whatever the broker. Workers hear of a change at once. */
+export interface QueueSettings {
+  /** Those that are paused or limited. */
+  all(): Promise<QueueSetting[]>
+  /** Every queue that is known here, with `others` beside them, by name. RabbitMQ and Redis are not asked for theirs. */
+  listQueues(others?: readonly string[]): Promise<QueueSetting[]>
+  /** @throws AppError QUEUE_INVALID */
+  pause(name: string): Promise<void>
+  /** @throws AppError QUEUE_INVALID */
+  resume(name: string): Promise<void>
+  /** @param concurrency tasks at once over all workers, 1 to 1000; null: no limit. @throws AppError QUEUE_INVALID */
+  limit(name: string, concurrency: number | null): Promise<void>
+  /** What the application says: written only where nobody has set anything yet. */
+  declare(queues: ReadonlyMap<string, { readonly concurrency: number }>): Promise<void>
+}
+
+const MAX_CONCURRENCY = 1000
+
+export function createQueueSettings(database: Database): QueueSettings {
+  const setPaused = async (name: string, paused: boolean) => {
+    await database.query(sql('queue-pause'), [checkName(name), paused])
+  }
+  return {
+    all: () => database.query<Row>(sql('queue-settings')),
+    listQueues: (others = []) => database.query<Row>(sql('queue-list'), [others]),
+    pause: (name) => setPaused(name, true),
+    resume: (name) => setPaused(name, false),
+    async limit(name, concurrency) {
+      if (concurrency !== null && !(Number.isSafeInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY))
+        throw new AppError('QUEUE_INVALID', `${concurrency} is not a whole number of 1 to ${MAX_CONCURRENCY}, nor none`)
+      await database.query(sql('queue-limit'), [checkName(name), concurrency])
+    },
+    async declare(queues) {
+      if (queues.size === 0) return
+      await database.query(sql('queue-declare'), [[...queues.keys()], [...queues.values()].map(({ concurrency }) => concurrency)])
+    },
+  }
+}
+
+type Row = QueueSetting & Record<string, unknown>
+
+function checkName(name: string): string {
+  if (typeof name === 'string' && name.length >= 1 && name.length <= 200 && !/[\0,]/.test(name) && name.isWellFormed())
+    return name
+  throw new AppError('QUEUE_INVALID', `${JSON.stringify(name)} is not a name of 1 to 200 characters without a comma`)
+}
