@@ -1,6 +1,7 @@
 import { createPlanner } from '../app/plan.ts'
 import { TimeLimitExceeded } from '../app/task-errors.ts'
 import type { Consumer } from '../broker/broker.ts'
+import { followsOf } from '../broker/follow-up.ts'
 import { createRecorder, type Settlement } from '../broker/record.ts'
 import { createDatabase } from '../database/database.ts'
 import type { Log } from '../log.ts'
@@ -22,7 +23,7 @@ export async function recordTimeLimits(
   const route = (task: string) => routes[task]
   const recorder = createRecorder<Settlement>(database, { name, log, planner: createPlanner(route), onStored: () => {} })
   const consumer: Pick<Consumer, 'finish'> = {
-    finish: (_delivery, outcome, how) => recorder.record({ outcome, sequel: how?.sequel }),
+    finish: ({ message }, outcome, how) => recorder.record({ outcome, follows: followsOf(message, how?.sequel) }),
   }
   const settle = createSettlement(
     { log, workflowOf: (delivery, embed, ending) => workflowOf(delivery, embed, ending, { route }) },
