@@ -1,2 +1,2 @@
--- $1 text id
-DELETE FROM task_result WHERE id = $1
+-- Deletes a result, and what its task logged. $1 text id
+WITH lines AS (DELETE FROM task_log WHERE task_id = $1) DELETE FROM task_result WHERE id = $1

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import { READY_STATES, type State } from './outcome.ts'
+import type { Child } from './plan.ts'
 
 /** A stored outcome, as read from the results table. */
 export interface StoredResult {
@@ -17,6 +18,22 @@ export interface StoredResult {
   readonly createdAt: Date
   readonly startedAt: Date | null
   readonly doneAt: Date | null
+  /** RETRY: when it runs again. Absent, as all that follows, where a result was not asked for by its id. */
+  readonly nextAt?: Date | null
+  /** The end of the task's own TTL; null where RESULT_TTL decides. */
+  readonly expiresAt?: Date | null
+  readonly parentId?: string | null
+  readonly rootId?: string | null
+  /** What the task sent: ids, and groups. */
+  readonly children?: readonly Child[]
+  /** What it said last with `ctx.progress`. */
+  readonly progress?: Progress | null
+}
+
+export interface Progress {
+  readonly n: number
+  readonly of?: number | null
+  readonly note?: string | null
 }
 
 /** Where results are read: the database in a process, a map in a test. */

@@ -57,6 +57,7 @@ export function createTestWeb(env: Environment = {}) {
     keep: async () => {},
     claim: async () => [],
     notSent: async () => {},
+    send: async () => {},
     revoke: async () => [],
     close: async () => {},
   }

@@ -1,0 +1,2 @@
+-- $1 text id
+SELECT id, members, created_at FROM task_group WHERE id = $1

@@ -1,0 +1,28 @@
+import type { Database } from './database.ts'
+import { sql } from './sql.ts'
+
+/** Rows of one statement: it stays well under a second, and holds up nobody. */
+const BATCH = 10_000
+/** Their members go with them. */
+const CHORDS = 100
+/** What is in a queue of another broker cannot be seen from here: so long nothing is given up that waits there. Seconds. */
+const PATIENCE = 7 * 24 * 3600
+
+/** Deletes what is past its time, in bounded statements. @returns how many results */
+export async function cleanUp(database: Database, resultTtlSeconds: number): Promise<number> {
+  const patience = Math.max(resultTtlSeconds, PATIENCE)
+  const all = async (name: string, seconds: number, limit = BATCH) => {
+    for (let total = 0; ; ) {
+      const [row] = await database.query<{ deleted: number }>(sql(name), [seconds, limit])
+      const deleted = row?.deleted ?? 0
+      total += deleted
+      if (deleted < limit) return total
+    }
+  }
+  const results = await all('result-clean-up', resultTtlSeconds)
+  await all('log-clean-up', resultTtlSeconds)
+  await all('group-clean-up', resultTtlSeconds)
+  await all('chord-clean-up', patience, CHORDS)
+  await all('past-clean-up', patience)
+  return results
+}
