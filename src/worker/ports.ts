@@ -1,11 +1,9 @@
-import type { State } from '../app/outcome.ts'
-import type { LogLine, Sequel } from '../app/sequel.ts'
+import type { LogLine } from '../app/sequel.ts'
 import type { Task, TaskContext } from '../app/task.ts'
 import type { TraceHeaders } from '../app/tracing.ts'
 import type { Delivery } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
 import type { Body, Message } from '../message/message.ts'
-import type { Embed } from '../message/signature.ts'
 
 /** What the executor asks of its neighbours, each of them a file of its own; absent ones cost nothing. */
 
@@ -17,10 +15,14 @@ export interface TaskRun {
   readonly context: TaskContext
   /** Aborts at the soft limit, at a revoke with terminate, and at the end of the worker's patience. */
   readonly signal: AbortSignal
+  /** Called when its code begins, if the runner `waits`: its time counts from then. */
+  readonly begun?: (() => void) | undefined
 }
 
 /** Where code runs: on the event loop of this process, or in a thread. */
 export interface Runner {
+  /** May this task have to wait for a place, a thread? Then `TaskRun.begun` says when it got one. HOT. */
+  waits(task: Task): boolean
   run(run: TaskRun): Promise<unknown>
   /**
    * The run is over for the worker, whatever its code still does: a thread is ended, code on the event loop can only be left alone.
@@ -62,19 +64,3 @@ export interface LoopWatch {
   begun(delivery: Delivery, hardLimitMs: number | undefined): void
   ended(delivery: Delivery): void
 }
-
-/** What a final outcome has to do with, in the workflow that its message carries. */
-export interface WorkflowEnding {
-  readonly state: State
-  /** What the task returned; or its exception, as it is encoded. */
-  readonly value: unknown
-  /** As Python shows the exception; undefined for SUCCESS. */
-  readonly errorText: string | undefined
-}
-
-/** The next steps of a workflow (workflow.ts); asked only for messages that carry one. @throws when it cannot be read */
-export type WorkflowOf = (
-  delivery: Delivery,
-  embed: Embed,
-  ending: WorkflowEnding,
-) => Pick<Sequel, 'plan' | 'countsForChord' | 'alike'> | undefined

@@ -42,6 +42,7 @@ export function createRunner({ pool, watch, recycling, ...options }: RunnerOptio
 
   const start = (run: TaskRun) => (runsInThread(run.task, pool) ? inThread(run) : onLoop(run))
   return {
+    waits: (task) => runsInThread(task, pool),
     run: recycling === undefined ? start : (run) => start(run).finally(recycling.ended),
     abandon: (run) => threads?.abandon(run) ?? false,
     async close() {

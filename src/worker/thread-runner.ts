@@ -36,6 +36,8 @@ interface Running {
   readonly reject: (error: unknown) => void
   /** The thread is free again, or gone. */
   readonly free: () => void
+  /** It waits for no thread any more. */
+  placed: boolean
   /** The line to its thread, once it has begun. */
   say: ((message: ToThread) => void) | undefined
 }
@@ -49,8 +51,22 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   const byNumber = new Map<number, Running>()
   const byRun = new Map<TaskRun, Running>()
   let pool: Promise<ThreadPool> | undefined
+  /** Runs that wait for a thread, the first come first: the pool's own queue would forget them when a thread dies and none is left. */
+  const queue: (() => void)[] = []
+  let busy = 0
   let last = 0
   let closed = false
+
+  const enter = (): Promise<void> | undefined => {
+    if (busy >= options.threads) return new Promise((resolve) => void queue.push(resolve))
+    busy += 1
+    return undefined
+  }
+  const leave = () => {
+    const next = queue.shift()
+    if (next === undefined) busy -= 1
+    else next()
+  }
 
   /** Loaded by the first task that asks for it. */
   const open = (): Promise<ThreadPool> => {
@@ -84,6 +100,7 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
     const { run, current } = running
     if (message.tag === 'begun') {
       running.say = say
+      run.begun?.()
       if (run.signal.aborted) tellAborted(message.run, running)
     } else if (message.tag === 'progress') run.context.progress(message.n, message.of, message.note)
     else if (message.tag === 'sent') current?.sent(message.child)
@@ -105,8 +122,11 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
     say?.({ tag: 'abort', run: number, reason: carry(run.signal.reason) })
 
   const start = async (running: Running, number: number) => {
+    const { run, current, kill } = running
+    await enter()
     try {
-      const { run, current, kill } = running
+      if (run.signal.aborted || kill.signal.aborted) return ended(running)
+      running.placed = true
       const pool = await open()
       // A thread that ended before it said so has not done its task: its outcome comes on its own line, this is only its end.
       await pool.run(startOf(number, run, current), kill.signal)
@@ -114,7 +134,13 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
       running.reject(lost(cause, running))
     } finally {
       running.free()
+      leave()
     }
+  }
+
+  const ended = ({ run, reject, free }: Running) => {
+    reject(run.signal.reason ?? new Error('the thread was ended'))
+    free()
   }
 
   const lost = (cause: unknown, { run, kill }: Running): unknown => {
@@ -126,6 +152,7 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   const wait = async (number: number, running: Running, outcome: Promise<unknown>, freed: Promise<void>): Promise<unknown> => {
     const { run, kill } = running
     const stopWatching = onAbort(run.signal, () => {
+      if (!running.placed) return ended(running)
       tellAborted(number, running)
       if (run.signal.reason instanceof Revocation) setTimeout(() => kill.abort(), ABORT_GRACE_MS).unref()
     })
@@ -145,7 +172,16 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
       const { promise: freed, resolve: free } = Promise.withResolvers<void>()
       const number = ++last
       const kill = new AbortController()
-      const running: Running = { run, current: currentTask.getStore(), kill, resolve, reject, free, say: undefined }
+      const running: Running = {
+        run,
+        current: currentTask.getStore(),
+        kill,
+        resolve,
+        reject,
+        free,
+        placed: false,
+        say: undefined,
+      }
       byNumber.set(number, running)
       byRun.set(run, running)
       void start(running, number)
@@ -153,8 +189,10 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
     },
     abandon(run) {
       const running = byRun.get(run)
-      running?.kill.abort()
-      return running !== undefined
+      if (running === undefined) return false
+      running.kill.abort()
+      if (!running.placed) ended(running)
+      return true
     },
     async close() {
       closed = true

@@ -243,6 +243,30 @@ describe('the end of a thread', () => {
     limit.abort(new Error('at once'))
     expect(await failure(run('thread.aborts', [], { signal: limit.signal }))).toMatchObject({ message: 'at once' })
   })
+  it('says when a task that waited for a thread begins', async () => {
+    const first = [run('thread.nap', [400]), run('thread.nap', [400])]
+    const begun: number[] = []
+    const waiting = runner.run({ ...attempt('thread.add', [1, 2]), begun: () => void begun.push(1) })
+    await Promise.race(first)
+    expect(begun).toEqual([])
+    expect(await waiting).toBe(3)
+    expect(begun).toEqual([1])
+    await Promise.all(first)
+  })
+  it('is not waited for by a task that is aborted while it waits for one', async () => {
+    const first = [run('thread.nap', [600]), run('thread.nap', [600])]
+    const stop = new AbortController()
+    const started = performance.now()
+    const waiting = failure(run('thread.add', [1, 2], { signal: stop.signal }))
+    const abandoned = attempt('thread.add', [1, 2])
+    const other = failure(runner.run(abandoned))
+    stop.abort(new Error('the worker stops'))
+    expect(runner.abandon(abandoned)).toBe(true)
+    expect(await waiting).toMatchObject({ message: 'the worker stops' })
+    expect(await other).toBeInstanceOf(Error)
+    expect(performance.now() - started).toBeLessThan(500)
+    expect(await Promise.all([...first, run('thread.add', [1, 2])])).toEqual([600, 600, 3])
+  })
   it('of the whole pool ends all that runs', async () => {
     const ended = failure(run('thread.for-ever'))
     await run('thread.add', [1, 1])
