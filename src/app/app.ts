@@ -4,10 +4,20 @@ import { createArgumentCheck } from './arguments.ts'
 import { type AsyncResult, createAsyncResult } from './async-result.ts'
 import type { Backend } from './backend.ts'
 import { checkPlace, checkTaskOptions, isText, refuse } from './options.ts'
+import { checkRetryPolicy } from './retry-policy.ts'
 import type { Revoke } from './revoke.ts'
 import { createRoutes, type RouteTarget } from './routes.ts'
 import { createSender, type EnqueueItem, type EnqueueResults } from './sender.ts'
-import type { ApplyOptions, BoundTaskOptions, Task, TaskContext, TaskOptions, TransactionClient } from './task.ts'
+import type {
+  AfterHook,
+  ApplyOptions,
+  BeforeHook,
+  BoundTaskOptions,
+  Task,
+  TaskContext,
+  TaskOptions,
+  TransactionClient,
+} from './task.ts'
 
 export type { Backend } from './backend.ts'
 
@@ -25,13 +35,18 @@ export interface App {
   task<Args extends unknown[], Result>(
     name: string,
     fn: (context: TaskContext, ...args: Args) => Result | Promise<Result>,
-    options: BoundTaskOptions<Args>,
+    options: BoundTaskOptions<Args, Result>,
   ): Task<Args, Result>
   task<Args extends unknown[], Result>(
     name: string,
     fn: (...args: Args) => Result | Promise<Result>,
-    options?: TaskOptions<Args>,
+    options?: TaskOptions<Args, Result>,
   ): Task<Args, Result>
+  /** Called before each attempt of every task, in the worker. */
+  before(hook: BeforeHook): void
+  /** Called after each attempt of every task, in the worker. */
+  after(hook: AfterHook): void
+  readonly hooks: { readonly before: readonly BeforeHook[]; readonly after: readonly AfterHook[] }
   /** All registered tasks by name. */
   readonly tasks: ReadonlyMap<string, Task>
   /** Enqueues a task by its name, registered here or not (a Python worker may have it). @throws as `Task.applyAsync` */
@@ -99,6 +114,7 @@ export function createRegistry(open: () => Promise<Backend>): App {
       throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
     if (tasks.has(name)) throw new AppError('TASK_DUPLICATE', `the task ${name} is registered twice`)
     checkTaskOptions(name, options)
+    checkRetryPolicy(name, options)
     const call = fn as (...args: unknown[]) => unknown
     const task: Registered = {
       name,
@@ -116,8 +132,13 @@ export function createRegistry(open: () => Promise<Backend>): App {
     return task
   }
 
+  const hooks = { before: [] as BeforeHook[], after: [] as AfterHook[] }
+
   return {
     task: register as App['task'],
+    before: (hook) => void hooks.before.push(hook),
+    after: (hook) => void hooks.after.push(hook),
+    hooks,
     tasks,
     sendTask: sender.send,
     message: sender.message,

@@ -10,4 +10,9 @@ export interface CurrentTask {
   sent(child: string | { readonly group: string }): void
 }
 
-export const currentTask = new AsyncLocalStorage<CurrentTask>()
+const SHARED = Symbol.for('onedyno.currentTask')
+const place = globalThis as { [SHARED]?: AsyncLocalStorage<CurrentTask> }
+place[SHARED] ??= new AsyncLocalStorage<CurrentTask>()
+
+/** One for the whole process: the application may come from another copy of this package than the worker that runs it. */
+export const currentTask: AsyncLocalStorage<CurrentTask> = place[SHARED]

@@ -58,22 +58,28 @@ export interface RetryPolicy {
   readonly retryBackoffMax?: number
   /** Full jitter: the pause is anything from 0 to its length. Default true. */
   readonly retryJitter?: boolean
-  /** No attempt begins later: a moment, or seconds after the first attempt began. */
+  /** No attempt is due later: a moment, or seconds after the first attempt began. */
   readonly retryUntil?: Date | number
 }
 
 export interface UniqueOptions<Args extends unknown[] = unknown[]> {
   /** What makes two calls the same work. Default: the task's name and its arguments. */
-  readonly key?: (...args: Args) => string
+  key?(...args: Args): string
   /** Milliseconds after which the same work may be queued again even if the first has not ended. */
   readonly forMs: number
   /** `end` (default): the key is free again when the task has ended. `time`: only after `forMs`. */
   readonly until?: 'end' | 'time'
 }
 
-/** Told about one run; awaited, and what it throws is logged and changes nothing. */
-export type SuccessHook<Args extends unknown[], Result> = (context: TaskContext, args: Args, result: Result) => unknown
-export type FailureHook<Args extends unknown[]> = (context: TaskContext, args: Args, error: unknown) => unknown
+/** How a run ended, for `app.after`. */
+export type RunEnd =
+  | { readonly state: 'SUCCESS'; readonly result: unknown }
+  | { readonly state: 'FAILURE' | 'RETRY' | 'REVOKED'; readonly error: unknown }
+
+/** Before the code of any task runs. Awaited; what it throws is logged and changes nothing. */
+export type BeforeHook = (context: TaskContext, args: readonly unknown[]) => unknown
+/** After the hook of the task itself, before the outcome is recorded. Awaited; what it throws is logged and changes nothing. */
+export type AfterHook = (context: TaskContext, args: readonly unknown[], end: RunEnd) => unknown
 
 /** One parameter's JSON Schema (TypeBox): its `title` is the name used in messages, `description` and `default` are shown in the form. */
 export type ArgumentSchemas = readonly TSchema[]
@@ -109,11 +115,13 @@ export interface TaskOptions<Args extends unknown[] = unknown[], Result = unknow
   readonly acks?: 'late' | 'early'
   /** The same work is not queued twice. */
   readonly unique?: UniqueOptions<Args>
-  readonly onSuccess?: SuccessHook<Args, Result>
+  // Hooks are told about one run, in the worker, before its outcome is recorded. Awaited; what they throw is logged and changes nothing.
+  // Methods, so that a task of any arguments is a `Task`.
+  onSuccess?(context: TaskContext, args: Args, result: Result): unknown
   /** After the last attempt. */
-  readonly onFailure?: FailureHook<Args>
+  onFailure?(context: TaskContext, args: Args, error: unknown): unknown
   /** After an attempt that is followed by another. */
-  readonly onRetry?: FailureHook<Args>
+  onRetry?(context: TaskContext, args: Args, error: unknown): unknown
 }
 
 export interface BoundTaskOptions<Args extends unknown[] = unknown[], Result = unknown> extends TaskOptions<Args, Result> {

@@ -1,4 +1,5 @@
 import type { EncodedException } from '../app/outcome.ts'
+import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../app/task-errors.ts'
 import { AppError } from '../errors.ts'
 
 /** Names that Python knows under another name or module: its clients raise the class they expect (celery-protocol.md §3.1). */
@@ -11,7 +12,13 @@ const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> 
   NotRegistered: ['NotRegistered', 'celery.exceptions'],
   InvalidTaskError: ['InvalidTaskError', 'celery.exceptions'],
   TaskRevokedError: ['TaskRevokedError', 'celery.exceptions'],
+  Retry: ['Retry', 'celery.exceptions'],
+  Ignore: ['Ignore', 'celery.exceptions'],
+  Reject: ['Reject', 'celery.exceptions'],
+  MaxRetriesExceededError: ['MaxRetriesExceededError', 'celery.exceptions'],
   WorkerLostError: ['WorkerLostError', 'billiard.exceptions'],
+  SoftTimeLimitExceeded: ['SoftTimeLimitExceeded', 'billiard.exceptions'],
+  TimeLimitExceeded: ['TimeLimitExceeded', 'billiard.exceptions'],
   EncodeError: ['EncodeError', 'kombu.exceptions'],
   DecodeError: ['DecodeError', 'kombu.exceptions'],
   ContentDisallowed: ['ContentDisallowed', 'kombu.exceptions'],
@@ -29,12 +36,16 @@ export function encodeThrown(thrown: unknown): { exception: EncodedException; tr
   try {
     if (!(thrown instanceof Error)) return { exception: encodeException('Error', [String(thrown)]), traceback: null }
     const name = thrown instanceof AppError ? thrown.code : thrown.name === 'Error' ? thrown.constructor.name : thrown.name
-    return { exception: encodeException(String(name), [String(thrown.message)]), traceback: tracebackOf(thrown) }
+    return { exception: encodeException(String(name), [wordsOf(thrown)]), traceback: tracebackOf(thrown) }
   } catch {
     // Without a prototype, or with a getter that throws itself.
     return { exception: encodeException('Error', ['something was thrown that cannot be shown']), traceback: null }
   }
 }
+
+/** Python's classes of time limits hold the seconds, and say the rest themselves. */
+const wordsOf = (error: Error): unknown =>
+  error instanceof SoftTimeLimitExceeded || error instanceof TimeLimitExceeded ? error.seconds : String(error.message)
 
 /** A chain of causes may be a circle. */
 function tracebackOf(error: Error, depth = 0): string {

@@ -1,195 +1,156 @@
 import type { App } from '../app/app.ts'
-import type { Outcome, State } from '../app/outcome.ts'
-import type { Task, TaskContext } from '../app/task.ts'
-import type { Consumer, Delivery } from '../broker/broker.ts'
+import type { RouteOf } from '../app/plan.ts'
+import type { Consumer } from '../broker/broker.ts'
 import type { Log } from '../log.ts'
-import { checkJson } from '../message/check-json.ts'
-import { type Body, decodeBody, type Message } from '../message/message.ts'
-import { UndecodableMessageError } from '../message/undecodable.ts'
-import { encodeException, encodeThrown } from './exception.ts'
+import { PARKED } from '../message/marks.ts'
+import type { Message } from '../message/message.ts'
+import { parseCeleryTime } from '../message/typed-json.ts'
+import type { Attempt } from './attempt.ts'
+import { createAttemptEnds, isOpen } from './attempt-ends.ts'
+import { encodeException } from './exception.ts'
+import type { TimeLimits } from './limits.ts'
 import type { WorkerObserver } from './observer.ts'
-import { isRecordable, notBefore, PARKED, type Refused, refusalOf } from './refusal.ts'
+import type { Limiter, LoopWatch, Reporter, Runner, Tracing } from './ports.ts'
+import { withPlace } from './rate-limiter.ts'
+import { isRecordable, notBefore, type Refused, refusalOf } from './refusal.ts'
 import { Revocation } from './revocation.ts'
+import { createRun } from './run-attempt.ts'
+import { createSettings, type TaskSettings } from './settings.ts'
 
 export interface Executor {
-  /** Runs one delivery and reports its outcome to the consumer; `onEnd` is called once the slot is free. Never throws. */
-  execute(delivery: Delivery, signal: AbortSignal, onEnd: () => void): void
+  /** Runs one message and reports its outcome to the consumer; `attempt.onEnd` is called once the slot is free. Never throws. */
+  execute(attempt: Attempt): void
+  /** The worker has no more time for it: recorded as far as it is known, else handed back. */
+  letGo(attempt: Attempt): void
+  /** Aborts its signal; a task that does not mind is over all the same a moment later. */
+  terminate(attempt: Attempt): void
+  /** For attempts that begin from now on. */
+  setTimeLimits(task: string, limits: TimeLimits): void
 }
 
-interface ExecutorOptions {
-  readonly app: Pick<App, 'tasks'>
+/** All but the first three are parts that may be missing, and then cost nothing. */
+export interface ExecutorOptions {
+  readonly app: Pick<App, 'tasks'> & Partial<Pick<App, 'hooks'>>
   readonly log: Log
+  /** A task delivered more often is recorded as FAILURE instead of run. */
   readonly maxDeliveries: number
-  /** Keeps a message that came before its time, durable when resolved. Without it such a message runs at once. */
+  /** Keeps a message that is to run later, durable when resolved. Without it such a message runs at once. */
   readonly park?: ((message: Message, dueAt: Date) => Promise<void>) | undefined
+  /** Is told what happens to tasks: for events and statistics. */
   readonly observer?: WorkerObserver | undefined
+  /** Such a message is recorded as REVOKED instead of run. */
   readonly isRevoked?: ((message: Message) => boolean) | undefined
+  /** For tasks and messages that set none. */
+  readonly timeLimits?: TimeLimits | undefined
+  /** Bytes of a result's JSON, for tasks that set no limit. Default: any. */
+  readonly resultMaxBytes?: number | undefined
+  /** Where code runs. Default: on the event loop. */
+  readonly runner?: Runner | undefined
+  /** Rate limits; needs `park`. */
+  readonly limiter?: Limiter | undefined
+  /** What a run says of itself. Default: its lines go to `log`, its progress nowhere. */
+  readonly reporter?: Reporter | undefined
+  readonly tracing?: Tracing | undefined
+  readonly watch?: LoopWatch | undefined
+  /** Where the next steps of a workflow go. Default: where their tasks say. */
+  readonly route?: RouteOf | undefined
 }
 
-/** A task that still runs after this many milliseconds is recorded as STARTED; a shorter one is never written twice. */
-const STARTED_AFTER_MS = 100
+/** A revoked task that ignores its signal is recorded as REVOKED after so many milliseconds. */
+const REVOKED_AFTER_MS = 500
+/** Refusals after which the message may be wanted again: by a worker that knows the task, or when its fault is mended. */
+const KEPT_ASIDE: ReadonlySet<string> = new Set(['NotRegistered', 'WorkerLostError'])
 
 /** From a message to its outcome. Whatever is wrong with message, task or result ends as a recorded FAILURE, never as a crash. */
-export function createExecutor(options: ExecutorOptions, consumer: () => Consumer, isStopping: () => boolean): Executor {
-  const { app, log, maxDeliveries, observer, isRevoked } = options
-  return {
-    execute(delivery, signal, onEnd) {
-      const startedAt = Date.now()
-      if (!isRecordable(delivery.message.headers.id)) {
-        log.error(
-          { task: delivery.message.headers.task, queue: delivery.message.queue },
-          'message has no usable id, kept aside in dead_letter',
-        )
-        consumer().deadLetter(delivery, { reason: delivery.refused?.message ?? 'no usable id' })
-        onEnd()
-        return
-      }
-      const problem = refusalOf(delivery, { tasks: app.tasks, maxDeliveries, now: startedAt, isRevoked })
-      if (problem !== undefined) {
-        refuse(delivery, problem)
-        onEnd()
-        return
-      }
-      const dueAt = options.park === undefined ? undefined : notBefore(delivery.message, startedAt)
-      if (dueAt !== undefined) {
-        void park(delivery, dueAt).finally(onEnd)
-        return
-      }
-      void run(delivery, signal, startedAt).finally(onEnd)
-    },
+export function createExecutor(options: ExecutorOptions, consumer: () => Consumer): Executor {
+  const { app, log, maxDeliveries, isRevoked, limiter, park, route = (task: string) => app.tasks.get(task)?.options } = options
+  const settings = createSettings(options)
+  const ends = createAttemptEnds({ ...options, route }, consumer)
+  const run = createRun(options, ends, consumer)
+
+  const begin = async (attempt: Attempt, own: TaskSettings): Promise<void> => {
+    try {
+      await run(attempt, own)
+    } catch (err) {
+      const { id, task } = attempt.delivery.message.headers
+      log.error({ task, id, err }, 'unexpected failure of the worker, task handed back')
+      ends.handBack(attempt, { counted: true })
+    }
+  }
+
+  /** When the task's rate limit lets it begin; undefined: now. */
+  const placeOf = ({ delivery }: Attempt, { task }: TaskSettings) =>
+    limiter === undefined || park === undefined ? undefined : limiter.admit(delivery.message, task)
+
+  const admitLater = async (attempt: Attempt, own: TaskSettings, place: Date | Promise<Date | undefined>): Promise<void> => {
+    const dueAt = await place
+    const { message } = attempt.delivery
+    await (dueAt === undefined ? begin(attempt, own) : keep(attempt, dueAt, parked(withPlace(message), dueAt)))
   }
 
   /** The outbox keeps it until its time, so that neither this worker's memory nor the broker's patience with the unacknowledged does. */
-  async function park(delivery: Delivery, dueAt: Date): Promise<void> {
-    const { message } = delivery
+  const keep = async (attempt: Attempt, dueAt: Date, message: Message): Promise<void> => {
     const { id, task, eta } = message.headers
     try {
-      await options.park?.({ ...message, headers: { ...message.headers, [PARKED]: eta } }, dueAt)
+      await park?.(message, dueAt)
+      if (attempt.over) return
       log.info({ task, id, eta }, 'task is early, kept in the outbox until its time')
-      consumer().finish(delivery, null)
+      consumer().finish(attempt.delivery, null)
+      ends.leave(attempt, { handedBack: false })
     } catch (error) {
       log.warn({ task, id, reason: (error as Error).message }, 'task is early and could not be kept, handed back')
-      consumer().requeue(delivery, { counted: false })
+      ends.handBack(attempt, { counted: false })
     }
   }
 
-  function refuse(delivery: Delivery, { state, name, message }: Refused): void {
-    const { id, task } = delivery.message.headers
-    const fields = { task, id, queue: delivery.message.queue }
-    if (state === 'REVOKED') log.info({ ...fields, reason: message }, 'task is not wanted any more, not run')
-    else
-      log.error(
-        { ...fields, reason: message },
-        name === 'NotRegistered' ? 'task is not registered here, recorded as FAILURE' : 'task refused, recorded as FAILURE',
-      )
-    const result = JSON.stringify(encodeException(name, [message]))
-    const outcome = outcomeOf(delivery, state, result, null, null, Date.now())
-    consumer().finish(delivery, outcome, { rejected: state === 'FAILURE' })
-    observer?.ended(delivery, outcome)
+  const keepAside = (attempt: Attempt): void => {
+    const { message, refused } = attempt.delivery
+    const fields = { task: message.headers.task, queue: message.queue }
+    log.error(fields, 'message has no usable id, kept aside in dead_letter')
+    consumer().deadLetter(attempt.delivery, { reason: refused?.message ?? 'no usable id' })
+    ends.leave(attempt, { handedBack: false })
   }
 
-  async function run(delivery: Delivery, signal: AbortSignal, startedAt: number): Promise<void> {
-    const { headers } = delivery.message
-    const task = app.tasks.get(headers.task)!
-    observer?.started(delivery)
-    const timer = setTimeout(
-      () => consumer().started(delivery, outcomeOf(delivery, 'STARTED', null, null, startedAt, null)),
-      STARTED_AFTER_MS,
-    )
-    try {
-      const body = decodeBody(delivery.message.body)
-      const value = await task.run(createContext(delivery, body, signal, log), body.args)
-      const result = encodeResult(value)
-      const doneAt = Date.now()
-      log.info({ task: task.name, id: headers.id, runtimeMs: doneAt - startedAt }, 'task succeeded')
-      finish(delivery, task, outcomeOf(delivery, 'SUCCESS', result, null, startedAt, doneAt))
-    } catch (thrown) {
-      fail(delivery, task, thrown, signal, startedAt)
-    } finally {
-      clearTimeout(timer)
-    }
+  const refuse = (attempt: Attempt, { state, name, message }: Refused): void => {
+    const { headers, queue } = attempt.delivery.message
+    const fields = { task: headers.task, id: headers.id, queue, reason: message }
+    if (state === 'REVOKED') log.info(fields, 'task is not wanted any more, not run')
+    else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'task refused, recorded as FAILURE')
+    const value = encodeException(name, [message])
+    const ended = { startedAt: null, endedAt: Date.now(), error: undefined, traceback: null, retry: undefined }
+    const deadLetter = KEPT_ASIDE.has(name) ? `${name}: ${message}` : undefined
+    ends.refused(attempt, { state, value, result: JSON.stringify(value), deadLetter, ...ended })
   }
 
-  /** A task that stopped because the worker asked it to has not failed: it is handed back by the worker, not recorded. */
-  function fail(delivery: Delivery, task: Task, thrown: unknown, signal: AbortSignal, startedAt: number): void {
-    const { id } = delivery.message.headers
-    if (signal.reason instanceof Revocation) {
-      log.warn({ task: task.name, id }, 'task was revoked while it ran, and stopped')
-      const result = JSON.stringify(encodeException(signal.reason.name, [signal.reason.message]))
-      finish(delivery, task, outcomeOf(delivery, 'REVOKED', result, null, startedAt, Date.now()))
-      return
-    }
-    if (signal.aborted && isStopping()) {
-      log.warn({ task: task.name, id }, 'task stopped with its worker, handed back to run again')
-      consumer().requeue(delivery, { counted: false })
-      return
-    }
-    const doneAt = Date.now()
-    const { exception, traceback } = encodeThrown(thrown)
-    finish(delivery, task, outcomeOf(delivery, 'FAILURE', JSON.stringify(exception), traceback, startedAt, doneAt))
-    const fields = { task: task.name, id, runtimeMs: doneAt - startedAt }
-    try {
-      if (thrown instanceof UndecodableMessageError)
-        log.error({ task: task.name, id, reason: thrown.message }, 'message cannot be decoded, recorded as FAILURE')
-      else log.error({ ...fields, err: thrown }, 'task failed')
-    } catch {
-      // What was thrown throws again when it is looked at.
-      log.error({ ...fields, ...exception }, 'task failed')
-    }
-  }
-
-  function finish(delivery: Delivery, task: Task, outcome: Outcome): void {
-    const ignored = delivery.message.headers.ignore_result ?? task.options.ignoreResult ?? false
-    consumer().finish(delivery, ignored && outcome.state === 'SUCCESS' ? null : outcome)
-    observer?.ended(delivery, outcome)
-  }
-}
-
-/** Headers come from anybody: what the results table cannot hold counts as the first attempt. */
-const retriesOf = (retries: unknown): number =>
-  Number.isInteger(retries) && (retries as number) >= 0 && (retries as number) < 2 ** 31 ? (retries as number) : 0
-
-/** A task without a value returns null, as Python's does. @throws EncodeError */
-function encodeResult(value: unknown): string {
-  if (value === undefined) return 'null'
-  try {
-    checkJson(value, 'result')
-  } catch (cause) {
-    throw Object.assign(new Error((cause as Error).message), { name: 'EncodeError' })
-  }
-  return JSON.stringify(value)
-}
-
-function outcomeOf(
-  { message }: Delivery,
-  state: State,
-  result: string | null,
-  traceback: string | null,
-  startedAt: number | null,
-  doneAt: number | null,
-): Outcome {
-  const { id, task } = message.headers
-  const retries = retriesOf(message.headers.retries)
-  return { id, task, state, result, traceback, queue: message.queue, retries, startedAt, doneAt }
-}
-
-function createContext({ message }: Delivery, { kwargs }: Body, signal: AbortSignal, log: Log): TaskContext {
-  const { headers, queue } = message
-  let own: Log | undefined
   return {
-    id: headers.id,
-    task: headers.task,
-    queue,
-    retries: retriesOf(headers.retries),
-    kwargs,
-    headers,
-    parentId: headers.parent_id ?? undefined,
-    rootId: headers.root_id ?? headers.id,
-    signal,
-    // A child logger costs more than most tasks do: only those that log pay for it.
-    get log() {
-      own ??= log.child({ task: headers.task, id: headers.id })
-      return own
+    execute(attempt) {
+      if (attempt.over) return
+      const { delivery, startedAt } = attempt
+      const { message } = delivery
+      if (!isRecordable(message.headers.id)) return keepAside(attempt)
+      const problem = refusalOf(delivery, { tasks: app.tasks, maxDeliveries, now: startedAt, isRevoked })
+      if (problem !== undefined) return refuse(attempt, problem)
+      const own = settings.of(message.headers.task)!
+      attempt.settings = own
+      const dueAt = park === undefined ? undefined : notBefore(message, startedAt)
+      if (dueAt !== undefined) return void keep(attempt, dueAt, parked(message, dueAt))
+      const place = placeOf(attempt, own)
+      void (place === undefined ? begin(attempt, own) : admitLater(attempt, own, place))
     },
+    letGo: ends.letGo,
+    terminate(attempt) {
+      attempt.controller.abort(new Revocation())
+      if (isOpen(attempt)) attempt.timers.push(setTimeout(ends.revoked, REVOKED_AFTER_MS, attempt))
+    },
+    setTimeLimits: settings.setTimeLimits,
   }
+}
+
+const NOT_REGISTERED = 'task is not registered here, recorded as FAILURE'
+
+/** Marked with its time, so that whoever gets it from the outbox runs it, also when its own clock is behind. */
+function parked(message: Message, dueAt: Date): Message {
+  const { eta } = message.headers
+  const at = eta != null && parseCeleryTime(eta) === dueAt.getTime() ? eta : dueAt.toISOString()
+  return { ...message, headers: { ...message.headers, eta: at, [PARKED]: at } }
 }

@@ -6,3 +6,12 @@ export class Revocation extends Error {
     super('terminated')
   }
 }
+
+/** Why a task's signal is aborted when its worker stops and has no more time for it. */
+export class Shutdown extends Error {
+  override readonly name = 'Shutdown'
+
+  constructor() {
+    super('the worker shuts down')
+  }
+}

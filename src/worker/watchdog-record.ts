@@ -8,7 +8,6 @@ import type { Log } from '../log.ts'
 import { createAttempt } from './attempt.ts'
 import { createSettlement, endedBy } from './ending.ts'
 import type { Guarded, WatchdogData } from './watchdog-protocol.ts'
-import { workflowOf } from './workflow.ts'
 
 /**
  * Records tasks as past their time limit, with a connection of its own, as their worker would: the first final outcome of an id wins, who
@@ -25,10 +24,7 @@ export async function recordTimeLimits(
   const consumer: Pick<Consumer, 'finish'> = {
     finish: ({ message }, outcome, how) => recorder.record({ outcome, follows: followsOf(message, how?.sequel) }),
   }
-  const settle = createSettlement(
-    { log, workflowOf: (delivery, embed, ending) => workflowOf(delivery, embed, ending, { route }) },
-    () => consumer as Consumer,
-  )
+  const settle = createSettlement({ log, route }, () => consumer)
   for (const { message, startedAt, limitMs } of tasks) {
     const attempt = createAttempt({ message, deliveries: 1, tag: undefined }, () => {})
     settle(attempt, endedBy('FAILURE', new TimeLimitExceeded(limitMs / 1000), { startedAt }))

@@ -1,34 +1,23 @@
-import type { App } from '../app/app.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
-import type { Log } from '../log.ts'
-import type { Message } from '../message/message.ts'
+import { AppError } from '../errors.ts'
 import { sleep } from '../retry.ts'
-import { createExecutor, type Executor } from './executor.ts'
+import { type Attempt, createAttempt } from './attempt.ts'
+import { createExecutor, type ExecutorOptions } from './executor.ts'
 import { createHold, type Hold } from './hold.ts'
-import type { WorkerObserver } from './observer.ts'
-import { Revocation } from './revocation.ts'
+import type { TimeLimits } from './limits.ts'
+import { Shutdown } from './revocation.ts'
 
-export interface WorkerOptions {
-  readonly app: Pick<App, 'tasks'>
+export interface WorkerOptions extends ExecutorOptions {
   readonly broker: Broker
-  readonly log: Log
   /** As in `celery@host`. */
   readonly name: string
   readonly queues: readonly string[]
   /** Tasks in flight at once. */
   readonly concurrency: number
-  /** A task delivered more often is recorded as FAILURE instead of run. */
-  readonly maxDeliveries: number
   /** From the request to stop until tasks that still run are handed back, in milliseconds. */
   readonly graceMs: number
-  /** Keeps a message that a foreign producer sent before its time (`keepInOutbox`). Durable when resolved. */
-  readonly park?: (message: Message, dueAt: Date) => Promise<void>
   /** Messages that wait for a slot are not handed back to other workers: they would come back behind others. */
   readonly inOrder?: boolean | undefined
-  /** Is told what happens to tasks: for events and statistics. */
-  readonly observer?: WorkerObserver | undefined
-  /** A message with such an id is recorded as REVOKED instead of run. */
-  readonly isRevoked?: ((message: Message) => boolean) | undefined
 }
 
 /** A task that runs now. */
@@ -46,8 +35,12 @@ export interface Worker {
   active(): readonly Active[]
   /** Messages that this worker has taken and not begun. */
   reserved(): readonly Delivery[]
-  /** Aborts the signal of a task that runs here; when it throws, it is recorded as REVOKED. @returns false when it does not run here */
+  /** Aborts the signal of a task that runs here, which is recorded as REVOKED unless it returns at once. @returns false when it does not run here */
   terminate(id: string): boolean
+  /** Other time limits for attempts of a task that begin from now on; undefined: none. Those of a message still win. */
+  setTimeLimits(task: string, limits: TimeLimits): void
+  /** Another rate limit for a task in this worker; null, 0 or an empty text: none. @throws AppError TASK_OPTION_INVALID, TASK_UNKNOWN */
+  setRateLimit(task: string, limit: string | number | null): void
   /** Other queues, or another number of tasks at once; tasks that run are not disturbed. Rejects when the broker or database is away. */
   reconfigure(change: { readonly queues?: readonly string[]; readonly concurrency?: number }): Promise<void>
   /**
@@ -71,7 +64,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { broker, log, name } = options
   let { queues, concurrency } = options
   const buffer: Delivery[] = []
-  const inFlight = new Map<Delivery, { readonly controller: AbortController; readonly startedAt: number }>()
+  const inFlight = new Map<Delivery, Attempt>()
   /** Ids that run here: a second message with the same id waits for the first (recorded once). */
   const runningIds = new Map<string, Delivery[]>()
   /** Messages that get their last chance, one at a time: so the one that ends its worker is found, and its neighbours are not blamed. */
@@ -118,11 +111,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       lastChance = delivery
     }
     runningIds.set(id, [])
-    const controller = new AbortController()
-    inFlight.set(delivery, { controller, startedAt: Date.now() })
-    const run = () => executor.execute(delivery, controller.signal, () => ended(delivery, id))
-    if (delivery.deliveries === 1) run()
-    else void begin(delivery).then(run)
+    const attempt = createAttempt(delivery, ended)
+    inFlight.set(delivery, attempt)
+    if (delivery.deliveries === 1) executor.execute(attempt)
+    else void begin(delivery).then(() => executor.execute(attempt))
   }
 
   const isLastChance = ({ deliveries }: Delivery) => deliveries > 1 && deliveries === options.maxDeliveries
@@ -133,9 +125,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       log.warn({ reason: error.message }, 'could not write that a redelivered task begins'),
     )
 
-  const ended = (delivery: Delivery, id: string) => {
+  const ended = ({ delivery }: Attempt, handedBack: boolean) => {
+    const { id } = delivery.message.headers
     if (!inFlight.delete(delivery)) return
-    for (const twin of runningIds.get(id) ?? []) consumer?.finish(twin, null)
+    settleTwins(runningIds.get(id) ?? [], handedBack)
     runningIds.delete(id)
     if (lastChance === delivery) {
       lastChance = undefined
@@ -143,6 +136,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
     if (inFlight.size === 0) idle?.()
     fill()
+  }
+
+  /** Of an attempt that was handed back nothing is known: one of its twins may be the only message that the broker still has. */
+  const settleTwins = (twins: readonly Delivery[], handedBack: boolean) => {
+    if (handedBack) giveBack(twins)
+    else for (const twin of twins) consumer?.finish(twin, null)
   }
 
   let bufferTimer: NodeJS.Timeout | undefined
@@ -179,15 +178,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     giveBack([...buffer.splice(0), ...lastChances.splice(0)])
     log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
     if (inFlight.size > 0) await waitForIdle(Math.max(0, until - performance.now()))
-    for (const { controller } of inFlight.values()) controller.abort(new Error('the worker shuts down'))
+    for (const { controller } of inFlight.values()) controller.abort(new Shutdown())
     if (inFlight.size > 0) await waitForIdle(ABORT_GRACE_MS)
-    for (const delivery of inFlight.keys()) {
-      const { id, task } = delivery.message.headers
-      log.warn({ id, task }, 'task did not finish in time, handed back to run again')
-      open.requeue(delivery, { counted: false })
-    }
-    for (const twins of runningIds.values()) giveBack(twins)
-    inFlight.clear()
+    for (const attempt of inFlight.values()) executor.letGo(attempt)
     await open.close(CLOSE_MS)
     log.info('worker stopped')
   }
@@ -201,11 +194,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       }
     })
 
-  const executor: Executor = createExecutor(
-    options,
-    () => consumer!,
-    () => stopping !== undefined,
-  )
+  const executor = createExecutor(options, () => consumer!)
   consumer = await createHold(broker, { queues, concurrency, name, onDeliveries })
   fill()
   log.info(
@@ -225,12 +214,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     active: () => [...inFlight].map(([delivery, { startedAt }]) => ({ delivery, startedAt })),
     reserved: () => [...buffer, ...lastChances],
     terminate(id) {
-      for (const [{ message }, { controller }] of inFlight) {
-        if (message.headers.id !== id) continue
-        controller.abort(new Revocation())
+      for (const attempt of inFlight.values()) {
+        if (attempt.delivery.message.headers.id !== id) continue
+        executor.terminate(attempt)
         return true
       }
       return false
+    },
+    setTimeLimits: executor.setTimeLimits,
+    setRateLimit(name, limit) {
+      const task = options.app.tasks.get(name)
+      if (task === undefined) throw new AppError('TASK_UNKNOWN', `the task ${name} is not registered here`)
+      options.limiter?.set(task, limit)
     },
     async reconfigure(change) {
       if (stopping !== undefined) throw new Error('the worker stops')

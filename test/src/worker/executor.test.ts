@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../../src/app/app.ts'
 import type { Outcome } from '../../../src/app/outcome.ts'
+import type { Sequel } from '../../../src/app/sequel.ts'
 import type { TaskContext } from '../../../src/app/task.ts'
 import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage, type Message } from '../../../src/message/message.ts'
 import type { WireRefusal } from '../../../src/message/wire.ts'
-import { createExecutor } from '../../../src/worker/executor.ts'
+import { createAttempt } from '../../../src/worker/attempt.ts'
+import { createExecutor, type ExecutorOptions } from '../../../src/worker/executor.ts'
+import { Shutdown } from '../../../src/worker/revocation.ts'
 
 const app = createRegistry(() => Promise.reject(new Error('no connections')))
 app.task('echo', (value: unknown) => value)
@@ -43,34 +46,33 @@ type Report = {
   rejected?: boolean
   started?: Outcome
   requeued?: boolean
+  counted?: boolean
+  acknowledged?: boolean
+  sequel?: Sequel
   deadLetter?: string
 }
 
 /** Runs one message and says what the consumer was told. */
 async function execute(
   message: Message,
-  options: {
-    deliveries?: number
-    signal?: AbortSignal
-    stopping?: boolean
-    refused?: WireRefusal
-    park?: (message: Message, dueAt: Date) => Promise<void>
-  } = {},
+  options: Partial<ExecutorOptions> & { deliveries?: number; abort?: Error; refused?: WireRefusal } = {},
 ): Promise<Report> {
   const report: Report = {}
   const consumer = {
     finish: (_delivery: Delivery, outcome: Outcome | null, how: object = {}) => Object.assign(report, { outcome, ...how }),
+    acknowledge: async () => Object.assign(report, { acknowledged: true }) !== undefined,
     started: (_delivery: Delivery, started: Outcome) => Object.assign(report, { started }),
-    requeue: () => Object.assign(report, { requeued: true }),
+    requeue: (_delivery: Delivery, how: object) => Object.assign(report, { requeued: true, ...how }),
     deadLetter: (_delivery: Delivery, { reason }: { reason: string }) => Object.assign(report, { deadLetter: reason }),
   } as unknown as Consumer
-  const executor = createExecutor(
-    { app, log: silentLog(), maxDeliveries: 3, park: options.park },
-    () => consumer,
-    () => options.stopping ?? false,
-  )
-  const delivery: Delivery = { message, deliveries: options.deliveries ?? 1, tag: '1', refused: options.refused }
-  await new Promise<void>((resolve) => executor.execute(delivery, options.signal ?? new AbortController().signal, resolve))
+  const { deliveries = 1, refused, abort, ...parts } = options
+  const executor = createExecutor({ app, log: silentLog(), maxDeliveries: 3, ...parts }, () => consumer)
+  const delivery: Delivery = { message, deliveries, tag: '1', refused }
+  await new Promise<void>((resolve) => {
+    const attempt = createAttempt(delivery, () => resolve())
+    executor.execute(attempt)
+    if (abort !== undefined) attempt.controller.abort(abort)
+  })
   return report
 }
 
@@ -176,10 +178,7 @@ describe('the outcome of a task', () => {
   })
 
   it('is none when the task stopped because its worker stops: it goes back', async () => {
-    const stopping = new AbortController()
-    const report = execute(message('obedient'), { signal: stopping.signal, stopping: true })
-    stopping.abort(new Error('the worker shuts down'))
-    expect(await report).toEqual({ requeued: true })
+    expect(await execute(message('obedient'), { abort: new Shutdown() })).toEqual({ requeued: true, counted: false })
   })
 })
 
@@ -234,7 +233,7 @@ describe('a message that comes too early', () => {
   })
 
   it('is handed back when it cannot be parked', async () => {
-    expect(await execute(early, { park: () => Promise.reject(new Error('away')) })).toEqual({ requeued: true })
+    expect(await execute(early, { park: () => Promise.reject(new Error('away')) })).toEqual({ requeued: true, counted: false })
   })
 
   it('runs at once where its time, without a zone, has come', async () => {

@@ -1,0 +1,114 @@
+import { AppError } from '../errors.ts'
+import type { ErrorMatch, RetryOptions, RetryPolicy } from './task.ts'
+import { MaxRetriesExceededError, Retry } from './task-errors.ts'
+
+/** What is known when an attempt asks for another one. Times are milliseconds since the epoch. */
+export interface AttemptSoFar {
+  /** Attempts before this one. */
+  readonly retries: number
+  readonly now: number
+  /** No attempt is due later. */
+  readonly until?: number | undefined
+  /** What `ctx.retry()` was given; it wins over the policy. */
+  readonly wish?: RetryOptions | undefined
+}
+
+/** Celery's defaults (app/task.py). */
+const MAX_RETRIES = 3
+const RETRY_DELAY_S = 180
+const BACKOFF_MAX_S = 600
+/** A hundred years: what a Date and a database can hold. */
+const LONGEST_S = 3.2e9
+
+/**
+ * When the next attempt is due; undefined: none is left.
+ * @throws AppError TASK_OPTION_INVALID for a wish that is no time or number
+ */
+export function nextAttempt(policy: RetryPolicy, attempt: AttemptSoFar, random: () => number = Math.random): Date | undefined {
+  const { retries, now, until = Number.POSITIVE_INFINITY, wish = {} } = attempt
+  checkWish(wish)
+  const max = wish.max === undefined ? (policy.maxRetries === undefined ? MAX_RETRIES : policy.maxRetries) : wish.max
+  if (max !== null && retries >= max) return undefined
+  const due = wish.eta?.getTime() ?? now + (wish.countdown ?? pauseOf(policy, retries, random)) * 1000
+  return due > until ? undefined : new Date(due)
+}
+
+/** Seconds. Full jitter: many tasks that failed together do not come back together (Celery's get_exponential_backoff_interval). */
+function pauseOf(policy: RetryPolicy, retries: number, random: () => number): number {
+  const { retryDelay = RETRY_DELAY_S, retryBackoff = false, retryBackoffMax = BACKOFF_MAX_S, retryJitter = true } = policy
+  if (retryBackoff === false || retryBackoff === 0) return retryDelay
+  const longest = Math.min(retryBackoffMax, (retryBackoff === true ? 1 : retryBackoff) * 2 ** retries)
+  return retryJitter ? random() * longest : longest
+}
+
+/** The end of all attempts. @param kept what the first attempt left in the message (`RETRY_UNTIL`) · @param begun when this attempt began */
+export function retryUntil({ retryUntil: until }: RetryPolicy, kept: unknown, begun: number): number | undefined {
+  if (until === undefined) return undefined
+  if (typeof until === 'object') return until.getTime()
+  return typeof kept === 'number' && Number.isFinite(kept) ? kept : begun + until * 1000
+}
+
+/**
+ * `ctx.retry()`.
+ * @throws Retry; or `options.error`, else MaxRetriesExceededError, when no attempt is left
+ */
+export function throwRetry(
+  policy: RetryPolicy,
+  attempt: Omit<AttemptSoFar, 'wish' | 'now'> & { readonly id: string; readonly task: string },
+  options: RetryOptions = {},
+): never {
+  const dueAt = nextAttempt(policy, { ...attempt, now: Date.now(), wish: options })
+  if (dueAt !== undefined) throw new Retry(dueAt, options.error)
+  if (options.error !== undefined) throw options.error
+  throw new MaxRetriesExceededError(`can't retry ${attempt.task}[${attempt.id}] after ${attempt.retries} retries`)
+}
+
+/** Is the task tried again after this error without having asked for it? @throws what a function of the policy throws */
+export const isRetried = (policy: RetryPolicy, error: unknown): boolean =>
+  policy.autoretryFor !== undefined && matches(policy.autoretryFor, error) && !matches(policy.dontAutoretryFor, error)
+
+function matches(match: ErrorMatch | undefined, error: unknown): boolean {
+  if (match === undefined) return false
+  if (typeof match === 'function') return match(error)
+  return match.some((each) => (typeof each === 'string' ? isNamed(error, each) : error instanceof each))
+}
+
+function isNamed(error: unknown, name: string): boolean {
+  if (!(error instanceof Error)) return false
+  return error.name === name || error.constructor.name === name || (error as { code?: unknown }).code === name
+}
+
+function checkWish({ countdown, eta, max }: RetryOptions): void {
+  if (countdown !== undefined && !(countdown >= 0 && countdown <= LONGEST_S)) refuse(`countdown ${countdown}`, 'seconds from 0')
+  if (eta !== undefined && Number.isNaN(eta?.getTime?.() ?? Number.NaN)) refuse(`eta ${eta}`, 'a valid Date')
+  if (max !== undefined) checkMax('max', max)
+}
+
+const checkMax = (name: string, max: unknown) => {
+  if (max !== null && !(Number.isInteger(max) && (max as number) >= 0)) refuse(`${name} ${max}`, 'a whole number from 0, or null')
+}
+
+/** What `app.task()` is given. @throws AppError TASK_OPTION_INVALID */
+export function checkRetryPolicy(task: string, policy: RetryPolicy): void {
+  const { maxRetries, retryDelay, retryBackoff, retryBackoffMax, retryUntil: until } = policy
+  const own = (name: string, value: unknown) => `${task}: ${name} ${value}`
+  if (maxRetries !== undefined) checkMax(`${task}: maxRetries`, maxRetries)
+  for (const [name, value] of Object.entries({ retryDelay, retryBackoffMax }))
+    if (value !== undefined && !isSeconds(value)) refuse(own(name, value), 'seconds from 0')
+  if (retryBackoff !== undefined && typeof retryBackoff !== 'boolean' && !isSeconds(retryBackoff))
+    refuse(own('retryBackoff', retryBackoff), 'true, false or seconds')
+  if (until !== undefined && !(until instanceof Date ? !Number.isNaN(until.getTime()) : isSeconds(until)))
+    refuse(own('retryUntil', until), 'a valid Date or seconds')
+  for (const [name, value] of Object.entries({ autoretryFor: policy.autoretryFor, dontAutoretryFor: policy.dontAutoretryFor }))
+    if (value !== undefined && !isMatch(value)) refuse(own(name, value), 'a list of classes and names of errors, or a function')
+}
+
+const isSeconds = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= LONGEST_S
+
+const isMatch = (value: unknown): boolean =>
+  typeof value === 'function' ||
+  (Array.isArray(value) && value.every((each) => typeof each === 'string' || typeof each === 'function'))
+
+function refuse(what: string, wanted: string): never {
+  throw new AppError('TASK_OPTION_INVALID', `${what} is not ${wanted}`)
+}

@@ -1,0 +1,93 @@
+import { currentTask } from '../app/current-task.ts'
+import { SoftTimeLimitExceeded } from '../app/task-errors.ts'
+import type { Consumer } from '../broker/broker.ts'
+import type { Log } from '../log.ts'
+import { decodeBody } from '../message/message.ts'
+import type { Attempt } from './attempt.ts'
+import { type AttemptEnds, isOpen } from './attempt-ends.ts'
+import { type ContextParts, RunContext } from './context.ts'
+import { isResultIgnored, startedOutcome } from './ending.ts'
+import { limitsOf } from './limits.ts'
+import type { WorkerObserver } from './observer.ts'
+import type { LoopWatch, Reporter, Runner, Tracing } from './ports.ts'
+import type { TaskSettings } from './settings.ts'
+
+export interface RunOptions {
+  readonly log: Log
+  readonly observer?: WorkerObserver | undefined
+  /** Where code runs. Default: on the event loop. */
+  readonly runner?: Runner | undefined
+  /** What a run says of itself. Default: its lines go to `log`, its progress nowhere. */
+  readonly reporter?: Reporter | undefined
+  readonly tracing?: Tracing | undefined
+  readonly watch?: LoopWatch | undefined
+}
+
+/** A task that still runs after this many milliseconds is recorded as STARTED; a shorter one is never written twice. */
+const STARTED_AFTER_MS = 100
+
+/** Runs the code of an attempt, to its end. HOT. */
+export function createRun(
+  options: RunOptions,
+  ends: AttemptEnds,
+  consumer: () => Consumer,
+): (attempt: Attempt, settings: TaskSettings) => Promise<void> {
+  const { log, observer, runner, reporter, tracing, watch } = options
+  const parts: ContextParts = { log, reporter, tracing }
+
+  return async (attempt, settings) => {
+    const { delivery } = attempt
+    // Another worker will have it, or has it.
+    if (settings.early && !(await consumer().acknowledge(delivery))) return ends.leave(attempt, { handedBack: true })
+    if (attempt.over) return
+    observer?.started(delivery)
+    let value: unknown
+    try {
+      value = await begin(attempt, settings)
+    } catch (thrown) {
+      if (isOpen(attempt)) await ends.threw(attempt, thrown)
+      return
+    }
+    if (isOpen(attempt)) await ends.succeeded(attempt, value)
+  }
+
+  function begin(attempt: Attempt, settings: TaskSettings): Promise<unknown> {
+    const { delivery, controller, startedAt } = attempt
+    const { message } = delivery
+    const body = decodeBody(message.body)
+    const own = { signal: controller.signal, startedAt, policy: settings.task.options, parts }
+    const context = new RunContext(message, body, own)
+    attempt.body = body
+    attempt.context = context
+    startTimers(attempt, settings)
+    if (tracing === undefined) return currentTask.run(context, prepared, attempt, settings)
+    return currentTask.run(context, () => tracing.run(message, () => prepared(attempt, settings)))
+  }
+
+  function prepared(attempt: Attempt, settings: TaskSettings): Promise<unknown> {
+    const waiting = ends.hooks.before(attempt)
+    if (waiting === undefined) return code(attempt, settings)
+    return waiting.then(() => (isOpen(attempt) ? code(attempt, settings) : undefined))
+  }
+
+  function code(attempt: Attempt, { task }: TaskSettings): Promise<unknown> {
+    const { delivery, controller } = attempt
+    const [context, body] = [attempt.context!, attempt.body!]
+    if (runner === undefined) return task.run(context, body.args)
+    attempt.run = { task, delivery, body, context, signal: controller.signal }
+    return runner.run(attempt.run)
+  }
+
+  function startTimers(attempt: Attempt, settings: TaskSettings): void {
+    const { delivery, timers, controller } = attempt
+    const { soft, hard } = limitsOf(delivery.message.headers.timelimit, settings.limits)
+    if (!isResultIgnored(attempt)) timers.push(setTimeout(sayStarted, STARTED_AFTER_MS, attempt))
+    if (soft !== undefined) timers.push(setTimeout(() => controller.abort(new SoftTimeLimitExceeded(soft)), soft * 1000))
+    if (hard !== undefined) timers.push(setTimeout(ends.overtime, hard * 1000, attempt, hard))
+    watch?.begun(delivery, hard === undefined ? undefined : hard * 1000)
+  }
+
+  function sayStarted({ delivery, startedAt }: Attempt): void {
+    consumer().started(delivery, startedOutcome(delivery.message, startedAt))
+  }
+}
