@@ -18,6 +18,7 @@ import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
 import { runRole } from './role.ts'
+import { slotsOf, whereCodeRuns } from './where-code-runs.ts'
 
 export const help = `onedyno worker: runs tasks.
 
@@ -29,6 +30,9 @@ Usage: onedyno worker [options]
       --app FILE        module that exports your application (ONEDYNO_APP)
   -l, --loglevel LEVEL  debug, info, warn, error, silent (LOG_LEVEL, default info)
   -n, --hostname NAME   name of this worker (default celery@<host>)
+      --pool POOL       async, or thread for tasks that compute (WORKER_POOL, default async)
+      --max-tasks N     exits 0 after so many tasks, to be started afresh (WORKER_MAX_TASKS)
+      --max-memory MB   the same when it holds more memory (WORKER_MAX_MEMORY)
   -E, --events          sends events for Flower and \`celery events\` (WORKER_EVENTS, default off)
   -h, --help            this text
 
@@ -42,14 +46,17 @@ const CLOSING_MS = 2000
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const options = parse(argv)
   return runRole('worker', { ...env, ...options.env }, async ({ config, log, database, signal }) => {
-    const app = await loadApp(options.app ?? config.appModule)
+    const appModule = options.app ?? config.appModule
+    const app = await loadApp(appModule)
     const broker = await chooseBroker(database, config, { name: 'worker', log })
     const results = createResults(database)
     registerShippedTasks(app, { config, log, results })
-    app.connect(createBackend(database, broker, results))
+    const backend = createBackend(database, broker, results)
+    app.connect(backend)
     const relay = await startOutboxRelay(database, broker, log)
     const beat = options.beat ? await (await import('./beat.ts')).startBeatBeside({ config, log, database, signal }) : undefined
-    const { concurrency, queues, maxDeliveries } = config
+    const { queues, maxDeliveries } = config
+    const concurrency = slotsOf(config)
     const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
     // From this host's clock, which has found it early, to the database's, which is to find it due.
     const park = (message: Message, dueAt: Date) =>
@@ -66,18 +73,28 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const control =
       config.remoteControl === 'off' ? undefined : await createControl({ ...listening, revoked, revoke: revocations.revoke })
     const taking = { app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park }
-    const running = { ...taking, observer: control?.observer, isRevoked: revoked.isRevoked }
+    const recycle = (idle: Promise<void>) => void makeRoom(worker, Promise.race([idle, aborted(signal)])).finally(shutdown)
+    const code = whereCodeRuns({ app, appModule, config, log, name, backend, results, worker: () => worker, recycle })
+    const { runner, watch } = code
+    const running = { ...taking, observer: control?.observer, isRevoked: revoked.isRevoked, runner, watch }
     worker = await startGatedWorker(running, database, settings)
     control?.attach(worker)
     const unguard = guardTasks(log, () => worker.running)
     await aborted(AbortSignal.any([signal, told.signal]))
     // At once, so that none spends the time of the others.
     await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
+    await code.close()
     await control?.stop()
     await revoked.stop()
     await broker.close()
     unguard()
   })
+}
+
+/** Takes nothing more and hands back what waits here. What runs has all the time it likes: nobody asked this worker to hurry. */
+async function makeRoom(worker: Worker | undefined, idle: Promise<void>): Promise<void> {
+  await worker?.reconfigure({ queues: [] }).catch(() => {})
+  await idle
 }
 
 function terminateAll(worker: Worker | undefined, matches: (message: Message) => boolean): void {
@@ -112,6 +129,9 @@ function parse(argv: readonly string[]) {
       beat: { type: 'boolean', short: 'B', default: false },
       app: { type: 'string' },
       loglevel: { type: 'string', short: 'l' },
+      pool: { type: 'string' },
+      'max-tasks': { type: 'string' },
+      'max-memory': { type: 'string' },
       events: { type: 'boolean', short: 'E', default: false },
       hostname: { type: 'string', short: 'n', default: `celery@${hostname()}` },
     },
@@ -119,6 +139,9 @@ function parse(argv: readonly string[]) {
   const env: Record<string, string> = {}
   if (values.concurrency !== undefined) env.CONCURRENCY = values.concurrency
   if (values.queues !== undefined) env.QUEUES = values.queues
+  if (values.pool !== undefined) env.WORKER_POOL = values.pool
+  if (values['max-tasks'] !== undefined) env.WORKER_MAX_TASKS = values['max-tasks']
+  if (values['max-memory'] !== undefined) env.WORKER_MAX_MEMORY = values['max-memory']
   if (values.events) env.WORKER_EVENTS = 'on'
   if (values.loglevel !== undefined) env.LOG_LEVEL = logLevel(values.loglevel)
   return { env, beat: values.beat, app: values.app, name: values.hostname }

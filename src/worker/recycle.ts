@@ -6,13 +6,15 @@ export interface RecyclingOptions {
   /** Megabytes of the whole process (RSS) above which it does; 0: no limit. */
   readonly maxMemoryMb: number
   readonly log: Log
-  /** Called once, when it is time. */
-  readonly recycle: () => void
+  /** Called once, when it is time; `idle` resolves when nothing runs any more. */
+  readonly recycle: (idle: Promise<void>) => void
   /** Bytes that this process holds. */
   readonly rss?: () => number
 }
 
 export interface Recycling {
+  /** HOT, as `ended`. A task begins. */
+  begun(): void
   /** HOT when one of the limits is set. A task has ended, however it did. */
   ended(): void
 }
@@ -31,7 +33,9 @@ export function createRecycling(options: RecyclingOptions): Recycling | undefine
   const { maxTasks, maxMemoryMb, log, rss = process.memoryUsage.rss } = options
   if (maxTasks === 0 && maxMemoryMb === 0) return undefined
   const startedAt = performance.now()
+  const { promise: idle, resolve: beIdle } = Promise.withResolvers<void>()
   let tasks = 0
+  let running = 0
   let lookedAt = 0
   let asked = false
 
@@ -41,21 +45,29 @@ export function createRecycling(options: RecyclingOptions): Recycling | undefine
     log.info({ why, tasks, rssMb, afterMs }, 'worker makes room for a fresh one: finishes what runs, then ends')
     if (afterMs < HEALTHY_MS)
       log.warn({ afterMs }, 'recycled after less than 30 s: a supervisor waits longer before each such start, raise the limit')
-    options.recycle()
+    options.recycle(idle)
   }
   const rssMb = () => Math.round(rss() / MB)
 
+  const look = () => {
+    if (maxTasks > 0 && tasks >= maxTasks) return end(`${tasks} tasks`, rssMb())
+    if (maxMemoryMb === 0) return
+    const now = performance.now()
+    if (lookedAt > 0 && now - lookedAt < LOOK_EVERY_MS) return
+    lookedAt = now
+    const held = rssMb()
+    if (held > maxMemoryMb) end(`${held} MB of ${maxMemoryMb}`, held)
+  }
+
   return {
+    begun() {
+      running += 1
+    },
     ended() {
       tasks += 1
-      if (asked) return
-      if (maxTasks > 0 && tasks >= maxTasks) return end(`${tasks} tasks`, rssMb())
-      if (maxMemoryMb === 0) return
-      const now = performance.now()
-      if (lookedAt > 0 && now - lookedAt < LOOK_EVERY_MS) return
-      lookedAt = now
-      const held = rssMb()
-      if (held > maxMemoryMb) end(`${held} MB of ${maxMemoryMb}`, held)
+      running -= 1
+      if (!asked) look()
+      if (asked && running === 0) beIdle()
     },
   }
 }

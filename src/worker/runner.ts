@@ -41,9 +41,13 @@ export function createRunner({ pool, watch, recycling, ...options }: RunnerOptio
   }
 
   const start = (run: TaskRun) => (runsInThread(run.task, pool) ? inThread(run) : onLoop(run))
+  const counted = (recycling: Recycling) => (run: TaskRun) => {
+    recycling.begun()
+    return start(run).finally(recycling.ended)
+  }
   return {
     waits: (task) => runsInThread(task, pool),
-    run: recycling === undefined ? start : (run) => start(run).finally(recycling.ended),
+    run: recycling === undefined ? start : counted(recycling),
     abandon: (run) => threads?.abandon(run) ?? false,
     async close() {
       await (await opening)?.close()

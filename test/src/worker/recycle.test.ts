@@ -8,9 +8,15 @@ function recycling(limits: { maxTasks?: number; maxMemoryMb?: number }, rss = ()
   const lines: Record<string, unknown>[] = []
   const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) })
   let recycled = 0
-  const recycle = () => void recycled++
+  let isIdle = false
+  const recycle = (idle: Promise<void>) => {
+    recycled++
+    void idle.then(() => {
+      isIdle = true
+    })
+  }
   const made = createRecycling({ maxTasks: 0, maxMemoryMb: 0, ...limits, log, rss, recycle })
-  return { made, lines, recycled: () => recycled }
+  return { made, lines, recycled: () => recycled, isIdle: () => isIdle }
 }
 
 describe('a worker makes room for a fresh one', () => {
@@ -30,6 +36,17 @@ describe('a worker makes room for a fresh one', () => {
     made?.ended()
     expect(recycled()).toBe(1)
     expect(lines[0]).toMatchObject({ why: '201 MB of 200', rssMb: 201 })
+  })
+  it('when nothing runs any more', async () => {
+    const { made, isIdle } = recycling({ maxTasks: 1 })
+    made?.begun()
+    made?.begun()
+    made?.ended()
+    await Promise.resolve()
+    expect(isIdle()).toBe(false)
+    made?.ended()
+    await Promise.resolve()
+    expect(isIdle()).toBe(true)
   })
   it('and asks for its memory once a second at most', () => {
     let asked = 0

@@ -1,0 +1,85 @@
+import { availableParallelism } from 'node:os'
+import { extname } from 'node:path'
+import type { App } from '../app/app.ts'
+import type { Backend } from '../app/backend.ts'
+import type { Config } from '../config.ts'
+import type { Results } from '../database/results.ts'
+import type { Log } from '../log.ts'
+import { createLoopWatch, type OwnLoopWatch } from '../worker/loop-watch.ts'
+import type { Runner } from '../worker/ports.ts'
+import { createRecycling } from '../worker/recycle.ts'
+import { createRunner, runsInThread } from '../worker/runner.ts'
+import type { ThreadRunner } from '../worker/thread-runner.ts'
+import { startWatchdog } from '../worker/watchdog.ts'
+import type { Worker } from '../worker/worker.ts'
+
+export interface WhereOptions {
+  readonly app: Pick<App, 'tasks'>
+  /** The module that a thread loads; undefined: the shipped tasks alone. */
+  readonly appModule: string | undefined
+  readonly config: Config
+  readonly log: Log
+  /** Of the worker. */
+  readonly name: string
+  readonly backend: Backend
+  readonly results: Pick<Results, 'cleanUp'>
+  /** Known after it has been started. */
+  readonly worker: () => Pick<Worker, 'active'> | undefined
+  /** The worker has run enough tasks, or holds too much memory. */
+  readonly recycle: (idle: Promise<void>) => void
+}
+
+export interface WhereCodeRuns {
+  readonly runner: Runner
+  readonly watch: OwnLoopWatch
+  close(): Promise<void>
+}
+
+/** Threads of one worker at most. */
+export const threadsOf = ({ threads, concurrency }: Pick<Config, 'threads' | 'concurrency'>): number =>
+  Math.min(concurrency, threads === 0 ? availableParallelism() : threads)
+
+/** A worker whose tasks all run in threads takes as many as it has threads: more would only wait here, where nobody else can have them. */
+export const slotsOf = (config: Config): number => (config.pool === 'thread' ? threadsOf(config) : config.concurrency)
+
+/** Event loop or threads, the watch on the loop, and the counting of what has run. */
+export function whereCodeRuns(options: WhereOptions): WhereCodeRuns {
+  const { app, config, log, name } = options
+  const { pool, loopBlockedMs: blockedMs, maxTasks, maxMemoryMb } = config
+  const watch = createLoopWatch({
+    log,
+    blockedMs,
+    inFlight: () =>
+      options
+        .worker()
+        ?.active()
+        .map(({ delivery }) => delivery) ?? [],
+    isOnLoop({ message: { headers } }) {
+      const task = app.tasks.get(headers.task)
+      return task !== undefined && !runsInThread(task, pool)
+    },
+    watchdog: () => startWatchdog({ config, name, blockedMs, tasks: app.tasks, log }),
+  })
+  const recycling = createRecycling({ maxTasks, maxMemoryMb, log, recycle: options.recycle })
+  const runner = createRunner({ pool, watch, recycling, threads: () => openThreads(options) })
+  return {
+    runner,
+    watch,
+    async close() {
+      await Promise.all([runner.close(), watch.close()])
+    },
+  }
+}
+
+/** Loaded by the first task that asks for a thread. */
+async function openThreads({ config, log, appModule, backend, results }: WhereOptions): Promise<ThreadRunner> {
+  const { createThreadRunner } = await import('../worker/thread-runner.ts')
+  return createThreadRunner({
+    entry: new URL(`./thread${extname(import.meta.filename)}`, import.meta.url),
+    threads: threadsOf(config),
+    memoryMb: config.threadMemoryMb,
+    log,
+    services: { ...backend, cleanUp: results.cleanUp },
+    data: { config, appModule },
+  })
+}
