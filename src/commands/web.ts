@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util'
 import { chooseBroker } from '../broker/choose.ts'
 import { createResults } from '../database/results.ts'
-import { createSchedules } from '../database/schedules.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { runWeb } from '../web/server.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
 import { runRole } from './role.ts'
+import { webStores } from './web-stores.ts'
 
 export const help = `onedyno web: the form that runs a task now or on a schedule, and its status pages.
 
@@ -39,7 +39,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
       const results = createResults(database)
       registerShippedTasks(app, { config, log, results })
       app.connect(createBackend(database, broker, results))
-      await runWeb({ config, log, app, database, results, schedules: createSchedules(database), signal })
+      await runWeb({ config, log, app, database, ...webStores(database, broker, results), signal })
       await broker.close()
     },
     { beforeDatabase: true },

@@ -5,9 +5,11 @@ import { registerTasksApi } from './api/tasks.ts'
 import { loadAssets } from './asset-files.ts'
 import { failureOf, titleOf } from './failure.ts'
 import { registerAssets } from './pages/assets.ts'
+import { registerDeadLetters } from './pages/dead-letters.ts'
 import { registerHealth } from './pages/health.ts'
 import { registerHome } from './pages/home.ts'
 import { registerLogin } from './pages/login.ts'
+import { registerQueues } from './pages/queues.ts'
 import { registerRun } from './pages/run.ts'
 import { registerSchedules } from './pages/schedules.ts'
 import { createEarlyAnswers, type EarlyAnswers } from './security/early-answer.ts'
@@ -74,6 +76,8 @@ export function createWebApp(dependencies: WebDependencies): FastifyInstance {
   registerHome(server, web)
   registerRun(server, web)
   registerSchedules(server, web)
+  registerQueues(server, web)
+  registerDeadLetters(server, web)
   registerTasksApi(server, web)
   return server
 }

@@ -1,6 +1,8 @@
-import type { StoredResult } from '../app/async-result.ts'
+import type { Progress, StoredResult } from '../app/async-result.ts'
 import { READY_STATES, type State } from '../app/outcome.ts'
+import type { Child } from '../app/plan.ts'
 import type { Located } from '../database/results.ts'
+import type { StoredLine } from '../database/task-reports.ts'
 
 /** All that is known of one run of a task: what the status page shows, and what it says to programs. */
 export interface RunDescription {
@@ -17,7 +19,12 @@ export interface RunDescription {
   readonly worker: string | null
   /** Attempts before the last. */
   readonly retries: number
-  /** When it is to be queued, if that is still to come. */
+  /** How far it says it is. */
+  readonly progress: Progress | null
+  /** What it sent: ids, and groups. */
+  readonly children: readonly Child[]
+  readonly parentId: string | null
+  /** When it is to be queued, or tried again, if that is still to come. */
   readonly dueAt: Date | null
   readonly createdAt: Date | null
   readonly startedAt: Date | null
@@ -30,7 +37,8 @@ export function describeStored(stored: StoredResult): RunDescription {
     ...{ id, task, state, args, ready: READY_STATES.has(state) },
     result: state === 'SUCCESS' ? stored.result : null,
     error: state === 'FAILURE' || state === 'RETRY' || state === 'REVOKED' ? errorOf(stored) : null,
-    ...{ queue, worker, retries, dueAt: null, createdAt, startedAt, doneAt },
+    ...{ queue, worker, retries, dueAt: stored.nextAt ?? null, createdAt, startedAt, doneAt },
+    ...{ progress: stored.progress ?? null, children: stored.children ?? [], parentId: stored.parentId ?? null },
   }
 }
 
@@ -39,6 +47,7 @@ export const describeLocated = (id: string, { task, state, queue, dueAt }: Locat
   ...{ id, task, state, ready: false, args: null, result: null, error: null },
   queue: queue === '' ? null : queue,
   ...{ worker: null, retries: 0, dueAt, createdAt: null, startedAt: null, doneAt: null },
+  ...{ progress: null, children: [], parentId: null },
 })
 
 function errorOf({ result, traceback }: StoredResult): NonNullable<RunDescription['error']> {
@@ -52,9 +61,15 @@ function errorOf({ result, traceback }: StoredResult): NonNullable<RunDescriptio
   return { type: String(exc_type ?? 'Error'), message: said, traceback }
 }
 
+/** Changes when the page does. */
+export const revisionOf = ({ state, retries, progress }: RunDescription, lines: readonly StoredLine[]): string =>
+  [state, retries, progress?.n ?? '', progress?.note ?? '', lines.length, lines.at(-1)?.at_ms ?? ''].join(' ')
+
 /** For programs: names as in the database, times in ISO 8601. */
-export const runJson = (run: RunDescription) => ({
+export const runJson = (run: RunDescription, lines: readonly StoredLine[]) => ({
   ...{ id: run.id, task: run.task, state: run.state, ready: run.ready, args: run.args, result: run.result, error: run.error },
   ...{ queue: run.queue, worker: run.worker, retries: run.retries },
+  ...{ progress: run.progress, children: run.children, parent_id: run.parentId, revision: revisionOf(run, lines) },
+  log: lines.map(({ at_ms, ...line }) => ({ ...line, at: new Date(at_ms) })),
   ...{ due_at: run.dueAt, created_at: run.createdAt, started_at: run.startedAt, done_at: run.doneAt },
 })

@@ -1,24 +1,17 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import type { App } from '../app/app.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
-import type { Results } from '../database/results.ts'
-import type { Schedules } from '../database/schedules.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { aborted } from '../retry.ts'
 import { createWebApp } from './app.ts'
 import { accessOf } from './security/guard.ts'
+import type { WebDependencies } from './web-context.ts'
 
-export interface RunWebOptions {
-  readonly config: Config
-  readonly log: Log
-  readonly app: App
+export interface RunWebOptions extends Omit<WebDependencies, 'checkReady' | 'clock'> {
   readonly database: Database
-  readonly results: Results
-  readonly schedules: Schedules
   /** Aborts when the process is asked to stop. */
   readonly signal: AbortSignal
   /** Told once it listens; the port is the real one where 0 was asked for. */
@@ -34,12 +27,12 @@ const CLOSING_MS = 2000
  * @throws AppError PORT_IN_USE, CONFIG_INVALID
  */
 export async function runWeb(options: RunWebOptions): Promise<void> {
-  const { config, log, app, database, results, schedules, signal } = options
+  const { config, log, database, signal } = options
   const checkReady = async () => {
     await database.ping()
     await checkSchema(database)
   }
-  const server = createWebApp({ config, log, app, results, schedules, checkReady })
+  const server = createWebApp({ ...options, checkReady })
   try {
     const { port } = await listen(server, config)
     const url = `http://${config.host.includes(':') || config.host === '0.0.0.0' ? 'localhost' : config.host}:${port}`

@@ -1,9 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../app/app.ts'
+import type { Broker } from '../broker/broker.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
+import type { DeadLetters } from '../database/dead-letters.ts'
+import type { QueueSettings } from '../database/queue-settings.ts'
 import type { Results } from '../database/results.ts'
 import type { Schedules } from '../database/schedules.ts'
+import type { TaskReports } from '../database/task-reports.ts'
 import type { Log } from '../log.ts'
 import type { Asset, AssetName } from './asset-files.ts'
 import type { Guard } from './security/guard.ts'
@@ -13,9 +17,12 @@ import { type Page, renderPage } from './views/layout.ts'
 export interface WebDependencies {
   readonly config: Config
   readonly log: Log
-  readonly app: Pick<App, 'tasks' | 'message' | 'sendTask'>
+  readonly app: Pick<App, 'tasks' | 'message' | 'sendTask' | 'revoke'>
   readonly results: Pick<Results, 'find' | 'wait' | 'forget' | 'recordSent' | 'locate'>
   readonly schedules: Schedules
+  readonly queues: Pick<QueueSettings, 'listQueues' | 'pause' | 'resume' | 'limit'> & Pick<Broker, 'depths'>
+  readonly deadLetters: DeadLetters
+  readonly reports: Pick<TaskReports, 'lines'>
   /** Rejects with an AppError that says why tasks cannot be taken. */
   readonly checkReady: () => Promise<void>
   readonly clock?: Clock

@@ -1,9 +1,13 @@
 import { onTestFinished } from 'vitest'
 import { createRegistry } from '../../src/app/app.ts'
 import type { StoredResult } from '../../src/app/async-result.ts'
+import type { RevokeOptions, Unwanted } from '../../src/app/revoke.ts'
 import { type Environment, parseConfig } from '../../src/config.ts'
+import type { DeadLetter } from '../../src/database/dead-letters.ts'
+import type { QueueSetting } from '../../src/database/queue-settings.ts'
 import type { Located } from '../../src/database/results.ts'
 import type { NewSchedule, ScheduleRun, StoredSchedule } from '../../src/database/schedules.ts'
+import type { StoredLine } from '../../src/database/task-reports.ts'
 import { AppError } from '../../src/errors.ts'
 import { silentLog } from '../../src/log.ts'
 import type { Message } from '../../src/message/message.ts'
@@ -21,6 +25,11 @@ export function createTestWeb(env: Environment = {}) {
   const schedules = new Map<string, StoredSchedule>()
   const runs: ScheduleRun[] = []
   const created: NewSchedule[] = []
+  const queues = new Map<string, QueueSetting>()
+  const letters: DeadLetter[] = []
+  const lines: StoredLine[] = []
+  const revoked: { unwanted: Unwanted; terminate: boolean }[] = []
+  const acted: string[] = []
   const fail: { publish?: Error; record?: Error; find?: Error; create?: Error; ready?: Error } = {}
   const time = { now: NOW.getTime() }
   const waiters: (() => void)[] = []
@@ -58,7 +67,12 @@ export function createTestWeb(env: Environment = {}) {
     claim: async () => [],
     notSent: async () => {},
     send: async () => {},
-    revoke: async () => [],
+    group: async () => undefined,
+    states: async () => [],
+    revoke: async (unwanted: Unwanted, { terminate = false }: RevokeOptions = {}) => {
+      revoked.push({ unwanted, terminate })
+      return unwanted.ids ?? []
+    },
     close: async () => {},
   }
   registerShippedTasks(app, { config, log: silentLog(), results })
@@ -85,6 +99,26 @@ export function createTestWeb(env: Environment = {}) {
       },
       runs: async (_id, { limit }) => runs.slice(0, limit),
     },
+    queues: {
+      listQueues: async () => [...queues.values()],
+      pause: async (name) => void queues.set(name, { name, concurrency: null, ...queues.get(name), paused: true }),
+      resume: async (name) => void queues.set(name, { name, concurrency: null, ...queues.get(name), paused: false }),
+      limit: async (name, concurrency) => void queues.set(name, { name, paused: false, ...queues.get(name), concurrency }),
+      depths: async (names) => names.map((queue) => ({ queue, ready: 3, running: 1 })),
+    },
+    deadLetters: {
+      list: async (limit, before) =>
+        letters.filter(({ id }) => before === undefined || Number(id) < Number(before)).slice(0, limit),
+      async requeue(which) {
+        acted.push(`requeue ${which}`)
+        return letters.flatMap(({ id, taskId }) => (taskId && (which === 'all' || which.includes(id)) ? [taskId] : []))
+      },
+      async drop(which) {
+        acted.push(`drop ${which}`)
+        return which === 'all' ? letters.length : which.length
+      },
+    },
+    reports: { lines: async (_id, limit) => lines.slice(-limit) },
   })
   onTestFinished(() => server.close())
   const form = (url: string, fields: Record<string, string> | string, headers: Record<string, string> = {}) =>
@@ -96,7 +130,8 @@ export function createTestWeb(env: Environment = {}) {
     })
   const get = (url: string, headers: Record<string, string> = {}) =>
     server.inject({ url, headers: { host: 'localhost:5000', accept: 'text/html', ...headers } })
-  return { server, app, sent, stored, located, schedules, runs, created, fail, time, waiters, waitSignals, form, get }
+  const shown = { sent, stored, located, schedules, runs, created, queues, letters, lines, revoked, acted }
+  return { server, app, ...shown, fail, time, waiters, waitSignals, form, get }
 }
 
 async function rejectIf(error: Error | undefined): Promise<void> {

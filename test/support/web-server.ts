@@ -1,9 +1,9 @@
 import { createRegistry } from '../../src/app/app.ts'
 import { createPostgresBroker } from '../../src/broker/postgres.ts'
 import { createBackend } from '../../src/commands/backend.ts'
+import { webStores } from '../../src/commands/web-stores.ts'
 import { type Environment, parseConfig } from '../../src/config.ts'
 import { createResults } from '../../src/database/results.ts'
-import { createSchedules } from '../../src/database/schedules.ts'
 import { silentLog } from '../../src/log.ts'
 import { registerShippedTasks } from '../../src/tasks/shipped.ts'
 import { runWeb } from '../../src/web/server.ts'
@@ -18,7 +18,6 @@ export async function startTestConsole(schema: TestSchema, options: { env?: Envi
   const log = silentLog()
   const database = schema.open({ env: { ...options.env } as Record<string, string>, name: 'web' })
   const results = createResults(database)
-  const schedules = createSchedules(database)
   const broker = createPostgresBroker(database, config, log)
   const app = createRegistry(async () => createBackend(database, broker, results))
   registerShippedTasks(app, { config, log, results })
@@ -27,13 +26,13 @@ export async function startTestConsole(schema: TestSchema, options: { env?: Envi
   const listening = new Promise<string>((resolve) => {
     onListening = resolve
   })
+  const stores = webStores(database, broker, results)
   const ended = runWeb({
     config,
     log,
     app,
     database,
-    results,
-    schedules,
+    ...stores,
     signal: stopping.signal,
     onListening: (url) => onListening(url),
   })
@@ -55,7 +54,7 @@ export async function startTestConsole(schema: TestSchema, options: { env?: Envi
     url,
     app,
     results,
-    schedules,
+    schedules: stores.schedules,
     /** Resolves when the role has ended. */
     ended,
     /** As SIGTERM does. */

@@ -38,9 +38,12 @@ async function watch(element) {
   for (let seconds = 1; element.dataset.ready === 'false'; seconds = Math.min(seconds * 2, 20)) {
     await visible()
     const asked = performance.now()
-    const state = await stateOf(element.dataset.path, seconds)
-    if (state && state !== element.dataset.state) await refresh(element)
-    const restMs = (state === undefined ? seconds * 1000 : 500) - (performance.now() - asked)
+    const revision = await revisionOf(element.dataset.path, seconds)
+    if (revision && revision !== element.dataset.revision) {
+      await refresh(element)
+      seconds = 0.5 // It says something: who looks wants to see it go on.
+    }
+    const restMs = (revision === undefined ? seconds * 1000 : 500) - (performance.now() - asked)
     if (element.dataset.ready === 'false' && restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
   }
 }
@@ -50,10 +53,10 @@ function visible() {
   return new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true })).then(visible)
 }
 
-async function stateOf(path, seconds) {
+async function revisionOf(path, seconds) {
   try {
     const response = await fetch(`${path}?wait=${seconds}`, { headers: { accept: 'application/json' } })
-    return response.ok ? (await response.json()).state : undefined
+    return response.ok ? (await response.json()).revision : undefined
   } catch {
     return undefined // the server restarts, or the network is away: the next question will tell
   }

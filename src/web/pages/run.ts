@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { runPath } from '../paths.ts'
 import { describeLocated, describeStored, type RunDescription, runJson } from '../run-description.ts'
 import { sendFailure } from '../send-failure.ts'
 import { runPage } from '../views/run-page.ts'
@@ -8,10 +9,12 @@ import { sendPage, type WebContext, wantsJson } from '../web-context.ts'
 const MAX_WAIT_SECONDS = 25
 /** Each costs some kilobytes; whoever comes later is answered at once and asks again. */
 const MAX_WAITING = 200
+/** Of the log of a run: the last ones. */
+const LINES_SHOWN = 200
 
 /** `GET /tasks/:name/:id`: the state of one run. `?wait=SECONDS` holds the answer back until it has ended, at most so long. */
 export function registerRun(server: FastifyInstance, web: WebContext): void {
-  const { results } = web
+  const { results, reports, app, log } = web
   let waiting = 0
 
   /** One query for a run that was sent from here, or has begun; a second one only for what still waits somewhere. */
@@ -38,15 +41,35 @@ export function registerRun(server: FastifyInstance, web: WebContext): void {
     }
   }
 
-  server.get<{ Params: { name: string; id: string }; Querystring: { wait?: string } }>(
+  server.get<{ Params: { name: string; id: string }; Querystring: { wait?: string; revoked?: unknown } }>(
     '/tasks/:name/:id',
     async (request, reply) => {
       const { name, id } = request.params
       const found = isId(id) ? await describe(id) : undefined
       if (found === undefined || found.task !== name) return sendFailure(web, request, reply, NOT_FOUND)
       const run = await wait(found, waitSeconds(request.query.wait), request)
-      if (wantsJson(request)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(runJson(run)))
-      return sendPage(web, request, reply, runPage(run, web.now()))
+      const lines = run.startedAt === null && run.createdAt === null ? [] : await reports.lines(id, LINES_SHOWN)
+      if (wantsJson(request)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(runJson(run, lines)))
+      return sendPage(web, request, reply, runPage({ run, lines, isRevoked: 'revoked' in request.query, now: web.now() }))
+    },
+  )
+
+  /** A run whose task is not known to who links to it. */
+  server.get<{ Params: { id: string } }>('/runs/:id', async (request, reply) => {
+    const { id } = request.params
+    const found = isId(id) ? await describe(id) : undefined
+    return found === undefined ? sendFailure(web, request, reply, NOT_FOUND) : reply.redirect(runPath(found.task, id), 302)
+  })
+
+  server.post<{ Params: { name: string; id: string }; Body: URLSearchParams | undefined }>(
+    '/tasks/:name/:id/revoke',
+    async (request, reply) => {
+      const { name, id } = request.params
+      if (!isId(id)) return sendFailure(web, request, reply, NOT_FOUND)
+      const terminate = request.body?.get('terminate') === 'on'
+      await app.revoke({ ids: [id] }, { terminate })
+      log.info({ task: name, id, terminate }, 'task revoked')
+      return reply.redirect(`${runPath(name, id)}?revoked`, 303)
     },
   )
 }

@@ -16,7 +16,7 @@ export interface Frame {
 export interface Page {
   readonly title: string
   readonly main: Html
-  readonly current?: 'run' | 'schedules'
+  readonly current?: 'run' | 'schedules' | 'queues' | 'dead-letters'
   /** Loads itself again after so many seconds where scripts are off. */
   readonly refreshSeconds?: number | undefined
 }
@@ -49,6 +49,8 @@ export const renderPage = (page: Page, frame: Frame): Html => html`<!doctype htm
 const menu = (current: Page['current'], canSignOut: boolean): Html => html`<nav aria-label="Console">
 !${menuLink('/', 'Run a task', current === 'run')}
 !${menuLink('/schedules', 'Schedules', current === 'schedules')}
+!${menuLink('/queues', 'Queues', current === 'queues')}
+!${menuLink('/dead-letters', 'Dead letters', current === 'dead-letters')}
 !${canSignOut ? html`<form method="post" action="/logout"><button class="quiet">Sign out</button></form>` : ''}
 </nav>`
 

@@ -1,7 +1,9 @@
+import { stripVTControlCharacters } from 'node:util'
 import { html } from 'ghtml'
 import type { State } from '../../app/outcome.ts'
+import type { StoredLine } from '../../database/task-reports.ts'
 import { runPath } from '../paths.ts'
-import type { RunDescription } from '../run-description.ts'
+import { type RunDescription, revisionOf } from '../run-description.ts'
 import type { Html, Page } from './layout.ts'
 import { duration, moment } from './moment.ts'
 import { stateBadge } from './state-badge.ts'
@@ -12,6 +14,7 @@ const REFRESH_SECONDS = 2
 
 const MAX_AGAIN = 2000
 const MAX_SHOWN = 300
+const MAX_CHILDREN = 50
 
 const MEANING: Readonly<Record<State, string>> = {
   PENDING: 'Waiting for a worker.',
@@ -23,17 +26,30 @@ const MEANING: Readonly<Record<State, string>> = {
   REVOKED: 'Called off before it ran.',
 }
 
-export function runPage(run: RunDescription, now: Date): Page {
+export interface RunView {
+  readonly run: RunDescription
+  /** The last lines that it logged, oldest first. */
+  readonly lines: readonly StoredLine[]
+  /** It has just been revoked from here. */
+  readonly isRevoked: boolean
+  readonly now: Date
+}
+
+export function runPage({ run, lines, isRevoked, now }: RunView): Page {
   const path = runPath(run.task, run.id)
   return {
     title: `${run.state}: ${run.task}`,
     refreshSeconds: run.ready ? undefined : REFRESH_SECONDS,
     main: html`<h1>${run.task}</h1>
-<div id="run" aria-live="polite" data-path="${path}" data-state="${run.state}" data-ready="${run.ready}">
+<div id="run" aria-live="polite" data-path="${path}" data-state="${run.state}" data-ready="${run.ready}" data-revision="${revisionOf(run, lines)}">
+!${isRevoked && !run.ready ? html`<p class="notice" role="status">Called off: a worker will not run it, or end it where that was asked for.</p>` : ''}
 <p class="headline">!${stateBadge(run.state)} <span>${MEANING[run.state]}</span></p>
+!${progress(run)}
 !${outcome(run)}
 <dl class="facts">!${facts(run, now)}</dl>
+!${log(lines)}
 </div>
+!${run.ready ? '' : revokeForm(path)}
 <p class="links"><a href="${againPath(run)}">Run it again</a> <a href="${path}?format=json">JSON</a></p>`,
   }
 }
@@ -45,6 +61,32 @@ function againPath({ task, args }: RunDescription): string {
   return `/?task=${encodeURIComponent(task)}${filled}`
 }
 
+function progress({ progress: said, ready }: RunDescription): Html {
+  if (said === null || ready) return ''
+  const { n, of, note } = said
+  const bar = of == null || of <= 0 ? html`${n}` : html`<progress value="${n}" max="${of}">${n} of ${of}</progress> ${n} of ${of}`
+  return html`<p class="progress">!${bar}!${note == null ? '' : html` <span class="soft">${note}</span>`}</p>`
+}
+
+const LEVELS: Readonly<Record<number, string>> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
+
+function log(lines: readonly StoredLine[]): Html {
+  if (lines.length === 0) return ''
+  return html`<section aria-labelledby="log-title"><h2 id="log-title">Log</h2><pre class="log" tabindex="0">!${lines.map(
+    (line) => html`${lineOf(line)}
+`,
+  )}</pre></section>`
+}
+
+const lineOf = ({ at_ms, level, message, fields }: StoredLine) =>
+  stripVTControlCharacters(
+    `${new Date(at_ms).toISOString().slice(11, 23)} ${(LEVELS[level] ?? level).toString().padEnd(5)} ${message}${fields === null ? '' : ` ${fields}`}`,
+  )
+
+const revokeForm = (path: string): Html => html`<details class="confirm"><summary>Call off…</summary>
+<form method="post" action="${path}/revoke"><p><label><input type="checkbox" name="terminate"> also end it if it runs already</label></p>
+<button class="danger">Call it off</button></form></details>`
+
 const shortened = (text: string) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text)
 
 function outcome({ state, result, error }: RunDescription): Html {
@@ -55,6 +97,16 @@ function outcome({ state, result, error }: RunDescription): Html {
   return state === 'SUCCESS'
     ? html`<section aria-labelledby="result-title"><h2 id="result-title">Result</h2>!${showValue(result)}</section>`
     : ''
+}
+
+function children({ children: sent }: RunDescription): Html | undefined {
+  if (sent.length === 0) return undefined
+  return html`<ul class="plain">!${sent
+    .slice(0, MAX_CHILDREN)
+    .map(
+      (child) =>
+        html`<li>!${typeof child === 'string' ? html`<a href="/runs/${child}"><code>${child}</code></a>` : html`group <code>${child.group}</code>`}</li>`,
+    )}</ul>`
 }
 
 function facts(run: RunDescription, now: Date): Html {
@@ -74,6 +126,8 @@ function facts(run: RunDescription, now: Date): Html {
     ['Retries', run.retries > 0 ? html`${run.retries}` : undefined],
     ['Queue', run.queue === null ? undefined : html`${run.queue}`],
     ['Arguments', run.args === null ? undefined : html`<code>${shortened(JSON.stringify(run.args))}</code>`],
+    ['Sent by', run.parentId === null ? undefined : html`<a href="/runs/${run.parentId}"><code>${run.parentId}</code></a>`],
+    ['Has sent', children(run)],
     ['Worker', run.worker === null ? undefined : html`${run.worker}`],
     ['ID', html`<code>${run.id}</code>`],
   ]

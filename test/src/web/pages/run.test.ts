@@ -48,6 +48,38 @@ describe('the status page', () => {
     expect(body).toMatch(/<details><summary>Traceback<\/summary><pre tabindex="0">TypeError/)
   })
 
+  test('of a task that runs shows how far it is and what it logged, and a way to call it off', async () => {
+    const web = withRun({ state: 'STARTED', doneAt: null, progress: { n: 3, of: 10, note: 'pages' } })
+    web.lines.push({ retries: 0, level: 40, at_ms: NOW.getTime(), message: '<b> is slow\u001b[31m', fields: '{"ms":7}' })
+    const { body } = await web.get(PATH)
+    expect(body).toContain('<progress value="3" max="10">3 of 10</progress> 3 of 10')
+    expect(body).toContain('pages')
+    expect(body).toContain('18:00:00.000 warn  &#60;b&#62; is slow {&#34;ms&#34;:7}')
+    expect(body).toContain(`<form method="post" action="${PATH}/revoke">`)
+    expect((await web.form(`${PATH}/revoke`, { terminate: 'on' })).headers.location).toBe(`${PATH}?revoked`)
+    expect(web.revoked).toEqual([{ unwanted: { ids: ['run-1'] }, terminate: true }])
+  })
+
+  test('of a task that is to be tried again says when, of one that sent others links to them and back', async () => {
+    const nextAt = new Date(NOW.getTime() + 60_000)
+    const web = withRun({
+      state: 'RETRY',
+      doneAt: null,
+      retries: 1,
+      nextAt,
+      children: ['run-2', { group: 'g' }],
+      parentId: 'run-0',
+    })
+    web.stored.set('run-2', storedResult({ id: 'run-2', task: 'tasks.fail' }))
+    const { body } = await web.get(PATH)
+    expect(body).toContain('(in 1 minute)')
+    expect(body).toContain('<a href="/runs/run-2"><code>run-2</code></a>')
+    expect(body).toContain('group <code>g</code>')
+    expect(body).toContain('<a href="/runs/run-0">')
+    expect((await web.get('/runs/run-2')).headers.location).toBe('/tasks/tasks.fail/run-2')
+    expect((await web.get('/runs/run-0')).statusCode).toBe(404)
+  })
+
   test('of a task that waits in the queue, of which nothing is stored', async () => {
     const web = createTestWeb()
     web.located.set('run-1', {
@@ -105,6 +137,11 @@ describe('for programs', () => {
         queue: 'celery',
         worker: 'celery@box',
         retries: 0,
+        progress: null,
+        children: [],
+        parent_id: null,
+        revision: 'SUCCESS 0   0 ',
+        log: [],
         due_at: null,
         created_at: '2026-11-22T17:59:55.000Z',
         started_at: '2026-11-22T17:59:56.000Z',

@@ -1,0 +1,50 @@
+import type { FastifyInstance } from 'fastify'
+import { AppError } from '../../errors.ts'
+import { type QueueView, queuesPage } from '../views/queues-page.ts'
+import { sendPage, type WebContext } from '../web-context.ts'
+
+/** RabbitMQ and Redis are asked for each queue: a page of hundreds would keep them busy. */
+const MAX_ASKED = 100
+
+/** `/queues`: how full they are, and what holds for them in every worker, with what can be done as plain forms. */
+export function registerQueues(server: FastifyInstance, web: WebContext): void {
+  const { queues, config, log } = web
+
+  const look = async (): Promise<QueueView[]> => {
+    const known = (await queues.listQueues(config.queues)).slice(0, MAX_ASKED)
+    const depths = new Map((await queues.depths(known.map(({ name }) => name))).map((depth) => [depth.queue, depth]))
+    return known.map((setting) => ({
+      ...setting,
+      ready: depths.get(setting.name)?.ready,
+      running: depths.get(setting.name)?.running,
+    }))
+  }
+
+  server.get('/queues', async (request, reply) => sendPage(web, request, reply, queuesPage(await look())))
+
+  for (const action of ['pause', 'resume'] as const) {
+    server.post<{ Params: { name: string } }>(`/queues/:name/${action}`, async (request, reply) => {
+      const { name } = request.params
+      await queues[action](name)
+      log.info({ queue: name }, `queue ${action}d`)
+      return reply.redirect('/queues', 303)
+    })
+  }
+
+  server.post<{ Params: { name: string }; Body: URLSearchParams | undefined }>('/queues/:name/limit', async (request, reply) => {
+    const { name } = request.params
+    const concurrency = limitOf(request.body?.get('concurrency') ?? '')
+    await queues.limit(name, concurrency)
+    log.info({ queue: name, concurrency }, 'queue limited')
+    return reply.redirect('/queues', 303)
+  })
+}
+
+/** An empty field means no limit. */
+function limitOf(text: string): number | null {
+  const trimmed = text.trim()
+  if (trimmed === '') return null
+  if (!/^\d{1,4}$/.test(trimmed))
+    throw new AppError('QUEUE_INVALID', `${JSON.stringify(trimmed.slice(0, 20))} is not a whole number of 1 to 1000`)
+  return Number(trimmed)
+}

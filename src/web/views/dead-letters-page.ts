@@ -1,0 +1,60 @@
+import { html } from 'ghtml'
+import type { DeadLetter } from '../../database/dead-letters.ts'
+import { runPath } from '../paths.ts'
+import type { Html, Page } from './layout.ts'
+import { shortMoment } from './moment.ts'
+
+export interface DeadLettersView {
+  readonly letters: readonly DeadLetter[]
+  /** Number before which the next page begins. */
+  readonly next: string | undefined
+  /** How many have just been requeued or thrown away. */
+  readonly done: { readonly requeued: string | undefined; readonly dropped: string | undefined }
+  readonly now: Date
+}
+
+export const deadLettersPage = ({ letters, next, done, now }: DeadLettersView): Page => ({
+  title: 'Dead letters',
+  current: 'dead-letters',
+  main: html`<h1>Dead letters</h1>
+!${notice(done)}
+<p>Messages that were kept aside: they ended their workers, nobody knew their task, or they cannot be read. One that is requeued runs again under its id.</p>
+!${letters.length === 0 ? html`<div class="card"><p>There are none.</p></div>` : html`!${table(letters, now)}!${forAll()}`}
+!${next === undefined ? '' : html`<p class="links"><a href="/dead-letters?before=${next}">Earlier ones</a></p>`}`,
+})
+
+function notice({ requeued, dropped }: DeadLettersView['done']): Html {
+  const count = requeued ?? dropped
+  if (count === undefined) return ''
+  return html`<p class="notice good" role="status">${count} ${requeued === undefined ? 'thrown away' : 'requeued'}.</p>`
+}
+
+const table = (letters: readonly DeadLetter[], now: Date): Html => html`<div class="scroll"><table>
+<caption class="unseen">Dead letters, newest first</caption>
+<thead><tr><th scope="col">Task</th><th scope="col">Queue</th><th scope="col">When</th><th scope="col" class="wide">Why</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
+<tbody>!${letters.map((letter) => row(letter, now))}</tbody>
+</table></div>`
+
+const row = (letter: DeadLetter, now: Date): Html => html`<tr>
+<th scope="row">!${taskOf(letter)}</th>
+<td>${letter.queue}</td>
+<td>!${shortMoment(letter.diedAt, now)}</td>
+<td>${letter.reason}!${
+  letter.body === null
+    ? ''
+    : html`<details><summary>Message</summary><pre tabindex="0">${letter.headers ?? '{}'}
+${letter.body}</pre></details>`
+}</td>
+<td><div class="actions">!${letter.taskId ? action(`/dead-letters/${letter.id}/requeue`, 'Requeue') : ''}!${action(`/dead-letters/${letter.id}/drop`, 'Throw away')}</div></td>
+</tr>`
+
+function taskOf({ task, taskId }: DeadLetter): Html {
+  if (task === null || !taskId) return html`${task ?? '(no task)'} <span class="soft">no id</span>`
+  return html`<a href="${runPath(task, taskId)}">${task}</a> <code class="soft">${taskId}</code>`
+}
+
+const forAll = (): Html => html`<div class="actions">!${action('/dead-letters/requeue', 'Requeue all')}
+<details class="confirm"><summary>Throw all away…</summary><p>They are gone for good.</p>!${action('/dead-letters/drop', 'Throw all away', 'danger')}</details></div>`
+
+const action = (path: string, text: string, kind = 'quiet'): Html =>
+  html`<form method="post" action="${path}"><button class="${kind}">${text}</button></form>`
