@@ -12,6 +12,7 @@ import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 import { brokerContract } from './contract.ts'
 import { type BreakableFixture, brokerFailures } from './failure.ts'
+import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
 const server = inject('amqpUrl')
 
@@ -22,12 +23,14 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
   })
   afterAll(() => vhost.drop())
 
-  const create = async (publishTimeoutMs = 10_000): Promise<BreakableFixture> => {
+  const create = async (publishTimeoutMs = 10_000): Promise<BreakableFixture & SequelFixture> => {
     const schema = await createTestSchema()
     const reader = schema.open()
     const { hostname, port } = new URL(vhost.url)
     const parts = new Map<Broker, { database: Database; proxy: TcpProxy }>()
     return {
+      database: reader,
+      shut: (broker) => parts.get(broker)!.proxy.shut(),
       async open() {
         const proxy = await startTcpProxy({ host: hostname, port: Number(port) || 5672 })
         const url = vhost.urlAt(proxy.port)
@@ -71,6 +74,7 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
   }
 
   brokerContract('RabbitMQ', () => create())
+  sequelContract('RabbitMQ', () => create())
   brokerFailures('RabbitMQ', () => create(2000))
 
   describe('RabbitMQ that is not as expected', () => {

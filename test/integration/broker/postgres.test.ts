@@ -5,12 +5,14 @@ import type { Database } from '../../../src/database/database.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createTestSchema } from '../../support/database.ts'
 import { brokerContract } from './contract.ts'
+import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
-brokerContract('PostgreSQL', async () => {
+const create = async (): Promise<SequelFixture> => {
   const schema = await createTestSchema()
   const reader = schema.open()
   const databases = new Map<Broker, Database>()
   return {
+    database: reader,
     async open() {
       const database = schema.open()
       const broker = createPostgresBroker(database, schema.config, silentLog())
@@ -33,4 +35,7 @@ brokerContract('PostgreSQL', async () => {
     },
     close: () => schema.drop(),
   }
-})
+}
+
+brokerContract('PostgreSQL', create)
+sequelContract('PostgreSQL', create, { outside: false })
