@@ -59,7 +59,8 @@ export function createRun(
     const context = new RunContext(message, body, own)
     attempt.body = body
     attempt.context = context
-    startTimers(attempt, settings)
+    // In a thread it may have to wait for one: that is not its time.
+    if (runner?.waits(settings.task) !== true) startTimers(attempt, settings)
     if (tracing === undefined) return currentTask.run(context, prepared, attempt, settings)
     return currentTask.run(context, () => tracing.run(message, () => prepared(attempt, settings)))
   }
@@ -70,15 +71,18 @@ export function createRun(
     return waiting.then(() => (isOpen(attempt) ? code(attempt, settings) : undefined))
   }
 
-  function code(attempt: Attempt, { task }: TaskSettings): Promise<unknown> {
+  function code(attempt: Attempt, settings: TaskSettings): Promise<unknown> {
+    const { task } = settings
     const { delivery, controller } = attempt
     const [context, body] = [attempt.context!, attempt.body!]
     if (runner === undefined) return task.run(context, body.args)
-    attempt.run = { task, delivery, body, context, signal: controller.signal }
+    const begun = runner.waits(task) ? () => startTimers(attempt, settings) : undefined
+    attempt.run = { task, delivery, body, context, signal: controller.signal, begun }
     return runner.run(attempt.run)
   }
 
   function startTimers(attempt: Attempt, settings: TaskSettings): void {
+    if (!isOpen(attempt)) return
     const { delivery, timers, controller } = attempt
     const { soft, hard } = limitsOf(delivery.message.headers.timelimit, settings.limits)
     if (!isResultIgnored(attempt)) timers.push(setTimeout(sayStarted, STARTED_AFTER_MS, attempt))
