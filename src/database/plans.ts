@@ -33,8 +33,7 @@ export async function writePlans(client: Queryable, place: MessagePlace, plans: 
   )
 }
 
-/** Saves groups under their ids. */
-export async function keepGroups(client: Queryable, groups: readonly GroupPlan[]): Promise<void> {
+async function keepGroups(client: Queryable, groups: readonly GroupPlan[]): Promise<void> {
   if (groups.length === 0) return
   const members = groups.flatMap(({ id, members }) => members.map((member) => [id, member]))
   await client.query(sql('group-keep'), [groups.map(({ id }) => storable(id)), ...columnsOf(2, members)])

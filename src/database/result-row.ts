@@ -52,4 +52,4 @@ export function toStored(row: ResultRow | undefined): StoredResult | undefined {
   }
 }
 
-export const toChildren = (text: string | null | undefined): Child[] => (text == null ? [] : (JSON.parse(text) as Child[]))
+const toChildren = (text: string | null | undefined): Child[] => (text == null ? [] : (JSON.parse(text) as Child[]))

@@ -1,12 +1,9 @@
 import type { ResultBackend } from '../app/async-result.ts'
 import type { State } from '../app/outcome.ts'
-import type { Child } from '../app/plan.ts'
-import type { GroupPlan } from '../app/sequel.ts'
 import { cleanUp } from './clean-up.ts'
 import { type Database, isRefusal } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { keepGroups } from './plans.ts'
-import { type ResultRow, toChildren, toStored } from './result-row.ts'
+import { type ResultRow, toStored } from './result-row.ts'
 import { createWaiters } from './result-waiters.ts'
 import { sql } from './sql.ts'
 
@@ -27,10 +24,6 @@ export interface Sent {
   readonly args: string
 }
 
-export interface SavedGroup extends GroupPlan {
-  readonly createdAt: Date
-}
-
 export interface Results extends ResultBackend {
   /** These ids are about to be sent by this process: what becomes of them will be heard, so `wait` need not look first. */
   sending(ids: readonly string[]): void
@@ -38,12 +31,6 @@ export interface Results extends ResultBackend {
   recordSent(sent: Sent): Promise<void>
   /** Looks into results, outbox and queue; undefined when the id is unknown. */
   locate(id: string): Promise<Located | undefined>
-  /** A group that was saved; undefined when there is none, or no more. */
-  group(id: string): Promise<SavedGroup | undefined>
-  /** Celery's GroupResult.save: its result can be asked for by its id, for as long as results are kept. */
-  saveGroup(group: GroupPlan): Promise<void>
-  /** What a task has sent. */
-  childrenOf(id: string): Promise<readonly Child[]>
   /** Deletes results that ended more than `seconds` ago or whose own time is over, and what belongs to them. @returns how many results */
   cleanUp(seconds: number): Promise<number>
 }
@@ -79,20 +66,5 @@ export function createResults(database: Database): Results {
       return { task: row.task, state: row.state, queue: row.queue ?? '', dueAt }
     },
     cleanUp: (seconds) => cleanUp(database, seconds),
-    async group(id) {
-      const [row] = await database.query<GroupRow>(sql('group-find'), [id])
-      return row === undefined ? undefined : { id: row.id, members: row.members, createdAt: row.created_at }
-    },
-    saveGroup: (group) => keepGroups(database, [group]),
-    async childrenOf(id) {
-      const [row] = await database.query<{ children: string | null }>(sql('result-children'), [id])
-      return toChildren(row?.children)
-    },
   }
-}
-
-interface GroupRow extends Record<string, unknown> {
-  readonly id: string
-  readonly members: readonly string[]
-  readonly created_at: Date
 }
