@@ -85,6 +85,27 @@ export const OPTIONS = {
     max: 300,
     why: 'How long delay() tries again while the broker cannot be reached, before it rejects (PostgreSQL) or keeps the message in the outbox (RabbitMQ, Redis).',
   },
+  TASK_TIME_LIMIT: {
+    unit: 'seconds',
+    fallback: '0',
+    min: 0,
+    max: 2_000_000,
+    why: 'A run that takes longer is over, as FAILURE (TimeLimitExceeded), where neither its message nor its task has a limit. 0: none. `--time-limit` wins.',
+  },
+  TASK_SOFT_TIME_LIMIT: {
+    unit: 'seconds',
+    fallback: '0',
+    min: 0,
+    max: 2_000_000,
+    why: 'After so long the signal of a task aborts, where neither its message nor its task has a limit. 0: none. `--soft-time-limit` wins.',
+  },
+  RESULT_MAX_BYTES: {
+    unit: 'bytes',
+    fallback: '10485760',
+    min: 1,
+    max: 104_857_600,
+    why: 'A result whose JSON is larger is not stored, and its run is a FAILURE (ResultTooLarge): what is big belongs elsewhere, the result says where.',
+  },
   RESULT_TTL: {
     unit: 'seconds',
     fallback: '86400',
@@ -225,6 +246,11 @@ export interface Config {
   readonly queueMaxPriority: number
   readonly resultMirror: 'off' | 'redis'
   readonly publishTimeoutMs: number
+  /** Undefined: none. */
+  readonly timeLimitSeconds: number | undefined
+  /** Undefined: none. */
+  readonly softTimeLimitSeconds: number | undefined
+  readonly resultMaxBytes: number
   readonly resultTtlSeconds: number
   readonly maxDeliveries: number
   readonly concurrency: number
@@ -292,6 +318,9 @@ export function parseConfig(env: Environment): Config {
     queueMaxPriority: read.number('ONEDYNO_QUEUE_MAX_PRIORITY'),
     resultMirror: read.choice('RESULT_MIRROR'),
     publishTimeoutMs: read.number('PUBLISH_TIMEOUT') * 1000,
+    timeLimitSeconds: read.number('TASK_TIME_LIMIT') || undefined,
+    softTimeLimitSeconds: read.number('TASK_SOFT_TIME_LIMIT') || undefined,
+    resultMaxBytes: read.number('RESULT_MAX_BYTES'),
     resultTtlSeconds: read.number('RESULT_TTL'),
     maxDeliveries: read.number('MAX_DELIVERIES'),
     concurrency: read.number('CONCURRENCY'),

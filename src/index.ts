@@ -5,6 +5,14 @@ export type { App } from './app/app.ts'
 export { type AsyncResult, type StoredResult, TaskError } from './app/async-result.ts'
 export type { State } from './app/outcome.ts'
 export type { ApplyOptions, BoundTaskOptions, Task, TaskContext, TaskOptions, TransactionClient } from './app/task.ts'
+export {
+  Ignore,
+  MaxRetriesExceededError,
+  Reject,
+  Retry,
+  SoftTimeLimitExceeded,
+  TimeLimitExceeded,
+} from './app/task-errors.ts'
 export { AppError, type ErrorCode } from './errors.ts'
 export type { Log } from './log.ts'
 

@@ -7,12 +7,15 @@ import { keepMany } from '../database/keep-many.ts'
 import { createQueueSettings } from '../database/queue-settings.ts'
 import { createResults } from '../database/results.ts'
 import { createRevocations } from '../database/revocations.ts'
+import { createTaskReports } from '../database/task-reports.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { aborted } from '../retry.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { startGatedWorker } from '../worker/queue-gate.ts'
 import { startRevocations } from '../worker/revocations.ts'
+import { createReporter } from '../worker/run-report.ts'
+import { tracing } from '../worker/tracing.ts'
 import type { Worker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
@@ -33,6 +36,8 @@ Usage: onedyno worker [options]
       --pool POOL       async, or thread for tasks that compute (WORKER_POOL, default async)
       --max-tasks N     exits 0 after so many tasks, to be started afresh (WORKER_MAX_TASKS)
       --max-memory MB   the same when it holds more memory (WORKER_MAX_MEMORY)
+      --time-limit S        seconds after which a run is over (TASK_TIME_LIMIT, default none)
+      --soft-time-limit S   seconds after which its signal aborts (TASK_SOFT_TIME_LIMIT, default none)
   -E, --events          sends events for Flower and \`celery events\` (WORKER_EVENTS, default off)
   -h, --help            this text
 
@@ -76,7 +81,19 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const recycle = (idle: Promise<void>) => void makeRoom(worker, Promise.race([idle, aborted(signal)])).finally(shutdown)
     const code = whereCodeRuns({ app, appModule, config, log, name, backend, results, worker: () => worker, recycle })
     const { runner, watch } = code
-    const running = { ...taking, observer: control?.observer, isRevoked: revoked.isRevoked, runner, watch }
+    const reporter = createReporter(createTaskReports(database, name), log)
+    const timeLimits = { soft: config.softTimeLimitSeconds, hard: config.timeLimitSeconds }
+    const bounds = { timeLimits, resultMaxBytes: config.resultMaxBytes }
+    const running = {
+      ...taking,
+      ...bounds,
+      observer: control?.observer,
+      isRevoked: revoked.isRevoked,
+      runner,
+      watch,
+      reporter,
+      tracing,
+    }
     worker = await startGatedWorker(running, database, settings)
     control?.attach(worker)
     const unguard = guardTasks(log, () => worker.running)
@@ -131,6 +148,8 @@ function parse(argv: readonly string[]) {
       loglevel: { type: 'string', short: 'l' },
       pool: { type: 'string' },
       'max-tasks': { type: 'string' },
+      'time-limit': { type: 'string' },
+      'soft-time-limit': { type: 'string' },
       'max-memory': { type: 'string' },
       events: { type: 'boolean', short: 'E', default: false },
       hostname: { type: 'string', short: 'n', default: `celery@${hostname()}` },
@@ -142,6 +161,8 @@ function parse(argv: readonly string[]) {
   if (values.pool !== undefined) env.WORKER_POOL = values.pool
   if (values['max-tasks'] !== undefined) env.WORKER_MAX_TASKS = values['max-tasks']
   if (values['max-memory'] !== undefined) env.WORKER_MAX_MEMORY = values['max-memory']
+  if (values['time-limit'] !== undefined) env.TASK_TIME_LIMIT = values['time-limit']
+  if (values['soft-time-limit'] !== undefined) env.TASK_SOFT_TIME_LIMIT = values['soft-time-limit']
   if (values.events) env.WORKER_EVENTS = 'on'
   if (values.loglevel !== undefined) env.LOG_LEVEL = logLevel(values.loglevel)
   return { env, beat: values.beat, app: values.app, name: values.hostname }

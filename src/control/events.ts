@@ -57,5 +57,6 @@ export function endedEvent(outcome: Outcome): [type: string, fields: EventFields
     const terminated = why.includes('terminated')
     return ['task-revoked', { uuid, terminated, signum: terminated ? 15 : null, expired: why.includes('expired') }]
   }
+  if (state === 'RETRY') return ['task-retried', { uuid, exception: reprOfException(result), traceback }]
   return ['task-failed', { uuid, exception: reprOfException(result), traceback }]
 }

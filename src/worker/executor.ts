@@ -30,7 +30,7 @@ export interface Executor {
 
 /** All but the first three are parts that may be missing, and then cost nothing. */
 export interface ExecutorOptions {
-  readonly app: Pick<App, 'tasks'> & Partial<Pick<App, 'hooks'>>
+  readonly app: Pick<App, 'tasks'> & Partial<Pick<App, 'hooks' | 'routeOf'>>
   readonly log: Log
   /** A task delivered more often is recorded as FAILURE instead of run. */
   readonly maxDeliveries: number
@@ -63,7 +63,7 @@ const KEPT_ASIDE: ReadonlySet<string> = new Set(['NotRegistered', 'WorkerLostErr
 
 /** From a message to its outcome. Whatever is wrong with message, task or result ends as a recorded FAILURE, never as a crash. */
 export function createExecutor(options: ExecutorOptions, consumer: () => Consumer): Executor {
-  const { app, log, maxDeliveries, isRevoked, limiter, park, route = (task: string) => app.tasks.get(task)?.options } = options
+  const { app, log, maxDeliveries, isRevoked, limiter, park, route = app.routeOf } = options
   const settings = createSettings(options)
   const ends = createAttemptEnds({ ...options, route }, consumer)
   const run = createRun(options, ends, consumer)

@@ -74,7 +74,8 @@ export function createRun(
   function code(attempt: Attempt, settings: TaskSettings): Promise<unknown> {
     const { task } = settings
     const { delivery, controller } = attempt
-    const [context, body] = [attempt.context!, attempt.body!]
+    const context = attempt.context!
+    const body = attempt.body!
     if (runner === undefined) return task.run(context, body.args)
     const begun = runner.waits(task) ? () => startTimers(attempt, settings) : undefined
     attempt.run = { task, delivery, body, context, signal: controller.signal, begun }
