@@ -4,6 +4,7 @@ import { createMessage, type Message } from '../message/message.ts'
 import type { CurrentTask } from './current-task.ts'
 import type { Route } from './routes.ts'
 import type { ApplyOptions, TaskOptions } from './task.ts'
+import { traceHeaders } from './tracing.ts'
 import { type UniqueClaim, uniqueClaimOf } from './unique.ts'
 
 /** When a message is to be published: a moment, or so many seconds after the database has taken it, by its clock. */
@@ -50,13 +51,15 @@ export function prepare(call: Call): Prepared {
 }
 
 /** What the call gives stands last, so that it wins over what is inherited. */
-function headersOf({ options, task, parent }: Call, eta: Date | undefined): Record<string, unknown> {
+function headersOf({ name, options, task, parent }: Call, eta: Date | undefined): Record<string, unknown> {
   const headers: Record<string, unknown> = {}
   if (parent !== undefined) {
     Object.assign(headers, parent.inherited)
     headers.parent_id = parent.id
     headers.root_id = parent.rootId
   }
+  const trace = traceHeaders(name)
+  if (trace !== undefined) Object.assign(headers, trace)
   Object.assign(headers, options.headers)
   if (options.ignoreResult || task?.ignoreResult) headers.ignore_result = true
   // Of the task itself the worker knows them.

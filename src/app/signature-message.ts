@@ -3,6 +3,7 @@ import { PARKED } from '../message/marks.ts'
 import { createMessage, type Message, type MessageHeaders } from '../message/message.ts'
 import type { Embed, Signature, SignatureOptions } from '../message/signature.ts'
 import { isRecord, listOf } from './signature-options.ts'
+import { traceHeaders } from './tracing.ts'
 
 /** Where a task goes when its signature does not say: what the app knows of it. */
 export type RouteOf = (task: string, args: readonly unknown[]) => TaskDefaults | undefined
@@ -29,7 +30,7 @@ export interface MessageContext {
 /** The message of one task, frozen; `next`: what follows it in its chain, in order. @throws AppError SIGNATURE_INVALID */
 export function messageOf(signature: Signature, next: readonly Signature[], context: MessageContext): Message {
   const { task, args, kwargs, options } = signature
-  const defaults = context.route?.(task, args)
+  const defaults = context.route?.(routeNameOf(signature), args)
   return createMessage({
     id: options.task_id!,
     task,
@@ -43,13 +44,23 @@ export function messageOf(signature: Signature, next: readonly Signature[], cont
   })
 }
 
+/** A task that calls another one many times goes where that one would go. */
+function routeNameOf({ task, kwargs }: Signature): string {
+  if (task !== 'celery.map' && task !== 'celery.starmap' && task !== 'celery.chunks') return task
+  return isRecord(kwargs.task) && typeof kwargs.task.task === 'string' ? kwargs.task.task : task
+}
+
 function headersOf(
   { task, options }: Signature,
   defaults: TaskDefaults | undefined,
   context: MessageContext,
 ): Partial<MessageHeaders> {
   const { time_limit, soft_time_limit, group_id, group_index } = options
-  const headers: Record<string, unknown> = { ...context.inherited, ...(isRecord(options.headers) ? options.headers : undefined) }
+  const headers: Record<string, unknown> = {
+    ...context.inherited,
+    ...traceHeaders(task),
+    ...(isRecord(options.headers) ? options.headers : undefined),
+  }
   const set = (name: string, value: unknown) => {
     if (value != null) headers[name] = value
   }

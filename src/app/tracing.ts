@@ -26,10 +26,10 @@ export interface TraceHeaders {
 }
 
 /** What a message carries so that its run belongs to the trace of whoever sends it; undefined: there is none. HOT: once per sent task. */
-export function traceHeaders(task: string, queue: string): TraceHeaders | undefined {
+export function traceHeaders(task: string): TraceHeaders | undefined {
   const otel = openTelemetry()
   if (otel === undefined) return undefined
-  const attributes = attributesOf(task, queue, 'send')
+  const attributes = attributesOf(task, 'send')
   const span = otel.trace.getTracer(NAME).startSpan(`send ${task}`, { kind: otel.SpanKind.PRODUCER, attributes })
   const headers: Record<string, string> = {}
   otel.propagation.inject(otel.trace.setSpan(otel.context.active(), span), headers)
@@ -51,7 +51,11 @@ export function traceRun<T>(
   const otel = openTelemetry()
   if (otel === undefined) return work()
   const parent = otel.propagation.extract(otel.context.active(), traceOf(run.headers) ?? {})
-  const attributes = { ...attributesOf(run.task, run.queue, 'process'), 'messaging.message.id': run.id }
+  const attributes = {
+    ...attributesOf(run.task, 'process'),
+    'messaging.destination.name': run.queue,
+    'messaging.message.id': run.id,
+  }
   return otel.trace
     .getTracer(NAME)
     .startActiveSpan(`process ${run.task}`, { kind: otel.SpanKind.CONSUMER, attributes }, parent, async (span) => {
@@ -74,9 +78,8 @@ export function traceOf({ traceparent, tracestate }: Readonly<Record<string, unk
 }
 
 /** Names of the semantic conventions for messaging (OpenTelemetry 1.27). */
-const attributesOf = (task: string, queue: string, operation: 'send' | 'process') => ({
+const attributesOf = (task: string, operation: 'send' | 'process') => ({
   'messaging.system': 'celery',
-  'messaging.destination.name': queue,
   'messaging.operation.type': operation,
   'messaging.operation.name': `${operation} ${task}`,
 })
