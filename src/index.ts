@@ -2,9 +2,13 @@
 import { type App, type Backend, createRegistry } from './app/app.ts'
 
 export type { App } from './app/app.ts'
-export { type AsyncResult, type StoredResult, TaskError } from './app/async-result.ts'
+export type { AsyncResult, Progress, StoredResult } from './app/async-result.ts'
+export { type ChainSignature, chain, chord, type GroupSignature, group } from './app/canvas.ts'
+export type { Completed, GroupResult } from './app/group-result.ts'
 export type { State } from './app/outcome.ts'
+export type { AnySignature, SetOptions, TaskSignature } from './app/signature.ts'
 export type { ApplyOptions, BoundTaskOptions, Task, TaskContext, TaskOptions, TransactionClient } from './app/task.ts'
+export { TaskError } from './app/task-error.ts'
 export {
   Ignore,
   MaxRetriesExceededError,

@@ -1,2 +1,2 @@
--- $1 text id
-SELECT id, members, created_at FROM task_group WHERE id = $1
+-- The members of a group that was sent, in the order of their results. $1 text id
+SELECT members FROM task_group WHERE id = $1

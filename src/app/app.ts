@@ -1,13 +1,17 @@
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { createArgumentCheck } from './arguments.ts'
-import { type AsyncResult, createAsyncResult } from './async-result.ts'
+import { type AsyncResult, createAsyncResult, findGroupResult } from './async-result.ts'
 import type { Backend } from './backend.ts'
+import type { GroupResult } from './group-result.ts'
 import { checkPlace, checkTaskOptions, isText, refuse } from './options.ts'
+import type { RouteOf } from './plan.ts'
 import { checkRetryPolicy } from './retry-policy.ts'
 import type { Revoke } from './revoke.ts'
 import { createRoutes, type RouteTarget } from './routes.ts'
-import { createSender, type EnqueueItem, type EnqueueResults } from './sender.ts'
+import { createSender, type EnqueueItems, type EnqueueResults, type EnqueueTask } from './sender.ts'
+import { createSignature, createTaskSignatures, type SetOptions, type TaskSignature, taskSignature } from './signature.ts'
+import { createRouteOf, createSignatureSender } from './signature-sender.ts'
 import type {
   AfterHook,
   ApplyOptions,
@@ -25,6 +29,13 @@ export type { Backend } from './backend.ts'
 export interface QueueOptions {
   /** Tasks of this queue at once over all workers; 1: in their order. */
   readonly concurrency: number
+}
+
+/** Options of a signature that has no task to take them from. */
+export interface SignatureOf extends SetOptions {
+  readonly kwargs?: Readonly<Record<string, unknown>>
+  /** It takes nothing from the task before it. */
+  readonly immutable?: boolean
 }
 
 export interface App {
@@ -58,10 +69,10 @@ export interface App {
    * are kept in the outbox in one statement, so that all are queued or none.
    * @throws as `Task.applyAsync`, naming the item
    */
-  enqueue<const Items extends readonly EnqueueItem[]>(
-    items: Items,
+  enqueue<const Tasks extends readonly EnqueueTask[]>(
+    items: EnqueueItems<Tasks>,
     options?: { readonly transaction?: TransactionClient },
-  ): Promise<EnqueueResults<Items>>
+  ): Promise<EnqueueResults<Tasks>>
   /**
    * Where tasks go when neither the call nor the task names a queue: by name, by glob (`feeds.*`) or by RegExp, one or an object of them.
    * The first route that matches decides, in the order in which they were added. @throws AppError TASK_OPTION_INVALID
@@ -72,6 +83,15 @@ export interface App {
   queue(name: string, options: QueueOptions): void
   readonly queues: ReadonlyMap<string, QueueOptions>
   asyncResult<Result = unknown>(id: string): AsyncResult<Result>
+  /** The handle of a group that was sent: undefined when nothing is known of it, or not any more. */
+  groupResult<Results extends unknown[] = unknown[]>(id: string): Promise<GroupResult<Results> | undefined>
+  /**
+   * A signature of a task that is registered elsewhere: whoever composes it must know what it takes and gives.
+   * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, TASK_OPTION_INVALID
+   */
+  signature<Result = unknown>(name: string, args?: readonly unknown[], options?: SignatureOf): TaskSignature<unknown[], Result>
+  /** Where a task goes, and what else is known of it, when nobody says so: for whoever continues its workflow. */
+  readonly routeOf: RouteOf
   /**
    * Tasks that are not to run, by id, by name or by schedule; kept in the database, so that a worker that starts later knows it too.
    * @returns what is revoked now. @throws AppError SCHEDULE_UNKNOWN
@@ -109,6 +129,10 @@ export function createRegistry(open: () => Promise<Backend>): App {
   const queues = new Map<string, QueueOptions>()
   const sender = createSender({ task: (name) => tasks.get(name), routes, connect, handle: asyncResult })
 
+  const find = (name: string) => tasks.get(name)
+  const routeOf = createRouteOf(find, routes)
+  const signatures = createSignatureSender({ task: find, routeOf, connect })
+
   const register = (name: string, fn: (...args: never[]) => unknown, options: TaskOptions & { bind?: boolean } = {}): Task => {
     if (!/^[\w.:-]{1,200}$/.test(name))
       throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
@@ -123,6 +147,7 @@ export function createRegistry(open: () => Promise<Backend>): App {
       delay: (...args) => sender.send(name, args),
       applyAsync: (args, apply) => sender.send(name, args, apply),
       asyncResult,
+      ...createTaskSignatures<unknown[], unknown>(name, signatures),
       run: async (context, args) => {
         const given = Object.keys(context.kwargs).length === 0 ? args : [...args, context.kwargs]
         return options.bind === true ? call(context, ...given) : call(...given)
@@ -153,6 +178,10 @@ export function createRegistry(open: () => Promise<Backend>): App {
     },
     queues,
     asyncResult,
+    groupResult: (async (id: string) => findGroupResult(id, connect)) as App['groupResult'],
+    signature: (name, args = [], { kwargs, immutable, ...set } = {}) =>
+      createSignature(taskSignature(name, args, { kwargs, immutable, options: set }), signatures),
+    routeOf,
     revoke: async (unwanted, options) => (await connect()).revoke(unwanted, options),
     connect(given) {
       // A module that sent a task while it was loaded has opened connections of its own.

@@ -1,6 +1,8 @@
 import { AppError } from '../errors.ts'
+import { createGroupResult, type GroupBackend, type GroupResult } from './group-result.ts'
 import { READY_STATES, type State } from './outcome.ts'
 import type { Child } from './plan.ts'
+import { TaskError } from './task-error.ts'
 
 /** A stored outcome, as read from the results table. */
 export interface StoredResult {
@@ -44,27 +46,6 @@ export interface ResultBackend {
   forget(id: string): Promise<void>
 }
 
-/** The task ended in FAILURE or REVOKED: what its worker recorded. */
-export class TaskError extends Error {
-  override readonly name: string = 'TaskError'
-  readonly taskId: string
-  readonly state: State
-  /** Class name of the exception in the worker, such as `TypeError`. */
-  readonly excType: string
-  /** Stack of the worker, if any. */
-  readonly traceback: string | null
-
-  constructor(stored: StoredResult) {
-    const { exc_type = 'Error', exc_message = '' } = (stored.result ?? {}) as { exc_type?: string; exc_message?: unknown }
-    const said = Array.isArray(exc_message) ? exc_message.map(String).join(', ') : String(exc_message)
-    super(`${stored.task}[${stored.id}] ended as ${stored.state}: ${exc_type}: ${said}`)
-    this.taskId = stored.id
-    this.state = stored.state
-    this.excType = exc_type
-    this.traceback = stored.traceback
-  }
-}
-
 /** A handle on one run of a task, by its id; Celery's AsyncResult. */
 export interface AsyncResult<Result = unknown> {
   readonly id: string
@@ -84,16 +65,34 @@ export interface AsyncResult<Result = unknown> {
   get(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Result>
   /** Deletes what is stored. */
   forget(): Promise<void>
+  /** It is not wanted any more. `terminate`: aborts it when it runs. */
+  revoke(options?: { readonly terminate?: boolean }): Promise<void>
+  /** What it said last with `ctx.progress`; undefined: nothing. */
+  progress(): Promise<Progress | undefined>
+  /** What it has sent, as far as it is known: tasks of its code, its callbacks, the next step of its chain. */
+  children(): Promise<(AsyncResult | GroupResult)[]>
+  /** What ran before it in its chain, or the header of its chord. Known to the handle that the composition was sent with. */
+  readonly parent: AsyncResult | GroupResult | undefined
+  /** The first of its parents; itself when it has none. */
+  readonly root: AsyncResult | GroupResult
 }
 
 /** A handle that reads through `connect()`, which opens the connections of the process when first used. */
-export function createAsyncResult<Result>(id: string, connect: () => Promise<ResultBackend>): AsyncResult<Result> {
+export function createAsyncResult<Result>(
+  id: string,
+  connect: () => Promise<GroupBackend>,
+  parent?: AsyncResult | GroupResult,
+): AsyncResult<Result> {
   const info = async () => (await connect()).find(id)
   const state = async (): Promise<State> => (await info())?.state ?? 'PENDING'
-  return {
+  const handle: AsyncResult<Result> = {
     id,
     info,
     state,
+    parent,
+    get root() {
+      return parent === undefined ? handle : rootOf(parent)
+    },
     ready: async () => READY_STATES.has(await state()),
     successful: async () => (await state()) === 'SUCCESS',
     async get({ timeoutMs, signal } = {}) {
@@ -110,5 +109,28 @@ export function createAsyncResult<Result>(id: string, connect: () => Promise<Res
       return stored.result as Result
     },
     forget: async () => (await connect()).forget(id),
+    async revoke(options) {
+      await (await connect()).revoke({ ids: [id] }, options)
+    },
+    progress: async () => (await info())?.progress ?? undefined,
+    async children() {
+      const backend = await connect()
+      const found = ((await backend.find(id))?.children ?? []).map(async (child) =>
+        typeof child === 'string' ? createAsyncResult(child, connect) : findGroupResult(child.group, connect),
+      )
+      return (await Promise.all(found)).filter((child) => child !== undefined)
+    },
   }
+  return handle
+}
+
+/** The handle of a group that was sent; undefined when nothing is known of it, or not any more. */
+export async function findGroupResult(id: string, connect: () => Promise<GroupBackend>): Promise<GroupResult | undefined> {
+  const members = await (await connect()).group(id)
+  if (members === undefined) return undefined
+  return createGroupResult({ id, results: members.map((member) => createAsyncResult(member, connect)) }, connect)
+}
+
+function rootOf(result: AsyncResult | GroupResult): AsyncResult | GroupResult {
+  return result.parent === undefined ? result : rootOf(result.parent)
 }

@@ -1,13 +1,13 @@
 import type { Message } from '../message/message.ts'
-import type { ResultBackend } from './async-result.ts'
 import type { Due } from './build.ts'
+import type { GroupBackend } from './group-result.ts'
 import type { Revoke } from './revoke.ts'
 import type { Plan } from './sequel.ts'
 import type { TransactionClient } from './task.ts'
 import type { UniqueStore } from './unique.ts'
 
 /** What an application needs from outside: given by the process that runs it, or made from the environment when first used. */
-export interface Backend extends ResultBackend, UniqueStore {
+export interface Backend extends GroupBackend, UniqueStore {
   publish(messages: readonly Message[]): Promise<void>
   /** Keeps messages until they are due (undefined: at once), all or none, in the caller's transaction when there is one. */
   keep(messages: readonly Kept[], transaction?: TransactionClient): Promise<void>

@@ -73,7 +73,12 @@ function childOf(frozen: Frozen): Child {
 }
 
 export interface Planner {
+  /** The body of a chord, or another signature whose time has come. @throws AppError SIGNATURE_INVALID */
   readonly planSignature: PlanSignature
+  /**
+   * The errbacks of a signature that will never run, such as the body of a chord whose header failed: each gets the id of what failed. One
+   * that is invalid does not keep the others from being sent. @throws AppError SIGNATURE_INVALID when the signature itself cannot be read
+   */
   readonly planErrbacks: PlanErrbacks
 }
 
@@ -84,15 +89,6 @@ export function createPlanner(route?: RouteOf): Planner {
     planErrbacks: (signature, failedId, of) => planEach(errbacksOf(readTree(signature)), { args: [failedId], route, ...of }),
   }
 }
-
-/** The next step of a chain, a callback, the body of a chord: planned with what it is given. @throws AppError SIGNATURE_INVALID */
-export const planSignature: PlanSignature = (signature, args, of) => createPlanner().planSignature(signature, args, of)
-
-/**
- * The errbacks of a signature that will never run, such as the body of a chord whose header failed: each gets the id of what failed. One
- * that is invalid does not keep the others from being sent. @throws AppError SIGNATURE_INVALID when the signature itself cannot be read
- */
-export const planErrbacks: PlanErrbacks = (signature, failedId, of) => createPlanner().planErrbacks(signature, failedId, of)
 
 /** Several signatures, each given the same arguments. One that is invalid is told to `report` and left out. */
 export function planEach(

@@ -1,6 +1,7 @@
 import type { Static, TSchema } from 'typebox'
 import type { Log } from '../log.ts'
 import type { AsyncResult } from './async-result.ts'
+import type { TaskSignatures } from './signature.ts'
 
 /** What a bound task (`bind: true`) is given before its arguments. */
 export interface TaskContext {
@@ -164,7 +165,7 @@ export interface TransactionClient {
 }
 
 /** A registered task: one typed definition for whoever calls it and for the worker that runs it. */
-export interface Task<Args extends unknown[] = unknown[], Result = unknown> {
+export interface Task<Args extends unknown[] = unknown[], Result = unknown> extends TaskSignatures<Args, Result> {
   readonly name: string
   readonly options: TaskOptions<Args, Result>
   /** Enqueues the task. Resolves when the broker has confirmed it. @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, BROKER_UNREACHABLE */

@@ -2,6 +2,7 @@ import type { Backend } from '../app/app.ts'
 import type { Broker } from '../broker/broker.ts'
 import { sendPlan } from '../broker/send-plan.ts'
 import type { Database } from '../database/database.ts'
+import { createGroups } from '../database/groups.ts'
 import { keepMany } from '../database/keep-many.ts'
 import type { Results } from '../database/results.ts'
 import { createRevocations } from '../database/revocations.ts'
@@ -25,6 +26,7 @@ export function createBackend(
     },
     keep: (messages, transaction) => keepMany(database, messages, transaction),
     ...createUniqueStore(database),
+    ...createGroups(database),
     revoke: createRevocations(database).revoke,
     find: results.find,
     wait: results.wait,

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
-import { type AsyncResult, TaskError } from '../app/async-result.ts'
+import type { AsyncResult } from '../app/async-result.ts'
 import type { ApplyOptions } from '../app/task.ts'
+import { TaskError } from '../app/task-error.ts'
 import { AppError } from '../errors.ts'
 import { withSession } from './session.ts'
 

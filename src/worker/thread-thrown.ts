@@ -1,4 +1,4 @@
-import { TaskError } from '../app/async-result.ts'
+import { TaskError } from '../app/task-error.ts'
 import { AppError } from '../errors.ts'
 
 /** What was thrown in one thread, in a form that structured cloning carries to another one whole. */

@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { type Backend, createRegistry } from '../../../src/app/app.ts'
-import { type AsyncResult, type StoredResult, TaskError } from '../../../src/app/async-result.ts'
+import type { AsyncResult, StoredResult } from '../../../src/app/async-result.ts'
 import type { Kept } from '../../../src/app/backend.ts'
-import type { TaskContext } from '../../../src/app/task.ts'
+import { currentTask } from '../../../src/app/current-task.ts'
+import type { ApplyOptions, TaskContext, TaskOptions, TransactionClient } from '../../../src/app/task.ts'
+import { TaskError } from '../../../src/app/task-error.ts'
+import { AppError } from '../../../src/errors.ts'
 import type { Message } from '../../../src/message/message.ts'
 
 /** A backend that remembers, and answers what it is given. */
@@ -27,6 +30,9 @@ function createBackend(stored: Partial<StoredResult>[] = []) {
         return { id: holders.get(key)!, taken }
       })
     },
+    send: async (plan) => void sent.push(...plan.messages),
+    group: async () => undefined,
+    states: async () => [],
     notSent: async (claims, certain) => void unsent.push({ keys: claims.map(({ key }) => key), certain }),
     find,
     revoke: async () => [],
@@ -148,7 +154,20 @@ describe('an application', () => {
     ['a negative countdown', { countdown: -1 }, 'countdown -1'],
     ['countdown and eta', { countdown: 1, eta: new Date() }, 'exclude each other'],
     ['an eta that is no date', { eta: new Date('x') }, 'eta is not a valid Date'],
+    ['an eta that is a text', { eta: 'garbage' as unknown as Date }, 'eta is not a valid Date'],
+    ['an eta that Python cannot read', { eta: new Date('+010000-01-01T00:00:00Z') }, 'eta is not a valid Date'],
     ['an expiry that is no date', { expires: new Date('x') }, 'expires is not a valid Date'],
+    ['an expiry beyond all dates', { expires: 1e300 }, 'expires 1e+300'],
+    ['a time limit of nothing', { timeLimit: 0 }, 'timeLimit 0'],
+    ['a soft limit after the hard one', { timeLimit: 1, softTimeLimit: 2 }, 'softTimeLimit 2 is later than timeLimit 1'],
+    ['a name that is none', { shadow: '' }, 'shadow ""'],
+    ['a transaction that is none', { transaction: {} as TransactionClient }, 'transaction is not a client'],
+    ['options that are none', 5 as ApplyOptions, 'the options 5'],
+    ['a header that an option stands for', { headers: { eta: 'garbage' } }, 'headers.eta is reserved: use the option eta'],
+    ['another one', { headers: { timelimit: [1, 2] } }, 'use the options timeLimit and softTimeLimit'],
+    ['a header of the workflow', { headers: { parent_id: 'x' } }, 'headers.parent_id is reserved: it is written by onedyno'],
+    ['a header of onedyno', { headers: { onedyno_unique: 'end' } }, 'headers.onedyno_unique is reserved'],
+    ['headers that are none', { headers: [] as unknown as Record<string, unknown> }, 'headers [] is not an object'],
   ])('refuses %s', async (_name, options, message) => {
     const { app, sent } = createBackend()
     await expect(app.task('t', () => 1).applyAsync([], options)).rejects.toMatchObject({
@@ -156,6 +175,55 @@ describe('an application', () => {
       message: expect.stringContaining(message),
     })
     expect(sent).toEqual([])
+  })
+
+  it.each<[string, TaskOptions, string]>([
+    ['a rate that is none', { rateLimit: '10/d' }, 't: rateLimit "10/d" is not like 10/m'],
+    ['a soft limit after the hard one', { timeLimit: 1, softTimeLimit: 2 }, 't: softTimeLimit 2'],
+    ['a priority over 255', { priority: 300 }, 't: priority 300'],
+    ['an expiry of nothing', { expires: 0 }, 't: expires 0'],
+    ['an unknown pool', { pool: 'process' as 'async' }, 't: pool "process" is not async or thread'],
+    ['unknown acknowledgements', { acks: 'never' as 'late' }, 't: acks "never"'],
+    ['a key for no time', { unique: { forMs: 0 } }, 't: unique.forMs 0'],
+    ['a key for ever', { unique: { forMs: Number.POSITIVE_INFINITY } }, 't: unique.forMs null'],
+    ['a key until something else', { unique: { forMs: 1, until: 'start' as 'end' } }, 't: unique.until "start"'],
+    [
+      'a key that is no function',
+      { unique: { forMs: 1, key: 'k' as unknown as () => string } },
+      't: unique.key is not a function',
+    ],
+  ])('refuses a task with %s', (_name, options, message) =>
+    expect(() => createBackend().app.task('t', (..._args: unknown[]) => 1, options)).toThrow(
+      expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining(message) }),
+    ),
+  )
+
+  it('sends limits, name and expiry along where they differ from those of the task', async () => {
+    const { app, sent } = createBackend()
+    const task = app.task('t', () => 1, { timeLimit: 9, expires: 60 })
+    const before = Date.now()
+    await task.delay()
+    await task.applyAsync([], { softTimeLimit: 2, shadow: 'tee', ignoreResult: true, expires: 5 })
+    expect(sent[0]!.headers.timelimit).toBeUndefined()
+    expect(Date.parse(sent[0]!.headers.expires ?? '') - before).toBeGreaterThanOrEqual(60_000)
+    expect(sent[1]!.headers).toMatchObject({ timelimit: [null, 2], shadow: 'tee', ignore_result: true })
+    expect(Date.parse(sent[1]!.headers.expires ?? '') - before).toBeLessThan(30_000)
+  })
+
+  it('makes what a task sends its child', async () => {
+    const { app, sent } = createBackend()
+    const children: unknown[] = []
+    const parent = {
+      id: 'p',
+      rootId: 'r',
+      inherited: { traceparent: '00-1', mine: 1 },
+      sent: (child: unknown) => children.push(child),
+    }
+    const { id } = await currentTask.run(parent, () => app.sendTask('t', [], { headers: { mine: 2 } }))
+    expect(sent[0]!.headers).toEqual({ id, task: 't', parent_id: 'p', root_id: 'r', traceparent: '00-1', mine: 2 })
+    expect(children).toEqual([id])
+    await app.sendTask('t', [])
+    expect(sent[1]!.headers.parent_id).toBeUndefined()
   })
 
   it('refuses what is not JSON and names the place', async () => {
@@ -192,6 +260,107 @@ describe('an application', () => {
     await expect(app.sendTask('t', [])).rejects.toThrow('not yet')
     await app.sendTask('t', [])
     expect(sent).toHaveLength(2)
+  })
+})
+
+describe('many calls at once', () => {
+  it('go out with one publish, and come back as handles in their order, each of its type', async () => {
+    const { app, sent } = createBackend()
+    const add = app.task('add', (x: number, y: number) => x + y, { queue: 'sums' })
+    const results = await app.enqueue([
+      { task: add, args: [1, 2] },
+      { task: 'python.task', args: [1], options: { priority: 3, taskId: 'mine' } },
+      { task: add, args: [3, 4] },
+    ])
+    expectTypeOf(results[0]).toEqualTypeOf<AsyncResult<number>>()
+    expectTypeOf(results[1]).toEqualTypeOf<AsyncResult<unknown>>()
+    // @ts-expect-error a wrong argument does not compile
+    void (() => app.enqueue([{ task: add, args: ['1', 2] }]))
+    // @ts-expect-error nor does a missing one
+    void (() => app.enqueue([{ task: add }]))
+    expect(sent.map(({ headers }) => headers.id)).toEqual(results.map(({ id }) => id))
+    expect(sent).toMatchObject([{ queue: 'sums', body: '[[1,2],{},{}]' }, { priority: 3, headers: { id: 'mine' } }, {}])
+    expect(await app.enqueue([])).toEqual([])
+  })
+
+  it('are all kept, or none, when one of them is due later', async () => {
+    const { app, sent, kept } = createBackend()
+    await app.enqueue([{ task: 'a' }, { task: 'b', options: { countdown: 5 } }])
+    expect(sent).toEqual([])
+    expect(kept.map(({ message, due }) => [message.headers.task, due])).toEqual([
+      ['a', undefined],
+      ['b', { afterSeconds: 5 }],
+    ])
+    const transaction = { query: async () => {} }
+    await app.enqueue([{ task: 'c' }], { transaction })
+    expect(kept[2]).toMatchObject({ transaction, message: { headers: { task: 'c' } } })
+  })
+
+  it.each<[string, unknown, string]>([
+    ['an argument that is none', [{ task: 'a' }, { task: 'b', args: [Number.NaN] }], 'item 1: args[0] is NaN'],
+    ['a task that is none', [{ task: 7 }], 'item 0: task is neither'],
+    ['nothing', [undefined], 'item 0: task is neither'],
+    ['an option that is none', [{ task: 'a', options: { priority: -1 } }], 'item 0: priority -1'],
+    ['a transaction of its own', [{ task: 'a', options: { transaction: {} } }], 'item 0: a transaction is given for all'],
+    ['no list', 'a', 'enqueue takes a list'],
+  ])('are not sent when one of them has %s', async (_name, items, message) => {
+    const { app, sent } = createBackend()
+    await expect(app.enqueue(items as { task: string }[])).rejects.toThrow(message)
+    expect(sent).toEqual([])
+  })
+})
+
+describe('a unique task', () => {
+  it('is sent once for each work, and the second call gets the handle of the first', async () => {
+    const { app, sent } = createBackend()
+    const task = app.task('t', (_x: unknown) => 1, { unique: { forMs: 1000 } })
+    const first = await task.delay({ a: 1, b: [2] })
+    const second = await task.delay({ b: [2], a: 1 })
+    const other = await task.delay({ a: 1, b: [3] })
+    expect([first.deduplicated, second.deduplicated, other.deduplicated]).toEqual([undefined, true, undefined])
+    expect(second.id).toBe(first.id)
+    expect(sent.map(({ headers }) => [headers.id, headers.onedyno_unique])).toEqual([
+      [first.id, 'end'],
+      [other.id, 'end'],
+    ])
+    expect(await second.state()).toBe('PENDING')
+  })
+
+  it('decides itself what is the same', async () => {
+    const { app, sent } = createBackend()
+    const task = app.task('t', (_user: number, _text: string) => 1, {
+      unique: { forMs: 1000, key: (user) => String(user), until: 'time' },
+    })
+    const [first, second] = [await task.delay(1, 'a'), await task.delay(1, 'b')]
+    expect(second.id).toBe(first.id)
+    await task.delay(2, 'a')
+    expect(sent).toHaveLength(2)
+    expect(sent[0]!.headers.onedyno_unique).toBeUndefined()
+  })
+
+  it('is sent once among many calls at once', async () => {
+    const { app, sent } = createBackend()
+    const task = app.task('t', (_x: number) => 1, { unique: { forMs: 1000 } })
+    const results = await app.enqueue([1, 2, 1].map((x) => ({ task, args: [x] as [number] })))
+    expect(sent).toHaveLength(2)
+    expect(results.map(({ deduplicated }) => deduplicated === true)).toEqual([false, false, true])
+    expect(results[2]!.id).toBe(results[0]!.id)
+  })
+
+  it.each([
+    ['certainly, when it was refused', new Error('too large'), true],
+    ['perhaps, when nobody answered', new AppError('BROKER_UNREACHABLE', 'away'), false],
+  ])('that was not sent frees its key: %s', async (_name, error, certain) => {
+    const { app, unsent, fail } = createBackend()
+    const task = app.task('t', () => 1, { unique: { forMs: 1000, key: () => 'k' } })
+    fail.publish = error
+    await expect(task.delay()).rejects.toBe(error)
+    expect(unsent).toEqual([{ keys: ['t k'], certain }])
+  })
+
+  it('whose key is no text is refused', async () => {
+    const task = createBackend().app.task('t', () => 1, { unique: { forMs: 1000, key: () => 5 as unknown as string } })
+    await expect(task.delay()).rejects.toThrow('t: unique.key gave number, not a text')
   })
 })
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type PlanOptions, planOf, planSignature } from '../../../src/app/plan.ts'
+import { createPlanner, type PlanOptions, planOf } from '../../../src/app/plan.ts'
 import { decodeBody, fullHeaders } from '../../../src/message/message.ts'
 import type { Signature } from '../../../src/message/signature.ts'
 
@@ -99,7 +99,7 @@ describe('a plan', () => {
     const sample = read('canvas-chord_body_published_by_worker.amqp.celery56')
     const { chords } = planOf(chord([sig('add', [1, 1]), sig('add', [2, 2])], sig('xsum')), { replyTo: REPLY_TO })
     const parent = 'a0000000-0000-4000-8000-000000000000'
-    const { messages } = planSignature(chords[0]!.body, [[2, 4]], { parentId: parent, rootId: parent })
+    const { messages } = createPlanner().planSignature(chords[0]!.body, [[2, 4]], { parentId: parent, rootId: parent })
     const { lang, origin, argsrepr, kwargsrepr, ...headers } = fullHeaders(messages[0]!)
     const { lang: _lang, origin: _origin, argsrepr: _args, kwargsrepr: _kwargs, ...theirs } = sample.headers
     const { args, kwargs, embed } = decodeBody(messages[0]!.body)

@@ -89,7 +89,7 @@ function evaluate(canvas: Canvas, given: readonly unknown[], next: { id: number 
       for (const [index, part] of canvas.parts.entries()) {
         const result = evaluate(part, before, next)
         // The end of a chain that is a member of a group is its last end that has a result.
-        const leaves = isEmpty(part) && index > 0 ? leavesOf(value) : leavesOf(result)
+        const leaves: unknown[] = isEmpty(part) && index > 0 ? leavesOf(value) : leavesOf(result)
         value = 'one' in result ? result : { many: result.many, leaves, failed: result.failed }
         before = [givenBy(value)]
       }

@@ -1,0 +1,15 @@
+import type { GroupBackend } from '../app/group-result.ts'
+import type { State } from '../app/outcome.ts'
+import type { Database } from './database.ts'
+import { sql } from './sql.ts'
+
+/** Groups that were sent, and how far their members are. */
+export const createGroups = (database: Database): Pick<GroupBackend, 'group' | 'states'> => ({
+  async group(id) {
+    const [row] = await database.query<{ members: string[] }>(sql('group-find'), [id])
+    return row?.members
+  },
+  async states(ids) {
+    return (await database.query<{ state: State }>(sql('result-states'), [ids])).map(({ state }) => state)
+  },
+})
