@@ -117,7 +117,7 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
         return rejected(attempt, verdict)
       case 'handedBack':
         log.warn(
-          { task, id },
+          { task, id, reason: verdict.reason },
           verdict.counted ? 'task lost its thread, handed back' : 'task stopped with its worker, handed back to run again',
         )
         return void handBack(attempt, verdict)

@@ -12,8 +12,8 @@ export type Verdict =
   | { readonly tag: 'revoked'; readonly error: unknown }
   | { readonly tag: 'ignored' }
   | { readonly tag: 'rejected'; readonly error: unknown; readonly requeue: boolean }
-  /** `counted`: as a death of its worker. */
-  | { readonly tag: 'handedBack'; readonly counted: boolean }
+  /** `counted`: as a death of its worker; `reason`: how it died. */
+  | { readonly tag: 'handedBack'; readonly counted: boolean; readonly reason?: string }
 
 export interface Circumstances {
   /** Why `ctx.signal` was aborted; undefined: it was not. */
@@ -37,7 +37,7 @@ export function verdictOf(thrown: unknown, given: Circumstances, random?: () => 
   if (wish !== undefined) return wish
   if (reason instanceof Shutdown) return early ? { tag: 'failed', error: lostEarly() } : { tag: 'handedBack', counted: false }
   // Nobody knows how far it came, and another thread may fare better: counted, so that it does not go on for ever.
-  if (thrown instanceof WorkerLostError && !early) return { tag: 'handedBack', counted: true }
+  if (thrown instanceof WorkerLostError && !early) return { tag: 'handedBack', counted: true, reason: thrown.message }
   return afterError(reason instanceof SoftTimeLimitExceeded ? overdue(reason, thrown) : thrown, given, random)
 }
 
