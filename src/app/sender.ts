@@ -9,20 +9,26 @@ import type { Routes } from './routes.ts'
 import type { ApplyOptions, Task, TransactionClient } from './task.ts'
 import type { UniqueClaim } from './unique.ts'
 
+/** A task, or the name of one that is registered elsewhere. */
+export type EnqueueTask =
+  | string
+  | { readonly name: string; applyAsync(args: never, options?: ApplyOptions): Promise<AsyncResult> }
+
+type ArgsOf<Of> = Of extends Task<infer Args, infer _Result> ? Args : unknown[]
+type ResultOf<Of> = Of extends Task<infer _Args, infer Result> ? Result : unknown
+
 /** One call of `app.enqueue`. */
-export interface EnqueueItem<Args extends unknown[] = never[], Result = unknown> {
-  /** A task, or the name of one that is registered elsewhere. */
-  readonly task: Pick<Task<Args, Result>, 'name' | 'applyAsync'> | string
-  readonly args?: Args | undefined
+export type EnqueueItem<Of = EnqueueTask> = {
+  readonly task: Of
   /** Without `transaction`, which belongs to all of them. */
   readonly options?: Omit<ApplyOptions, 'transaction'> | undefined
-}
+} & ([] extends ArgsOf<Of> ? { readonly args?: Readonly<ArgsOf<Of>> | undefined } : { readonly args: Readonly<ArgsOf<Of>> })
+
+export type EnqueueItems<Tasks extends readonly EnqueueTask[]> = { readonly [Index in keyof Tasks]: EnqueueItem<Tasks[Index]> }
 
 /** The handles of `app.enqueue`, each with the result type of its task. */
-export type EnqueueResults<Items extends readonly EnqueueItem[]> = {
-  -readonly [Index in keyof Items]: AsyncResult<
-    Items[Index]['task'] extends { applyAsync(...args: never[]): Promise<AsyncResult<infer Result>> } ? Result : unknown
-  >
+export type EnqueueResults<Tasks extends readonly EnqueueTask[]> = {
+  -readonly [Index in keyof Tasks]: AsyncResult<ResultOf<Tasks[Index]>>
 }
 
 export interface Sender {

@@ -138,7 +138,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     })
     const mine = createAmqpAcks(channel)
     prefetch = concurrency
-    const open = createAmqpSubscriptions(channel, queues, topology, log, (queue, raw) => accept(mine, queue, raw))
+    const open = createAmqpSubscriptions({ channel, topology, log, exclusive: options.inOrder }, queues, (queue, raw) =>
+      accept(mine, queue, raw),
+    )
     await withPatience('a consumer', open.limit(concurrency)).catch((error) => {
       channel.close().catch(ignore)
       throw error
@@ -171,9 +173,20 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     const all = arrived
     arrived = []
     const again = all.filter(({ tag, message }) => tag.raw.fields.redelivered && message.headers.id !== '')
+    if (options.inOrder === true && (again.length > 0 || looking !== undefined)) return lookInTurn(all)
     const fresh = again.length === 0 ? all : all.filter((delivery) => !again.includes(delivery))
     if (fresh.length > 0) options.onDeliveries(fresh)
     if (again.length > 0) errand(lookInto(again))
+  }
+
+  let looking: Promise<void> | undefined
+  const lookInTurn = (all: readonly Held[]) => {
+    const mine = (looking ?? Promise.resolve()).then(() => lookInto(all))
+    const settled = mine.catch(ignore).then(() => {
+      if (looking === settled) looking = undefined
+    })
+    looking = settled
+    errand(mine)
   }
 
   /** It came again: is it done already, and did somebody die with it? What is finished here is stored first, so that the answer is true. */

@@ -17,11 +17,17 @@ export interface AmqpSubscriptions {
   stop(): Promise<void>
 }
 
+export interface AmqpSubscriptionsParts {
+  readonly channel: Channel
+  readonly topology: AmqpTopology
+  readonly log: Log
+  /** Nobody else may consume meanwhile. RabbitMQ says 403 ACCESS_REFUSED, and closes the channel, while somebody does. */
+  readonly exclusive: boolean | undefined
+}
+
 export function createAmqpSubscriptions(
-  channel: Channel,
+  { channel, topology, log, exclusive = false }: AmqpSubscriptionsParts,
   queues: readonly string[],
-  topology: AmqpTopology,
-  log: Log,
   onMessage: (queue: string, message: ConsumeMessage) => void,
 ): AmqpSubscriptions {
   const tags = new Map<string, string>()
@@ -37,11 +43,14 @@ export function createAmqpSubscriptions(
 
   const subscribe = async (queue: string) => {
     if (stopped || paused.has(queue)) return
+    // An exclusive one excludes its own successor too.
+    if (exclusive) await cancel(queue)
     const former = tags.get(queue)
-    const { consumerTag } = await channel.consume(queue, (message) => {
+    const take = (message: ConsumeMessage | null) => {
       if (message === null) cancelled(queue)
       else onMessage(queue, message)
-    })
+    }
+    const { consumerTag } = await channel.consume(queue, take, { exclusive })
     tags.set(queue, consumerTag)
     if (former !== undefined) await channel.cancel(former)
   }

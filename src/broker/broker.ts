@@ -34,6 +34,11 @@ export interface ConsumeOptions {
   readonly name: string
   /** Called with new work. Must not throw. */
   readonly onDeliveries: (deliveries: readonly Delivery[]) => void
+  /**
+   * Deliveries keep the order of the queue, also those that come again: what must be looked up first holds up those behind it. There is to be
+   * no other consumer; RabbitMQ refuses one, so that this one begins when the one before it, and all that it held, is known to be gone.
+   */
+  readonly inOrder?: boolean | undefined
   /** How bodies of chords become messages. Default: as their signatures say, without the options of registered tasks. */
   readonly planner?: Planner | undefined
 }

@@ -154,6 +154,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     if (reply[0] !== 0) void keepBroken()
     const fresh: Held[] = []
     const seenBefore: Held[] = []
+    const arrived: Held[] = []
     for (let at = 1; at < reply.length; at += 3) {
       sequence++
       const opened = open(String(reply[at]), lists[Number(reply[at + 1])]?.queue ?? '')
@@ -163,12 +164,24 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
       const delivery: Held = { message, deliveries: deaths + 1, tag, ...(refused === undefined ? {} : { refused }) }
       tags.add(tag)
       held.add(delivery)
+      if (options.inOrder === true) arrived.push(delivery)
       if (deaths > 0 || opened.redelivered) seenBefore.push(delivery)
       else fresh.push(delivery)
     }
     ahead.taken(fresh.length + seenBefore.length)
+    if (options.inOrder === true && (seenBefore.length > 0 || looking !== undefined)) return lookInTurn(arrived)
     if (fresh.length > 0) options.onDeliveries(fresh)
     if (seenBefore.length > 0) void handOutAgain(seenBefore)
+  }
+
+  let looking: Promise<void> | undefined
+  const lookInTurn = (arrived: readonly Held[]) => {
+    const mine = (looking ?? Promise.resolve())
+      .then(() => handOutAgain(arrived))
+      .finally(() => {
+        if (looking === mine) looking = undefined
+      })
+    looking = mine
   }
 
   /** The script has found a tag in it, so it is an envelope, but perhaps one with numbers that JSON does not have. */

@@ -12,11 +12,14 @@ export interface LimitedQueue {
   stop(): Promise<void>
 }
 
+export interface LimitedQueueOptions extends WorkerOptions {
+  /** Told of each worker that was started for the queue. */
+  readonly onStart: (worker: Worker) => void
+}
+
 /** Others look for a free place this often: so a dead worker's queue goes on within about a second. */
 const TICK_MS = 500
 const WAIT_MS = 100
-/** RabbitMQ hands a dead connection's messages out again when it notices its end, which PostgreSQL may have noticed first. */
-const AMQP_SETTLE_MS = 250
 /** Redis may list a message as running of which its worker, a Python one, knows nothing any more: the queue does not wait for it for ever. */
 const REDIS_PATIENCE_MS = 60_000
 
@@ -25,7 +28,7 @@ const REDIS_PATIENCE_MS = 60_000
  * has none looks again and again. With a limit of 1 the next one begins only when nobody has a message of the queue in hand any more, so
  * that the order is kept when a worker dies: its message is the first again.
  */
-export function createLimitedQueue(name: string, options: WorkerOptions, slots: Slots): LimitedQueue {
+export function createLimitedQueue(name: string, { onStart, ...options }: LimitedQueueOptions, slots: Slots): LimitedQueue {
   const { log, broker } = options
   const key = `queue.${name}`
   let limit: number | undefined
@@ -52,8 +55,10 @@ export function createLimitedQueue(name: string, options: WorkerOptions, slots: 
     if (limit === 1 && !(await isQuiet())) return WAIT_MS
     waitingSince = undefined
     await endStandby()
-    if (worker === undefined) worker = await startWorker({ ...options, queues: [name], concurrency: have, inOrder: limit === 1 })
-    else await worker.reconfigure({ queues: [name], concurrency: have })
+    if (worker === undefined) {
+      worker = await startWorker({ ...options, queues: [name], concurrency: have, inOrder: limit === 1 })
+      onStart(worker)
+    } else await worker.reconfigure({ queues: [name], concurrency: have })
     // Asked to stop meanwhile, when there was no worker to be stopped.
     if (stopped) await worker.stop()
     log.info({ queue: name, concurrency: have, limit }, 'takes from a queue with a limit over all workers')
@@ -77,7 +82,6 @@ export function createLimitedQueue(name: string, options: WorkerOptions, slots: 
   const isQuiet = async (): Promise<boolean> => {
     waitingSince ??= performance.now()
     const waitedMs = performance.now() - waitingSince
-    if (broker.kind === 'amqp' && waitedMs < AMQP_SETTLE_MS) return false
     const [depth] = await broker.depths([name])
     if ((depth?.running ?? 0) === 0) return true
     if (broker.kind === 'redis' && waitedMs > REDIS_PATIENCE_MS) {

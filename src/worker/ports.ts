@@ -36,6 +36,11 @@ export interface Runner {
 export interface Limiter {
   /** undefined: it may run now; else when: its place in time is taken. */
   admit(message: Message, task: Task): Date | undefined | Promise<Date | undefined>
+  /**
+   * Another limit for a task in this worker; null, 0 or an empty text: none. Places that are taken already stay where they are.
+   * @throws AppError TASK_OPTION_INVALID
+   */
+  set(task: Task, limit: string | number | null): void
 }
 
 /** What a run says about itself while it runs: made at the first word, so that silent tasks pay nothing. */

@@ -3,6 +3,7 @@ import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
 import { createSlots, type Slots } from '../database/slots.ts'
 import { startWokenLoop } from '../database/woken-loop.ts'
 import { retry } from '../retry.ts'
+import type { TimeLimits } from './limits.ts'
 import { createLimitedQueue, type LimitedQueue } from './ordered-queues.ts'
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
@@ -24,6 +25,11 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
   let last: Promise<unknown> = Promise.resolve()
   let stopping: Promise<void> | undefined
 
+  const timeLimits = new Map<string, TimeLimits>()
+  const onStart = (worker: Worker) => {
+    for (const [task, limits] of timeLimits) worker.setTimeLimits(task, limits)
+  }
+
   const isFree = (queue: string) => !known.has(queue)
   const main = await startWorker({ ...options, queues: wanted.filter(isFree) })
 
@@ -41,7 +47,7 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
       const limit = limitOf(queue)
       if (limit === undefined || limited.has(queue)) continue
       slots ??= createSlots(database)
-      const created = createLimitedQueue(queue, options, await slots)
+      const created = createLimitedQueue(queue, { ...options, onStart }, await slots)
       limited.set(queue, created)
       created.set(limit)
     }
@@ -93,7 +99,6 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
   }
 
   return {
-    ...main,
     get running() {
       return workers().reduce((sum, { running }) => sum + running, 0)
     },
@@ -106,6 +111,11 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
     active: () => workers().flatMap((worker) => worker.active()),
     reserved: () => workers().flatMap((worker) => worker.reserved()),
     terminate: (id) => workers().some((worker) => worker.terminate(id)),
+    setTimeLimits(task, limits) {
+      timeLimits.set(task, limits)
+      for (const worker of workers()) worker.setTimeLimits(task, limits)
+    },
+    setRateLimit: main.setRateLimit,
     reconfigure: ({ queues, concurrency }) =>
       inTurn(async () => {
         if (concurrency !== undefined) await main.reconfigure({ concurrency })

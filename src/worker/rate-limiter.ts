@@ -8,11 +8,6 @@ import type { Limiter } from './ports.ts'
 
 /** Limits of tasks, and a way to change them while the worker runs. */
 export interface RateLimiter extends Limiter {
-  /**
-   * Another limit for a task in this worker; null, 0 or an empty text: none. Places that are taken already stay where they are.
-   * @throws AppError TASK_OPTION_INVALID
-   */
-  set(task: Task, limit: string | number | null): void
   /** The limit that is in force, as a text for people; undefined: none. */
   describe(task: Task): string | undefined
 }

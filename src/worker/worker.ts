@@ -16,7 +16,7 @@ export interface WorkerOptions extends ExecutorOptions {
   readonly concurrency: number
   /** From the request to stop until tasks that still run are handed back, in milliseconds. */
   readonly graceMs: number
-  /** Messages that wait for a slot are not handed back to other workers: they would come back behind others. */
+  /** Tasks begin in the order of the queue. Messages that wait for a slot are not handed back to other workers either. */
   readonly inOrder?: boolean | undefined
 }
 
@@ -195,7 +195,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     })
 
   const executor = createExecutor(options, () => consumer!)
-  consumer = await createHold(broker, { queues, concurrency, name, onDeliveries })
+  consumer = await createHold(broker, { queues, concurrency, name, onDeliveries, inOrder: options.inOrder })
   fill()
   log.info(
     { worker: name, queues: queues.join(','), concurrency, broker: broker.kind, tasks: options.app.tasks.size },
