@@ -40,9 +40,11 @@ CREATE TABLE chord (
   root_id    text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- They stay until their chord is over: clean-up finds here whose results somebody is yet to be given.
 CREATE TABLE chord_member (
   task_id    text NOT NULL,
   chord_id   text NOT NULL,
+  counted    boolean NOT NULL DEFAULT false,
   PRIMARY KEY (task_id, chord_id)
 );
 CREATE INDEX chord_member_chord_id ON chord_member (chord_id);
