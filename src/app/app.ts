@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
+import type { Signature } from '../message/signature.ts'
 import { createArgumentCheck } from './arguments.ts'
 import { type AsyncResult, createAsyncResult, findGroupResult } from './async-result.ts'
 import type { Backend } from './backend.ts'
@@ -12,6 +13,7 @@ import { createRoutes, type RouteTarget } from './routes.ts'
 import { createSender, type EnqueueItems, type EnqueueResults, type EnqueueTask } from './sender.ts'
 import { createSignature, createTaskSignatures, type SetOptions, type TaskSignature, taskSignature } from './signature.ts'
 import { createRouteOf, createSignatureSender } from './signature-sender.ts'
+import { readSignature } from './signature-tree.ts'
 import type {
   AfterHook,
   ApplyOptions,
@@ -90,6 +92,8 @@ export interface App {
    * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, TASK_OPTION_INVALID
    */
   signature<Result = unknown>(name: string, args?: readonly unknown[], options?: SignatureOf): TaskSignature<unknown[], Result>
+  /** A signature from its JSON, of whatever kind. */
+  signature<Result = unknown>(json: Signature): TaskSignature<unknown[], Result>
   /** Where a task goes, and what else is known of it, when nobody says so: for whoever continues its workflow. */
   readonly routeOf: RouteOf
   /**
@@ -179,8 +183,10 @@ export function createRegistry(open: () => Promise<Backend>): App {
     queues,
     asyncResult,
     groupResult: (async (id: string) => findGroupResult(id, connect)) as App['groupResult'],
-    signature: (name, args = [], { kwargs, immutable, ...set } = {}) =>
-      createSignature(taskSignature(name, args, { kwargs, immutable, options: set }), signatures),
+    signature(of: string | Signature, args: readonly unknown[] = [], { kwargs, immutable, ...options }: SignatureOf = {}) {
+      const json = typeof of === 'string' ? taskSignature(of, args, { kwargs, immutable, options }) : readSignature(of)
+      return createSignature<TaskSignature<unknown[], never>>(json, signatures)
+    },
     routeOf,
     revoke: async (unwanted, options) => (await connect()).revoke(unwanted, options),
     connect(given) {

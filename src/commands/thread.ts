@@ -1,6 +1,7 @@
 import { MessageChannel, parentPort, workerData } from 'node:worker_threads'
 import type { App, Backend } from '../app/app.ts'
 import { createLog, type Log } from '../log.ts'
+import { registerCanvasTasks } from '../tasks/canvas.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { createThread, type Thread } from '../worker/thread-main.ts'
 import type { ThreadData, ThreadStart } from '../worker/thread-protocol.ts'
@@ -38,11 +39,10 @@ async function load(thread: Thread, { config, appModule, methods }: ThreadData):
   const log = createLog({ level: config.logLevel, format: 'json' }, thread.lines)
   const app = await loadApp(appModule)
   const backend = Object.fromEntries(methods.map((method) => [method, (...args: unknown[]) => thread.call(method, args)]))
-  registerShippedTasks(app, {
-    config,
-    log,
-    results: { cleanUp: (seconds) => thread.call('cleanUp', [seconds]) as Promise<number> },
-  })
-  app.connect(backend as unknown as Backend)
+  const connected = backend as unknown as Backend
+  const results = { find: connected.find, cleanUp: (seconds: number) => thread.call('cleanUp', [seconds]) as Promise<number> }
+  registerShippedTasks(app, { config, log, results })
+  registerCanvasTasks(app, { config, results })
+  app.connect(connected)
   return { app, log }
 }

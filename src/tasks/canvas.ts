@@ -1,0 +1,128 @@
+import type { App } from '../app/app.ts'
+import type { StoredResult } from '../app/async-result.ts'
+import { group } from '../app/canvas.ts'
+import { READY_STATES } from '../app/outcome.ts'
+import type { Task, TaskContext } from '../app/task.ts'
+import type { Config } from '../config.ts'
+import type { Results } from '../database/results.ts'
+import type { Signature } from '../message/signature.ts'
+import { cleanUpOptions, createCleanUp } from './clean-up.ts'
+
+export interface CanvasTaskDependencies {
+  readonly config: Pick<Config, 'resultTtlSeconds'>
+  readonly results: Pick<Results, 'find' | 'cleanUp'>
+}
+
+/**
+ * Registers the tasks that Celery's applications have without being asked, under its names: producers in Python and `task.map` send them
+ * (reference/celery-protocol.md §4.6). Their arguments come as keywords from one, as a list from another.
+ */
+export function registerCanvasTasks(app: App, { config, results }: CanvasTaskDependencies): void {
+  const add = (name: string, fn: (context: TaskContext, ...args: never[]) => unknown, description: string) => {
+    if (!app.tasks.has(name)) app.task(name, fn, { bind: true, description })
+  }
+  const find = (signature: unknown): Task => {
+    const name = (signature as Partial<Signature> | undefined)?.task ?? String(signature)
+    const task = app.tasks.get(name)
+    if (task === undefined) throw named('NotRegistered', name)
+    return task
+  }
+
+  add(
+    'celery.map',
+    mapTask(find, (item) => [item]),
+    'Calls a task for each item of a list.',
+  )
+  add('celery.starmap', mapTask(find, listOf), 'Calls a task for each list of arguments.')
+  add('celery.chunks', chunksTask(app), 'Sends a group of starmaps of so many calls each.')
+  add('celery.accumulate', accumulate, 'Returns its arguments, or one of them.')
+  add('celery.chord_unlock', chordUnlockTask(app, results), 'Sends the body of a chord when all of its header has ended.')
+  if (!app.tasks.has('celery.backend_cleanup')) app.task('celery.backend_cleanup', createCleanUp(config, results), cleanUpOptions)
+}
+
+/** One after the other, in this run: a failure of one is the failure of all, and their results are its result. */
+const mapTask =
+  (find: (signature: unknown) => Task, argsOf: (item: unknown) => readonly unknown[]) =>
+  async (context: TaskContext, ...given: unknown[]): Promise<unknown[]> => {
+    const { task: signature = given[0], it = given[1] } = context.kwargs
+    const task = find(signature)
+    const inner = innerContext(context, task.name)
+    const values: unknown[] = []
+    for (const item of listOf(it)) {
+      context.signal.throwIfAborted()
+      values.push((await task.run(inner, argsOf(item))) ?? null)
+    }
+    return values
+  }
+
+/** The run is that of the whole; only the name and the keywords are the inner task's. */
+const innerContext = (context: TaskContext, task: string): TaskContext => ({
+  ...{ id: context.id, task, queue: context.queue, retries: context.retries, attempt: context.attempt, kwargs: {} },
+  ...{ headers: context.headers, parentId: context.parentId, rootId: context.rootId, signal: context.signal },
+  get log() {
+    return context.log
+  },
+  progress: (n, of, note) => context.progress(n, of, note),
+  retry: (options) => context.retry(options),
+})
+
+/** As Celery's, it sends and does not wait: its result names the group, in Celery's form of one. */
+const chunksTask =
+  (app: App) =>
+  async (context: TaskContext, ...given: unknown[]): Promise<unknown> => {
+    const { task = given[0], it = given[1], n = given[2] } = context.kwargs
+    if (!Number.isSafeInteger(n) || (n as number) < 1)
+      throw new RangeError(`celery.chunks: n is ${JSON.stringify(n)}, not a whole number from 1`)
+    const items = listOf(it)
+    const parts = Array.from({ length: Math.ceil(items.length / (n as number)) }, (_, index) =>
+      app.signature('celery.starmap', [], {
+        kwargs: { task, it: items.slice(index * (n as number), (index + 1) * (n as number)) },
+        immutable: true,
+      }),
+    )
+    const sent = await group(parts).delay()
+    return [[sent.id, null], sent.results.map(({ id }) => [[id, null], null])]
+  }
+
+const accumulate = ({ kwargs }: TaskContext, ...given: unknown[]): unknown => {
+  const args = Object.keys(kwargs).length === 0 ? given : given.slice(0, -1)
+  return typeof kwargs.index === 'number' ? (args.at(kwargs.index) ?? null) : args
+}
+
+/**
+ * What a Celery client sends beside a chord when its result backend cannot count (§4.5): it looks at the members until all have ended. They
+ * are known here when workers of onedyno ran them. @throws Retry; ChordError when a member failed
+ */
+const chordUnlockTask =
+  (app: App, results: Pick<Results, 'find'>) =>
+  async (context: TaskContext, ...given: unknown[]): Promise<null> => {
+    const { callback = given[1], interval, max_retries = null, result = given[2] } = context.kwargs
+    const members = await Promise.all(idsOf(result).map((id) => results.find(id)))
+    if (!members.every(isReady))
+      context.retry({ countdown: typeof interval === 'number' ? interval : 1, max: max_retries as number | null })
+    const failed = (members as readonly StoredResult[]).find(({ state }) => state !== 'SUCCESS')
+    const body = callback as Signature
+    if (failed === undefined) {
+      await app.signature(body).delay((members as readonly StoredResult[]).map((member) => member.result))
+      return null
+    }
+    for (const errback of listOf(body.options?.link_error)) await app.signature(errback as Signature).delay(body.options.task_id)
+    throw named('ChordError', `Dependency ${failed.id} ended as ${failed.state}`)
+  }
+
+const isReady = (stored: StoredResult | undefined): boolean => stored !== undefined && READY_STATES.has(stored.state)
+
+/** Ids in Celery's form of results: `[[id, parent], null]`, and `[[id, parent], [members]]` of a group (§3.1). */
+function idsOf(result: unknown): string[] {
+  return listOf(result).flatMap((tuple) => {
+    const [own, members] = listOf(tuple)
+    const [id] = listOf(own)
+    if (Array.isArray(members)) return idsOf(members)
+    if (typeof id !== 'string') throw new TypeError(`celery.chord_unlock: ${JSON.stringify(tuple)} is not a result`)
+    return [id]
+  })
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : value == null ? [] : [value])
+
+const named = (name: string, message: string) => Object.assign(new Error(message), { name })
