@@ -11,8 +11,13 @@ const METHODS: Readonly<Record<string, Signature>> = {
   enable_events: { args: [], what: 'sends events, as worker --events does' },
   disable_events: { args: [], what: 'sends no events' },
   heartbeat: { args: [], what: 'sends one heartbeat' },
-  rate_limit: { args: ['task_name', 'rate_limit'], what: 'Python workers only' },
-  time_limit: { args: ['task_name', 'hard', 'soft'], required: 2, numbers: ['hard', 'soft'], what: 'Python workers only' },
+  rate_limit: { args: ['task_name', 'rate_limit'], what: 'at most so many of this task: 10/m; 0: no limit' },
+  time_limit: {
+    args: ['task_name', 'hard', 'soft'],
+    required: 2,
+    numbers: ['hard', 'soft'],
+    what: 'seconds that this task may take',
+  },
   autoscale: { args: ['max', 'min'], numbers: ['max', 'min'], what: 'Python workers only' },
   pool_restart: { args: [], what: 'Python workers only' },
 }

@@ -25,18 +25,38 @@ export const CONTROL: Readonly<Record<string, Command>> = {
     panel.revoked.add(Object.keys((revoked ?? {}) as object))
     return { revoked: {}, clock: panel.clock.forward() }
   },
-  rate_limit: (panel, given) => notSupported(panel, given, 'rate limits'),
-  time_limit: (panel, given) => notSupported(panel, given, 'time limits'),
+  rate_limit: rateLimit,
+  time_limit: timeLimit,
   autoscale: () => ({ error: 'autoscaling is not supported by onedyno: use pool_grow and pool_shrink' }),
   pool_restart: () => ({
     error: 'there is no pool of processes to restart: use shutdown, and the supervisor starts the worker again',
   }),
 }
 
-/** What is not there is answered as an error, never as if it had been done. */
-function notSupported({ tasks }: Panel, { task_name }: Arguments, what: string) {
+/** In this worker, until it ends; null, 0 or an empty text: no limit. */
+function rateLimit({ worker, tasks }: Panel, { task_name, rate_limit }: Arguments) {
   if (typeof task_name !== 'string' || !tasks.has(task_name)) return { error: 'unknown task' }
-  return { error: `${what} are not supported by this version of onedyno: nothing was changed` }
+  try {
+    worker.setRateLimit(task_name, typeof rate_limit === 'number' || typeof rate_limit === 'string' ? rate_limit : null)
+  } catch (error) {
+    return { error: `Invalid rate limit string: ${(error as Error).message}` }
+  }
+  return { ok: rate_limit ? 'new rate limit set successfully' : 'rate limit disabled successfully' }
+}
+
+/** For attempts that begin from now on, in this worker, until it ends; an absent one is no limit. Seconds. */
+function timeLimit({ worker, tasks }: Panel, { task_name, soft, hard }: Arguments) {
+  if (typeof task_name !== 'string' || !tasks.has(task_name)) return { error: 'unknown task' }
+  const [softSeconds, hardSeconds] = [seconds(soft), seconds(hard)]
+  if (softSeconds === null || hardSeconds === null) return { error: 'time limits are numbers of seconds above 0' }
+  worker.setTimeLimits(task_name, { soft: softSeconds, hard: hardSeconds })
+  return { ok: 'time limits set successfully' }
+}
+
+/** undefined: none; null: not a number of seconds. */
+function seconds(value: unknown): number | undefined | null {
+  if (value == null || value === 0) return undefined
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
 }
 
 /** Known here at once, and kept in the database for the workers that come later; without it the others have heard it all the same. */

@@ -8,9 +8,11 @@ import { createBackend } from '../../../src/commands/backend.ts'
 import { type Config, parseConfig } from '../../../src/config.ts'
 import { askWorkers } from '../../../src/control/ask.ts'
 import { type Control, createControl } from '../../../src/control/start-control.ts'
+import { createRateLimits } from '../../../src/database/rate-limits.ts'
 import { createResults } from '../../../src/database/results.ts'
 import { createRevocations } from '../../../src/database/revocations.ts'
 import { silentLog } from '../../../src/log.ts'
+import { createRateLimiter } from '../../../src/worker/rate-limiter.ts'
 import { startRevocations } from '../../../src/worker/revocations.ts'
 import { startWorker, type Worker } from '../../../src/worker/worker.ts'
 import { type CeleryCli, createCeleryCli } from '../../support/celery-control.ts'
@@ -76,6 +78,7 @@ async function openWorker(schema: TestSchema, { broker, config }: Place) {
     graceMs: 200,
     observer: control.observer,
     isRevoked: revoked.isRevoked,
+    limiter: createRateLimiter({ log, limits: createRateLimits(database) }),
   })
   control.attach(worker)
   return { app, results, worker, control, aborted, told: told.signal }
@@ -217,10 +220,31 @@ describe.each([
     expect(await tell('pool_shrink', { n: 4 })).toEqual({ error: expect.stringContaining('ValueError') })
   })
 
-  it('says what it cannot do, instead of pretending', async () => {
-    expect(await tell('rate_limit', { task_name: 'tasks.echo', rate_limit: '1/m' })).toEqual({
-      error: expect.stringContaining('not supported'),
+  it('sets time limits, which hold for the next attempt', async () => {
+    expect(await control('time_limit', 'tasks.wait', '0.05', '30')).toEqual({ ok: 'time limits set successfully' })
+    const { id } = await ours.app.sendTask('tasks.wait', [])
+    const stored = await ours.app
+      .asyncResult(id)
+      .get({ timeoutMs: 10_000 })
+      .catch((error) => error)
+    expect(stored).toMatchObject({ taskId: id, excType: 'SoftTimeLimitExceeded' })
+    expect(await tell('time_limit', { task_name: 'tasks.wait' })).toEqual({ ok: 'time limits set successfully' })
+    expect(await tell('time_limit', { task_name: 'tasks.wait', hard: -1 })).toEqual({
+      error: expect.stringContaining('above 0'),
     })
+  })
+
+  it('sets rate limits, and takes them away', async () => {
+    expect(await control('rate_limit', 'tasks.fail', '10/m')).toEqual({ ok: 'new rate limit set successfully' })
+    expect(await tell('rate_limit', { task_name: 'tasks.fail', rate_limit: 0 })).toEqual({
+      ok: 'rate limit disabled successfully',
+    })
+    expect(await tell('rate_limit', { task_name: 'tasks.fail', rate_limit: 'often' })).toEqual({
+      error: expect.stringContaining('Invalid rate limit string'),
+    })
+  })
+
+  it('says what it cannot do, instead of pretending', async () => {
     expect(await tell('rate_limit', { task_name: 'tasks.none', rate_limit: '1/m' })).toEqual({ error: 'unknown task' })
     expect(await tell('no_such_cmd', {})).toEqual({ error: "KeyError('no_such_cmd')" })
   })
