@@ -18,7 +18,8 @@ export interface LoopWatchOptions {
 /** The worker's own view: `enter` and `leave` are around the synchronous beginning of a task. HOT, all four. */
 export interface OwnLoopWatch extends LoopWatch {
   enter(delivery: Delivery): void
-  leave(delivery: Delivery): void
+  /** `result`: of its code, which may go on after its attempt is over. */
+  leave(delivery: Delivery, result: Promise<unknown>): void
   close(): Promise<void>
 }
 
@@ -82,10 +83,13 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
       watchdog?.entered(delivery)
       enteredAt = performance.now()
     },
-    leave(delivery) {
+    leave(delivery, result) {
       const now = performance.now()
       const ms = now - enteredAt
-      watchdog?.left()
+      if (watchdog !== undefined) {
+        watchdog.left()
+        if (watchdog.guards(delivery)) settled(watchdog, delivery, result)
+      }
       if (ms < longestMs) return
       // The timer will be late because of this, and need not say it again.
       seenAt = now
@@ -96,6 +100,11 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
       await watchdog?.close()
     },
   }
+}
+
+function settled(watchdog: Watchdog, delivery: Delivery, result: Promise<unknown>): void {
+  const tell = () => watchdog.settled(delivery)
+  result.then(tell, tell)
 }
 
 const nameOf = ({ message: { headers } }: Delivery) => ({ task: headers.task, id: headers.id })

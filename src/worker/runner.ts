@@ -36,7 +36,7 @@ export function createRunner({ pool, watch, recycling, ...options }: RunnerOptio
     if (watch === undefined) return run.task.run(run.context, run.body.args)
     watch.enter(run.delivery)
     const result = run.task.run(run.context, run.body.args)
-    watch.leave(run.delivery)
+    watch.leave(run.delivery, result)
     return result
   }
 

@@ -28,4 +28,6 @@ export interface Guarded {
 
 export type WatchdogMessage =
   | { readonly tag: 'begun'; readonly key: number; readonly task: Guarded }
+  /** Its outcome is recorded, and its code still runs: nobody can stop that on the event loop. */
+  | { readonly tag: 'overdue'; readonly key: number }
   | { readonly tag: 'ended'; readonly key: number }

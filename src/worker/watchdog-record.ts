@@ -18,6 +18,7 @@ export async function recordTimeLimits(
   { config, name, routes }: Omit<WatchdogData, 'shared' | 'blockedMs'>,
   log: Log,
 ): Promise<void> {
+  if (tasks.length === 0) return
   const database = createDatabase(config, { name: 'watchdog', log, poolMax: 1 })
   const route = (task: string) => routes[task]
   const recorder = createRecorder<Settlement>(database, { name, log, planner: createPlanner(route), onStored: () => {} })

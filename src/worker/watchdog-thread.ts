@@ -15,7 +15,14 @@ const MARGIN_MS = 500
 /** How long the database may take; then the process ends without a record, and the death is counted against its messages. Milliseconds. */
 const RECORD_MS = 10_000
 
-const guarded = new Map<number, { readonly task: Guarded; readonly deadline: number }>()
+interface Watched {
+  readonly task: Guarded
+  readonly deadline: number
+  /** Its outcome is recorded already. */
+  overdue: boolean
+}
+
+const guarded = new Map<number, Watched>()
 let timer: NodeJS.Timeout | undefined
 let beat = -1
 let still = 0
@@ -23,14 +30,24 @@ let said = false
 let ending = false
 
 parentPort?.on('message', (message: WatchdogMessage) => {
-  if (message.tag === 'ended') guarded.delete(message.key)
-  else guarded.set(message.key, { task: message.task, deadline: performance.now() + message.task.limitMs + MARGIN_MS })
+  if (message.tag === 'begun') guarded.set(message.key, watched(message.task))
+  else if (message.tag === 'ended') guarded.delete(message.key)
+  else overdue(message.key)
   if (guarded.size > 0) timer ??= setInterval(look, LOOK_MS)
   else {
     clearInterval(timer)
     timer = undefined
   }
 })
+
+const watched = (task: Guarded): Watched => {
+  return { task, deadline: performance.now() + task.limitMs + MARGIN_MS, overdue: false }
+}
+
+function overdue(key: number): void {
+  const each = guarded.get(key)
+  if (each !== undefined) each.overdue = true
+}
 
 function look(): void {
   const now = Atomics.load(shared, BEAT)
@@ -55,15 +72,17 @@ function look(): void {
 }
 
 /**
- * The one that is known to have the loop, if its time is over; when nobody knows, all whose time is over. A task without a limit may keep
- * the loop as long as it likes: those beside it are not to blame.
+ * The one that is known to have the loop, if its time is over. When nobody knows, it may be any of those whose time is over, and it may be
+ * a task without a limit, which may compute as long as it likes: so the loop is left alone for as long again as the limit.
  */
-function expiredTasks(): Guarded[] {
+function expiredTasks(): Watched[] {
   const current = Atomics.load(shared, CURRENT)
   if (current === UNLIMITED) return []
-  const asked = current === NOBODY ? [...guarded.values()] : [guarded.get(current)]
   const now = performance.now()
-  return asked.flatMap((each) => (each !== undefined && each.deadline <= now ? [each.task] : []))
+  if (current === NOBODY)
+    return [...guarded.values()].filter(({ deadline, task }) => deadline <= now && still * LOOK_MS >= task.limitMs)
+  const known = guarded.get(current)
+  return known !== undefined && known.deadline <= now ? [known] : []
 }
 
 /** The process's own logger cannot write now; this one writes to the same place in the same form. */
@@ -79,12 +98,14 @@ async function sayBlocked(ms: number): Promise<void> {
   if (Atomics.load(shared, BEAT) === beat) log.warn({ ...who, ms }, 'event loop is still blocked: nothing else can run')
 }
 
-async function end(tasks: readonly Guarded[]): Promise<void> {
+async function end(expired: readonly Watched[]): Promise<void> {
   const log = await openLog()
-  for (const { message, limitMs } of tasks) {
+  for (const each of expired) {
+    const { message, limitMs } = each.task
     const { task, id } = message.headers
     log.error({ task, id, limitMs }, 'task never gives the event loop back and is past its hard time limit, the worker is killed')
   }
+  const tasks = expired.flatMap((each) => (each.overdue ? [] : [each.task]))
   const { recordTimeLimits } = await import('./watchdog-record.ts')
   const recorded = await Promise.race([
     recordTimeLimits(tasks, data, log).then(

@@ -21,7 +21,11 @@ export interface Watchdog {
   /** The loop goes round. */
   beat(): void
   begun(delivery: Delivery, hardLimitMs: number): void
+  /** The attempt is over; its code perhaps is not. */
   ended(delivery: Delivery): void
+  /** Is this task watched? Then its code is waited for (`settled`). HOT. */
+  guards(delivery: Delivery): boolean
+  settled(delivery: Delivery): void
   /** HOT. From here on this task has the loop for itself … */
   entered(delivery: Delivery): void
   /** … until here. */
@@ -41,7 +45,13 @@ export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogO
   thread.unref()
   thread.on('error', (err) => log.error({ err }, 'the watchdog thread failed: a task that never yields is not ended any more'))
   const keys = new Map<Delivery, number>()
+  /** Those whose code has begun and not come to its end. */
+  const inside = new Set<Delivery>()
   const say = (message: WatchdogMessage) => thread.postMessage(message)
+  const forget = (delivery: Delivery, key: number) => {
+    keys.delete(delivery)
+    say({ tag: 'ended', key })
+  }
   let last = 0
   return {
     beat: () => void Atomics.add(shared, BEAT, 1),
@@ -52,9 +62,21 @@ export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogO
     },
     ended(delivery) {
       const key = keys.get(delivery)
-      if (key !== undefined && keys.delete(delivery)) say({ tag: 'ended', key })
+      if (key === undefined) return
+      if (inside.has(delivery)) say({ tag: 'overdue', key })
+      else forget(delivery, key)
     },
-    entered: (delivery) => void Atomics.store(shared, CURRENT, keys.get(delivery) ?? UNLIMITED),
+    guards: (delivery) => keys.has(delivery),
+    settled(delivery) {
+      inside.delete(delivery)
+      const key = keys.get(delivery)
+      if (key !== undefined) forget(delivery, key)
+    },
+    entered(delivery) {
+      const key = keys.get(delivery)
+      if (key !== undefined) inside.add(delivery)
+      Atomics.store(shared, CURRENT, key ?? UNLIMITED)
+    },
     left: () => void Atomics.store(shared, CURRENT, NOBODY),
     async close() {
       await thread.terminate()

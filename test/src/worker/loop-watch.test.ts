@@ -33,6 +33,8 @@ const make = (blockedMs: number) =>
       ended() {},
       entered() {},
       left() {},
+      guards: () => false,
+      settled() {},
       close: async () => {},
     }),
   })
@@ -51,7 +53,7 @@ async function run(one: Delivery, work: () => unknown) {
   watch.begun(one, undefined)
   watch.enter(one)
   const result = work()
-  watch.leave(one)
+  watch.leave(one, Promise.resolve())
   await result
   watch.ended(one)
   inFlight = inFlight.filter((other) => other !== one)
