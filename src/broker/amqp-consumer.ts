@@ -13,7 +13,7 @@ import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscrip
 import type { AmqpTopology } from './amqp-topology.ts'
 import type { ConsumeOptions, Consumer, Delivery, FinishOptions, Refusal } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
-import { followsOf, isRecorded } from './follow-up.ts'
+import { type Follows, followsOf, isRecorded } from './follow-up.ts'
 import { registerWorker } from './postgres-worker.ts'
 import { createRecorder, type Settlement } from './record.ts'
 import { createRedeliveries } from './record-redelivery.ts'
@@ -71,10 +71,10 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
 
   const onStored = (batch: readonly Finished[], besides: readonly Outcome[]) => {
     const settled = new Map<AmqpAcks, ConsumeMessage[]>()
-    for (const { delivery, outcome, rejected } of batch) {
+    for (const { delivery, outcome, rejected, follows } of batch) {
       if (delivery === undefined) continue
       const { tag, message } = delivery
-      if (outcome !== null && message.properties.reply_to !== undefined) answer(delivery, outcome, besides)
+      if (outcome !== null && message.properties.reply_to !== undefined) answer(delivery, outcome, shared(follows, besides))
       if (rejected) tag.acks.reject(tag.raw, { requeue: false })
       else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
       else settled.set(tag.acks, [tag.raw])
@@ -84,10 +84,10 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   }
 
   /** Whoever waits for the end of a chain that failed waits for another id, in the same place. */
-  const answer = ({ message }: Held, outcome: Outcome, besides: readonly Outcome[]) => {
+  const answer = ({ message }: Held, outcome: Outcome, alike: readonly Outcome[]) => {
     const { reply_to = '', correlation_id = outcome.id } = message.properties
     publisher.reply(reply_to, correlation_id, replyBody(outcome))
-    for (const other of besides) publisher.reply(reply_to, other.id, replyBody(other))
+    for (const other of alike) publisher.reply(reply_to, other.id, replyBody(other))
   }
 
   const recorder = createRecorder<Finished>(database, { name: options.name, log, planner: options.planner, onStored })
@@ -321,6 +321,12 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
       return count
     },
   }
+}
+
+/** The rest of a chain, which ended with this task. */
+function shared(follows: Follows | undefined, besides: readonly Outcome[]): readonly Outcome[] {
+  const alike = follows?.sequel.alike
+  return alike === undefined ? [] : besides.filter(({ id }) => alike.some((each) => each.id === id))
 }
 
 const ignore = () => {}

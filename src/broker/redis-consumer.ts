@@ -6,7 +6,7 @@ import { followsOf, isRecorded } from './follow-up.ts'
 import { type Command, isRedisConnectionError, type RedisConnection, scriptCommand } from './redis-connection.ts'
 import { type Opened, openEnvelope } from './redis-envelope.ts'
 import { listsInOrder, type RedisKeys } from './redis-keys.ts'
-import { ACK, GIVE_BACK, TAKE } from './redis-scripts.ts'
+import { ACK, ACK_MINE, GIVE_BACK, TAKE } from './redis-scripts.ts'
 import { type RedisSettlement, unreadable } from './redis-settlement.ts'
 import type { RedisWake } from './redis-wake.ts'
 import { REMEMBER_DEATHS_S, type RedisWorker } from './redis-worker.ts'
@@ -123,8 +123,8 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   }
 
   const id = () => worker?.id ?? ''
-  const ackCommand = (acked: readonly string[]) =>
-    scriptCommand(ACK, [keys.unacked, keys.index, keys.deaths, keys.held(id()), keys.begun(id())], acked)
+  const ackCommand = (acked: readonly string[], script = ACK) =>
+    scriptCommand(script, [keys.unacked, keys.index, keys.deaths, keys.held(id()), keys.begun(id())], acked)
   const giveBackCommand = (given: readonly { tag: string; deaths: number }[]) =>
     scriptCommand(
       GIVE_BACK,
@@ -238,16 +238,17 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     pump()
   }
 
-  /** Whose `held` it was removed from has it, so nobody else gets it. In doubt it does not run here. */
+  /** In doubt it does not run here: if the server has not acknowledged it, it is given back. */
   const acknowledge = async (delivery: Delivery): Promise<boolean> => {
     if (!held.has(delivery)) return false
     const tag = delivery.tag as string
     early.add(delivery)
-    const commands: Command[] = [['HDEL', keys.held(id()), tag], ackCommand([tag])]
-    const [mine] = await connection.pipeline(commands).catch(() => [0])
+    const mine = await connection.pipeline([ackCommand([tag], ACK_MINE)]).catch(() => undefined)
     tags.delete(tag)
-    if (Number(mine) === 1) return true
+    if (mine?.[0] === 1) return true
     if (held.delete(delivery)) ahead.returned()
+    if (mine === undefined) forgotten = true
+    wake()
     return false
   }
 

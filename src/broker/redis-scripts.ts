@@ -107,6 +107,20 @@ return redis.call('HDEL', KEYS[4], unpack(ARGV))`,
 }
 
 /**
+ * Acknowledges a message before it runs, if this worker holds it still. KEYS: as of `ack` · ARGV: tag. Returns 1; 0: it is in other hands.
+ */
+export const ACK_MINE: Script = {
+  name: 'ack-mine',
+  lua: `
+if redis.call('HDEL', KEYS[4], ARGV[1]) == 0 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('SREM', KEYS[5], ARGV[1])
+return 1`,
+}
+
+/**
  * Gives messages back to the front of their lists, in their order. What this worker does not hold any more is left alone.
  * KEYS: unacked, unacked_index, deaths, held, begun, sleepers · ARGV: wake channel, seconds to remember deaths, then pairs of tag and
  * what it costs: 0 nothing, 1 a death

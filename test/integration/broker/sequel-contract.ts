@@ -467,6 +467,23 @@ export function sequelContract(
         expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
       })
 
+      it.runIf(outside)(
+        'must not run when nobody knows whether the broker has let go of it, and runs elsewhere if it has not',
+        async () => {
+          const doomed = await open()
+          await broker.publish([message('a')])
+          const { consumer, got } = await consume(doomed, undefined, false)
+          await until('delivered', () => got.length === 1)
+          fixture.shut!(doomed)
+          const gone = consumer.acknowledge(got[0]!)
+          const { got: elsewhere } = await consume(broker)
+          brokers.delete(doomed)
+          await fixture.cut(doomed)
+          expect(await gone).toBe(false)
+          await until('runs elsewhere', () => elsewhere.length === 1)
+        },
+      )
+
       it('must not run when it is no longer this worker’s', async () => {
         await broker.publish([message('a')])
         const { consumer, got } = await consume(broker)
