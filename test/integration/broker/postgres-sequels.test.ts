@@ -1,0 +1,220 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Outcome, State } from '../../../src/app/outcome.ts'
+import { createPlanner } from '../../../src/app/plan.ts'
+import type { Plan } from '../../../src/app/sequel.ts'
+import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
+import { createPostgresBroker } from '../../../src/broker/postgres.ts'
+import { sendPlan } from '../../../src/broker/send-plan.ts'
+import { type ChordPlace, countForeign } from '../../../src/database/chords.ts'
+import type { Database } from '../../../src/database/database.ts'
+import { storeOutcomes } from '../../../src/database/store-outcomes.ts'
+import { silentLog } from '../../../src/log.ts'
+import { createMessage } from '../../../src/message/message.ts'
+import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { until } from '../../support/until.ts'
+
+let schema: TestSchema
+let database: Database
+const consumers: Consumer[] = []
+
+beforeEach(async () => {
+  schema = await createTestSchema()
+  database = schema.open()
+})
+afterEach(async () => {
+  for (const consumer of consumers.splice(0)) await consumer.close(1000)
+  await schema.drop()
+})
+
+const message = (id: string, headers = {}) => createMessage({ id, task: 't', args: [], headers })
+const planOf = (...ids: string[]): Plan => ({ messages: ids.map((id) => message(id)), chords: [], groups: [] })
+const rows = (text: string) => database.query({ name: '', text })
+
+const outcome = (id: string, state: State = 'SUCCESS'): Outcome => ({
+  id,
+  task: 't',
+  state,
+  result: state === 'SUCCESS' ? '1' : '{"exc_type":"Error","exc_message":["no"]}',
+  traceback: null,
+  queue: 'celery',
+  retries: 0,
+  startedAt: 1,
+  doneAt: 2,
+})
+
+async function consume(on: Database = database) {
+  const got: Delivery[] = []
+  const broker = createPostgresBroker(on, schema.config, silentLog())
+  const onDeliveries = (deliveries: readonly Delivery[]) => void got.push(...deliveries)
+  const consumer = await broker.consume({ queues: ['celery'], concurrency: 10, name: 'celery@test', onDeliveries })
+  consumers.push(consumer)
+  return { broker, consumer, got }
+}
+
+/** What is asked of the database, in its order. */
+function listened(): { database: Database; asked: string[] } {
+  const asked: string[] = []
+  const query: Database['query'] = (statement, values) => {
+    asked.push(statement.name)
+    return database.query(statement, values)
+  }
+  const transaction: Database['transaction'] = (work) => {
+    asked.push('BEGIN')
+    return database.transaction(work)
+  }
+  return { database: { ...database, query, transaction }, asked }
+}
+
+describe('in PostgreSQL', () => {
+  it('outcomes from which nothing follows are stored by one statement', async () => {
+    const { database: listening, asked } = listened()
+    const { broker, consumer, got } = await consume(listening)
+    await broker.publish([message('a'), message('b')])
+    await until('delivered', () => got.length === 2)
+    await consumer.flush()
+    asked.splice(0)
+    for (const delivery of got) consumer.finish(delivery, outcome(delivery.message.headers.id))
+    await consumer.flush()
+    expect(asked.filter((name) => name !== 'message-settle')).toEqual([])
+    asked.splice(0)
+    await broker.publish([message('c')])
+    await until('delivered', () => got.length === 3)
+    consumer.finish(got[2]!, outcome('c'), { sequel: { plan: planOf('d') } })
+    await until('the next step', () => got.length === 4)
+    expect(asked).toContain('BEGIN')
+  })
+
+  it('nothing follows from an outcome that is not kept when its message has ended in other hands', async () => {
+    const { broker, consumer, got } = await consume()
+    await broker.publish([message('a'), message('b')])
+    await until('delivered', () => got.length === 2)
+    // As a worker does that got the message because this one was taken for dead.
+    await rows(`DELETE FROM message WHERE task_id = 'a'`)
+    for (const delivery of got)
+      consumer.finish(delivery, null, { sequel: { plan: planOf(`after ${delivery.message.headers.id}`) } })
+    await until('the next step', () => got.length === 3)
+    await consumer.flush()
+    expect(got.map(({ message }) => message.headers.id)).toEqual(['a', 'b', 'after b'])
+    expect(await rows('SELECT task_id FROM message')).toEqual([{ task_id: 'after b' }])
+  })
+
+  it('an attempt that comes again although it is recorded is acknowledged and not run', async () => {
+    const broker = createPostgresBroker(database, schema.config, silentLog())
+    await rows(`INSERT INTO task_result (id, task, state, retries) VALUES
+      ('retried', 't', 'RETRY', 1), ('next', 't', 'RETRY', 0), ('started', 't', 'STARTED', 1), ('later', 't', 'STARTED', 2), ('requeued', 't', 'PENDING', 3)`)
+    await broker.publish([
+      message('retried', { retries: 1 }),
+      message('next', { retries: 1 }),
+      message('started', { retries: 1 }),
+      message('later', { retries: 1 }),
+      message('requeued'),
+    ])
+    await rows('UPDATE message SET deaths = 1')
+    const { consumer, got } = await consume()
+    await until('delivered', () => got.length === 3)
+    await consumer.flush()
+    expect(got.map(({ message }) => message.headers.id).toSorted()).toEqual(['next', 'requeued', 'started'])
+    expect(await rows('SELECT task_id FROM message ORDER BY 1')).toEqual([
+      { task_id: 'next' },
+      { task_id: 'requeued' },
+      { task_id: 'started' },
+    ])
+  })
+
+  it.each([
+    ['was done', true],
+    ['was not done', false],
+  ])('an early acknowledgement is asked for again when its answer is lost, and it %s', async (_what, done) => {
+    let asked = 0
+    const query: Database['query'] = async (statement, values) => {
+      if (statement.name !== 'message-acknowledge' || asked++ > 0) return database.query(statement, values)
+      if (done) await database.query(statement, values)
+      throw Object.assign(new Error('Connection terminated unexpectedly'))
+    }
+    const { broker, consumer, got } = await consume({ ...database, query })
+    await broker.publish([message('a')])
+    await until('delivered', () => got.length === 1)
+    expect(await consumer.acknowledge(got[0]!)).toBe(true)
+    expect(asked).toBe(2)
+    expect(await rows('SELECT FROM message')).toEqual([])
+    consumer.finish(got[0]!, outcome('a'))
+    await consumer.flush()
+    expect(await rows('SELECT state FROM task_result')).toEqual([{ state: 'SUCCESS' }])
+  })
+
+  it('an early acknowledgement of what another worker has by now is refused', async () => {
+    const { broker, consumer, got } = await consume()
+    await broker.publish([message('a')])
+    await until('delivered', () => got.length === 1)
+    await rows('UPDATE message SET worker = 4711')
+    expect(await consumer.acknowledge(got[0]!)).toBe(false)
+    expect(await rows('SELECT FROM message')).toHaveLength(1)
+    consumer.finish(got[0]!, outcome('a'))
+    await consumer.flush()
+    expect(await rows('SELECT FROM task_result')).toEqual([])
+  })
+})
+
+describe('chords', () => {
+  const chords = Array.from({ length: 30 }, (_, index) => index)
+  const members = Array.from({ length: 20 }, (_, index) => index)
+  const body = (chord: number) => ({
+    task: 'tasks.sum',
+    args: [],
+    kwargs: {},
+    options: { task_id: `body${chord}` },
+    subtask_type: null,
+    immutable: false,
+  })
+
+  /** Members of many chords end together in the transactions of many workers, in any order, some twice, some as failures. */
+  it('are ended once each by whoever counts their last member, and nobody waits for somebody who waits for him', async () => {
+    const broker = createPostgresBroker(database, schema.config, silentLog())
+    const idsOf = (chord: number) => members.map((member) => `c${chord}m${member}`)
+    const plans = chords.map((chord) => ({ id: `c${chord}`, members: idsOf(chord), body: body(chord), rootId: null }))
+    await sendPlan({ database, broker }, { messages: [], chords: plans, groups: [] })
+    const failing = new Set(['c3m7', 'c3m8', 'c9m0'])
+    const place: ChordPlace = { channel: database.channel, worker: 'w', direct: true, planner: createPlanner() }
+    const all = members.flatMap((member) => chords.map((chord) => `c${chord}m${member}`))
+    const shuffled = all.map((id, index) => ({ id, at: (index * 7919) % all.length })).toSorted((a, b) => a.at - b.at)
+    const batches = Array.from({ length: 40 }, (_, batch) =>
+      shuffled.filter((_each, index) => index % 40 === batch).map(({ id }) => id),
+    )
+    const workers = [schema.open(), schema.open(), schema.open(), schema.open()]
+    const work = async (worker: Database, mine: readonly string[][]) => {
+      for (const ids of mine) {
+        await worker.transaction(async (client) => {
+          await storeOutcomes(
+            client,
+            place,
+            ids.toSorted().map((id) => outcome(id, failing.has(id) ? 'FAILURE' : 'SUCCESS')),
+          )
+          await countForeign(client, place, ids)
+        })
+        await worker.transaction((client) => countForeign(client, place, ids))
+      }
+    }
+    await Promise.all(
+      workers.map((worker, index) =>
+        work(
+          worker,
+          batches.filter((_batch, at) => at % 4 === index),
+        ),
+      ),
+    )
+    const sent = await rows('SELECT task_id FROM message ORDER BY task_id')
+    const failed = await rows(`SELECT id, state FROM task_result WHERE id LIKE 'body%' ORDER BY id`)
+    expect(failed).toEqual([
+      { id: 'body3', state: 'FAILURE' },
+      { id: 'body9', state: 'FAILURE' },
+    ])
+    expect(sent.map(({ task_id }) => task_id)).toEqual(
+      chords
+        .filter((chord) => chord !== 3 && chord !== 9)
+        .map((chord) => `body${chord}`)
+        .toSorted(),
+    )
+    expect(await rows('SELECT FROM chord')).toEqual([])
+    expect(await rows('SELECT FROM chord_member')).toEqual([])
+  })
+})
