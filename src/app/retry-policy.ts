@@ -70,8 +70,13 @@ export const isRetried = (policy: RetryPolicy, error: unknown): boolean =>
 function matches(match: ErrorMatch | undefined, error: unknown): boolean {
   if (match === undefined) return false
   if (typeof match === 'function') return match(error)
-  return match.some((each) => (typeof each === 'string' ? isNamed(error, each) : error instanceof each))
+  return match.some((each) => (typeof each === 'string' ? isNamed(error, each) : isOfClass(error, each)))
 }
+
+/** A time limit has to be named: what took too long once would take too long again, and `Error` means what the task throws. */
+const isOfClass = (error: unknown, each: abstract new (...args: never[]) => unknown): boolean =>
+  error instanceof each &&
+  !((each as unknown) === Error && (isNamed(error, 'TimeLimitExceeded') || isNamed(error, 'SoftTimeLimitExceeded')))
 
 function isNamed(error: unknown, name: string): boolean {
   if (!(error instanceof Error)) return false

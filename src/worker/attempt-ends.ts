@@ -9,7 +9,7 @@ import { nextMessage } from './next-attempt.ts'
 import type { LoopWatch, Runner } from './ports.ts'
 import { resultText } from './result-text.ts'
 import { Revocation } from './revocation.ts'
-import { lostEarly, type Verdict, verdictOf } from './verdict.ts'
+import { afterError, lostEarly, type Verdict, verdictOf } from './verdict.ts'
 
 export interface EndOptions extends SettlementOptions, HookOptions {
   readonly runner?: Runner | undefined
@@ -185,7 +185,7 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
       if (!isOpen(attempt)) return
       const { id, task } = attempt.delivery.message.headers
       const error = new TimeLimitExceeded(seconds)
-      const verdict = verdictOf(error, circumstances(attempt))
+      const verdict = afterError(error, circumstances(attempt))
       const ended = abandon(attempt)
       log.error({ task, id, seconds }, ended ? OVERTIME_ENDED : OVERTIME_LEFT)
       void follow(attempt, verdict)

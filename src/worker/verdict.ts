@@ -69,7 +69,12 @@ const overdue = (reason: SoftTimeLimitExceeded, thrown: unknown): unknown =>
     ? reason
     : Object.assign(new SoftTimeLimitExceeded(reason.seconds), { stack: reason.stack, cause: thrown })
 
-function afterError(error: unknown, { policy, retries, until, exhausted, now }: Circumstances, random?: () => number): Verdict {
+/** The policy alone decides: what becomes of an attempt that ended by this error. */
+export function afterError(
+  error: unknown,
+  { policy, retries, until, exhausted, now }: Circumstances,
+  random?: () => number,
+): Verdict {
   if (exhausted) return { tag: 'failed', error }
   try {
     if (!isRetried(policy, error)) return { tag: 'failed', error }
