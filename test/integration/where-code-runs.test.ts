@@ -1,0 +1,66 @@
+import { expect, it } from 'vitest'
+import { onEveryBroker } from '../support/task-worker.ts'
+import { until } from '../support/until.ts'
+
+const APP = 'test/fixtures/apps/thread-app.mjs'
+/** Processes start, and threads in them, on a machine that is busy. */
+const PATIENCE_MS = 30_000
+
+onEveryBroker('where code runs', (at) => {
+  const send = async (name: string, args: unknown[] = [], options = {}) => (await at.app.sendTask(name, args, options)).id
+  const ended = (id: string) => at.ended(id, PATIENCE_MS)
+
+  it('a task of a worker with --pool thread computes beside its event loop, and may send and wait', async () => {
+    await at.process(APP, { args: ['--pool', 'thread'] })
+    const first = await send('thread.add', [1, 2])
+    expect(await ended(await send('thread.where'))).toMatchObject({ result: { isMainThread: false } })
+    expect(await ended(await send('thread.get', [first]))).toMatchObject({ result: { value: 3 } })
+    const sent = (await ended(await send('thread.send'))).result as string[]
+    expect(await ended(sent[1] ?? '')).toMatchObject({ state: 'SUCCESS', result: 7 })
+  })
+
+  it('a thread is ended by a hard limit, by a revocation and with its worker', async () => {
+    const worker = await at.process(APP, { args: ['--pool', 'thread', '-c', '2'], env: { SHUTDOWN_TIMEOUT: '3' } })
+    const limited = await send('thread.for-ever', [], { timeLimit: 1 })
+    expect(await ended(limited)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'TimeLimitExceeded' } })
+    const revoked = await send('thread.for-ever')
+    await until('it runs', async () => (await at.results.find(revoked))?.state === 'STARTED', PATIENCE_MS)
+    await at.app.asyncResult(revoked).revoke({ terminate: true })
+    expect(await ended(revoked)).toMatchObject({ state: 'REVOKED' })
+    expect(await ended(await send('thread.add', [1, 2]))).toMatchObject({ result: 3 })
+    const endless = await send('thread.for-ever')
+    await until('it runs', async () => (await at.results.find(endless))?.state === 'STARTED', PATIENCE_MS)
+    worker.kill('SIGTERM')
+    expect(await worker.exited).toBe(0)
+    expect(worker.output()).toContain('task did not finish in time, handed back to run again')
+  })
+
+  it('a task that ends its thread each time is recorded as WorkerLostError, and its worker goes on', async () => {
+    const worker = await at.process(APP, { args: ['--pool', 'thread'] })
+    const poison = await ended(await send('thread.exit', [3]))
+    expect(poison).toMatchObject({ state: 'FAILURE', result: { exc_type: 'WorkerLostError' } })
+    expect(worker.output().match(/task lost its thread.*exitcode 3/g)).toHaveLength(3)
+    expect(await ended(await send('thread.add', [1, 2]))).toMatchObject({ result: 3 })
+  })
+
+  it('a worker that has run its tasks lets the others finish, hands back the rest and exits 0', async () => {
+    const worker = await at.process(APP, { args: ['--max-tasks', '2', '-c', '2'] })
+    const slow = await send('thread.nap', [1500])
+    await until('it runs', async () => (await at.results.find(slow))?.state === 'STARTED', PATIENCE_MS)
+    const quick = [await send('thread.add', [1, 1]), await send('thread.add', [2, 2])]
+    await Promise.all(quick.map(ended))
+    const rest = await send('thread.add', [3, 3])
+    expect(await worker.exited).toBe(0)
+    expect(worker.output()).toMatch(/worker makes room for a fresh one.*why="2 tasks"/)
+    expect(await ended(slow)).toMatchObject({ state: 'SUCCESS', result: 1500 })
+    await at.process(APP)
+    expect(await ended(rest)).toMatchObject({ result: 6 })
+  })
+
+  it('a worker that holds too much memory after a task exits 0', async () => {
+    const worker = await at.process(APP, { args: ['--max-memory', '20'] })
+    await send('thread.add', [1, 1])
+    expect(await worker.exited).toBe(0)
+    expect(worker.output()).toMatch(/worker makes room for a fresh one.*MB of 20/)
+  })
+})
