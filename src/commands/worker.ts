@@ -3,16 +3,19 @@ import { parseArgs } from 'node:util'
 import { chooseBroker } from '../broker/choose.ts'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createControl } from '../control/start-control.ts'
-import { keepMany } from '../database/keep-many.ts'
+import { parkInOutbox } from '../database/keep-many.ts'
 import { createQueueSettings } from '../database/queue-settings.ts'
+import { createRateLimits } from '../database/rate-limits.ts'
 import { createResults } from '../database/results.ts'
 import { createRevocations } from '../database/revocations.ts'
 import { createTaskReports } from '../database/task-reports.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { aborted } from '../retry.ts'
+import { registerCanvasTasks } from '../tasks/canvas.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { startGatedWorker } from '../worker/queue-gate.ts'
+import { createRateLimiter } from '../worker/rate-limiter.ts'
 import { startRevocations } from '../worker/revocations.ts'
 import { createReporter } from '../worker/run-report.ts'
 import { tracing } from '../worker/tracing.ts'
@@ -56,6 +59,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const broker = await chooseBroker(database, config, { name: 'worker', log })
     const results = createResults(database)
     registerShippedTasks(app, { config, log, results })
+    registerCanvasTasks(app, { config, results })
     const backend = createBackend(database, broker, results)
     app.connect(backend)
     const relay = await startOutboxRelay(database, broker, log)
@@ -63,9 +67,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const { queues, maxDeliveries } = config
     const concurrency = slotsOf(config)
     const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
-    // From this host's clock, which has found it early, to the database's, which is to find it due.
-    const park = (message: Message, dueAt: Date) =>
-      keepMany(database, [{ message, due: { afterSeconds: Math.max(0, dueAt.getTime() - Date.now()) / 1000 } }])
+    const park = (message: Message, dueAt: Date) => parkInOutbox(database, message, dueAt)
     const settings = createQueueSettings(database)
     await settings.declare(app.queues)
     const { name } = options
@@ -81,6 +83,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const recycle = (idle: Promise<void>) => void makeRoom(worker, Promise.race([idle, aborted(signal)])).finally(shutdown)
     const code = whereCodeRuns({ app, appModule, config, log, name, backend, results, worker: () => worker, recycle })
     const { runner, watch } = code
+    const limiter = createRateLimiter({ log, limits: createRateLimits(database, signal) })
     const reporter = createReporter(createTaskReports(database, name), log)
     const timeLimits = { soft: config.softTimeLimitSeconds, hard: config.timeLimitSeconds }
     const bounds = { timeLimits, resultMaxBytes: config.resultMaxBytes }
@@ -91,6 +94,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
       isRevoked: revoked.isRevoked,
       runner,
       watch,
+      limiter,
       reporter,
       tracing,
     }

@@ -1,6 +1,7 @@
 import type { Kept } from '../app/backend.ts'
 import type { TransactionClient } from '../app/task.ts'
 import { AppError } from '../errors.ts'
+import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import { retry } from '../retry.ts'
 import { type Database, isConnectionError } from './database.ts'
@@ -22,22 +23,39 @@ export async function keepMany(database: Database, kept: readonly Kept[], transa
     await transaction.query(statement.text.replace('INTO outbox', `INTO "${database.schema}".outbox`), values)
     return
   }
+  await surely(() => database.query(statement, values))
+}
+
+/**
+ * Keeps a message until `dueAt` that a worker has in hand; one with its id that is in the outbox is replaced. What this host's clock calls
+ * later the database's is to call later too: the time until then counts, not the moment.
+ * @throws AppError BROKER_UNREACHABLE when the database did not take it within 5 seconds
+ */
+export async function parkInOutbox(database: Database, message: Message, dueAt: Date): Promise<void> {
+  const afterSeconds = Math.max(0, dueAt.getTime() - Date.now()) / 1000
+  const values = [...rowOf(message), afterSeconds, database.channel('outbox')]
+  await surely(() => database.query(sql('outbox-park'), values))
+}
+
+async function surely(keep: () => Promise<unknown>): Promise<void> {
   try {
-    await retry(() => database.query(statement, values), RETRY)
+    await retry(keep, RETRY)
   } catch (cause) {
     if (!isConnectionError(cause)) throw cause
     throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${(cause as Error).message}`, { cause })
   }
 }
 
+function rowOf({ headers: { id, task, ...headers }, queue, priority, properties, body }: Message): unknown[] {
+  return [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body]
+}
+
 function columnsOf(kept: readonly Kept[]): unknown[][] {
   const columns: unknown[][] = Array.from({ length: 9 }, () => [])
   for (const { message, due } of kept) {
-    const { id, task, ...headers } = message.headers
-    const { queue, priority, properties, body } = message
     const dueMs = due instanceof Date ? due.getTime() : null
     const afterSeconds = due === undefined || due instanceof Date ? 0 : due.afterSeconds
-    const row = [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body, dueMs, afterSeconds]
+    const row = [...rowOf(message), dueMs, afterSeconds]
     for (const [index, value] of row.entries()) columns[index]!.push(value)
   }
   return columns

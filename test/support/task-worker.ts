@@ -10,7 +10,7 @@ import { startOutboxRelay } from '../../src/broker/outbox-relay.ts'
 import { createBackend } from '../../src/commands/backend.ts'
 import { parseConfig } from '../../src/config.ts'
 import type { Database } from '../../src/database/database.ts'
-import { keepInOutbox } from '../../src/database/outbox.ts'
+import { parkInOutbox } from '../../src/database/keep-many.ts'
 import { createResults, type Results } from '../../src/database/results.ts'
 import type { Log } from '../../src/log.ts'
 import type { Message } from '../../src/message/message.ts'
@@ -197,7 +197,7 @@ function fixtureOf(kind: Broker['kind'], options: SuiteOptions): TaskFixture {
       // As src/commands/worker.ts does it: the loop that publishes what is due runs beside the worker.
       const relay = await startOutboxRelay(database, broker, log)
       ends.push(() => relay.stop())
-      const park = (message: Message, dueAt: Date) => keepInOutbox(database, message, dueAt)
+      const park = (message: Message, dueAt: Date) => parkInOutbox(database, message, dueAt)
       const worker = await startWorker({ ...WORKER, app, broker, log, queues, park, name: nameOfWorker(), ...given })
       ends.push(() => worker.stop())
       return worker

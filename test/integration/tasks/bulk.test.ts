@@ -1,0 +1,65 @@
+import { Client } from 'pg'
+import { expect, it } from 'vitest'
+import { onEveryBroker } from '../../support/task-worker.ts'
+
+onEveryBroker('many calls at once', (at) => {
+  it('are a thousand in one round trip, and come to a thousand results in their order', async () => {
+    const square = at.app.task('square', (x: number) => x * x)
+    const results = await at.app.enqueue(Array.from({ length: 1000 }, (_, x) => ({ task: square, args: [x] as [number] })))
+    await at.work({ concurrency: 50 })
+    const values = await Promise.all(results.map((result) => result.get({ timeoutMs: 20_000 })))
+    expect(values).toEqual(Array.from({ length: 1000 }, (_, x) => x * x))
+  })
+
+  it('keep their order where they wait together, and their own times', async () => {
+    const ran: string[] = []
+    at.app.task('note', (text: string) => void ran.push(text))
+    const note = (text: string, options: { countdown?: number; eta?: Date } = {}) => ({ task: 'note', args: [text], options })
+    const results = await at.app.enqueue([
+      note('later', { countdown: 1 }),
+      note('first'),
+      note('second'),
+      note('third', { eta: new Date(Date.now() - 1000) }),
+      note('long ago', { eta: new Date('2001-01-01') }),
+    ])
+    await at.work({ concurrency: 1 })
+    for (const { id } of results) await at.ended(id)
+    expect(ran).toEqual(['long ago', 'third', 'first', 'second', 'later'])
+  })
+
+  it('are all or none in a transaction', async () => {
+    at.app.task('note', () => 1)
+    const client = new Client({ connectionString: at.schema.url })
+    await client.connect()
+    try {
+      for (const end of ['ROLLBACK', 'COMMIT']) {
+        await client.query('BEGIN')
+        await at.app.enqueue([{ task: 'note' }, { task: 'note', options: { countdown: 1 } }], { transaction: client })
+        await client.query(end)
+      }
+    } finally {
+      await client.end()
+    }
+    expect(await at.rows('SELECT FROM $outbox')).toHaveLength(2)
+  })
+})
+
+onEveryBroker(
+  'a countdown',
+  (at) => {
+    it('is by the clock of the database, whatever the sender and the worker think the time is', async () => {
+      const ran: number[] = []
+      at.app.task('later', () => void ran.push(performance.now()))
+      const sentAt = performance.now()
+      // As from a host that is an hour ahead: the header is what it thinks, the countdown is what counts.
+      const message = at.app.message('later', [], { eta: new Date(Date.now() + 3_600_000) })
+      const { keepMany } = await import('../../../src/database/keep-many.ts')
+      await keepMany(at.database, [{ message, due: { afterSeconds: 0.5 } }])
+      await at.work()
+      await at.ended(message.headers.id)
+      expect(ran[0]! - sentAt).toBeGreaterThan(450)
+      expect(ran[0]! - sentAt).toBeLessThan(10_000)
+    })
+  },
+  { only: ['postgres', 'redis'] },
+)

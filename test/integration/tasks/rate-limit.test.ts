@@ -1,0 +1,80 @@
+import { expect, it } from 'vitest'
+import type { App } from '../../../src/app/app.ts'
+import { createRateLimits } from '../../../src/database/rate-limits.ts'
+import { silentLog } from '../../../src/log.ts'
+import { PLACED } from '../../../src/message/marks.ts'
+import { createRateLimiter } from '../../../src/worker/rate-limiter.ts'
+import { onEveryBroker } from '../../support/task-worker.ts'
+import { until } from '../../support/until.ts'
+
+onEveryBroker('rate limits', (at) => {
+  const limiter = () => createRateLimiter({ log: silentLog(), limits: createRateLimits(at.database) })
+  /** When each began, in milliseconds of this process's clock. */
+  const begins: number[] = []
+  const limited = (app: App, rateLimit: '20/s' | { limit: string; scope: 'app' }, options: { maxRetries?: number } = {}) => {
+    begins.length = 0
+    return app.task('limited', () => void begins.push(performance.now()), { rateLimit, ...options })
+  }
+  /** Relays and a busy machine make single gaps shorter than they were given out, never the whole. */
+  const expectRate = (perSecond: number) => {
+    const [first, last] = [begins[0]!, begins.at(-1)!]
+    expect(last - first).toBeGreaterThanOrEqual(((begins.length - 1) * 1000) / perSecond - 30)
+  }
+
+  it('of a worker: no more begin in a second than it says, none is lost, and nobody holds them meanwhile', async () => {
+    const task = limited(at.app, '20/s')
+    const worker = await at.work({ limiter: limiter(), concurrency: 50 })
+    const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
+    await until('all wait for their place', async () => (await at.rows('SELECT FROM $outbox')).length > 15)
+    expect(worker.running + worker.reserved().length).toBeLessThan(10)
+    for (const { id } of runs) expect((await at.ended(id)).state).toBe('SUCCESS')
+    expect(begins).toHaveLength(25)
+    expectRate(20)
+  })
+
+  it('over all workers: as many workers as one', async () => {
+    const task = limited(at.app, { limit: '20/s', scope: 'app' })
+    for (let n = 0; n < 3; n++) await at.work({ limiter: limiter(), concurrency: 10 })
+    const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
+    for (const { id } of runs) expect((await at.ended(id)).state).toBe('SUCCESS')
+    expect(begins).toHaveLength(25)
+    expectRate(20)
+  })
+
+  it('count a retry as another begin', async () => {
+    begins.length = 0
+    const task = at.app.task(
+      'retried',
+      () => {
+        begins.push(performance.now())
+        if (begins.length === 1) throw new Error('once more')
+      },
+      { rateLimit: '2/s', autoretryFor: [Error], retryDelay: 0 },
+    )
+    await at.work({ limiter: limiter() })
+    const { id } = await task.delay()
+    expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', retries: 1 })
+    expect(begins[1]! - begins[0]!).toBeGreaterThan(450)
+  })
+
+  it('can be set while a worker runs', async () => {
+    const task = at.app.task('free', () => 1)
+    const worker = await at.work({ limiter: limiter() })
+    worker.setRateLimit('free', '1/h')
+    await at.ended((await task.delay()).id)
+    const { id } = await task.delay()
+    const [row] = await until('it waits', async () => {
+      const rows = await at.rows(
+        "SELECT headers, due_at - now() > interval '59 minutes' AS later FROM $outbox WHERE task_id = $1",
+        [id],
+      )
+      return rows.length > 0 ? rows : undefined
+    })
+    expect(row).toMatchObject({ later: true })
+    expect(JSON.parse(String(row!.headers))[PLACED]).toBe(0)
+    worker.setRateLimit('free', null)
+    await at.ended((await task.delay()).id)
+    expect(() => worker.setRateLimit('free', 'often')).toThrow('is not like 10/m')
+    expect(() => worker.setRateLimit('none', '1/s')).toThrow('not registered')
+  })
+})
