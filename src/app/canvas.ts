@@ -15,11 +15,16 @@ import {
 type Signatures = readonly AnySignature[]
 
 /** Every step but the first takes what the one before it gives; one that does not is replaced by what it should be. */
-type Linked<Steps extends Signatures> = {
+type Linked<Steps extends Signatures> = number extends Steps['length'] ? LinkedList<Steps> : LinkedTuple<Steps>
+type LinkedTuple<Steps extends Signatures> = {
   [Index in keyof Steps]: Index extends keyof Before<Steps> ? Follows<Before<Steps>[Index], Steps[Index]> : Steps[Index]
 }
 /** The steps, moved by one: at each place what comes before it. */
-type Before<Steps extends Signatures> = number extends Steps['length'] ? Steps : [undefined, ...Steps]
+type Before<Steps extends Signatures> = [undefined, ...Steps]
+/** Of a list of unknown length nobody knows which step is the last: each must take what any of them gives. */
+type LinkedList<Steps extends Signatures> = Steps extends readonly [unknown, ...unknown[]]
+  ? Steps
+  : { [Index in keyof Steps]: Fits<ResultOf<Steps[number]>, Steps[Index]> }
 type Follows<Previous, Step extends AnySignature> = Previous extends AnySignature ? Fits<ResultOf<Previous>, Step> : Step
 
 type Last<Steps extends Signatures> = Steps extends readonly [...unknown[], infer End extends AnySignature] ? End : Steps[number]

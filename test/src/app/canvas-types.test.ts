@@ -41,6 +41,11 @@ describe('types of compositions', () => {
     expectTypeOf(chain(add.s(1), show.s()).delay).parameters.toEqualTypeOf<[number]>()
     expectTypeOf(chain(show.s(1), ping.si()).delay).returns.resolves.toEqualTypeOf<AsyncResult<boolean>>()
     expectTypeOf(chain(chain(add.s(1, 2), show.s()), join.s('!')).delay).returns.resolves.toEqualTypeOf<AsyncResult<string>>()
+    const steps = [1, 2, 3].map((n) => add.s(n))
+    expectTypeOf(chain(...steps).delay).parameters.toEqualTypeOf<[number]>()
+    expectTypeOf(chain(add.s(1, 2), ...steps).delay).returns.resolves.toEqualTypeOf<AsyncResult<number>>()
+    // @ts-expect-error a list of steps of which none takes what the others give
+    void chain(...[1, 2].map((n) => show.s(n)))
     // @ts-expect-error show gives a text, add takes a number
     void chain(show.s(1), add.s(2))
     // @ts-expect-error add has both of its numbers already
