@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import type { MessagePort } from 'node:worker_threads'
 import type { Log } from '../log.ts'
 import type { ThreadData, ThreadStart } from './thread-protocol.ts'
@@ -27,6 +28,8 @@ const IDLE_MS = 30_000
 /** Threads are started when there is work for them. piscina is loaded here: 928 kB of disk, nothing until the first task asks for a thread. */
 export async function createThreadPool(options: ThreadPoolOptions): Promise<ThreadPool> {
   const { Piscina } = await import('piscina')
+  // The flag of the process (Procfile.real has one) would win over the limit of each thread; this isolate has read it already and keeps it.
+  setFlagsFromString('--max-old-space-size=0')
   const pool = new Piscina({
     filename: options.entry.href,
     name: 'run',

@@ -64,3 +64,21 @@ onEveryBroker('where code runs', (at) => {
     expect(worker.output()).toMatch(/worker makes room for a fresh one.*MB of 20/)
   })
 })
+
+onEveryBroker(
+  'the heap of a thread',
+  (at) => {
+    it('is its own, whatever the flag of the process says, and the process keeps what it has', async () => {
+      const env = { NODE_OPTIONS: '--max-old-space-size=200 --max-semi-space-size=2', WORKER_THREAD_MEMORY: '40' }
+      await at.process(APP, { args: ['--pool', 'thread'], env })
+      const heap = async (name: string) => Number((await at.ended((await at.app.sendTask(name, [])).id, PATIENCE_MS)).result)
+      const thread = await heap('thread.heap')
+      const main = await heap('main.heap')
+      expect(thread).toBeGreaterThanOrEqual(40)
+      expect(thread).toBeLessThan(120)
+      expect(main).toBeGreaterThanOrEqual(200)
+      expect(main).toBeLessThan(280)
+    })
+  },
+  { only: ['postgres'] },
+)
