@@ -1,13 +1,23 @@
 /** What a task author imports. This list is the public surface; everything else is internal and may change. */
-import { type App, type Backend, createRegistry } from './app/app.ts'
+import { type Backend, createRegistry, type App as Registry } from './app/app.ts'
+import type { TestApp } from './testing/testing.ts'
 
-export type { App } from './app/app.ts'
 export type { AsyncResult, Progress, StoredResult } from './app/async-result.ts'
 export { type ChainSignature, chain, chord, type GroupSignature, group } from './app/canvas.ts'
 export type { Completed, GroupResult } from './app/group-result.ts'
 export type { State } from './app/outcome.ts'
+export type { Route, RouteTarget } from './app/routes.ts'
+export type { EnqueueItem, EnqueueItems, EnqueueResults } from './app/sender.ts'
 export type { AnySignature, SetOptions, TaskSignature } from './app/signature.ts'
-export type { ApplyOptions, BoundTaskOptions, Task, TaskContext, TaskOptions, TransactionClient } from './app/task.ts'
+export type {
+  ApplyOptions,
+  BoundTaskOptions,
+  Task,
+  TaskContext,
+  TaskOptions,
+  TransactionClient,
+  UniqueOptions,
+} from './app/task.ts'
 export { TaskError } from './app/task-error.ts'
 export {
   Ignore,
@@ -20,12 +30,26 @@ export {
 export { AppError, type ErrorCode } from './errors.ts'
 export type { Log } from './log.ts'
 
+export interface App extends Registry {
+  /**
+   * For tests: calls run here and at once, without any server, as with Celery's task_always_eager; onedyno/testing has more of it.
+   * @param options `propagate`: a call whose run fails rejects with its TaskError
+   */
+  eager(options?: { readonly propagate?: boolean }): Promise<TestApp>
+}
+
 /**
  * An application: register tasks on it, call them, and give the module that exports it to `onedyno worker --app FILE`.
  * Outside a worker its connections are made from the environment (DATABASE_URL, …) when the first task is sent; `close()` ends them.
  */
 export function createApp(): App {
-  return createRegistry(openFromEnvironment)
+  const app = createRegistry(openFromEnvironment)
+  return Object.assign(app, {
+    async eager(options = {}) {
+      const { createTestApp } = await import('./testing/testing.ts')
+      return createTestApp(app, { ...options, eager: true })
+    },
+  } satisfies Pick<App, 'eager'>)
 }
 
 async function openFromEnvironment(): Promise<Backend> {

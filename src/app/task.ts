@@ -148,7 +148,7 @@ export interface ApplyOptions {
   readonly softTimeLimit?: number
   /** Seconds, instead of the task's. */
   readonly timeLimit?: number
-  /** Instead of the task's. */
+  /** Keep no result, as if the task said so. A task that keeps none cannot be told to keep one, as with Celery. */
   readonly ignoreResult?: boolean
   /** The name that monitors and logs show. */
   readonly shadow?: string
