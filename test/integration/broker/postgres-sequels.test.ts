@@ -9,7 +9,7 @@ import { type ChordPlace, countForeign } from '../../../src/database/chords.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { storeOutcomes } from '../../../src/database/store-outcomes.ts'
 import { silentLog } from '../../../src/log.ts'
-import { createMessage } from '../../../src/message/message.ts'
+import { createMessage, decodeBody } from '../../../src/message/message.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 
@@ -182,16 +182,14 @@ describe('chords', () => {
     )
     const workers = [schema.open(), schema.open(), schema.open(), schema.open()]
     const work = async (worker: Database, mine: readonly string[][]) => {
+      let before: readonly string[] = []
       for (const ids of mine) {
         await worker.transaction(async (client) => {
-          await storeOutcomes(
-            client,
-            place,
-            ids.toSorted().map((id) => outcome(id, failing.has(id) ? 'FAILURE' : 'SUCCESS')),
-          )
-          await countForeign(client, place, ids)
+          const outcomes = ids.toSorted().map((id) => outcome(id, failing.has(id) ? 'FAILURE' : 'SUCCESS'))
+          await storeOutcomes(client, place, outcomes)
+          await countForeign(client, place, [...before, ...ids])
         })
-        await worker.transaction((client) => countForeign(client, place, ids))
+        before = ids
       }
     }
     await Promise.all(
@@ -202,7 +200,9 @@ describe('chords', () => {
         ),
       ),
     )
-    const sent = await rows('SELECT task_id FROM message ORDER BY task_id')
+    const sent = await rows('SELECT task_id, body FROM message ORDER BY task_id')
+    const results = members.map(() => 1)
+    for (const { body } of sent) expect(decodeBody(String(body)).args).toEqual([results])
     const failed = await rows(`SELECT id, state FROM task_result WHERE id LIKE 'body%' ORDER BY id`)
     expect(failed).toEqual([
       { id: 'body3', state: 'FAILURE' },
@@ -216,5 +216,37 @@ describe('chords', () => {
     )
     expect(await rows('SELECT FROM chord')).toEqual([])
     expect(await rows('SELECT FROM chord_member')).toEqual([])
+  })
+
+  it('are counted by one at a time, in one order', async () => {
+    const broker = createPostgresBroker(database, schema.config, silentLog())
+    const plans = [0, 1].map((chord) => {
+      return { id: `c${chord}`, members: [`c${chord}m0`, `c${chord}m1`, 'x'], body: body(chord), rootId: null }
+    })
+    await sendPlan({ database, broker }, { messages: [], chords: plans, groups: [] })
+    const place: ChordPlace = { channel: database.channel, worker: 'w', direct: true, planner: createPlanner() }
+    const order: string[] = []
+    const second = schema.open({ name: schema.schema })
+    const blocked = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'onedyno ${schema.schema}'`
+    let waiting: Promise<unknown> = Promise.resolve()
+    await database.transaction(async (client) => {
+      await countForeign(client, place, ['c0m0'])
+      waiting = second.transaction(async (other) => {
+        await countForeign(other, place, ['c1m1', 'c0m1'])
+        order.push('second')
+      })
+      await until('the second waits', async () => (await rows(blocked)).length > 0)
+      // It waits for the first of its chords and has not locked the other one, which the body of the first may be a member of.
+      await countForeign(client, place, ['c1m0'])
+      order.push('first')
+    })
+    await waiting
+    expect(order).toEqual(['first', 'second'])
+    expect(await rows('SELECT id, remaining FROM chord ORDER BY id')).toEqual([
+      { id: 'c0', remaining: 1 },
+      { id: 'c1', remaining: 1 },
+    ])
+    await database.transaction((client) => countForeign(client, place, ['x']))
+    expect(await rows('SELECT task_id FROM message ORDER BY 1')).toEqual([{ task_id: 'body0' }, { task_id: 'body1' }])
   })
 })
