@@ -28,7 +28,7 @@ describe('who may import whom', () => {
 
   test('every room that the architecture names is there', () => {
     const rooms = new Set(files.map(roomOf))
-    const named = 'base message schedule app database broker control tasks worker beat web commands main index supervisor'
+    const named = 'base message schedule app database broker control testing tasks worker beat web commands main index supervisor'
     expect([...rooms].sort()).toEqual(named.split(' ').sort())
   })
 

@@ -25,7 +25,7 @@ export interface Counted {
 
 const NOTHING: Plan = { messages: [], chords: [], groups: [] }
 
-interface Chord extends Record<string, unknown> {
+export interface Chord extends Record<string, unknown> {
   readonly id: string
   readonly remaining: number
   readonly body: string
@@ -35,7 +35,7 @@ interface Chord extends Record<string, unknown> {
   readonly reason: string | null
 }
 
-interface Member extends Record<string, unknown> {
+export interface Member extends Record<string, unknown> {
   readonly chord_id: string
   readonly task_id: string
   readonly state: string | null
@@ -94,7 +94,7 @@ interface End {
   readonly outcomes: readonly Outcome[]
 }
 
-function endOf(chord: Chord, members: readonly Member[], planner: Planner): End {
+export function endOf(chord: Chord, members: readonly Member[], planner: Planner): End {
   const body = JSON.parse(chord.body) as Signature
   const of = { parentId: chord.last, rootId: chord.root_id ?? body.options?.root_id ?? chord.last }
   const bad = members.find(({ state }) => state === 'FAILURE' || state === 'REVOKED')

@@ -9,7 +9,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['broker'],
   ['tasks'],
   ['worker', 'beat', 'web'],
-  ['control'],
+  ['control', 'testing'],
   ['commands'],
   ['main', 'index'],
 ]

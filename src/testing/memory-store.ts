@@ -1,0 +1,142 @@
+import type { Progress, StoredResult } from '../app/async-result.ts'
+import { type Outcome, READY_STATES } from '../app/outcome.ts'
+import type { Planner } from '../app/plan.ts'
+import type { ChordPlan, Plan, Sequel } from '../app/sequel.ts'
+import { endOf } from '../database/chords.ts'
+import type { Message } from '../message/message.ts'
+
+/** A message and when it is due, in milliseconds since the epoch by the clock of the test. */
+export interface Waiting {
+  readonly message: Message
+  readonly dueMs: number
+}
+
+export interface DeadMessage {
+  readonly message: Message
+  readonly reason: string
+}
+
+/** What the database and the broker keep, in memory: results, groups, chords, keys, and what waits to run. */
+export interface MemoryStore {
+  readonly results: Map<string, StoredResult>
+  readonly groups: Map<string, readonly string[]>
+  readonly keys: Map<string, { readonly id: string; readonly untilMs: number }>
+  readonly deadLetters: DeadMessage[]
+  waiting: Waiting[]
+  send(plan: Plan): void
+  /** As the database: the first final outcome wins, and what follows is written with it. */
+  record(outcome: Outcome | null, id: string, sequel?: Sequel): void
+  /** Resolves with the final result, or with undefined when `signal` aborts first. */
+  wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined>
+}
+
+export function createMemoryStore(planner: Planner, clock: { nowMs(): number }): MemoryStore {
+  const results = new Map<string, StoredResult>()
+  const groups = new Map<string, readonly string[]>()
+  const keys: MemoryStore['keys'] = new Map()
+  const deadLetters: DeadMessage[] = []
+  const chords = new Map<string, { plan: ChordPlan; open: Set<string> }>()
+  const waiters = new Map<string, Set<(stored: StoredResult) => void>>()
+
+  const store: MemoryStore = {
+    results,
+    groups,
+    keys,
+    deadLetters,
+    waiting: [],
+    send({ messages, chords: started, groups: saved }) {
+      for (const { id, members } of saved) groups.set(id, members)
+      for (const plan of started) chords.set(plan.id, { plan, open: new Set(plan.members) })
+      // What a plan holds back it holds back from now: its moment was made with the real clock.
+      for (const message of messages) {
+        const { eta } = message.headers
+        const delayMs = eta == null ? 0 : Math.max(0, Date.parse(eta) - Date.now())
+        store.waiting.push({ message, dueMs: clock.nowMs() + delayMs })
+      }
+    },
+    record(outcome, id, sequel) {
+      if (outcome !== null && !keep(outcome, sequel)) return
+      if (sequel !== undefined) follow(sequel, id, outcome)
+    },
+    async wait(id, signal) {
+      const stored = results.get(id)
+      if (stored !== undefined && READY_STATES.has(stored.state)) return stored
+      if (signal.aborted) return undefined
+      return new Promise((resolve) => {
+        waiters.set(id, (waiters.get(id) ?? new Set()).add(resolve))
+        signal.addEventListener('abort', () => resolve(undefined), { once: true })
+      })
+    },
+  }
+
+  /** @returns false when another final outcome was there first */
+  const keep = (outcome: Outcome, sequel?: Sequel): boolean => {
+    const former = results.get(outcome.id)
+    if (former !== undefined && READY_STATES.has(former.state)) return false
+    const stored = storedOf(outcome, former, sequel)
+    results.set(outcome.id, stored)
+    if (READY_STATES.has(outcome.state)) {
+      for (const resolve of waiters.get(outcome.id) ?? []) resolve(stored)
+      waiters.delete(outcome.id)
+    }
+    return true
+  }
+
+  const follow = (sequel: Sequel, id: string, outcome: Outcome | null) => {
+    const { plan, retry, alike = [], countsForChord, deadLetter, releasesUnique } = sequel
+    if (plan !== undefined) store.send(plan)
+    if (retry !== undefined) {
+      const dueMs = clock.nowMs() + Math.max(0, retry.dueAt.getTime() - Date.now())
+      store.waiting.push({ message: retry.message, dueMs })
+    }
+    if (deadLetter !== undefined) deadLetters.push(deadLetter)
+    if (releasesUnique) for (const [key, holder] of keys) if (holder.id === id) keys.delete(key)
+    const ended = countsForChord ? [id] : []
+    for (const other of alike) {
+      if (outcome === null || !keep({ ...outcome, id: other.id, task: other.task })) continue
+      if (other.countsForChord) ended.push(other.id)
+    }
+    if (ended.length > 0) count(ended)
+  }
+
+  const count = (ids: readonly string[]) => {
+    for (const [chordId, { plan, open }] of chords) {
+      const mine = ids.filter((id) => open.delete(id))
+      const failed = mine.find((id) => ['FAILURE', 'REVOKED'].includes(results.get(id)?.state ?? ''))
+      if (mine.length === 0 || (open.size > 0 && failed === undefined)) continue
+      chords.delete(chordId)
+      end(plan, mine.at(-1)!, failed)
+    }
+  }
+
+  const end = ({ id, members, body, rootId }: ChordPlan, last: string, failed: string | undefined) => {
+    const textOf = (member: string) => JSON.stringify(results.get(member)?.result ?? null)
+    const rows = members.map((task_id) => {
+      return { chord_id: id, task_id, state: results.get(task_id)?.state ?? null, result: textOf(task_id) }
+    })
+    const reason = failed === undefined ? null : textOf(failed)
+    const chord = { id, remaining: 0, body: JSON.stringify(body), root_id: rootId, last, failed: failed ?? null, reason }
+    const { plan, outcomes } = endOf(chord, rows, planner)
+    store.send(plan)
+    const unrun = outcomes.filter((outcome) => keep(outcome)).map((outcome) => outcome.id)
+    if (unrun.length > 0) count(unrun)
+  }
+
+  return store
+}
+
+function storedOf(outcome: Outcome, former: StoredResult | undefined, sequel: Sequel | undefined): StoredResult {
+  const { startedAt, doneAt, result, ...rest } = outcome
+  const { nextAt = null, parentId = null, rootId = null, children = [], progress } = sequel?.extra ?? {}
+  return {
+    ...rest,
+    result: result === null ? null : JSON.parse(result),
+    worker: 'celery@test',
+    args: null,
+    createdAt: former?.createdAt ?? new Date(startedAt ?? doneAt ?? Date.now()),
+    startedAt: startedAt === null ? null : new Date(startedAt),
+    doneAt: doneAt === null ? null : new Date(doneAt),
+    ...{ nextAt, expiresAt: null, parentId, rootId, children },
+    progress: progress === undefined ? (former?.progress ?? null) : (JSON.parse(progress) as Progress),
+  }
+}

@@ -1,0 +1,158 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { chain, chord, createApp, group, TaskError } from '../../../src/index.ts'
+import { createTestApp, type TestApp } from '../../../src/testing/testing.ts'
+
+const opened: TestApp[] = []
+afterEach(async () => {
+  for (const test of opened.splice(0)) await test[Symbol.asyncDispose]()
+})
+
+function createShop() {
+  const app = createApp()
+  const sent: string[] = []
+  const add = app.task('shop.add', (a: number, b: number) => a + b)
+  const total = app.task('shop.total', (numbers: number[]) => numbers.reduce((sum, n) => sum + n, 0))
+  const mail = app.task('shop.mail', async (to: string) => void sent.push(to), { queue: 'mail' })
+  const order = app.task('shop.order', async (to: string) => {
+    await mail.applyAsync([to], { countdown: 3600 })
+    return 'ordered'
+  })
+  let failures = 0
+  const flaky = app.task(
+    'shop.flaky',
+    async () => {
+      failures += 1
+      if (failures < 3) throw new RangeError(`failure ${failures}`)
+      return failures
+    },
+    { autoretryFor: [RangeError], retryDelay: 60 },
+  )
+  const broken = app.task('shop.broken', (): number => {
+    throw new TypeError('no')
+  })
+  return { app, sent, add, total, mail, order, flaky, broken }
+}
+
+const queued = (app: ReturnType<typeof createShop>['app']) => {
+  const test = createTestApp(app)
+  opened.push(test)
+  return test
+}
+
+describe('a test of what is enqueued', () => {
+  it('keeps calls instead of sending them, and runs them when told', async () => {
+    const { app, add } = createShop()
+    const test = queued(app)
+    const result = await add.delay(1, 2)
+    expect(test.assertEnqueued(add, { args: [1, 2], queue: 'celery', times: 1 })).toHaveLength(1)
+    expect(await result.state()).toBe('PENDING')
+    expect(await test.run()).toBe(1)
+    expect(await result.get()).toBe(3)
+  })
+
+  it('says what was enqueued instead of what was expected', async () => {
+    const { app, add, mail } = createShop()
+    const test = queued(app)
+    await mail.delay('a@example.org')
+    expect(() => test.assertEnqueued(add, { args: [1, 2] })).toThrow(
+      'expected a call of shop.add with args [1,2], but 0 of these fit:\n  shop.mail("a@example.org") in mail',
+    )
+    expect(() => test.assertEnqueued('shop.mail', { times: 2 })).toThrow('expected 2 calls of shop.mail, but 1 of these fit')
+    expect(() => test.assertNotEnqueued(mail)).toThrow('expected no call of shop.mail, but there are:\n  shop.mail(')
+    test.assertNotEnqueued(add)
+    test.clear()
+    expect(() => test.assertEnqueued(mail)).toThrow('(nothing was enqueued)')
+  })
+
+  it('refuses wrong calls as a real one does', async () => {
+    const { app } = createShop()
+    queued(app)
+    await expect(app.sendTask('shop.add', [1n])).rejects.toMatchObject({ code: 'VALUE_NOT_JSON' })
+  })
+})
+
+describe('a test with a clock', () => {
+  it('runs a countdown when its time has come, not before', async () => {
+    const { app, order, sent } = createShop()
+    const test = queued(app)
+    await order.delay('a@example.org')
+    await test.run()
+    expect(test.scheduled.map(({ task }) => task)).toEqual(['shop.mail'])
+    expect(await test.advance({ minutes: 59 })).toBe(0)
+    expect(sent).toEqual([])
+    expect(await test.advance({ minutes: 2 })).toBe(1)
+    expect(sent).toEqual(['a@example.org'])
+  })
+
+  it('retries at their times, under the same id', async () => {
+    const { app, flaky } = createShop()
+    const test = queued(app)
+    const result = await flaky.delay()
+    await test.run()
+    expect(await result.info()).toMatchObject({ state: 'RETRY', retries: 0, nextAt: expect.any(Date) })
+    await test.advance({ seconds: 61 })
+    expect(await result.state()).toBe('RETRY')
+    await test.advance({ seconds: 61 })
+    expect(await result.get()).toBe(3)
+    expect(test.enqueued).toHaveLength(1)
+  })
+
+  it('forgets what has expired', async () => {
+    const { app, add } = createShop()
+    const test = queued(app)
+    const result = await add.applyAsync([1, 2], { countdown: 120, expires: 60 })
+    await test.advance({ minutes: 3 })
+    expect(await result.state()).toBe('REVOKED')
+    expect(test.now().getTime()).toBeGreaterThan(Date.now() + 170_000)
+  })
+})
+
+describe('an eager application', () => {
+  it('runs a call before it resolves, and what the task calls with it', async () => {
+    const { app, order, sent } = createShop()
+    const test = await app.eager()
+    opened.push(test)
+    expect(await (await order.delay('b@example.org')).get()).toBe('ordered')
+    expect(sent).toEqual([])
+    await test.advance(3600)
+    expect(sent).toEqual(['b@example.org'])
+  })
+
+  it('fails in get() as a real one, or at once when asked to', async () => {
+    const { app, broken } = createShop()
+    const test = await app.eager()
+    const failed = await broken.delay()
+    await expect(failed.get()).rejects.toThrow(TaskError)
+    await test[Symbol.asyncDispose]()
+    const other = createShop()
+    opened.push(await other.app.eager({ propagate: true }))
+    await expect(other.broken.delay()).rejects.toThrow('shop.broken')
+  })
+
+  it('runs chains, groups and chords to their end', async () => {
+    const { app, add, total } = createShop()
+    opened.push(await app.eager())
+    expect(await (await chain(add.s(1, 2), add.s(10)).applyAsync()).get()).toBe(13)
+    const members = await group([add.s(1, 1), add.s(2, 2)]).applyAsync()
+    expect(await members.get()).toEqual([2, 4])
+    expect(await (await chord([add.s(1, 1), add.s(2, 2)], total.s()).applyAsync()).get()).toBe(6)
+  })
+
+  it('ends a chord at once when a member fails', async () => {
+    const { app, add, broken, total } = createShop()
+    opened.push(await app.eager())
+    const result = await chord([add.s(1, 1), broken.s()], total.s()).applyAsync()
+    await expect(result.get({ timeoutMs: 1000 })).rejects.toMatchObject({ excType: 'ChordError' })
+  })
+
+  it('does not run what was revoked, and says so', async () => {
+    const { app, mail, sent } = createShop()
+    const test = await app.eager()
+    opened.push(test)
+    const result = await mail.applyAsync(['c@example.org'], { countdown: 60 })
+    await app.revoke({ ids: [result.id] })
+    expect(await result.state()).toBe('REVOKED')
+    await test.advance(120)
+    expect(sent).toEqual([])
+  })
+})
