@@ -72,6 +72,7 @@ describe('the rules can fail', () => {
     ['execa in src', 'src/worker/worker.ts', "import { execa } from 'execa'"],
     ['cron-parser by require outside schedule', 'src/beat/tick.ts', "createRequire(import.meta.url)('cron-parser')"],
     ['typebox as a value', 'src/app/task.ts', "import { Type } from 'typebox'"],
+    ['piscina at start', 'src/worker/thread-pool.ts', "import { Piscina } from 'piscina'"],
     ['ajv at start', 'src/app/arguments.ts', "import { Ajv } from 'ajv'"],
     ['a package without a rule', 'src/web/app.ts', "import _ from 'lodash/fp'"],
     ['an import that is spread over lines', 'src/web/app.ts', "import {\n  a,\n  type B,\n} from '../worker/worker.ts'"],
@@ -147,10 +148,10 @@ describe('what a process loads', async () => {
       expect(packages).not.toContain(name)
   })
 
-  test('an idle worker: neither fastify, undici, execa nor ajv', async () => {
+  test('an idle worker: neither fastify, undici, execa, ajv nor piscina', async () => {
     const { packages } = await loadedBy(['worker'], schema.env, /worker ready/)
     expect(packages).toEqual(expect.arrayContaining(['pg', 'pino']))
-    for (const name of ['fastify', 'undici', 'execa', 'amqplib', 'ioredis', 'ghtml', 'ajv', 'typebox'])
+    for (const name of ['fastify', 'undici', 'execa', 'amqplib', 'ioredis', 'ghtml', 'ajv', 'typebox', 'piscina'])
       expect(packages).not.toContain(name)
   })
 })
