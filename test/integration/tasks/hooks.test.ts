@@ -1,0 +1,111 @@
+import { expect, it } from 'vitest'
+import type { TaskContext } from '../../../src/app/task.ts'
+import { onEveryBroker } from '../../support/task-worker.ts'
+import { until } from '../../support/until.ts'
+
+onEveryBroker('hooks', (at) => {
+  it('are told of each attempt, in their order, before its outcome is known', async () => {
+    const told: unknown[] = []
+    const state = async (id: string) => (await at.results.find(id))?.state ?? 'PENDING'
+    at.app.before(({ attempt }, args) => told.push(['before', attempt, args]))
+    at.app.after(({ attempt }, args, end) => told.push(['after', attempt, args, end.state]))
+    const task = at.app.task(
+      'hooked',
+      ({ attempt, retry }: TaskContext, x: number) => {
+        told.push(['runs'])
+        if (attempt === 1) retry({ countdown: 0, error: new Error('first') })
+        return x + attempt
+      },
+      {
+        bind: true,
+        onRetry: (_context, args, error) => told.push(['onRetry', args, (error as Error).message]),
+        onSuccess: async ({ id }, args, result) => told.push(['onSuccess', args, result, await state(id)]),
+        onFailure: () => told.push('never'),
+      },
+    )
+    await at.work()
+    expect(await (await task.delay(5)).get({ timeoutMs: 10_000 })).toBe(7)
+    expect(told).toEqual([
+      ['before', 1, [5]],
+      ['runs'],
+      ['onRetry', [5], 'first'],
+      ['after', 1, [5], 'RETRY'],
+      ['before', 2, [5]],
+      ['runs'],
+      ['onSuccess', [5], 7, 'RETRY'],
+      ['after', 2, [5], 'SUCCESS'],
+    ])
+  })
+
+  it('are told of a failure once, after the last attempt, and of the time limit', async () => {
+    const told: string[] = []
+    const onFailure = ({ attempt }: TaskContext, _args: unknown[], error: unknown) =>
+      told.push(`${attempt} ${(error as Error).name}`)
+    const failing = at.app.task('failing', () => Promise.reject(new RangeError('x')), {
+      onFailure,
+      autoretryFor: [RangeError],
+      maxRetries: 1,
+      retryDelay: 0,
+    })
+    const endless = at.app.task('endless', () => new Promise(() => {}), { onFailure, timeLimit: 0.05 })
+    await at.work()
+    await at.ended((await failing.delay()).id)
+    await at.ended((await endless.delay()).id)
+    expect(told).toEqual(['2 RangeError', '1 TimeLimitExceeded'])
+  })
+
+  it('change nothing by what they throw', async () => {
+    const thrower = () => {
+      throw new Error('a hook fails')
+    }
+    at.app.before(thrower)
+    at.app.after(() => Promise.reject(Object.create(null)))
+    const task = at.app.task('hooked', () => 'fine', { onSuccess: thrower })
+    await at.work()
+    expect(await (await task.delay()).get({ timeoutMs: 5000 })).toBe('fine')
+    const failed = at.logged.filter(({ msg }) => String(msg).startsWith('hook failed'))
+    expect(failed.map(({ hook }) => hook)).toEqual(['before', 'onSuccess', 'after'])
+  })
+
+  it('have no more time than the task, and hold its slot meanwhile', async () => {
+    const task = at.app.task('hooked', () => 'fine', { timeLimit: 0.3, onSuccess: () => new Promise(() => {}) })
+    const worker = await at.work()
+    const { id } = await task.delay()
+    await until('the hook runs', () => worker.running === 1)
+    expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', result: 'fine' })
+    expect(at.logged.find(({ msg }) => String(msg).startsWith('hook does not end'))).toMatchObject({ hook: 'onSuccess', id })
+    await until('the slot is free', () => worker.running === 0)
+  })
+
+  it('send tasks as children of theirs, as its code does', async () => {
+    const child = at.app.task('child', () => 1)
+    const parent = at.app.task('parent', async () => void (await child.applyAsync([], { taskId: 'of-code' })), {
+      onSuccess: () => child.applyAsync([], { taskId: 'of-hook' }),
+    })
+    await at.work()
+    const { id } = await parent.delay()
+    await at.ended(id)
+    await at.ended('of-hook')
+    const [row] = await at.rows(`SELECT children FROM $task_result WHERE id = '${id}'`)
+    expect(JSON.parse(String(row!.children))).toEqual(['of-code', 'of-hook'])
+    expect(await at.rows(`SELECT parent_id, root_id FROM $task_result WHERE id LIKE 'of-%'`)).toEqual([
+      { parent_id: id, root_id: id },
+      { parent_id: id, root_id: id },
+    ])
+  })
+
+  it('that run when the worker stops do not make it forget the outcome', async () => {
+    let hooked = false
+    const task = at.app.task('hooked', () => 'fine', {
+      onSuccess: () => {
+        hooked = true
+        return new Promise(() => {})
+      },
+    })
+    const worker = await at.work({ graceMs: 50 })
+    const { id } = await task.delay()
+    await until('the hook runs', () => hooked)
+    await worker.stop()
+    expect(await at.results.find(id)).toMatchObject({ state: 'SUCCESS', result: 'fine' })
+  })
+})
