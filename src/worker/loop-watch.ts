@@ -53,7 +53,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
     const now = performance.now()
     const lateMs = now - seenAt - everyMs
     if (ended === undefined || lateMs >= longestMs) seenAt = now
-    if (lateMs >= longestMs) report(lateMs, ended)
+    if (lateMs >= longestMs) report(lateMs, ended !== undefined && isOnLoop(ended) ? ended : undefined)
   }
 
   /** `ended`: it came to its end right after the block, so it is most likely the one. */

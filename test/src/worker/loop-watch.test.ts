@@ -90,6 +90,16 @@ describe('a task that blocks the event loop', () => {
     expect(lines).toMatchObject([{ inFlight: 'a.task[three]' }])
     expect(Number(lines[0]?.ms)).toBeGreaterThanOrEqual(250)
   })
+  it('is not confused with one that ends in a thread right then', async () => {
+    const thread = delivery('elsewhere', 'thread.task')
+    inFlight.push(thread, delivery('here'))
+    watch.begun(thread, undefined)
+    await delay(80)
+    block(400)
+    watch.ended(thread)
+    expect(lines).toMatchObject([{ inFlight: 'a.task[here]' }])
+    expect(lines[0]).not.toHaveProperty('id')
+  })
   it('for less than the threshold is nobody’s business', async () => {
     await run(delivery('four'), async () => {
       block(40)
