@@ -243,3 +243,105 @@ describe('a message that comes too early', () => {
     expect(report.outcome?.state).toBe('SUCCESS')
   })
 })
+
+describe('what follows from an outcome', () => {
+  const signature = (task: string, id: string) => ({
+    task,
+    args: [],
+    kwargs: {},
+    options: { task_id: id },
+    subtask_type: null,
+    immutable: false,
+  })
+  const embed = { chain: [signature('last', 'id-3'), signature('next', 'id-2')], errbacks: [signature('errback', 'id-e')] }
+  const tasksOf = ({ sequel }: Report) => sequel?.plan?.messages.map(({ headers }) => headers.task)
+  const alikeOf = ({ sequel }: Report) => sequel?.alike?.map(({ id }) => id)
+
+  it('is nothing for a plain task', async () => {
+    const report = await execute(message('echo', [1]))
+    expect(Object.keys(report)).toEqual(['outcome'])
+  })
+
+  it('is the next step of a chain, with the value in front', async () => {
+    const report = await execute(message('echo', ['v'], { embed }))
+    expect(tasksOf(report)).toEqual(['next'])
+    expect(report.sequel!.plan!.messages[0]!.body).toMatch(/^\[\["v"\]/)
+    expect(alikeOf(report)).toBeUndefined()
+  })
+
+  it.each<[what: string, task: string, options: object, more: object]>([
+    ['fails', 'fail', {}, {}],
+    ['is not registered', 'nobody.knows', {}, {}],
+    ['has expired', 'echo', { expires: new Date(Date.now() - 1) }, {}],
+    ['is revoked', 'echo', {}, { isRevoked: () => true }],
+    ['ended its worker too often', 'echo', {}, { deliveries: 4 }],
+  ])('is the errback, and the end of the rest of the chain, when the task %s', async (_what, task, options, more) => {
+    const report = await execute(message(task, [], { embed, ...options }), more)
+    expect(tasksOf(report)).toEqual(['errback'])
+    expect(alikeOf(report)).toEqual(['id-2', 'id-3'])
+  })
+
+  it('is no step before the last attempt', async () => {
+    const again = createRegistry(() => Promise.reject(new Error('no connections')))
+    again.task('again', () => Promise.reject(new Error('x')), { autoretryFor: [Error] })
+    const report = await execute(message('again', [], { embed }), { app: again })
+    expect(report.outcome).toMatchObject({ state: 'RETRY', doneAt: null })
+    expect(report.sequel).toMatchObject({ plan: undefined, alike: undefined, retry: { message: { headers: { retries: 1 } } } })
+    expect(report.sequel!.extra!.nextAt).toEqual(report.sequel!.retry!.dueAt)
+  })
+
+  it.each<[what: string, task: string, more: object, reason: string | undefined]>([
+    ['whose task is unknown', 'nobody.knows', {}, 'NotRegistered: nobody.knows'],
+    ['that ended its worker too often', 'echo', { deliveries: 4 }, 'WorkerLostError: ended its worker 3 times, not run again'],
+    ['that is revoked', 'echo', { isRevoked: () => true }, undefined],
+    ['that fails', 'fail', {}, undefined],
+  ])('is a dead letter, or none, for a message %s', async (_what, task, more, reason) => {
+    const { sequel } = await execute(message(task), more)
+    expect(sequel?.deadLetter?.reason).toBe(reason)
+  })
+
+  it('frees the key of a unique task, unless it is tried again', async () => {
+    const headers = { onedyno_unique: 'end' }
+    expect((await execute(message('echo', [], { headers }))).sequel).toMatchObject({ releasesUnique: true })
+    expect((await execute(message('fail', [], { headers }))).sequel).toMatchObject({ releasesUnique: true })
+  })
+
+  it('says whose child it is', async () => {
+    const family = { parent_id: 'parent', root_id: 'root' }
+    expect((await execute(message('echo', [], { headers: family }))).sequel?.extra).toMatchObject({
+      parentId: 'parent',
+      rootId: 'root',
+    })
+    expect((await execute(message('echo', [], { headers: { parent_id: 'id-1', root_id: 'id-1' } }))).sequel).toBeUndefined()
+  })
+})
+
+describe('a task with a rate limit', () => {
+  const parked: Message[] = []
+  const park = async (kept: Message) => void parked.push(kept)
+  const dueAt = new Date(Date.now() + 60_000)
+
+  it.each([
+    ['at once', () => dueAt],
+    ['when the database has answered', async () => dueAt],
+  ])('waits in the outbox for its place, which is known %s', async (_what, admit) => {
+    parked.length = 0
+    const report = await execute(message('echo'), { park, limiter: { admit, set() {} } })
+    expect(report).toEqual({ outcome: null })
+    const eta = dueAt.toISOString()
+    expect(parked[0]!.headers).toMatchObject({ eta, onedyno_parked: eta, onedyno_placed: 0 })
+  })
+
+  it('runs when there is a place', async () => {
+    const limiter = { admit: async () => undefined, set() {} }
+    expect((await execute(message('echo'), { park, limiter })).outcome?.state).toBe('SUCCESS')
+  })
+})
+
+describe('a message that is to be acknowledged early', () => {
+  const early = createRegistry(() => Promise.reject(new Error('no connections')))
+  early.task('early', () => 'ran', { acks: 'early' })
+
+  it('is acknowledged before it runs', async () =>
+    expect(await execute(message('early'), { app: early })).toMatchObject({ acknowledged: true, outcome: { state: 'SUCCESS' } }))
+})
