@@ -1,7 +1,7 @@
 import type { Consumer } from '../broker/broker.ts'
 import type { Slots } from '../database/slots.ts'
 import { sleep } from '../retry.ts'
-import { startWorker, type Worker, type WorkerOptions } from './worker.ts'
+import { type SuspendableWorker, startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
 /** A queue whose tasks run only so many at once over all workers, as far as this process has a part in it. */
 export interface LimitedQueue {
@@ -34,7 +34,7 @@ export function createLimitedQueue(name: string, { onStart, ...options }: Limite
   let limit: number | undefined
   /** The limit under which places were taken. */
   let placed = 0
-  let worker: Worker | undefined
+  let worker: SuspendableWorker | undefined
   let standby: Consumer | undefined
   let waitingSince: number | undefined
   let loop: Promise<void> | undefined
@@ -48,17 +48,16 @@ export function createLimitedQueue(name: string, { onStart, ...options }: Limite
     const have = wanted === 0 || limit! < placed ? 0 : await slots.take(key, wanted, limit!)
     if (have === 0) return leave()
     placed = limit!
-    if (worker !== undefined && worker.queues.length > 0) {
+    if (worker !== undefined) {
+      worker.suspend(false)
       if (worker.concurrency !== have) await worker.reconfigure({ concurrency: have })
       return TICK_MS
     }
     if (limit === 1 && !(await isQuiet())) return WAIT_MS
     waitingSince = undefined
     await endStandby()
-    if (worker === undefined) {
-      worker = await startWorker({ ...options, queues: [name], concurrency: have, inOrder: limit === 1 })
-      onStart(worker)
-    } else await worker.reconfigure({ queues: [name], concurrency: have })
+    worker = await startWorker({ ...options, queues: [name], concurrency: have, inOrder: limit === 1 })
+    onStart(worker)
     // Asked to stop meanwhile, when there was no worker to be stopped.
     if (stopped) await worker.stop()
     log.info({ queue: name, concurrency: have, limit }, 'takes from a queue with a limit over all workers')
@@ -69,8 +68,9 @@ export function createLimitedQueue(name: string, { onStart, ...options }: Limite
   const leave = async (): Promise<number> => {
     waitingSince = undefined
     await endStandby()
-    if (worker !== undefined && worker.queues.length > 0) await worker.reconfigure({ queues: [] })
-    if (worker !== undefined && worker.running + worker.reserved().length > 0) return WAIT_MS
+    worker?.suspend(true)
+    // Only then does it let go of what it has taken: who comes next is to begin when nothing of the queue runs any more.
+    if (worker !== undefined && worker.running > 0) return WAIT_MS
     await worker?.stop()
     worker = undefined
     if (!(await slots.release(key))) return WAIT_MS

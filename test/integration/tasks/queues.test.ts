@@ -147,6 +147,36 @@ onEveryBroker(
     )
 
     it(
+      'with a limit of 1 keep their order when the connection that holds their place is cut again and again',
+      tidy(async () => {
+        const ran: number[] = []
+        let now = 0
+        let most = 0
+        const entry = async (n: number) => {
+          most = Math.max(most, ++now)
+          await delay(20)
+          ran.push(n)
+          now--
+        }
+        at.app.task('entry', entry, { queue: 'ledger' })
+        await settings().limit('ledger', 1)
+        await Promise.all([gated(), gated()])
+        const runs = await at.app.enqueue(Array.from({ length: 60 }, (_, n) => ({ task: 'entry', args: [n] })))
+        for (const count of [5, 20, 40]) {
+          await until(`${count} have run`, () => ran.length >= count)
+          await at.rows(
+            `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
+               AND classid = (hashtext($1)::bigint & 4294967295)::oid`,
+            [`${at.schema.schema}.queue.ledger`],
+          )
+        }
+        for (const { id } of runs) await at.ended(id)
+        expect(most).toBe(1)
+        expect([...new Set(ran)]).toEqual(Array.from({ length: 60 }, (_, n) => n))
+      }),
+    )
+
+    it(
       'are taken from and left by remote control, paused or not',
       tidy(async () => {
         at.app.task('note', () => 1)
