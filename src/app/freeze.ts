@@ -1,4 +1,6 @@
 import type { Signature, SignatureOptions } from '../message/signature.ts'
+import { type RouteOf, routeNameOf } from './signature-message.ts'
+import { listOf } from './signature-options.ts'
 import type { ChordTree, GroupTree, TaskTree, Tree } from './signature-tree.ts'
 
 /** What somebody may wait for: one task, or the members of a group; `parent` is what runs before it. */
@@ -56,6 +58,8 @@ export interface FreezeContext {
   readonly ids: () => string
   /** Queue for rpc results, given to every task that has none. */
   readonly replyTo?: string | undefined
+  /** What is known here of tasks: later steps carry it along, because whoever sends them, in Python perhaps, may not know it. */
+  readonly route?: RouteOf | undefined
 }
 
 /**
@@ -92,13 +96,31 @@ export function freeze(tree: Tree, context: FreezeContext, place: Place = { begu
   }
 }
 
-function freezeTask({ signature }: TaskTree, { ids, replyTo }: FreezeContext, { member, parent }: Place): FrozenTask {
+function freezeTask({ signature: given }: TaskTree, { ids, replyTo, route }: FreezeContext, place: Place): FrozenTask {
+  const { begun, member, parent } = place
+  // The message that is sent now gets its queue when it is made.
+  const signature = begun ? given : routed(given, route)
   const id = signature.options.task_id ?? ids()
+  const { link, link_error } = signature.options
   const options: Record<string, unknown> = { ...signature.options, task_id: id }
+  if (link != null) options.link = listOf(link).map((callback) => routed(callback, route))
+  if (link_error != null) options.link_error = listOf(link_error).map((errback) => routed(errback, route))
   if (replyTo !== undefined) options.reply_to ??= replyTo
   if (member !== undefined) join(options, member)
   const result: ResultNode = { id, parent }
   return { kind: 'task', signature: { ...signature, options: options as SignatureOptions }, leaves: [result], result }
+}
+
+/** A task that says where it goes: its own queue and priority are stronger than those of its route. A composition is left as it is. */
+function routed(signature: Signature, route: RouteOf | undefined): Signature {
+  const { task, args = [], options = {}, subtask_type } = signature
+  if (route === undefined || subtask_type != null || typeof task !== 'string') return signature
+  const { queue, priority } = route(routeNameOf(signature), args) ?? {}
+  if (queue === undefined && priority === undefined) return signature
+  return {
+    ...signature,
+    options: { ...(queue === undefined ? {} : { queue }), ...(priority === undefined ? {} : { priority }), ...options },
+  }
 }
 
 /** A task that is a member of an outer group already has its place there. */

@@ -61,7 +61,7 @@ export function planSteps(steps: readonly unknown[], { args = [], ...context }: 
 
 function planTree(tree: Tree, options: Partial<FreezeContext & MessageContext>): Planned {
   const { ids = uuidv7, replyTo, now = Date.now(), ...context } = options
-  const frozen = freeze(tree, { ids, replyTo })
+  const frozen = freeze(tree, { ids, replyTo, route: context.route })
   const planBody = (body: Signature) => planSteps([body], { ...options, args: [[]] })
   return { ...begin(frozen, { ...context, now, planBody }), result: frozen.result, children: [childOf(frozen)] }
 }

@@ -45,9 +45,9 @@ export function messageOf(signature: Signature, next: readonly Signature[], cont
 }
 
 /** A task that calls another one many times goes where that one would go. */
-function routeNameOf({ task, kwargs }: Signature): string {
+export function routeNameOf({ task, kwargs }: Signature): string {
   if (task !== 'celery.map' && task !== 'celery.starmap' && task !== 'celery.chunks') return task
-  return isRecord(kwargs.task) && typeof kwargs.task.task === 'string' ? kwargs.task.task : task
+  return isRecord(kwargs?.task) && typeof kwargs.task.task === 'string' ? kwargs.task.task : task
 }
 
 function headersOf(

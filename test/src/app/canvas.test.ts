@@ -227,6 +227,24 @@ describe('a composition', () => {
     expect(last().messages.map(({ queue }) => queue)).toEqual(['given', 'given'])
   })
 
+  it('tells later steps and callbacks where they go, for workers that do not know it', async () => {
+    const { add, mul, last } = createApp()
+    await chain(add.s(1, 2), mul.s(3), mul.s(4).set({ queue: 'own' }))
+      .link(mul.s(5))
+      .delay()
+    const [third, second] = bodyOf(last()).embed.chain!
+    expect(second!.options).toMatchObject({ queue: 'slow', priority: 3 })
+    expect(third!.options).toMatchObject({ queue: 'own', priority: 3, link: [{ options: { queue: 'slow', priority: 3 } }] })
+    await add
+      .s(1, 2)
+      .link(mul.s(3))
+      .linkError(chain(mul.s(4)) as never)
+      .delay()
+    const { callbacks, errbacks } = bodyOf(last()).embed
+    expect(callbacks).toMatchObject([{ options: { queue: 'slow' } }])
+    expect(errbacks).toMatchObject([{ subtask_type: 'chain', options: {} }])
+  })
+
   it('of nothing has its result at once', async () => {
     const { add, sum, last, plans } = createApp()
     const nothing = await group([].map((n) => add.s(n, n))).delay()
