@@ -1,0 +1,92 @@
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import { createRegistry } from '../../../src/app/app.ts'
+import type { TaskContext } from '../../../src/app/task.ts'
+import type { Broker, ConsumeOptions, Consumer, Delivery } from '../../../src/broker/broker.ts'
+import { silentLog } from '../../../src/log.ts'
+import { createMessage } from '../../../src/message/message.ts'
+import { startWorker } from '../../../src/worker/worker.ts'
+import { until } from '../../support/until.ts'
+
+/** A broker that hands out what it is given and writes down what it is told. */
+function createFakeBroker() {
+  const told: string[] = []
+  let handOut: ConsumeOptions['onDeliveries'] = () => {}
+  const consumer = {
+    finish: ({ tag }: Delivery, outcome: { state: string } | null) => void told.push(`${tag} ${outcome?.state ?? 'done'}`),
+    requeue: ({ tag }: Delivery) => void told.push(`${tag} back`),
+    started() {},
+    begin: async () => {},
+    stop: async () => {},
+    flush: async () => {},
+    close: async () => {},
+  } as unknown as Consumer
+  const consume = async (options: ConsumeOptions) => {
+    handOut = options.onDeliveries
+    return consumer
+  }
+  const broker = { kind: 'amqp', consume } as unknown as Broker
+  return { broker, told, deliver: (...deliveries: Delivery[]) => handOut(deliveries) }
+}
+
+const delivery = (tag: string): Delivery => ({
+  message: createMessage({ id: 'same', task: 'held', args: [] }),
+  deliveries: 1,
+  tag,
+})
+
+describe('a second message with the id of one that runs', () => {
+  const start = async () => {
+    const { broker, told, deliver } = createFakeBroker()
+    const app = createRegistry(() => Promise.reject(new Error('no connections')))
+    let release = () => {}
+    app.task('held', () => new Promise<void>((resolve) => (release = resolve)))
+    const options = { name: 'celery@test', queues: ['celery'], concurrency: 4, maxDeliveries: 3, graceMs: 20 }
+    const worker = await startWorker({ ...options, app, broker, log: silentLog() })
+    deliver(delivery('first'), delivery('second'))
+    return { worker, told, release: () => release() }
+  }
+
+  it('is acknowledged with its outcome', async () => {
+    const { worker, told, release } = await start()
+    release()
+    await until('the end', () => worker.running === 0)
+    expect(told).toEqual(['first SUCCESS', 'second done'])
+    await worker.stop()
+  })
+
+  it('is handed back with it: it may be the only one that the broker still has', async () => {
+    const { worker, told } = await start()
+    await worker.stop()
+    expect(told).toEqual(['first back', 'second back'])
+  })
+})
+
+describe('hooks of a task', () => {
+  it('have the types of its function', () => {
+    const app = createRegistry(() => Promise.reject(new Error('no connections')))
+    const add = app.task('add', async (x: number, y: string) => `${x}${y}`, {
+      onSuccess(context, args, result) {
+        expectTypeOf(context).toEqualTypeOf<TaskContext>()
+        expectTypeOf(args).toEqualTypeOf<[x: number, y: string]>()
+        expectTypeOf(result).toEqualTypeOf<string>()
+      },
+      onFailure: (_context, args, error) => {
+        expectTypeOf(args).toEqualTypeOf<[x: number, y: string]>()
+        expectTypeOf(error).toEqualTypeOf<unknown>()
+      },
+    })
+    expectTypeOf(add.delay).parameters.toEqualTypeOf<[x: number, y: string]>()
+    const bound = app.task('bound', ({ retry }: TaskContext, x: boolean) => (x ? 1 : retry()), {
+      bind: true,
+      onSuccess: (_context, args, result) => {
+        expectTypeOf(args).toEqualTypeOf<[x: boolean]>()
+        expectTypeOf(result).toEqualTypeOf<number>()
+      },
+    })
+    expectTypeOf(bound.delay).parameters.toEqualTypeOf<[x: boolean]>()
+    // @ts-expect-error a hook for other arguments does not compile
+    void (() => app.task('wrong', (x: number) => x, { onSuccess: (_context, args: [string]) => args }))
+    // @ts-expect-error a policy that is none does not compile
+    void (() => app.task('wrong', () => 1, { autoretryFor: 'Error' }))
+  })
+})
