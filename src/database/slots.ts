@@ -38,7 +38,13 @@ export async function createSlots(database: Database): Promise<Slots> {
     }
   })
 
-  const run = (name: string, key: string, slots: readonly number[]) => listener.query(sql(name).text, [lockKey(key), slots])
+  let last: Promise<unknown> = Promise.resolve()
+  /** One after the other: a connection of pg takes one statement at a time. */
+  const run = (name: string, key: string, slots: readonly number[]) => {
+    const result = last.then(() => listener.query(sql(name).text, [lockKey(key), slots]))
+    last = result.catch(() => {})
+    return result
+  }
   const held = (key: string) => (listener.connected ? (places.get(key)?.size ?? 0) : 0)
 
   const release = async (key: string): Promise<boolean> => {

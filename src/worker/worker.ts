@@ -1,3 +1,4 @@
+import { createPlanner } from '../app/plan.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
 import { AppError } from '../errors.ts'
 import { sleep } from '../retry.ts'
@@ -50,6 +51,11 @@ export interface Worker {
   stop(): Promise<void>
 }
 
+export interface SuspendableWorker extends Worker {
+  /** Begins nothing until it is called with false; what it has taken it keeps, so that nobody else begins it meanwhile. */
+  suspend(on: boolean): void
+}
+
 /** After so long in the buffer without a free slot a message goes back, so that another worker can have it. Milliseconds. */
 const BUFFERED_TOO_LONG_MS = 250
 /** Tasks that are started in one turn of the event loop: between turns answers, signals and heartbeats are handled. */
@@ -60,7 +66,7 @@ const ABORT_GRACE_MS = 500
 const CLOSE_MS = 1000
 
 /** take → run → record → ack. The broker batches records and acknowledgements; this file only decides what runs when. */
-export async function startWorker(options: WorkerOptions): Promise<Worker> {
+export async function startWorker(options: WorkerOptions): Promise<SuspendableWorker> {
   const { broker, log, name } = options
   let { queues, concurrency } = options
   const buffer: Delivery[] = []
@@ -73,6 +79,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   let consumer: Hold | undefined
   let stopping: Promise<void> | undefined
   let startedThisTurn = 0
+  let suspended = false
   let idle: (() => void) | undefined
 
   const onDeliveries = (deliveries: readonly Delivery[]) => {
@@ -82,7 +89,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   const fill = () => {
-    while (inFlight.size < concurrency && buffer.length > 0 && consumer !== undefined && stopping === undefined) {
+    while (inFlight.size < concurrency && buffer.length > 0 && !suspended && consumer !== undefined && stopping === undefined) {
       if (startedThisTurn >= STARTS_PER_TURN) return
       if (startedThisTurn++ === 0) setImmediate(nextTurn)
       start(buffer.shift()!)
@@ -195,7 +202,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     })
 
   const executor = createExecutor(options, () => consumer!)
-  consumer = await createHold(broker, { queues, concurrency, name, onDeliveries, inOrder: options.inOrder })
+  const planner = createPlanner(options.route ?? options.app.routeOf)
+  consumer = await createHold(broker, { queues, concurrency, name, onDeliveries, inOrder: options.inOrder, planner })
   fill()
   log.info(
     { worker: name, queues: queues.join(','), concurrency, broker: broker.kind, tasks: options.app.tasks.size },
@@ -220,6 +228,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         return true
       }
       return false
+    },
+    suspend(on) {
+      suspended = on
+      fill()
     },
     setTimeLimits: executor.setTimeLimits,
     setRateLimit(name, limit) {
