@@ -17,6 +17,7 @@ onEveryBroker('where code runs', (at) => {
     expect(await ended(await send('thread.get', [first]))).toMatchObject({ result: { value: 3 } })
     const sent = (await ended(await send('thread.send'))).result as string[]
     expect(await ended(sent[1] ?? '')).toMatchObject({ state: 'SUCCESS', result: 7 })
+    expect(await ended(await send('thread.group'))).toMatchObject({ state: 'SUCCESS', result: [3, 7] })
   })
 
   it('a thread is ended by a hard limit, by a revocation and with its worker', async () => {
@@ -41,6 +42,18 @@ onEveryBroker('where code runs', (at) => {
     expect(poison).toMatchObject({ state: 'FAILURE', result: { exc_type: 'WorkerLostError' } })
     expect(worker.output().match(/task lost its thread.*exitcode 3/g)).toHaveLength(3)
     expect(await ended(await send('thread.add', [1, 2]))).toMatchObject({ result: 3 })
+  })
+
+  it('a task that never gives the event loop back is recorded with what follows from it, and its worker is killed', async () => {
+    const worker = await at.process(APP)
+    const told = await at.app.signature('thread.told').set({ taskId: 'told' })
+    const { id } = await at.app.signature('thread.for-ever').set({ timeLimit: 1 }).linkError(told).delay()
+    expect(await ended(id)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'TimeLimitExceeded' } })
+    expect(await worker.exited).toBeNull()
+    expect(worker.output()).toContain('task never gives the event loop back and is past its hard time limit')
+    const next = await at.process(APP)
+    expect(await ended('told')).toMatchObject({ state: 'SUCCESS', result: id })
+    await until('acknowledged', () => next.output().includes('message acknowledged without running'), PATIENCE_MS)
   })
 
   it('a worker that has run its tasks lets the others finish, hands back the rest and exits 0', async () => {
