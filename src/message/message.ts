@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { mayHoldLongIntegers, refuseInexact } from './exact-integers.ts'
 import { reviveTyped } from './typed-json.ts'
 import { UndecodableMessageError } from './undecodable.ts'
 
@@ -163,23 +164,33 @@ function checkBody(args: unknown, kwargs: unknown, embed: unknown, length: numbe
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Python writes NaN and Infinity, which JSON does not have: only when the strict parser refuses is the text looked at again. */
-function parseJson(text: string): unknown {
+/**
+ * JSON as Python writes it: with NaN and Infinity, with types of kombu, with integers of any length.
+ * @throws UndecodableMessageError
+ */
+export function parseJson(text: string): unknown {
   const value = parseLoosely(text)
   return text.includes('"__type__"') ? reviveTyped(value) : value
 }
 
+/** Only when the strict parser refuses is the text looked at again. */
 function parseLoosely(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text, mayHoldLongIntegers(text) ? refuseInexact : undefined)
   } catch (cause) {
+    if (cause instanceof UndecodableMessageError) throw cause
     const patched = replaceNonFinite(text)
     if (patched === text) throw new UndecodableMessageError(`the body is not JSON: ${(cause as Error).message}`)
-    try {
-      return JSON.parse(patched, (_key, value) => reviveNonFinite(value))
-    } catch {
-      throw new UndecodableMessageError(`the body is not JSON: ${(cause as Error).message}`)
-    }
+    return parsePatched(patched, cause as Error)
+  }
+}
+
+function parsePatched(patched: string, cause: Error): unknown {
+  try {
+    return JSON.parse(patched, (key, value, context?: object) => refuseInexact(key, reviveNonFinite(value), context))
+  } catch (error) {
+    if (error instanceof UndecodableMessageError) throw error
+    throw new UndecodableMessageError(`the body is not JSON: ${cause.message}`)
   }
 }
 
