@@ -9,6 +9,7 @@ import { keepInOutbox } from '../../../src/database/outbox.ts'
 import { createResults } from '../../../src/database/results.ts'
 import { silentLog } from '../../../src/log.ts'
 import { startWorker } from '../../../src/worker/worker.ts'
+import type { PythonClient } from '../../support/celery-process.ts'
 import { type CeleryRedis, createCeleryRedis } from '../../support/celery-redis.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
@@ -30,8 +31,8 @@ describe('a Python client and our worker on Redis', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   let ours: Awaited<ReturnType<typeof openOurs>>
-  let python: ReturnType<CeleryRedis['client']>
-  let python1: ReturnType<CeleryRedis['client']>
+  let python: PythonClient
+  let python1: PythonClient
   const ran: unknown[] = []
   const stops: (() => Promise<void>)[] = []
 
@@ -302,7 +303,7 @@ describe('Python and TypeScript workers on the same queue in Redis', () => {
     const takenAt = Date.now()
     // Renewed twice, so that it is older than the timeout and yet looks young. A Python worker restores when it starts.
     await until('old enough', () => Date.now() - takenAt > 11_000)
-    await celery.worker({ VISIBILITY: '8' })
+    await celery.worker({ env: { VISIBILITY: '8' } })
     // The Python worker is at work: it takes what is really there.
     const other = await app.sendTask('tasks.echo', ['other'])
     await until('the other ran', () => celery.redis.get(`celery-task-meta-${other.id}`))
