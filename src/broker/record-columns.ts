@@ -1,8 +1,8 @@
 import type { Outcome } from '../app/outcome.ts'
 
 /** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. The first final outcome of an id wins. */
-export function lastOfEach(batch: readonly { readonly outcome: Outcome | null }[]): Outcome[] {
-  const last = new Map<string, Outcome>()
+export function lastOfEach<T extends Pick<Outcome, 'id' | 'doneAt'>>(batch: readonly { readonly outcome: T | null }[]): T[] {
+  const last = new Map<string, T>()
   for (const { outcome } of batch) {
     if (outcome === null || (outcome.doneAt === null && last.has(outcome.id))) continue
     if (last.get(outcome.id)?.doneAt == null) last.set(outcome.id, outcome)
