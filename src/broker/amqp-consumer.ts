@@ -232,7 +232,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     const batch = backs
     backs = []
     const queuesOf = new Set(batch.map(({ delivery }) => delivery.message.queue))
-    if (held.size >= concurrency) for (const queue of queuesOf) await subscriptions?.pause(queue).catch(ignore)
+    if (held.size >= concurrency && connection.blockedSince === undefined)
+      for (const queue of queuesOf)
+        if (subscriptions !== undefined) await withPatience('a pause', subscriptions.pause(queue)).catch(ignore)
     const noted = batch.map(({ delivery, counted }) => ({ id: delivery.message.headers.id, counted }))
     await redeliveries
       .handBack(noted)
@@ -257,7 +259,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
 
   const stop = async () => {
     stopped = true
-    if (subscriptions !== undefined) await withPatience('the end of a consumer', subscriptions.stop()).catch(ignore)
+    // A server that reads nothing would not answer.
+    if (subscriptions !== undefined && connection.blockedSince === undefined)
+      await withPatience('the end of a consumer', subscriptions.stop()).catch(ignore)
   }
 
   void serve()
@@ -281,7 +285,8 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
       for (const delivery of [...held]) requeue(delivery, { counted: false })
       await flush()
       ending.abort()
-      if (current !== undefined) await withPatience('the end of a channel', current.close()).catch(ignore)
+      if (current !== undefined && connection.blockedSince === undefined)
+        await withPatience('the end of a channel', current.close()).catch(ignore)
       await worker.leave()
     },
     holds(queue) {

@@ -19,6 +19,18 @@ export interface Refusal {
   readonly reason: string
 }
 
+/** An outcome that is stored, and its message; without one it only says that the task runs. */
+export interface Recorded {
+  readonly outcome: Outcome
+  readonly message: Message | undefined
+}
+
+/** Tells outcomes where the clients of others look for them. */
+export interface ResultMirror {
+  /** Resolves when the messages may be acknowledged, soon, whatever happened to the place; never rejects. */
+  write(recorded: readonly Recorded[]): Promise<void>
+}
+
 export interface ConsumeOptions {
   readonly queues: readonly string[]
   /** Tasks that run at once: the broker hands out at least as many and not many more, so that other workers get their share. */
@@ -27,6 +39,8 @@ export interface ConsumeOptions {
   readonly name: string
   /** Called with new work. Must not throw. */
   readonly onDeliveries: (deliveries: readonly Delivery[]) => void
+  /** Is told what is stored, before it is acknowledged where that is possible. */
+  readonly mirror?: ResultMirror | undefined
 }
 
 /**
@@ -78,7 +92,7 @@ export interface Broker {
   /**
    * Resolves when the broker has taken all of them; or, for a broker outside of the database, when it did not within PUBLISH_TIMEOUT and
    * the outbox keeps them until it is back.
-   * @throws AppError BROKER_UNREACHABLE when nobody took them; then an unconfirmed message may still have arrived
+   * @throws AppError BROKER_UNREACHABLE when nobody took any of them, MESSAGE_UNCONFIRMED when somebody may have, MESSAGE_REFUSED
    */
   publish(messages: readonly Message[]): Promise<void>
   consume(options: ConsumeOptions): Promise<Consumer>

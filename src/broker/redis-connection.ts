@@ -8,6 +8,8 @@ import { pauseMs } from '../retry.ts'
 import type { Script } from './redis-scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
+/** A server that answers nothing for so long is not there, whatever the connection looks like: TCP alone finds out after a quarter of an hour. */
+const SILENT_MS = 30_000
 
 /** One connection to Redis that comes back by itself. Commands fail at once while it is away: the callers decide what is repeated. */
 export interface RedisConnection {
@@ -171,6 +173,7 @@ function optionsOf({ url, platform }: RedisTarget, connectionName: string) {
     autoResubscribe: false,
     disableClientInfo: true,
     noDelay: true,
+    socketTimeout: SILENT_MS,
     retryStrategy: (attempt: number) => pauseMs(attempt - 1, BACKOFF),
     // After a failover the former primary answers, but refuses to write: connect again to find the new one.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
-import { keepInOutbox } from '../database/outbox.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import type { Broker } from './broker.ts'
+import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
 import { createRedisConnection, type RedisConnection } from './redis-connection.ts'
 import { createRedisConsumer } from './redis-consumer.ts'
@@ -19,6 +19,8 @@ import { registerRedisWorker } from './redis-worker.ts'
 
 /** A day: longer than the visibility timeout of any Python worker on the same queues, so that nothing of theirs is taken from them. */
 const VISIBILITY_SECONDS = 86_400
+/** Redis did not take a message, or did not say that it did. */
+const UNTAKEN = ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED']
 
 export interface RedisBrokerOptions {
   readonly url: string
@@ -67,9 +69,9 @@ export function createRedisBroker(
     try {
       await publisher.publish(messages)
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'BROKER_UNREACHABLE') throw error
+      if (!(error instanceof AppError) || !UNTAKEN.includes(error.code)) throw error
       log.warn({ messages: messages.length, reason: error.message }, 'Redis did not take messages in time, kept in the outbox')
-      await Promise.all(messages.map((message) => keepInOutbox(database, message, new Date())))
+      await keepUnsent(database, messages, error.code === 'MESSAGE_UNCONFIRMED')
     }
   }
 
