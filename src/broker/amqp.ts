@@ -102,6 +102,7 @@ export function createAmqpBroker(
       const publish = async (messages: readonly Message[]) => (await send(messages)).map(({ message }) => message)
       const { left, ...moved } = await publishDue(database, limit, publish)
       if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
+      if (moved.moved > 0) kept = false
       return moved
     },
     async depths(queues) {
