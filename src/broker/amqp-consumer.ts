@@ -2,20 +2,23 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Outcome } from '../app/outcome.ts'
 import { type Database, isConnectionError } from '../database/database.ts'
 import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
 import { decodeCelery } from '../message/wire.ts'
 import { pauseMs, retry, sleep } from '../retry.ts'
 import { type AmqpAcks, createAmqpAcks } from './amqp-acks.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
 import { withPatience } from './amqp-patience.ts'
 import type { AmqpPublisher } from './amqp-publisher.ts'
-import { replyBody } from './amqp-reply.ts'
+import { isAnswered, replyBody } from './amqp-reply.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscriptions.ts'
 import type { AmqpTopology } from './amqp-topology.ts'
-import type { ConsumeOptions, Consumer, Delivery, Refusal } from './broker.ts'
+import type { ConsumeOptions, Consumer, Delivery, Refusal, ResultMirror } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { storedOutcomes } from './mirror-again.ts'
 import { registerWorker } from './postgres-worker.ts'
 import { createRecorder, type Settlement } from './record.ts'
 import { createRedeliveries } from './record-redelivery.ts'
+import { replyAddress } from './reply-address.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Shared plans close a connection with more than 1,000 unacknowledged messages (reference/web-platform.md §1.4). */
@@ -25,6 +28,8 @@ const RELIMIT_EVERY_MS = 100
 
 interface Held extends Delivery {
   readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
+  /** It came again, and its history is known. */
+  readonly known?: true
 }
 
 interface Finished extends Settlement {
@@ -65,13 +70,26 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   let limitedAt = 0
   let arrived: Held[] = []
   let stopped = false
+  let noting: Promise<unknown> = Promise.resolve()
 
   const onStored = (batch: readonly Finished[]) => {
+    if (options.mirror === undefined) acknowledge(batch)
+    else errand(mirrored(batch, options.mirror))
+  }
+
+  const mirrored = async (batch: readonly Finished[], mirror: ResultMirror) => {
+    await mirror.write(
+      batch.flatMap(({ outcome, delivery }) => (outcome === null ? [] : [{ outcome, message: delivery?.message }])),
+    )
+    acknowledge(batch)
+  }
+
+  const acknowledge = (batch: readonly Finished[]) => {
     const settled = new Map<AmqpAcks, ConsumeMessage[]>()
     for (const { delivery, outcome, rejected } of batch) {
       if (delivery === undefined) continue
       const { tag, message } = delivery
-      if (outcome !== null && message.properties.reply_to !== undefined) answer(delivery, outcome)
+      if (outcome !== null) answer(message, outcome)
       if (rejected) tag.acks.reject(tag.raw, { requeue: false })
       else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
       else settled.set(tag.acks, [tag.raw])
@@ -80,11 +98,13 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     relimit()
   }
 
-  const answer = ({ message }: Held, outcome: Outcome) => {
+  const answer = (message: Message, outcome: Outcome) => {
+    if (!isAnswered(message, ownAddress)) return
     const { reply_to = '', correlation_id = outcome.id } = message.properties
     publisher.reply(reply_to, correlation_id, replyBody(outcome))
   }
 
+  const ownAddress = await replyAddress(database)
   const recorder = createRecorder<Finished>(database, { name: options.name, log, onStored })
   const worker = await registerWorker(database, options, log, () => {})
 
@@ -125,13 +145,14 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     channel.on('error', (error) =>
       log.warn({ reason: error.message }, 'consuming channel closed by RabbitMQ, opening another one'),
     )
+    const mine = createAmqpAcks(channel)
     const ended = new Promise<void>((resolve) => {
       channel.on('close', () => {
         subscriptions = undefined
+        noteLost(mine)
         resolve()
       })
     })
-    const mine = createAmqpAcks(channel)
     prefetch = concurrency
     const open = createAmqpSubscriptions(channel, queues, topology, log, (queue, raw) => accept(mine, queue, raw))
     await withPatience('a consumer', open.limit(concurrency)).catch((error) => {
@@ -171,24 +192,47 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     if (again.length > 0) errand(lookInto(again))
   }
 
+  /** What was held over a channel that broke comes again, here or elsewhere, and nobody died with it. */
+  const noteLost = (from: AmqpAcks) => {
+    const ids = [...held]
+      .filter(({ tag, deliveries, known }) => tag.acks === from && deliveries === 1 && (!tag.raw.fields.redelivered || known))
+      .map(({ message }) => message.headers.id)
+      .filter((id) => id !== '')
+    if (ids.length > 0) noting = Promise.all([noting, surely(() => redeliveries.lost(ids))])
+  }
+
   /** It came again: is it done already, and did somebody die with it? What is finished here is stored first, so that the answer is true. */
   const lookInto = async (again: readonly Held[]) => {
     await recorder.flush()
+    await noting
     const ids = again.map(({ message }) => message.headers.id)
     const histories = await surely(() => redeliveries.look(ids, worker.id))
     const deliveries: Held[] = []
+    const done: Held[] = []
     for (const delivery of again) {
       if (!held.delete(delivery)) continue
       const { id, task } = delivery.message.headers
       const history = histories?.get(id)
-      const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1 }
+      const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1, known: true }
       held.add(known)
       if (history?.done === true) {
         log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
-        finish(known, null)
+        done.push(known)
       } else deliveries.push(known)
     }
     if (deliveries.length > 0) options.onDeliveries(deliveries)
+    if (done.length > 0) await tellAgain(done)
+  }
+
+  /** Who stored the outcome may have died before it told those who wait elsewhere. */
+  const tellAgain = async (done: readonly Held[]) => {
+    const untold = done
+      .map(({ message }) => message)
+      .filter((each) => options.mirror !== undefined || isAnswered(each, ownAddress))
+    const recorded = untold.length === 0 ? [] : ((await surely(() => storedOutcomes(database, untold))) ?? [])
+    await options.mirror?.write(recorded)
+    for (const { message, outcome } of recorded) if (message !== undefined) answer(message, outcome)
+    for (const delivery of done) finish(delivery, null)
   }
 
   /** For what must be known or written before anything else: again and again while the database is away; undefined when it refuses. */

@@ -44,8 +44,16 @@ export interface AmqpPublisher {
   close(): void
 }
 
-/** One confirm channel. What is handed in during one turn of the event loop leaves together. */
-export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTopology, log: Log): AmqpPublisher {
+/**
+ * One confirm channel. What is handed in during one turn of the event loop leaves together, when `beforeSending` has resolved (the queue for
+ * replies is there).
+ */
+export function createAmqpPublisher(
+  connection: AmqpConnection,
+  topology: AmqpTopology,
+  log: Log,
+  beforeSending?: () => Promise<void>,
+): AmqpPublisher {
   let waiting: Job[] = []
   const sent = new Set<Job>()
   let channel: ConfirmChannel | undefined
@@ -90,6 +98,7 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
     try {
       const queues = new Set(batch.map((job) => (job.options.mandatory === true ? job.queue : undefined)))
       for (const queue of queues) if (queue !== undefined) await topology.declare(queue)
+      await beforeSending?.()
       return batch
     } catch (error) {
       waiting.unshift(...batch)

@@ -3,12 +3,13 @@ import type { Database } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
+import { createAmqpCollect } from './amqp-collect.ts'
 import { type AmqpConnection, openAmqpConnection } from './amqp-connection.ts'
 import { type AmqpConsumer, createAmqpConsumer } from './amqp-consumer.ts'
 import { createAmqpDetour } from './amqp-detour.ts'
 import { createAmqpPublisher, type Unconfirmed } from './amqp-publisher.ts'
 import { createAmqpTopology } from './amqp-topology.ts'
-import type { Broker, ConsumeOptions } from './broker.ts'
+import type { BeforeSending, Broker, ConsumeOptions } from './broker.ts'
 import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
 
@@ -26,8 +27,9 @@ type AmqpChoice = Extract<BrokerChoice, { kind: 'amqp' }>
  */
 export function createAmqpBroker(
   database: Database,
-  config: Pick<Config, 'publishTimeoutMs' | 'queueType' | 'queueMaxPriority'> & { readonly broker: AmqpChoice },
-  options: { readonly name: string; readonly log: Log },
+  config: Pick<Config, 'publishTimeoutMs' | 'queueType' | 'queueMaxPriority'> &
+    Partial<Pick<Config, 'resultCollect'>> & { readonly broker: AmqpChoice },
+  options: { readonly name: string; readonly log: Log; readonly beforeSending?: BeforeSending | undefined },
 ): AmqpBroker {
   const { log, name } = options
   const { publishUrl, consumeUrl } = config.broker
@@ -46,8 +48,12 @@ export function createAmqpBroker(
 
   const publisher = once(async () => {
     const connection = await publishing()
-    return { connection, ...createAmqpPublisher(connection, createAmqpTopology(connection, config, log), log) }
+    const topology = createAmqpTopology(connection, config, log)
+    return { connection, ...createAmqpPublisher(connection, topology, log, (await collect())?.ready) }
   })
+  const collect = once(async () =>
+    config.resultCollect === 'on' ? createAmqpCollect(await consuming(), { database, log }) : undefined,
+  )
   const consumingTopology = once(async () => createAmqpTopology(await consuming(), config, log))
 
   const control = once(async () => {
@@ -55,12 +61,19 @@ export function createAmqpBroker(
     return createAmqpControl(await consuming(), log)
   })
 
+  /** The messages as those whose results are to come here. */
+  const awaited = async (messages: readonly Message[]) => {
+    await options.beforeSending?.(messages)
+    return (await collect())?.addressed(messages, config.publishTimeoutMs) ?? messages
+  }
+
   /** Whoever has waited once through an outage need not wait again for its end. */
   const send = async (messages: readonly Message[]): Promise<Unconfirmed[]> => {
     const { connection, send } = await publisher()
     const since = connection.awaySince ?? connection.blockedSince
     const known = since !== undefined && performance.now() - since > config.publishTimeoutMs
-    return send(messages, known ? 0 : config.publishTimeoutMs)
+    const outgoing = config.resultCollect === 'on' ? await awaited(messages) : messages
+    return send(outgoing, known ? 0 : config.publishTimeoutMs)
   }
 
   void publishing()
@@ -83,6 +96,7 @@ export function createAmqpBroker(
     },
     async consume(wanted) {
       const connection = await consuming()
+      void (await collect())?.ready().catch(() => {})
       const parts = { publisher: await publisher(), database, log }
       const topology = await consumingTopology()
       const open = (options: ConsumeOptions) => createAmqpConsumer({ ...parts, connection, topology }, options)
@@ -113,6 +127,7 @@ export function createAmqpBroker(
     purge: async (queue) => (await consumingTopology()).purge(queue),
     control,
     async close() {
+      await (await collect())?.close()
       for (const connection of connections) await (await connection).close()
     },
   }

@@ -19,6 +19,9 @@ export interface Refusal {
   readonly reason: string
 }
 
+/** Is told which messages leave now; they wait for it. Does not reject. */
+export type BeforeSending = (messages: readonly Message[]) => Promise<void>
+
 /** An outcome that is stored, and its message; without one it only says that the task runs. */
 export interface Recorded {
   readonly outcome: Outcome

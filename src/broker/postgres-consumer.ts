@@ -3,6 +3,7 @@ import { type Database, isConnectionError, isRefusal } from '../database/databas
 import { sql } from '../database/sql.ts'
 import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
@@ -24,6 +25,7 @@ interface Held extends Delivery {
 
 interface Settlement {
   readonly tag: string | undefined
+  readonly message: Message | undefined
   readonly outcome: Outcome | null
 }
 
@@ -116,6 +118,8 @@ export async function createPostgresConsumer(database: Database, options: Consum
     if (room > 0) maybeMore = false
     const rows = await settle(batch, room)
     settlements = settlements.slice(batch.length)
+    if (options.mirror !== undefined)
+      void options.mirror.write(batch.flatMap(({ outcome, message }) => (outcome === null ? [] : [{ outcome, message }])))
     if (room > 0 && rows.length >= room) maybeMore = true
     if (rows.length > 0) accept(rows)
   }
@@ -188,7 +192,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
 
   const finish = (delivery: Delivery, outcome: Outcome | null) => {
     if (!held.delete(delivery.tag as string)) return
-    settlements.push({ tag: delivery.tag as string, outcome })
+    settlements.push({ tag: delivery.tag as string, message: delivery.message, outcome })
     ahead.finished()
     pump()
   }
@@ -227,7 +231,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     },
     started(delivery, outcome) {
       if (!held.has(delivery.tag as string)) return
-      settlements.push({ tag: undefined, outcome })
+      settlements.push({ tag: undefined, message: undefined, outcome })
       pump()
     },
     requeue(delivery, { counted }) {

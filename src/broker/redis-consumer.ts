@@ -194,7 +194,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
 
   /** Its worker may have died between recording and acknowledging: then it must not run again. */
   const handOutAgain = async (deliveries: readonly Held[]) => {
-    const done = await settlement.done(deliveries.map(({ message }) => message.headers.id))
+    const done = await settlement.done(deliveries.map(({ message }) => message))
     const open = deliveries.filter((delivery) => held.has(delivery) && !done.has(delivery.message.headers.id))
     for (const delivery of deliveries) {
       const { id, task } = delivery.message.headers
@@ -216,7 +216,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     const tag = delivery.tag as string
     ahead.finished()
     if (outcome === null) ack([tag])
-    else settlement.record(outcome, tag)
+    else settlement.record(outcome, { tag, message: delivery.message })
     pump()
   }
 

@@ -4,18 +4,19 @@ import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
+import type { ResultMirror } from './broker.ts'
+import { storedOutcomes } from './mirror-again.ts'
 import { createRecorder, type Settlement } from './record.ts'
-import type { ResultMirror } from './redis-mirror.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
 
 /** What a consumer leaves in PostgreSQL before it acknowledges in Redis. Nothing rejects: it is tried until the database takes it. */
 export interface RedisSettlement {
-  /** `onStored` of the batch is told the tag, once; without a tag nobody. */
-  record(outcome: Outcome, tag?: string): void
+  /** `onStored` of the batch is told the tag of the message, once; without one nobody. */
+  record(outcome: Outcome, of?: { readonly tag: string; readonly message: Message }): void
   keepAside(message: Message, reason: string, onKept: () => void): void
-  /** Which of these tasks have ended? */
-  done(ids: readonly string[]): Promise<ReadonlySet<string>>
+  /** Which of these messages, which came again, have an outcome? It is mirrored by then. */
+  done(messages: readonly Message[]): Promise<ReadonlySet<string>>
   /** Outcomes and messages that are not stored yet. */
   readonly pending: number
   /** Resolves when none is left. */
@@ -24,6 +25,7 @@ export interface RedisSettlement {
 
 interface Tagged extends Settlement {
   readonly tag: string | undefined
+  readonly message: Message | undefined
 }
 
 /** A text that is no message, as far as `dead_letter` can show it. */
@@ -49,9 +51,8 @@ export function createRedisSettlement(
 
   /** Mirrored after it is stored and before it is acknowledged: whoever waits there is told at least once. */
   const onStored = async (settlements: readonly Tagged[]) => {
-    const outcomes = settlements.flatMap(({ outcome }) => (outcome === null ? [] : [outcome]))
     if (mirror !== undefined)
-      await mirror.write(outcomes).catch((err) => log.error({ err }, 'results could not be mirrored to Redis'))
+      await mirror.write(settlements.flatMap(({ outcome, message }) => (outcome === null ? [] : [{ outcome, message }])))
     options.onStored(settlements.flatMap(({ tag }) => (tag === undefined ? [] : [tag])))
   }
   const track = (work: Promise<void>) => {
@@ -71,14 +72,16 @@ export function createRedisSettlement(
   }
 
   return {
-    record: (outcome, tag) => recorder.record({ outcome, tag }),
+    record: (outcome, of) => recorder.record({ outcome, tag: of?.tag, message: of?.message }),
     keepAside(message, reason, onKept) {
       // What the database refuses for good stays unacknowledged in Redis: kept as well, and said.
       track(
         keep(message, reason).then(onKept, (err) => log.error({ err }, 'message could not be kept aside, left unacknowledged')),
       )
     },
-    async done(ids) {
+    async done(messages) {
+      const ids = messages.map(({ headers }) => headers.id)
+      if (mirror !== undefined) await mirror.write(await retry(() => storedOutcomes(database, messages), BACKOFF))
       const rows = await retry(() => database.query<{ id: string }>(sql('result-done'), [ids]), BACKOFF)
       return new Set(rows.map(({ id }) => id))
     },

@@ -4,13 +4,12 @@ import type { Database } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
-import type { Broker } from './broker.ts'
+import type { BeforeSending, Broker } from './broker.ts'
 import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
 import { createRedisConnection, type RedisConnection } from './redis-connection.ts'
 import { createRedisConsumer } from './redis-consumer.ts'
 import { listsOf, redisKeys } from './redis-keys.ts'
-import { createRedisMirror } from './redis-mirror.ts'
 import { createRedisPublisher } from './redis-publisher.ts'
 import { PURGE, RUNNING } from './redis-scripts.ts'
 import { createRedisSettlement } from './redis-settlement.ts'
@@ -28,13 +27,14 @@ export interface RedisBrokerOptions {
   readonly prefix?: string
   /** After so many seconds without a sign of its worker a message belongs to nobody. Not under kombu's `visibility_timeout`. */
   readonly visibilitySeconds?: number
-  /** Also write results where Celery's clients look for them (RESULT_MIRROR=redis), and keep them there for so many seconds. */
-  readonly mirrorSeconds?: number | undefined
+  readonly beforeSending?: BeforeSending | undefined
 }
 
 export interface RedisBroker extends Broker {
   /** Shared with what else is to be written to Redis by this process (redis-mirror.ts). */
   readonly connection: RedisConnection
+  /** The one that waits for what is told, opened when first asked for; shared alike (redis-collect.ts). */
+  listening(): RedisConnection
   /** Ends the connections as kill -9 would. */
   destroy(): void
 }
@@ -61,12 +61,10 @@ export function createRedisBroker(
   let listening: RedisConnection | undefined
   let waker: Promise<RedisWake> | undefined
 
-  const mirrorOf = (worker: string) =>
-    options.mirrorSeconds === undefined ? undefined : createRedisMirror(connection, { ttlSeconds: options.mirrorSeconds, worker })
-
   /** The form and `delay()` go on while Redis is away: the relay publishes from the outbox as soon as it is back. */
   const publish = async (messages: readonly Message[]) => {
     try {
+      if (options.beforeSending !== undefined) await options.beforeSending(messages)
       await publisher.publish(messages)
     } catch (error) {
       if (!(error instanceof AppError) || !UNTAKEN.includes(error.code)) throw error
@@ -83,6 +81,7 @@ export function createRedisBroker(
   return {
     kind: 'redis',
     connection,
+    listening: listen,
     publish,
     async consume(consume) {
       waker ??= createRedisWake(connection, listen(), keys, log, wakeAll)
@@ -97,8 +96,7 @@ export function createRedisBroker(
           keys,
           prefix,
           log,
-          settle: (onStored) =>
-            createRedisSettlement(database, { name: consume.name, log, mirror: mirrorOf(consume.name), onStored }),
+          settle: (onStored) => createRedisSettlement(database, { name: consume.name, log, mirror: consume.mirror, onStored }),
           register: (wake) => registerRedisWorker({ id, connection, keys, prefix, visibilitySeconds, log, wake }),
           listen: (wake) => {
             wakes.add(wake)
@@ -111,6 +109,7 @@ export function createRedisBroker(
     },
     relayDue: (limit) =>
       publishDue(database, limit, async (messages) => {
+        if (options.beforeSending !== undefined) await options.beforeSending(messages)
         await publisher.publish(messages)
         return []
       }),
