@@ -5,7 +5,6 @@ import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ForeignOutcome } from './collect-document.ts'
-import { lastOfEach } from './record-columns.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
@@ -32,6 +31,18 @@ const tellable = ({ task, queue, worker: _worker, ...outcome }: ForeignOutcome):
   retries: 0,
 })
 
+/** One INSERT cannot touch a row twice. What came before the first final outcome of an id adds what that does not tell: when, and where. */
+function mergeEach(batch: readonly { readonly outcome: ForeignOutcome }[]): ForeignOutcome[] {
+  const merged = new Map<string, ForeignOutcome>()
+  for (const { outcome } of batch) {
+    const before = merged.get(outcome.id)
+    if (before !== undefined && isFinal(before)) continue
+    const startedAt = outcome.startedAt ?? before?.startedAt ?? null
+    merged.set(outcome.id, { ...outcome, startedAt, worker: outcome.worker ?? before?.worker ?? null })
+  }
+  return [...merged.values()]
+}
+
 interface Collected<Tag> {
   readonly outcome: ForeignOutcome
   readonly tag: Tag
@@ -57,7 +68,7 @@ export function createOutcomeCollector<Tag>(
     for (let attempt = 0; waiting.length > 0; ) {
       const batch = waiting.slice(0, MAX_BATCH)
       try {
-        await store(lastOfEach(batch))
+        await store(mergeEach(batch))
         attempt = 0
         waiting = waiting.slice(batch.length)
         onStored(batch)

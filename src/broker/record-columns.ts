@@ -1,8 +1,8 @@
 import type { Outcome } from '../app/outcome.ts'
 
 /** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. The first final outcome of an id wins. */
-export function lastOfEach<T extends Pick<Outcome, 'id' | 'doneAt'>>(batch: readonly { readonly outcome: T | null }[]): T[] {
-  const last = new Map<string, T>()
+export function lastOfEach(batch: readonly { readonly outcome: Outcome | null }[]): Outcome[] {
+  const last = new Map<string, Outcome>()
   for (const { outcome } of batch) {
     if (outcome === null || (outcome.doneAt === null && last.has(outcome.id))) continue
     if (last.get(outcome.id)?.doneAt == null) last.set(outcome.id, outcome)
@@ -11,8 +11,9 @@ export function lastOfEach<T extends Pick<Outcome, 'id' | 'doneAt'>>(batch: read
 }
 
 /** The nine arrays that the statements take: id, task, state, result, traceback, queue, retries, started, done. */
-export function outcomeColumns(outcomes: readonly Outcome[]): unknown[][] {
-  const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
+export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
+  const texts: (string | null)[][] = [[], [], [], [], [], []]
+  const numbers: (number | null)[][] = [[], [], []]
   for (const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } of outcomes) {
     const row = [id, task, state, result, traceback, queue, retries, startedAt, doneAt]
     for (let index = 0; index < row.length; index++) columns[index]?.push(row[index])

@@ -160,7 +160,7 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
         await within(attached)
         return
       }
-      if (fresh.length > 0) await within(subscribe(fresh.map(({ headers }) => start + headers.id)))
+      if (fresh.length > 0) await within(subscribe(fresh.map(({ headers }) => headers.id)))
     },
     async close() {
       ending.abort()
@@ -169,8 +169,13 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
   }
 
   /** While Redis is away nobody waits: all of them are subscribed to when it is back. */
-  async function subscribe(channels: readonly string[]): Promise<void> {
+  async function subscribe(ids: readonly string[]): Promise<void> {
     const client = await listening.ready(1)
-    for (let from = 0; from < channels.length; from += AT_ONCE) await client.subscribe(...channels.slice(from, from + AT_ONCE))
+    for (let from = 0; from < ids.length; from += AT_ONCE) {
+      const some = ids.slice(from, from + AT_ONCE)
+      await client.subscribe(...some.map((id) => start + id))
+      // An id that was used before may have its outcome already: Celery's workers do not tell it again.
+      void lookUp(some).catch(() => {})
+    }
   }
 }
