@@ -11,9 +11,8 @@ export function lastOfEach(batch: readonly { readonly outcome: Outcome | null }[
 }
 
 /** The nine arrays that the statements take: id, task, state, result, traceback, queue, retries, started, done. */
-export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
-  const texts: (string | null)[][] = [[], [], [], [], [], []]
-  const numbers: (number | null)[][] = [[], [], []]
+export function outcomeColumns(outcomes: readonly Outcome[]): unknown[][] {
+  const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
   for (const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } of outcomes) {
     const row = [id, task, state, result, traceback, queue, retries, startedAt, doneAt]
     for (let index = 0; index < row.length; index++) columns[index]?.push(row[index])
