@@ -1,4 +1,5 @@
 import type { Outcome } from '../app/outcome.ts'
+import { numberArray, textArray } from '../database/array-literal.ts'
 
 /** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. The first final outcome of an id wins. */
 export function lastOfEach(batch: readonly { readonly outcome: Outcome | null }[]): Outcome[] {
@@ -11,13 +12,16 @@ export function lastOfEach(batch: readonly { readonly outcome: Outcome | null }[
 }
 
 /** The nine arrays that the statements take: id, task, state, result, traceback, queue, retries, started, done. */
-export function outcomeColumns(outcomes: readonly Outcome[]): unknown[][] {
-  const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
+export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
+  const texts: (string | null)[][] = [[], [], [], [], [], []]
+  const numbers: (number | null)[][] = [[], [], []]
   for (const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } of outcomes) {
-    const row = [id, task, state, result, traceback, queue, retries, startedAt, doneAt]
-    for (let index = 0; index < row.length; index++) columns[index]?.push(row[index])
+    const row = [id, task, state, result, traceback, queue]
+    for (let index = 0; index < row.length; index++) texts[index]?.push(row[index]!)
+    const counts = [retries, startedAt, doneAt]
+    for (let index = 0; index < counts.length; index++) numbers[index]?.push(counts[index]!)
   }
-  return columns
+  return [...texts.map(textArray), ...numbers.map(numberArray)]
 }
 
 /** What is recorded instead of an outcome that the database refuses. */

@@ -1,7 +1,7 @@
 import type { Log } from '../log.ts'
 import { type RedisConnection, scriptCommand } from './redis-connection.ts'
 import type { RedisKeys } from './redis-keys.ts'
-import { BEAT, REAP, RESTORE } from './redis-scripts.ts'
+import { BEAT, REAP, RESTORE } from './redis-scripts-lease.ts'
 
 /** A worker that gave no sign for so long, and whose connection is gone, is dead. Seconds. */
 const LEASE_S = 3

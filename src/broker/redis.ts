@@ -92,6 +92,7 @@ export function createRedisBroker(
       await publisher.declare(consume.queues)
       return createRedisConsumer(
         {
+          id,
           connection,
           keys,
           prefix,
