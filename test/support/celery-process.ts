@@ -6,14 +6,22 @@ import { createInterface } from 'node:readline'
 const PYTHON = '/usr/bin/python3'
 const FOLDER = join(import.meta.dirname, '../fixtures/celery')
 
-/** A task, or a chord: members as [task, args, options], body as [task, options]. */
+/** What is to be run: a task, or several. */
+export type PythonSignature =
+  | [task: string, args: unknown[], options: object]
+  | { readonly group: readonly PythonSignature[] }
+  | { readonly chain: readonly PythonSignature[] }
+
+/** A task, or a chord. */
 export interface PythonCall {
   readonly id: string
   readonly task?: string
   readonly args?: unknown[]
   readonly kwargs?: Record<string, unknown>
-  readonly chord?: readonly [task: string, args: unknown[], options: object][]
-  readonly body?: readonly [task: string, options: object]
+  readonly chord?: readonly PythonSignature[]
+  readonly body?: PythonSignature
+  /** Of the body. */
+  readonly link_error?: PythonSignature
   readonly options?: Record<string, unknown>
   /** Seconds. */
   readonly timeout?: number
