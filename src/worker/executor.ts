@@ -140,10 +140,13 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
 
   function finish(delivery: Delivery, task: Task, outcome: Outcome): void {
     const ignored = delivery.message.headers.ignore_result ?? task.options.ignoreResult ?? false
-    consumer().finish(delivery, ignored && outcome.state === 'SUCCESS' ? null : outcome)
+    consumer().finish(delivery, ignored && outcome.state === 'SUCCESS' && !isOfChord(delivery.message) ? null : outcome)
     observer?.ended(delivery, outcome)
   }
 }
+
+/** The body of a chord of Celery is given what its members returned (broker/celery-chord.ts), also where it is not to be kept. */
+const isOfChord = ({ headers, body }: Message): boolean => headers.group !== undefined && /"chord":\s*\{/.test(body)
 
 /** Headers come from anybody: what the results table cannot hold counts as the first attempt. */
 const retriesOf = (retries: unknown): number =>

@@ -200,6 +200,17 @@ describe('results of Python workers in Redis (RESULT_COLLECT=on)', () => {
     await until('unsubscribed', async () => !(await subscriptions()).includes(`celery-task-meta-${run.id}`))
   })
 
+  it('does not store again what its own worker wrote there', async () => {
+    const mirrored = openOursOnRedis(schema, celery, { RESULT_COLLECT: 'on' })
+    mirrored.app.task('ours.echo', (value: unknown) => value)
+    await mirrored.worker({ queues: ['ours'], name: 'celery@mirrored' })
+    const run = await mirrored.app.sendTask('ours.echo', ['own'], { queue: 'ours' })
+    expect(await run.get(WAIT)).toBe('own')
+    await until('unsubscribed', async () => !(await subscriptions()).includes(`celery-task-meta-${run.id}`))
+    expect(await run.info()).toMatchObject({ worker: 'celery@mirrored' })
+    await mirrored.close()
+  })
+
   it('looks for what ended while its connection was away', async () => {
     const run = await ours.app.sendTask('tasks.slow', [0.5])
     const killed = (await celery.redis.call('CLIENT', 'LIST', 'TYPE', 'pubsub')) as string
