@@ -44,7 +44,12 @@ function sharedCases(place: () => Place) {
     ['one member', [ours(7)], ['tasks.sum', [], {}], 7],
     ['members of both', [ours(1), theirs(2), ours(3), theirs(4)], ['tasks.sum', [], OURS], 10],
     ['results in the order of the header', [ours('a'), theirs('b'), ours('c')], ['tasks.echo', [], {}], ['a', 'b', 'c']],
-    ['a result that is not to be kept', [['tasks.echo', [5], { ...OURS, ignore_result: true }], ours(1)], ['tasks.sum', [], {}], 6],
+    [
+      'a result that is not to be kept',
+      [['tasks.echo', [5], { ...OURS, ignore_result: true }], ours(1)],
+      ['tasks.sum', [], {}],
+      6,
+    ],
     ['a chain in its header', [ours(1), { chain: [theirs(5), ['tasks.echo', [], OURS]] }], ['tasks.echo', [], {}], [1, 5]],
     [
       'a chain as its body',
