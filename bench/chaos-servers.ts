@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
@@ -116,6 +117,7 @@ export async function startRabbit(): Promise<ChaosRabbit> {
     start: (folder, port) =>
       spawn(join(RABBIT, 'rabbitmq-server'), [], {
         ...quiet,
+        cwd: folder,
         env: {
           PATH: process.env.PATH,
           HOME: folder,
@@ -176,14 +178,13 @@ const answers = (port: number): Promise<boolean> =>
     socket.on('connect', () => socket.destroy())
   })
 
-/** With the one after it, which RabbitMQ takes for its nodes. */
+/** Below those that the kernel hands out, so that it is free at the next start too; with the one after it, which RabbitMQ takes for its nodes. */
 async function freePort(): Promise<number> {
   for (;;) {
-    const first = await listenOn(0)
-    const { port } = first.address() as { port: number }
-    const second = await listenOn(port + 1).catch(() => undefined)
-    for (const server of [first, second]) if (server !== undefined) await once(server.close(), 'close')
-    if (second !== undefined) return port
+    const port = randomInt(15_000, 32_000)
+    const servers = await Promise.all([port, port + 1].map((each) => listenOn(each).catch(() => undefined)))
+    for (const server of servers) if (server !== undefined) await once(server.close(), 'close')
+    if (!servers.includes(undefined)) return port
   }
 }
 

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect, type RecoveringChannelModel } from 'amqplib'
 import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
-import { sleep } from '../retry.ts'
 import { withPatience } from './amqp-patience.ts'
+import { endsWithin } from './ends-within.ts'
 
 /** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
 const HEARTBEAT_S = 30
@@ -106,9 +106,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     },
     async close() {
       closed = true
-      const over = new AbortController()
-      await Promise.race([model.close().finally(() => over.abort()), sleep(CLOSE_MS, over.signal)])
-      if (!over.signal.aborted) socket?.destroy()
+      if (!(await endsWithin(model.close(), CLOSE_MS))) socket?.destroy()
       changed()
     },
   }

@@ -14,6 +14,7 @@ import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscrip
 import type { AmqpTopology } from './amqp-topology.ts'
 import type { ConsumeOptions, Consumer, Delivery, Refusal, ResultMirror } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { endsWithin } from './ends-within.ts'
 import { storedOutcomes } from './mirror-again.ts'
 import { registerWorker } from './postgres-worker.ts'
 import { createRecorder, type Settlement } from './record.ts'
@@ -323,12 +324,14 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     },
     stop,
     flush,
-    async close() {
+    async close(withinMs) {
       await stop()
-      await flush()
+      const flushed = await endsWithin(flush(), withinMs)
       for (const delivery of [...held]) requeue(delivery, { counted: false })
-      await flush()
+      if (flushed) await endsWithin(flush(), withinMs)
       ending.abort()
+      if (recorder.pending > 0)
+        log.error({ finished: recorder.pending }, 'outcomes not recorded in time, their tasks are run again')
       if (current !== undefined && connection.blockedSince === undefined)
         await withPatience('the end of a channel', current.close()).catch(ignore)
       await worker.leave()

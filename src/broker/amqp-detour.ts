@@ -118,15 +118,15 @@ export async function createAmqpDetour(parts: AmqpDetourParts, options: ConsumeO
     async flush() {
       await Promise.all(all().map((each) => each.flush()))
     },
-    async close() {
+    async close(withinMs) {
       await stop()
-      await Promise.all([main.close(), ...[...asides].map(closeBoth), ...closing])
+      await Promise.all([main.close(withinMs), ...[...asides].map((aside) => closeBoth(aside, withinMs)), ...closing])
     },
     holds: (queue) => all().reduce((sum, each) => sum + each.holds(queue), 0),
   }
 }
 
-async function closeBoth({ consumer, connection }: Aside): Promise<void> {
-  await consumer.close()
+async function closeBoth({ consumer, connection }: Aside, withinMs?: number): Promise<void> {
+  await consumer.close(withinMs)
   await connection.close()
 }

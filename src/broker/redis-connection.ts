@@ -5,11 +5,14 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
 import { pauseMs } from '../retry.ts'
+import { endsWithin } from './ends-within.ts'
 import type { Script } from './redis-scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
 /** A server that answers nothing for so long is not there, whatever the connection looks like: TCP alone finds out after a quarter of an hour. */
 const SILENT_MS = 30_000
+/** For the server's answer to our farewell. */
+const CLOSE_MS = 2000
 
 /** One connection to Redis that comes back by itself. Commands fail at once while it is away: the callers decide what is repeated. */
 export interface RedisConnection {
@@ -133,7 +136,11 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
       closed = true
       const opened = client ?? (await opening?.catch(() => undefined))
       if (opened === undefined) return
-      if (!abruptly && opened.status === 'ready') await opened.quit().catch(() => {})
+      if (!abruptly && opened.status === 'ready')
+        await endsWithin(
+          opened.quit().catch(() => {}),
+          CLOSE_MS,
+        )
       opened.disconnect()
     },
   }

@@ -2,6 +2,7 @@ import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { endsWithin } from './ends-within.ts'
 import { createRedisClaims, type GivenBack, type Taken } from './redis-claims.ts'
 import { type Command, isRedisConnectionError, type RedisConnection } from './redis-connection.ts'
 import { type Opened, openEnvelope, tagOfUnreadable } from './redis-envelope.ts'
@@ -241,13 +242,15 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
       await pumping
     },
     flush,
-    async close() {
+    async close(withinMs) {
       stopped = true
       clearInterval(floor)
-      await flush()
+      await endsWithin(flush(), withinMs)
       closed = true
       parts.unlisten(wake)
-      if (!connection.closed) await worker?.leave()
+      if (settlement.pending > 0)
+        log.error({ finished: settlement.pending }, 'outcomes not recorded in time, their tasks are run again')
+      if (!connection.closed && worker !== undefined) await endsWithin(worker.leave(), withinMs)
       worker?.stop()
     },
   }

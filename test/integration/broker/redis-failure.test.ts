@@ -132,6 +132,29 @@ describe('a Redis broker when things break', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 2, running: 0 }])
   })
 
+  it('stops a worker in time while the server is away, and runs nothing again that it had recorded', async () => {
+    await open().publish([message('a')])
+    const ran: string[] = []
+    const consumer = await consume((delivery, on) => {
+      ran.push(delivery.message.headers.id)
+      void server.kill().then(() => on.finish(delivery, succeeded(delivery)))
+    })
+    await until('recorded', async () => (await recorded()) === 1)
+    const askedAt = performance.now()
+    await consumer.close(300)
+    await brokers.pop()?.close()
+    expect(performance.now() - askedAt).toBeLessThan(2000)
+    consumers.pop()
+    await server.start()
+    await consume((delivery) => void ran.push(delivery.message.headers.id))
+    const reader = open()
+    await until('acknowledged', async () => {
+      const [depth] = await reader.depths(['celery'])
+      return depth?.ready === 0 && depth.running === 0
+    })
+    expect(ran).toEqual(['a'])
+  })
+
   it('takes nothing from a worker that gives no sign while its connection stands, and all once it is gone', async () => {
     await open().publish([message('a')])
     const slow = await consume(() => {})
