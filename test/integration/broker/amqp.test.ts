@@ -109,6 +109,17 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
       await consumer.close()
     })
 
+    it('leaves what expires in the queue, so that a worker can say so', async () => {
+      const broker = await fixture.open()
+      const expires = new Date(Date.now() + 50)
+      await broker.publish([createMessage({ id: 'late', task: 'tasks.echo', args: [], expires }), message('after')])
+      await until('expired', () => Date.now() > expires.getTime() + 100)
+      const { consumer, ids } = await collect(broker)
+      await until('delivered', () => ids.length > 0)
+      expect(ids[0]).toBe('late')
+      await consumer.close()
+    })
+
     it('makes the queue anew when it is deleted while somebody consumes from it and publishes to it', async () => {
       const broker = await fixture.open()
       await broker.publish([message('a')])
