@@ -53,6 +53,7 @@ async function chaos(kind: string): Promise<void> {
     say(
       `  recorded ${figures.recorded}, succeeded ${figures.succeeded}, missing ${TASKS - figures.recorded}, recorded twice ${figures.twice}, left in queue or outbox ${figures.left}`,
     )
+    if (figures.failed !== null) say(`  not succeeded, for example: ${figures.failed}`)
     if (figures.succeeded !== TASKS || figures.twice !== 0 || figures.left !== 0) process.exitCode = 1
   } finally {
     ended.abort()
@@ -136,6 +137,8 @@ interface Figures {
   readonly recorded: number
   readonly succeeded: number
   readonly twice: number
+  /** Why one did not succeed. */
+  readonly failed: string | null
   readonly left: number
 }
 
@@ -144,18 +147,18 @@ async function settle(env: Record<string, string>): Promise<Figures> {
   const database = createDatabase(config, { name: 'count', log: silentLog() })
   const broker = await chooseBroker(database, config, { name: 'count', log: silentLog() })
   const text = `SELECT count(*)::int AS recorded, count(*) FILTER (WHERE state = 'SUCCESS')::int AS succeeded,
+    min(concat_ws(' ', id, state, result)) FILTER (WHERE state <> 'SUCCESS') AS failed,
     (SELECT count(*)::int FROM chaos_twice) AS twice, (SELECT count(*)::int FROM outbox) AS kept FROM task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
   const giveUpAt = performance.now() + 60_000
   for (;;) {
-    const [row] = await surely(() =>
-      database.query<{ recorded: number; succeeded: number; twice: number; kept: number }>({ name: 'count', text }),
-    )
+    const [row] = await surely(() => database.query<Omit<Figures, 'left'> & { kept: number }>({ name: 'count', text }))
     const [depth] = await surely(() => broker.depths(['celery']))
     const left = (row?.kept ?? 0) + (depth?.ready ?? 0) + (depth?.running ?? 0)
     if ((row?.recorded === TASKS && left === 0) || performance.now() > giveUpAt) {
       await broker.close()
       await database.close()
-      return { recorded: row?.recorded ?? 0, succeeded: row?.succeeded ?? 0, twice: row?.twice ?? 0, left }
+      const { recorded = 0, succeeded = 0, twice = 0, failed = null } = row ?? {}
+      return { recorded, succeeded, twice, failed, left }
     }
     await delay(100)
   }

@@ -4,6 +4,7 @@ import type { Database } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
+import { retry } from '../retry.ts'
 import type { BeforeSending, Broker } from './broker.ts'
 import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
@@ -18,6 +19,8 @@ import { registerRedisWorker } from './redis-worker.ts'
 
 /** A day: longer than the visibility timeout of any Python worker on the same queues, so that nothing of theirs is taken from them. */
 const VISIBILITY_SECONDS = 86_400
+/** A worker that starts just when Redis goes away waits until it is back. */
+const START = { firstMs: 100, maxMs: 2000 }
 /** Redis did not take a message, or did not say that it did. */
 const UNTAKEN = ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED']
 
@@ -89,7 +92,10 @@ export function createRedisBroker(
       const id = `${connection.name}/${randomUUID().slice(0, 8)} ${consume.name}`
       // A worker that finds no server waits for it: to give up would only mean to be started again to wait.
       await connection.ready()
-      await publisher.declare(consume.queues)
+      await retry(() => publisher.declare(consume.queues), {
+        ...START,
+        isRetryable: (error) => !connection.closed && error instanceof AppError && UNTAKEN.includes(error.code),
+      })
       return createRedisConsumer(
         {
           id,
