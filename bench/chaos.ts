@@ -22,6 +22,8 @@ const RESTARTS = Number(process.env.CHAOS_RESTARTS ?? 10)
 const PRODUCERS = 3
 const KILL_EVERY_MS = 2000
 const UP_BETWEEN_MS = 3000
+/** At the end: what has not come by then is lost. */
+const WITHOUT_PROGRESS_MS = 60_000
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
@@ -149,10 +151,13 @@ async function settle(env: Record<string, string>): Promise<Figures> {
   const text = `SELECT count(*)::int AS recorded, count(*) FILTER (WHERE state = 'SUCCESS')::int AS succeeded,
     min(concat_ws(' ', id, state, result)) FILTER (WHERE state <> 'SUCCESS') AS failed,
     (SELECT count(*)::int FROM chaos_twice) AS twice, (SELECT count(*)::int FROM outbox) AS kept FROM task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
-  const giveUpAt = performance.now() + 60_000
+  let best = 0
+  let giveUpAt = performance.now() + WITHOUT_PROGRESS_MS
   for (;;) {
     const [row] = await surely(() => database.query<Omit<Figures, 'left'> & { kept: number }>({ name: 'count', text }))
     const [depth] = await surely(() => broker.depths(['celery']))
+    if ((row?.recorded ?? 0) > best) giveUpAt = performance.now() + WITHOUT_PROGRESS_MS
+    best = row?.recorded ?? best
     const left = (row?.kept ?? 0) + (depth?.ready ?? 0) + (depth?.running ?? 0)
     if ((row?.recorded === TASKS && left === 0) || performance.now() > giveUpAt) {
       await broker.close()

@@ -40,15 +40,10 @@ export function createRedeliveries(database: Database): Redeliveries {
       const known = new Map<string, History>()
       const rows = await ask(ids)
       for (const row of rows) known.set(row.id, row)
-      // Somebody else began it and seems to live: if that is so it lost its connection only, else the lock is free in a moment.
-      const alive = rows.filter((row) => row.worker !== null && row.worker !== worker).map(({ id }) => id)
-      // Taken for dead with it, without a trace: if that worker lives, it says so in a moment.
-      const blamed = rows.filter((row) => row.deaths === 1 && row.worker === null && !row.done).map(({ id }) => id)
-      if (alive.length + blamed.length > 0 && (await sleep(LOOK_AGAIN_MS))) {
-        const again = alive.length > 0 ? await ask(alive) : []
-        const now = blamed.length > 0 ? await database.query<Row>(sql('redelivery-now'), [blamed]) : []
-        for (const row of [...again, ...now]) known.set(row.id, row)
-      }
+      // Somebody else began it and seems to live: if that is so it lost its connection only, else the lock is free in a moment. A first
+      // death is not waited for: after a restart RabbitMQ says "redelivered" of everything that lay in its queues.
+      const doubtful = rows.filter((row) => row.worker !== null && row.worker !== worker).map(({ id }) => id)
+      if (doubtful.length > 0 && (await sleep(LOOK_AGAIN_MS))) for (const row of await ask(doubtful)) known.set(row.id, row)
       return known
     },
     async lost(ids) {

@@ -122,14 +122,14 @@ export function brokerFailures(name: string, create: () => Promise<BreakableFixt
         fixture.proxyOf(unlucky).cut()
         await until('six again', () => got.length === 6 * round)
       }
+      expect(new Set(got.map(({ deliveries }) => deliveries))).toEqual(new Set([1]))
+      // Whoever is faster than the word of the one that lives sees a death, which is taken back as soon as that is said.
       owner = await hold(other, 6, (delivery) => {
-        got.push(delivery)
-        setImmediate(() => owner?.finish(delivery, succeeded(delivery)))
+        if (delivery.deliveries > 1) setImmediate(() => owner?.requeue(delivery, { counted: false }))
+        else setImmediate(() => owner?.finish(delivery, succeeded(delivery)))
       })
       fixture.proxyOf(unlucky).shut()
-      await until('all recorded by the other one', recordedAll(6))
-      expect(got).toHaveLength(24)
-      expect(new Set(got.map(({ deliveries }) => deliveries))).toEqual(new Set([1]))
+      await until('all recorded by the other one, with no death on their record', recordedAll(6))
     })
 
     it('keeps what is published while the broker is away, and publishes it when it is back', async () => {
