@@ -16,12 +16,14 @@ const PREFETCH = 200
 const EXPIRES_MS = 86_400_000
 /** AMQP 0-9-1: a short string has at most 255 bytes. */
 const MAX_SHORT = 255
+/** AMQP 0-9-1 reply codes: ACCESS_REFUSED, RESOURCE_LOCKED, PRECONDITION_FAILED. */
+const REFUSALS = [403, 405, 406]
 /** For what is being stored when the process ends; more of it comes again elsewhere. Milliseconds. */
 const CLOSE_MS = 1000
 
 /** Results of workers that answer by rpc:// (RESULT_COLLECT=on), for all processes of this application. */
 export interface AmqpCollect {
-  /** Resolves when replies can arrive. Rejects when RabbitMQ does not take the queue; then it is tried again by the next call. */
+  /** Resolves when replies can arrive, or never will, which the log says. Rejects when the connection breaks: then it is to be called again. */
   ready(): Promise<void>
   /** The messages with the address for their results. As they are when the database does not tell it within `withinMs`. */
   addressed(messages: readonly Message[], withinMs: number): Promise<readonly Message[]>
@@ -39,6 +41,7 @@ export function createAmqpCollect(
 ): AmqpCollect {
   const ending = new AbortController()
   let opening: Promise<Channel> | undefined
+  let refused = false
 
   const collector = createOutcomeCollector<{ channel: Channel; raw: ConsumeMessage }>(database, log, (batch) => {
     for (const { tag } of batch) ack(tag)
@@ -96,7 +99,10 @@ export function createAmqpCollect(
       await asked
     } catch (error) {
       if (opening === asked) opening = undefined
-      throw error
+      if (!REFUSALS.includes((error as { code?: number }).code ?? 0)) throw error
+      // Tasks are more than their results: they are sent all the same.
+      if (!refused) log.error({ reason: (error as Error).message }, 'RabbitMQ refuses the reply queue, no results are collected')
+      refused = true
     }
   }
 

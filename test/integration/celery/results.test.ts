@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { AsyncResult, TaskError } from '../../../src/app/async-result.ts'
 import { startOutboxRelay } from '../../../src/broker/outbox-relay.ts'
 import { replyAddress } from '../../../src/broker/reply-address.ts'
-import { silentLog } from '../../../src/log.ts'
+import { createLog, silentLog } from '../../../src/log.ts'
 import { createCeleryAmqp } from '../../support/celery-amqp.ts'
 import { type Ours, openOurs, openOursOnRedis } from '../../support/celery-ours.ts'
 import type { CeleryProcesses } from '../../support/celery-process.ts'
@@ -140,6 +140,24 @@ describe.skipIf(server === undefined)('results of Python workers by rpc:// (RESU
     await rabbitmqctl('close_all_connections', '-p', vhost.name, 'a test')
     expect(await run.get(WAIT)).toBe(1)
     expect(await (await ours.app.sendTask('tasks.echo', ['back'])).get(WAIT)).toBe('back')
+  })
+
+  it('sends tasks although the reply queue is refused, and says so', async () => {
+    const alone = await createTestSchema()
+    const lines: string[] = []
+    const log = createLog({ level: 'warn', format: 'text' }, { write: (line: string) => void lines.push(line) })
+    const refused = await openOurs(alone, env, log)
+    const raw = await connect(vhost.url)
+    const channel = await raw.createChannel()
+    const address = await replyAddress(refused.database)
+    await channel.assertQueue(address, { durable: false, exclusive: true })
+    await refused.app.sendTask('tasks.echo', ['sent'])
+    // Its result goes to whoever made the queue.
+    await until('the task ran', () => channel.get(address, { noAck: true }))
+    expect(lines.filter((line) => line.includes('RabbitMQ refuses the reply queue'))).toHaveLength(1)
+    await raw.close()
+    await refused.close()
+    await alone.drop()
   })
 
   it('is not answered by workers of its own, which write to its database', async () => {
