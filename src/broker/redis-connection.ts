@@ -105,8 +105,7 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
 
   const pipeline = async (commands: readonly Command[]): Promise<unknown[]> => {
     const connected = await ready()
-    const replies =
-      (await connected.pipeline(commands.map(([command, ...args]) => [command.toLowerCase(), ...args])).exec()) ?? []
+    const replies = (await (commands.length === 1 ? alone(connected, commands[0]!) : together(connected, commands))) ?? []
     const missing = new Set(commands.filter((_, at) => isUnknownScript(replies[at]?.[0])).map((command) => String(command[1])))
     if (missing.size > 0) {
       // After a restart the server has forgotten the scripts. What failed did nothing and is sent again; what did not must not be.
@@ -145,6 +144,16 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
     },
   }
 }
+
+const together = (client: Redis, commands: readonly Command[]) =>
+  client.pipeline(commands.map(([command, ...args]) => [command.toLowerCase(), ...args])).exec()
+
+/** HOT: a pipeline of ioredis costs more than what it sends, and whoever sends one message waits for it. */
+const alone = (client: Redis, command: Command): Promise<[Error | null, unknown][]> =>
+  client.call(...(command as [string, ...Argument[]])).then(
+    (reply) => [[null, reply]],
+    (error: Error) => [[error, undefined]],
+  )
 
 const isUnknownScript = (error: unknown) => error instanceof Error && error.message.startsWith('NOSCRIPT')
 
