@@ -1,7 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -18,6 +20,11 @@ export interface ChaosServer {
   stop(): Promise<void>
 }
 
+export interface ChaosRabbit extends ChaosServer {
+  /** `rabbitmqctl` of this server. @returns what it printed */
+  ctl(...args: string[]): Promise<string>
+}
+
 interface Recipe {
   readonly name: string
   readonly url: (port: number) => string
@@ -28,17 +35,18 @@ interface Recipe {
   start(folder: string, port: number): ChildProcess
 }
 
-async function startServer(recipe: Recipe): Promise<ChaosServer> {
+async function startServer(recipe: Recipe): Promise<ChaosServer & { readonly folder: string; readonly port: number }> {
   const folder = await mkdtemp(join(tmpdir(), `onedyno-chaos-${recipe.name}-`))
   const port = await freePort()
   await recipe.prepare(folder, port)
   let child: ChildProcess
   const start = async () => {
     child = recipe.start(folder, port)
-    await until(() => answers(port), 50, recipe.patienceMs)
+    await until(async () => hasEnded(child) || (await answers(port)), 50, recipe.patienceMs)
+    if (hasEnded(child)) throw new Error(`${recipe.name} ended with ${child.signalCode ?? child.exitCode} while it started`)
   }
   const end = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
+    if (hasEnded(child)) return
     // The group: RabbitMQ's start script is the parent of what is meant. PostgreSQL's postmaster ends its own.
     process.kill(recipe.signal === 'SIGKILL' ? -(child.pid ?? 0) : (child.pid ?? 0), recipe.signal)
     await once(child, 'close')
@@ -47,11 +55,14 @@ async function startServer(recipe: Recipe): Promise<ChaosServer> {
     await start()
   } catch (error) {
     await end()
+    await rm(folder, { recursive: true, force: true })
     throw error
   }
   return {
     name: recipe.name,
     url: recipe.url(port),
+    folder,
+    port,
     async restart() {
       await end()
       await start()
@@ -87,8 +98,14 @@ export async function startPostgres(): Promise<ChaosServer> {
   })
 }
 
-export const startRabbit = (): Promise<ChaosServer> =>
-  startServer({
+const RABBIT = '/usr/lib/rabbitmq/bin'
+
+/** Is there a RabbitMQ to start, as Debian installs it? */
+export const hasRabbit = (): boolean => existsSync(join(RABBIT, 'rabbitmq-server'))
+
+export async function startRabbit(): Promise<ChaosRabbit> {
+  const nodeOf = (port: number) => `chaos${port}@localhost`
+  const server = await startServer({
     name: 'RabbitMQ',
     url: (port) => `amqp://guest:guest@127.0.0.1:${port}`,
     signal: 'SIGKILL',
@@ -98,12 +115,13 @@ export const startRabbit = (): Promise<ChaosServer> =>
       await writeFile(join(folder, 'rabbitmq.conf'), `listeners.tcp.1 = 127.0.0.1:${port}\n`)
     },
     start: (folder, port) =>
-      spawn('/usr/lib/rabbitmq/bin/rabbitmq-server', [], {
+      spawn(join(RABBIT, 'rabbitmq-server'), [], {
         ...quiet,
+        cwd: folder,
         env: {
           PATH: process.env.PATH,
           HOME: folder,
-          RABBITMQ_NODENAME: `chaos${port}@localhost`,
+          RABBITMQ_NODENAME: nodeOf(port),
           RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
           RABBITMQ_DIST_PORT: String(port + 1),
           RABBITMQ_MNESIA_BASE: join(folder, 'data'),
@@ -113,6 +131,15 @@ export const startRabbit = (): Promise<ChaosServer> =>
         },
       }),
   })
+  return {
+    ...server,
+    async ctl(...args) {
+      // The folder is its home, with the cookie that lets one in.
+      const env = { PATH: process.env.PATH, HOME: server.folder }
+      return (await exec(join(RABBIT, 'rabbitmqctl'), ['-q', '-n', nodeOf(server.port), ...args], { env })).stdout
+    },
+  }
+}
 
 export const startRedis = (): Promise<ChaosServer> =>
   startServer({
@@ -142,6 +169,8 @@ export const startRedis = (): Promise<ChaosServer> =>
       ),
   })
 
+const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null
+
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port })
@@ -149,11 +178,18 @@ const answers = (port: number): Promise<boolean> =>
     socket.on('connect', () => socket.destroy())
   })
 
+/** Below those that the kernel hands out, so that it is free at the next start too; with the one after it, which RabbitMQ takes for its nodes. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
+  for (;;) {
+    const port = randomInt(15_000, 32_000)
+    const servers = await Promise.all([port, port + 1].map((each) => listenOn(each).catch(() => undefined)))
+    for (const server of servers) if (server !== undefined) await once(server.close(), 'close')
+    if (!servers.includes(undefined)) return port
+  }
+}
+
+async function listenOn(port: number): Promise<Server> {
+  const server = createServer().listen(port, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  return server
 }

@@ -1,6 +1,6 @@
 /**
  * `npm run chaos [amqp|redis|postgres …]`: 20,000 tasks from three producers, two workers of which one is killed with -9 every two
- * seconds, and every server is killed and started again ten times meanwhile. Then: how many are recorded, how many are missing?
+ * seconds, and every server is killed and started again ten times meanwhile. Then: how many are recorded, missing, or recorded twice?
  * Only servers that this script has started itself are touched.
  */
 import type { ChildProcess } from 'node:child_process'
@@ -22,6 +22,8 @@ const RESTARTS = Number(process.env.CHAOS_RESTARTS ?? 10)
 const PRODUCERS = 3
 const KILL_EVERY_MS = 2000
 const UP_BETWEEN_MS = 3000
+/** At the end: what has not come by then is lost. */
+const WITHOUT_PROGRESS_MS = 60_000
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
@@ -38,6 +40,7 @@ async function chaos(kind: string): Promise<void> {
     if (kind === 'amqp') env.AMQP_URL = servers[servers.push(await startRabbit()) - 1]!.url
     if (kind === 'redis') env.REDIS_URL = servers[servers.push(await startRedis()) - 1]!.url
     await surely(() => migrate(parseConfig(env), silentLog()))
+    await surely(() => watchOutcomes(env))
     const beganAt = performance.now()
     workers = keepWorkers(env, ended.signal)
     const restarts = restartAll(servers)
@@ -50,9 +53,10 @@ async function chaos(kind: string): Promise<void> {
       `${kind}: ${TASKS} tasks, ${servers.map(({ name }) => `${name} restarted ${RESTARTS} times`).join(', ')}, workers killed ${kills} times, ${seconds} s`,
     )
     say(
-      `  recorded ${figures.recorded}, succeeded ${figures.succeeded}, missing ${TASKS - figures.recorded}, left in queue or outbox ${figures.left}`,
+      `  recorded ${figures.recorded}, succeeded ${figures.succeeded}, missing ${TASKS - figures.recorded}, recorded twice ${figures.twice}, left in queue or outbox ${figures.left}`,
     )
-    if (figures.succeeded !== TASKS || figures.left !== 0) process.exitCode = 1
+    if (figures.failed !== null) say(`  not succeeded, for example: ${figures.failed}`)
+    if (figures.succeeded !== TASKS || figures.twice !== 0 || figures.left !== 0) process.exitCode = 1
   } finally {
     ended.abort()
     await workers
@@ -118,23 +122,48 @@ async function keepWorkers(env: Record<string, string>, signal: AbortSignal): Pr
   return kills
 }
 
-async function settle(env: Record<string, string>): Promise<{ recorded: number; succeeded: number; left: number }> {
+/** A task has one row, so "twice" is a final outcome that is written over: the database itself counts those. */
+async function watchOutcomes(env: Record<string, string>): Promise<void> {
+  const database = createDatabase(parseConfig(env), { name: 'watch', log: silentLog() })
+  const text = `CREATE TABLE IF NOT EXISTS chaos_twice (id text);
+    CREATE OR REPLACE FUNCTION chaos_twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO chaos_twice VALUES (OLD.id); RETURN NEW; END $$;
+    CREATE OR REPLACE TRIGGER chaos_twice AFTER UPDATE OR DELETE ON task_result FOR EACH ROW WHEN (OLD.done_at IS NOT NULL) EXECUTE FUNCTION chaos_twice()`
+  try {
+    for (const statement of text.split(/;\n/)) await database.query({ name: '', text: statement })
+  } finally {
+    await database.close()
+  }
+}
+
+interface Figures {
+  readonly recorded: number
+  readonly succeeded: number
+  readonly twice: number
+  /** Why one did not succeed. */
+  readonly failed: string | null
+  readonly left: number
+}
+
+async function settle(env: Record<string, string>): Promise<Figures> {
   const config = parseConfig(env)
   const database = createDatabase(config, { name: 'count', log: silentLog() })
   const broker = await chooseBroker(database, config, { name: 'count', log: silentLog() })
   const text = `SELECT count(*)::int AS recorded, count(*) FILTER (WHERE state = 'SUCCESS')::int AS succeeded,
-    (SELECT count(*)::int FROM outbox) AS kept FROM task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
-  const giveUpAt = performance.now() + 60_000
+    min(concat_ws(' ', id, state, result)) FILTER (WHERE state <> 'SUCCESS') AS failed,
+    (SELECT count(*)::int FROM chaos_twice) AS twice, (SELECT count(*)::int FROM outbox) AS kept FROM task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
+  let best = 0
+  let giveUpAt = performance.now() + WITHOUT_PROGRESS_MS
   for (;;) {
-    const [row] = await surely(() =>
-      database.query<{ recorded: number; succeeded: number; kept: number }>({ name: 'count', text }),
-    )
+    const [row] = await surely(() => database.query<Omit<Figures, 'left'> & { kept: number }>({ name: 'count', text }))
     const [depth] = await surely(() => broker.depths(['celery']))
+    if ((row?.recorded ?? 0) > best) giveUpAt = performance.now() + WITHOUT_PROGRESS_MS
+    best = row?.recorded ?? best
     const left = (row?.kept ?? 0) + (depth?.ready ?? 0) + (depth?.running ?? 0)
     if ((row?.recorded === TASKS && left === 0) || performance.now() > giveUpAt) {
       await broker.close()
       await database.close()
-      return { recorded: row?.recorded ?? 0, succeeded: row?.succeeded ?? 0, left }
+      const { recorded = 0, succeeded = 0, twice = 0, failed = null } = row ?? {}
+      return { recorded, succeeded, twice, failed, left }
     }
     await delay(100)
   }

@@ -8,6 +8,7 @@ import { createBackend } from '../src/commands/backend.ts'
 import { parseConfig } from '../src/config.ts'
 import { createResults } from '../src/database/results.ts'
 import { silentLog } from '../src/log.ts'
+import { celeryVersion, drainCelery } from './celery.ts'
 import { latencyOf } from './latency.ts'
 import { createBench, median, root, run, stop, until } from './setup.ts'
 
@@ -35,6 +36,18 @@ export async function drainAmqp(repetitions = 3) {
     }
   }
   return { tasksPerSecond: median(rates), floorPerSecond: median(floors), enqueuedPerSecond: median(enqueued) }
+}
+
+/** Celery on the same server with the same messages, results ignored; undefined when the system's Python has none. */
+export async function peerOfAmqp() {
+  const version = await celeryVersion()
+  if (version === undefined) return undefined
+  const { url, app, close } = await createAmqpBench()
+  try {
+    return { version, ...(await drainCelery(url, app, TASKS)) }
+  } finally {
+    await close()
+  }
 }
 
 /** delay() → result through RabbitMQ: the figures of `latency`. */

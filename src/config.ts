@@ -73,10 +73,15 @@ export const OPTIONS = {
   REDIS_URL: { unit: 'URL', why: 'Redis as the broker, when REDISCLOUD_URL is not set.' },
   REDISTOGO_URL: { unit: 'URL', why: 'Redis as the broker, when neither REDISCLOUD_URL nor REDIS_URL is set.' },
   RESULT_MIRROR: {
+    unit: 'text',
+    fallback: 'off',
+    why: "off, redis or a redis:// URL: results are also written to that Redis (redis: the broker's own), where Celery clients with this result backend look for them.",
+  },
+  RESULT_COLLECT: {
     unit: 'choice',
     fallback: 'off',
-    choices: ['off', 'redis'],
-    why: 'redis: with Redis as the broker, results are also written where Celery clients with a redis:// result backend look for them.',
+    choices: ['off', 'on'],
+    why: 'on: results of tasks that Python workers run are brought to the database, so that get() and the pages know them. Only where there are such workers: it costs a reply queue, or one connection to Redis, in each process.',
   },
   PUBLISH_TIMEOUT: {
     unit: 'seconds',
@@ -244,7 +249,9 @@ export interface Config {
   readonly queueType: 'classic' | 'quorum'
   /** x-max-priority of queues that are declared; 0: none. */
   readonly queueMaxPriority: number
-  readonly resultMirror: 'off' | 'redis'
+  /** `redis`: the Redis of the broker. */
+  readonly resultMirror: 'off' | 'redis' | { readonly url: string }
+  readonly resultCollect: 'off' | 'on'
   readonly publishTimeoutMs: number
   /** Undefined: none. */
   readonly timeLimitSeconds: number | undefined
@@ -308,15 +315,17 @@ export function parseConfig(env: Environment): Config {
   const read = readerOf(env, problems)
   const platform = detectPlatform(env)
   const production = env.NODE_ENV === 'production' || (platform !== 'none' && env.NODE_ENV !== 'development')
+  const broker = readBroker(read, problems)
   const config: Config = {
     databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:']),
     databaseSchema: readSchema(read, problems),
     databaseSsl: read.choice('DATABASE_SSL'),
     databasePool: read.number('DATABASE_POOL'),
-    broker: readBroker(read, problems),
+    broker,
     queueType: read.choice('ONEDYNO_QUEUE_TYPE'),
     queueMaxPriority: read.number('ONEDYNO_QUEUE_MAX_PRIORITY'),
-    resultMirror: read.choice('RESULT_MIRROR'),
+    resultMirror: readResultMirror(read, broker, problems),
+    resultCollect: read.choice('RESULT_COLLECT'),
     publishTimeoutMs: read.number('PUBLISH_TIMEOUT') * 1000,
     timeLimitSeconds: read.number('TASK_TIME_LIMIT') || undefined,
     softTimeLimitSeconds: read.number('TASK_SOFT_TIME_LIMIT') || undefined,
@@ -444,6 +453,21 @@ function readRedis(read: Reader): BrokerChoice | undefined {
   const variable = REDIS_VARIABLES.find((name) => read.text(name) !== undefined)
   const url = variable === undefined ? undefined : read.url(variable, ['redis:', 'rediss:'])
   return url === undefined ? undefined : { kind: 'redis', why: `${variable} is set`, url }
+}
+
+function readResultMirror(read: Reader, broker: BrokerChoice, problems: string[]): Config['resultMirror'] {
+  const raw = read.text('RESULT_MIRROR') ?? 'off'
+  if (raw === 'off') return raw
+  if (raw === 'redis') {
+    if (broker.kind !== 'redis')
+      problems.push(`RESULT_MIRROR=redis means the Redis of the broker, which is ${broker.kind} here: give a redis:// URL`)
+    return raw
+  }
+  if (isUrl(raw, ['redis:', 'rediss:']) && URL.canParse(raw)) return { url: raw }
+  problems.push(
+    `RESULT_MIRROR=${/^\w+$/.test(raw) ? raw : maskUrl(raw)} is not off, redis or a URL such as redis://user:password@host/0`,
+  )
+  return 'off'
 }
 
 function readSchema(read: Reader, problems: string[]): string {

@@ -41,7 +41,15 @@ export const ERRORS = {
   SCHEMA_TOO_NEW: { exit: 78, hint: 'The database was migrated by a newer onedyno: deploy that version here too.' },
   BROKER_UNREACHABLE: {
     exit: 69,
-    hint: 'The message was not accepted, so nothing was queued: try again when the broker answers.',
+    hint: 'Nobody took the message, so nothing was queued: try again when the broker answers.',
+  },
+  MESSAGE_UNCONFIRMED: {
+    exit: 69,
+    hint: 'It may have been queued all the same: look for its result, or send it again with the same taskId, under which it is recorded once.',
+  },
+  MESSAGE_REFUSED: {
+    exit: 64,
+    hint: 'Nothing was queued, and another attempt ends alike: names and ids must be well-formed texts without NUL, and not longer than docs/tasks.md says.',
   },
   BROKER_CLIENT_MISSING: { exit: 78, hint: 'Install it beside onedyno: `npm install ioredis`; or unset the Redis URL.' },
   PORT_IN_USE: { exit: 69, hint: 'Stop the program that holds the port, or choose another with PORT or `onedyno start -p`.' },

@@ -26,6 +26,27 @@ export function renderText(line: string, stamp: boolean): string {
   return err === undefined ? `${text}\n` : `${text}${renderError(err as Record<string, unknown>)}\n`
 }
 
+/**
+ * HOT. What `renderText` makes of an info line, straight from its fields; undefined when one of them is no plain text or number, or may
+ * be one that is not to be read.
+ */
+export function renderPlain(fields: unknown, message: unknown, stamp: boolean): string | undefined {
+  if (typeof message !== 'string' || message.includes('%') || typeof fields !== 'object' || fields === null) return undefined
+  if (Object.getPrototypeOf(fields) !== Object.prototype) return undefined
+  let text = stamp ? `${new Date().toISOString()} ${message}` : message
+  for (const key in fields) {
+    const value = (fields as Record<string, unknown>)[key]
+    if (value === undefined) continue
+    if (NOT_PLAIN.has(key) || (typeof value !== 'string' && !(typeof value === 'number' && Number.isFinite(value))))
+      return undefined
+    text += ` ${key}=${renderField(value)}`
+  }
+  return `${text}\n`
+}
+
+/** Names that have a meaning of their own in a line, or that are redacted. */
+const NOT_PLAIN = new Set(['level', 'time', 'msg', 'err', 'authorization', 'cookie'])
+
 function renderField(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return typeof value === 'string' && /[\s"=]/.test(text) ? JSON.stringify(text) : text

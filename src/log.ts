@@ -1,25 +1,40 @@
 import { writeSync } from 'node:fs'
 import { type Logger, pino } from 'pino'
-import { type LogFormat, type LogLevel, renderText } from './log-text.ts'
+import { type LogFormat, type LogLevel, renderPlain, renderText } from './log-text.ts'
 
 export type Log = Logger
+
+const INFO = 30
 
 /**
  * A pino logger on standard output: a constant message plus fields. `text` is for people (the supervisor or the platform adds name and
  * time), `json` for machines. Connection strings never reach it: they are masked where they are made (`maskUrl`).
  */
 export function createLog(options: { level: LogLevel; format: LogFormat; stamp?: boolean }, write = writeToStdout()): Log {
-  const destination =
-    options.format === 'json' ? write : { write: (line: string) => write.write(renderText(line, options.stamp ?? false)) }
-  return pino(
+  const { format, stamp = false } = options
+  const destination = format === 'json' ? write : { write: (line: string) => write.write(renderText(line, stamp)) }
+  const log: Log = pino(
     {
       level: options.level,
       base: null,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: ['authorization', 'cookie', '*.authorization', '*.cookie'], censor: '[redacted]' },
+      hooks: {
+        // The line of a task: neither JSON nor what reads it again is needed for a few plain fields.
+        logMethod(args, method, level) {
+          const [fields, message] = args as [unknown, unknown]
+          const line =
+            format === 'text' && level === INFO && this === log && args.length === 2
+              ? renderPlain(fields, message, stamp)
+              : undefined
+          if (line === undefined) method.apply(this, args)
+          else write.write(line)
+        },
+      },
     },
     destination,
   )
+  return log
 }
 
 /** A logger that says nothing: for tests and for library use before an application brings its own. */

@@ -1,6 +1,7 @@
 -- Messages came again: which of their attempts are recorded already, and how many workers died with the others?
--- The first time is taken for a death, because nothing was written about it; later ones are deaths only when the worker that began the
--- message holds its lock no more. A hand-back is no death. $1 text[] task ids · $2 text key of the workers' locks
+-- The first time is taken for a death, because nothing was written about it, unless the worker that had it says that it lives
+-- (redelivery-lost.sql); later ones are deaths only when the worker that began the message holds its lock no more. A hand-back is no
+-- death. $1 text[] task ids · $2 text key of the workers' locks
 -- recorded: attempts of this id up to this one (`retries`) are recorded; those of a task that ended all are. NULL: nothing is known.
 -- worker is returned when it is still alive: its connection to this database may end a moment after the one to the broker.
 -- Locks: rows of redelivery; for the length of the statement the lock of a dead worker.

@@ -1,7 +1,9 @@
-import { type Channel, type ConfirmChannel, connect, type RecoveringChannelModel } from 'amqplib'
+import type { Socket } from 'node:net'
+import { type Channel, type ChannelModel, type ConfirmChannel, connect, type RecoveringChannelModel } from 'amqplib'
 import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
 import { withPatience } from './amqp-patience.ts'
+import { endsWithin } from './ends-within.ts'
 
 /** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
 const HEARTBEAT_S = 30
@@ -9,6 +11,8 @@ const HEARTBEAT_S = 30
 const RECOVERY = { initialDelay: 100, maxDelay: 5000, factor: 2, jitter: 0.5, waitForConnect: false } as const
 /** For TCP, TLS and the handshake of one attempt. */
 const CONNECT_TIMEOUT_MS = 15_000
+/** The server's word on our farewell; a connection that breaks just then would never have it. */
+const CLOSE_MS = 2000
 
 /** One connection to RabbitMQ that comes back by itself for ever; channels are made of it. */
 export interface AmqpConnection {
@@ -17,10 +21,13 @@ export interface AmqpConnection {
   createConfirmChannel(): Promise<ConfirmChannel>
   /** `performance.now()` of the loss, or of the beginning; undefined while connected. */
   readonly awaySince: number | undefined
-  /** The server takes no messages now (out of memory or disk) and does not read from publishing connections. */
-  readonly blocked: boolean
+  /**
+   * `performance.now()` of the moment since which the server reads nothing from this connection, because it is out of memory or disk and
+   * something was published: acknowledgements wait as well. What it sends still arrives. undefined while it reads.
+   */
+  readonly blockedSince: number | undefined
   readonly closed: boolean
-  /** Called with each change of `awaySince` or `blocked`. @returns stops it */
+  /** Called with each change of `awaySince` or `blockedSince`. @returns stops it */
   onChange(listener: () => void): () => void
   close(): Promise<void>
 }
@@ -31,21 +38,23 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   const broker = maskUrl(url)
   const listeners = new Set<() => void>()
   let awaySince: number | undefined = performance.now()
-  let blocked = false
+  let blockedSince: number | undefined
   let closed = false
   let saidAway = false
+  let socket: Socket | undefined
 
   const changed = () => {
     for (const listener of [...listeners]) listener()
   }
   const away = (error: Error) => {
     awaySince ??= performance.now()
-    blocked = false
+    blockedSince = undefined
     if (!saidAway && !closed) log.warn({ broker, reason: reasonOf(error) }, 'RabbitMQ is away, trying again until it is back')
     saidAway = true
     changed()
   }
-  const connected = () => {
+  const connected = (model: ChannelModel) => {
+    socket = (model.connection as unknown as { readonly stream: Socket }).stream
     awaySince = undefined
     if (saidAway) log.info({ broker }, 'RabbitMQ is back')
     saidAway = false
@@ -54,7 +63,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   const block = (now: boolean, reason?: string) => {
     if (now) log.warn({ broker, reason }, 'RabbitMQ takes no messages now, waiting until it does')
     else log.info({ broker }, 'RabbitMQ takes messages again')
-    blocked = now
+    blockedSince = now ? performance.now() : undefined
     changed()
   }
 
@@ -85,8 +94,8 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     get awaySince() {
       return awaySince
     },
-    get blocked() {
-      return blocked
+    get blockedSince() {
+      return blockedSince
     },
     get closed() {
       return closed
@@ -97,7 +106,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     },
     async close() {
       closed = true
-      await model.close()
+      if (!(await endsWithin(model.close(), CLOSE_MS))) socket?.destroy()
       changed()
     },
   }

@@ -2,21 +2,25 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Outcome } from '../app/outcome.ts'
 import { type Database, isConnectionError } from '../database/database.ts'
 import type { Log } from '../log.ts'
+import type { Message } from '../message/message.ts'
 import { decodeCelery } from '../message/wire.ts'
 import { pauseMs, retry, sleep } from '../retry.ts'
 import { type AmqpAcks, createAmqpAcks } from './amqp-acks.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
 import { withPatience } from './amqp-patience.ts'
 import type { AmqpPublisher } from './amqp-publisher.ts'
-import { replyBody } from './amqp-reply.ts'
+import { isAnswered, replyBody } from './amqp-reply.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscriptions.ts'
 import type { AmqpTopology } from './amqp-topology.ts'
-import type { ConsumeOptions, Consumer, Delivery, FinishOptions, Refusal } from './broker.ts'
+import type { ConsumeOptions, Consumer, Delivery, FinishOptions, Refusal, ResultMirror } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { endsWithin } from './ends-within.ts'
 import { type Follows, followsOf, isRecorded } from './follow-up.ts'
+import { storedOutcomes } from './mirror-again.ts'
 import { registerWorker } from './postgres-worker.ts'
 import { createRecorder, type Settlement } from './record.ts'
 import { createRedeliveries } from './record-redelivery.ts'
+import { replyAddress } from './reply-address.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Shared plans close a connection with more than 1,000 unacknowledged messages (reference/web-platform.md §1.4). */
@@ -26,6 +30,8 @@ const RELIMIT_EVERY_MS = 100
 
 interface Held extends Delivery {
   readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
+  /** It came again, and its history is known. */
+  readonly known?: true
 }
 
 interface Finished extends Settlement {
@@ -68,13 +74,25 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   let limitedAt = 0
   let arrived: Held[] = []
   let stopped = false
+  let noting: Promise<unknown> = Promise.resolve()
 
   const onStored = (batch: readonly Finished[], besides: readonly Outcome[]) => {
+    if (options.mirror === undefined) confirm(batch, besides)
+    else errand(mirrored(batch, besides, options.mirror))
+  }
+
+  const mirrored = async (batch: readonly Finished[], besides: readonly Outcome[], mirror: ResultMirror) => {
+    const own = batch.flatMap(({ outcome, delivery }) => (outcome === null ? [] : [{ outcome, message: delivery?.message }]))
+    await mirror.write([...own, ...besides.map((outcome) => ({ outcome, message: undefined }))])
+    confirm(batch, besides)
+  }
+
+  const confirm = (batch: readonly Finished[], besides: readonly Outcome[]) => {
     const settled = new Map<AmqpAcks, ConsumeMessage[]>()
     for (const { delivery, outcome, rejected, follows } of batch) {
       if (delivery === undefined) continue
       const { tag, message } = delivery
-      if (outcome !== null && message.properties.reply_to !== undefined) answer(delivery, outcome, shared(follows, besides))
+      if (outcome !== null) answer(message, outcome, shared(follows, besides))
       if (rejected) tag.acks.reject(tag.raw, { requeue: false })
       else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
       else settled.set(tag.acks, [tag.raw])
@@ -84,12 +102,14 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   }
 
   /** Whoever waits for the end of a chain that failed waits for another id, in the same place. */
-  const answer = ({ message }: Held, outcome: Outcome, alike: readonly Outcome[]) => {
+  const answer = (message: Message, outcome: Outcome, alike: readonly Outcome[] = []) => {
+    if (!isAnswered(message, ownAddress)) return
     const { reply_to = '', correlation_id = outcome.id } = message.properties
     publisher.reply(reply_to, correlation_id, replyBody(outcome))
     for (const other of alike) publisher.reply(reply_to, other.id, replyBody(other))
   }
 
+  const ownAddress = await replyAddress(database)
   const recorder = createRecorder<Finished>(database, { name: options.name, log, planner: options.planner, onStored })
   const worker = await registerWorker(database, options, log, () => {})
 
@@ -130,13 +150,14 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     channel.on('error', (error) =>
       log.warn({ reason: error.message }, 'consuming channel closed by RabbitMQ, opening another one'),
     )
+    const mine = createAmqpAcks(channel)
     const ended = new Promise<void>((resolve) => {
       channel.on('close', () => {
         subscriptions = undefined
+        noteLost(mine)
         resolve()
       })
     })
-    const mine = createAmqpAcks(channel)
     prefetch = concurrency
     const open = createAmqpSubscriptions({ channel, topology, log, exclusive: options.inOrder }, queues, (queue, raw) =>
       accept(mine, queue, raw),
@@ -189,24 +210,47 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     errand(mine)
   }
 
+  /** What was held over a channel that broke comes again, here or elsewhere, and nobody died with it. */
+  const noteLost = (from: AmqpAcks) => {
+    const ids = [...held]
+      .filter(({ tag, deliveries, known }) => tag.acks === from && deliveries === 1 && (!tag.raw.fields.redelivered || known))
+      .map(({ message }) => message.headers.id)
+      .filter((id) => id !== '')
+    if (ids.length > 0) noting = Promise.all([noting, surely(() => redeliveries.lost(ids))])
+  }
+
   /** It came again: is it done already, and did somebody die with it? What is finished here is stored first, so that the answer is true. */
   const lookInto = async (again: readonly Held[]) => {
     await recorder.flush()
+    await noting
     const ids = again.map(({ message }) => message.headers.id)
     const histories = await surely(() => redeliveries.look(ids, worker.id))
     const deliveries: Held[] = []
+    const done: Held[] = []
     for (const delivery of again) {
       if (!held.delete(delivery)) continue
       const { id, task } = delivery.message.headers
       const history = histories?.get(id)
-      const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1 }
+      const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1, known: true }
       held.add(known)
       if (isRecorded(known.message, history?.recorded)) {
         log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
-        finish(known, null)
+        done.push(known)
       } else deliveries.push(known)
     }
     if (deliveries.length > 0) options.onDeliveries(deliveries)
+    if (done.length > 0) await tellAgain(done)
+  }
+
+  /** Who stored the outcome may have died before it told those who wait elsewhere. */
+  const tellAgain = async (done: readonly Held[]) => {
+    const untold = done
+      .map(({ message }) => message)
+      .filter((each) => options.mirror !== undefined || isAnswered(each, ownAddress))
+    const recorded = untold.length === 0 ? [] : ((await surely(() => storedOutcomes(database, untold))) ?? [])
+    await options.mirror?.write(recorded)
+    for (const { message, outcome } of recorded) if (message !== undefined) answer(message, outcome)
+    for (const delivery of done) finish(delivery, null)
   }
 
   /** For what must be known or written before anything else: again and again while the database is away; undefined when it refuses. */
@@ -262,7 +306,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     const batch = backs
     backs = []
     const queuesOf = new Set(batch.map(({ delivery }) => delivery.message.queue))
-    if (held.size >= concurrency) for (const queue of queuesOf) await subscriptions?.pause(queue).catch(ignore)
+    if (held.size >= concurrency && connection.blockedSince === undefined)
+      for (const queue of queuesOf)
+        if (subscriptions !== undefined) await withPatience('a pause', subscriptions.pause(queue)).catch(ignore)
     const noted = batch.map(({ delivery, counted }) => ({ id: delivery.message.headers.id, counted }))
     await redeliveries
       .handBack(noted)
@@ -287,7 +333,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
 
   const stop = async () => {
     stopped = true
-    if (subscriptions !== undefined) await withPatience('the end of a consumer', subscriptions.stop()).catch(ignore)
+    // A server that reads nothing would not answer.
+    if (subscriptions !== undefined && connection.blockedSince === undefined)
+      await withPatience('the end of a consumer', subscriptions.stop()).catch(ignore)
   }
 
   void serve()
@@ -306,13 +354,16 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     },
     stop,
     flush,
-    async close() {
+    async close(withinMs) {
       await stop()
-      await flush()
+      const flushed = await endsWithin(flush(), withinMs)
       for (const delivery of [...held]) requeue(delivery, { counted: false })
-      await flush()
+      if (flushed) await endsWithin(flush(), withinMs)
       ending.abort()
-      if (current !== undefined) await withPatience('the end of a channel', current.close()).catch(ignore)
+      if (recorder.pending > 0)
+        log.error({ finished: recorder.pending }, 'outcomes not recorded in time, their tasks are run again')
+      if (current !== undefined && connection.blockedSince === undefined)
+        await withPatience('the end of a channel', current.close()).catch(ignore)
       await worker.leave()
     },
     holds(queue) {

@@ -94,7 +94,7 @@ export function createAmqpControl(connection: AmqpConnection, log: Log): Control
   }
 
   const send = (exchange: string, key: string, { headers, body }: ControlMessage, deliveryMode: 1 | 2) => {
-    if (channel === undefined || connection.blocked) return
+    if (channel === undefined || connection.blockedSince !== undefined) return
     const options = { headers, deliveryMode, priority: 0, contentType: 'application/json', contentEncoding: 'utf-8' }
     try {
       full = !channel.publish(exchange, key, Buffer.from(JSON.stringify(body)), options)

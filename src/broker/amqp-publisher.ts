@@ -20,23 +20,40 @@ interface Job {
   over: boolean
   /** The server found no queue for it. */
   returned: boolean
+  /** It has left, so the server may have it, whatever was heard since. */
+  sent: boolean
   readonly done: (confirmed: boolean) => void
+}
+
+/** A message that was not confirmed in time. */
+export interface Unconfirmed {
+  readonly message: Message
+  /** It left this process: the server may have taken it all the same. */
+  readonly sent: boolean
 }
 
 /** Messages on their way to RabbitMQ, each until the server has confirmed it. */
 export interface AmqpPublisher {
   /**
    * Sends, and sends again after a lost connection, a refusal of a full queue, or a queue that had vanished.
-   * @returns those that were not confirmed within `timeoutMs`; the server may have taken them all the same
+   * @returns those that were not confirmed within `timeoutMs`
    */
-  send(messages: readonly Message[], timeoutMs: number): Promise<Message[]>
+  send(messages: readonly Message[], timeoutMs: number): Promise<Unconfirmed[]>
   /** Answers a client that waits for a result (rpc://); dropped by the server when the client is gone. */
   reply(to: string, correlationId: string, body: string): void
   close(): void
 }
 
-/** One confirm channel. What is handed in during one turn of the event loop leaves together. */
-export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTopology, log: Log): AmqpPublisher {
+/**
+ * One confirm channel. What is handed in during one turn of the event loop leaves together, when `beforeSending` has resolved (the queue for
+ * replies is there).
+ */
+export function createAmqpPublisher(
+  connection: AmqpConnection,
+  topology: AmqpTopology,
+  log: Log,
+  beforeSending?: () => Promise<void>,
+): AmqpPublisher {
   let waiting: Job[] = []
   const sent = new Set<Job>()
   let channel: ConfirmChannel | undefined
@@ -49,7 +66,7 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
     for (let attempt = 0; waiting.length > 0 && !closed; ) {
       try {
         const open = channel ?? (await openChannel())
-        while (connection.blocked) await nextChange()
+        while (connection.blockedSince !== undefined) await nextChange()
         const batch = await declared(waiting.splice(0, MAX_BATCH))
         if (!write(open, batch)) await drained(open)
         attempt = 0
@@ -81,6 +98,7 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
     try {
       const queues = new Set(batch.map((job) => (job.options.mandatory === true ? job.queue : undefined)))
       for (const queue of queues) if (queue !== undefined) await topology.declare(queue)
+      await beforeSending?.()
       return batch
     } catch (error) {
       waiting.unshift(...batch)
@@ -95,6 +113,7 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
       if (job.over) continue
       try {
         sent.add(job)
+        job.sent = true
         hasRoom = open.publish('', job.queue, job.body, job.options, (error) => confirmed(job, error === null))
       } catch (error) {
         sent.delete(job)
@@ -153,12 +172,12 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
 
   return {
     send(messages, timeoutMs) {
-      if (timeoutMs <= 0) return Promise.resolve([...messages])
+      if (timeoutMs <= 0) return Promise.resolve(messages.map((message) => ({ message, sent: false })))
       return new Promise((resolve) => {
         const left = new Map<Job, Message>()
         const giveUp = setTimeout(() => {
           for (const job of left.keys()) job.over = true
-          resolve([...left.values()])
+          resolve([...left].map(([{ sent }, message]) => ({ message, sent })))
         }, timeoutMs)
         const finish = (job: Job) => {
           left.delete(job)
@@ -167,7 +186,7 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
           resolve([])
         }
         for (const message of messages) {
-          const job: Job = { ...encode(message), over: false, returned: false, done: () => finish(job) }
+          const job: Job = { ...encode(message), over: false, returned: false, sent: false, done: () => finish(job) }
           left.set(job, message)
         }
         for (const job of left.keys()) enqueue(job)
@@ -185,6 +204,7 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
         options,
         over: false,
         returned: false,
+        sent: false,
         done: () => clearTimeout(timer),
       }
       const timer = setTimeout(() => {
@@ -201,7 +221,8 @@ export function createAmqpPublisher(connection: AmqpConnection, topology: AmqpTo
 /** HOT: once per message. */
 function encode(message: Message): { queue: string; body: Buffer; options: Options.Publish } {
   const { headers, properties, body } = encodeCelery(message)
-  const { content_type, content_encoding, priority, correlation_id, reply_to, expiration } = properties
+  // Without `expiration`: what RabbitMQ drops nobody records, and its task would stay PENDING. Workers, Celery's too, look at the header `expires`.
+  const { content_type, content_encoding, priority, correlation_id, reply_to } = properties
   const options: Options.Publish = {
     headers,
     deliveryMode: 2,
@@ -212,6 +233,5 @@ function encode(message: Message): { queue: string; body: Buffer; options: Optio
   if (priority !== undefined) options.priority = priority
   if (correlation_id !== undefined) options.correlationId = correlation_id
   if (reply_to !== undefined) options.replyTo = reply_to
-  if (expiration !== undefined) options.expiration = expiration
   return { queue: message.queue, body, options }
 }

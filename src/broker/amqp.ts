@@ -1,14 +1,16 @@
 import type { BrokerChoice, Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
-import { keepInOutbox } from '../database/outbox.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
+import { createAmqpCollect } from './amqp-collect.ts'
 import { type AmqpConnection, openAmqpConnection } from './amqp-connection.ts'
 import { type AmqpConsumer, createAmqpConsumer } from './amqp-consumer.ts'
-import { createAmqpPublisher } from './amqp-publisher.ts'
+import { createAmqpDetour } from './amqp-detour.ts'
+import { createAmqpPublisher, type Unconfirmed } from './amqp-publisher.ts'
 import { createAmqpTopology } from './amqp-topology.ts'
-import type { Broker } from './broker.ts'
+import type { BeforeSending, Broker, ConsumeOptions } from './broker.ts'
+import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
 
 export interface AmqpBroker extends Broker {
@@ -25,10 +27,11 @@ type AmqpChoice = Extract<BrokerChoice, { kind: 'amqp' }>
  */
 export function createAmqpBroker(
   database: Database,
-  config: Pick<Config, 'publishTimeoutMs' | 'queueType' | 'queueMaxPriority'> & { readonly broker: AmqpChoice },
-  options: { readonly name: string; readonly log: Log },
+  config: Pick<Config, 'publishTimeoutMs' | 'queueType' | 'queueMaxPriority'> &
+    Partial<Pick<Config, 'resultCollect'>> & { readonly broker: AmqpChoice },
+  options: { readonly name: string; readonly log: Log; readonly beforeSending?: BeforeSending | undefined },
 ): AmqpBroker {
-  const { log } = options
+  const { log, name } = options
   const { publishUrl, consumeUrl } = config.broker
   const consumers = new Set<AmqpConsumer>()
   const connections: Promise<AmqpConnection>[] = []
@@ -45,8 +48,12 @@ export function createAmqpBroker(
 
   const publisher = once(async () => {
     const connection = await publishing()
-    return { connection, ...createAmqpPublisher(connection, createAmqpTopology(connection, config, log), log) }
+    const topology = createAmqpTopology(connection, config, log)
+    return { connection, ...createAmqpPublisher(connection, topology, log, (await collect())?.ready) }
   })
+  const collect = once(async () =>
+    config.resultCollect === 'on' ? createAmqpCollect(await consuming(), { database, log }) : undefined,
+  )
   const consumingTopology = once(async () => createAmqpTopology(await consuming(), config, log))
 
   const control = once(async () => {
@@ -54,12 +61,19 @@ export function createAmqpBroker(
     return createAmqpControl(await consuming(), log)
   })
 
+  /** The messages as those whose results are to come here. */
+  const awaited = async (messages: readonly Message[]) => {
+    await options.beforeSending?.(messages)
+    return (await collect())?.addressed(messages, config.publishTimeoutMs) ?? messages
+  }
+
   /** Whoever has waited once through an outage need not wait again for its end. */
-  const send = async (messages: readonly Message[]): Promise<Message[]> => {
+  const send = async (messages: readonly Message[]): Promise<Unconfirmed[]> => {
     const { connection, send } = await publisher()
-    const { awaySince } = connection
-    const known = awaySince !== undefined && performance.now() - awaySince > config.publishTimeoutMs
-    return send(messages, known ? 0 : config.publishTimeoutMs)
+    const since = connection.awaySince ?? connection.blockedSince
+    const known = since !== undefined && performance.now() - since > config.publishTimeoutMs
+    const outgoing = config.resultCollect === 'on' ? await awaited(messages) : messages
+    return send(outgoing, known ? 0 : config.publishTimeoutMs)
   }
 
   void publishing()
@@ -70,21 +84,39 @@ export function createAmqpBroker(
     async publish(messages) {
       const left = await send(messages)
       if (left.length > 0) {
-        await Promise.all(left.map((message) => keepInOutbox(database, message, new Date())))
+        const maySomebodyHaveIt = left.length < messages.length || left.some(({ sent }) => sent)
+        await keepUnsent(
+          database,
+          left.map(({ message }) => message),
+          maySomebodyHaveIt,
+        )
         if (!kept) log.warn({ messages: left.length }, 'RabbitMQ did not confirm in time, kept in the outbox until it does')
       }
       kept = left.length > 0
     },
     async consume(wanted) {
       const connection = await consuming()
-      const parts = { connection, topology: await consumingTopology(), publisher: await publisher(), database, log }
-      const consumer = await createAmqpConsumer(parts, wanted)
+      void (await collect())?.ready().catch(() => {})
+      const parts = { publisher: await publisher(), database, log }
+      const topology = await consumingTopology()
+      const open = (options: ConsumeOptions) => createAmqpConsumer({ ...parts, connection, topology }, options)
+      const openAside = async (options: ConsumeOptions) => {
+        const aside = await openAmqpConnection(consumeUrl, { name: `${name} aside`, log })
+        const consumer = await createAmqpConsumer(
+          { ...parts, connection: aside, topology: createAmqpTopology(aside, config, log) },
+          options,
+        )
+        return { consumer, connection: aside }
+      }
+      const consumer = await createAmqpDetour({ connection, open, openAside, log }, wanted)
       consumers.add(consumer)
       return consumer
     },
     async relayDue(limit) {
-      const { left, ...moved } = await publishDue(database, limit, send)
+      const publish = async (messages: readonly Message[]) => (await send(messages)).map(({ message }) => message)
+      const { left, ...moved } = await publishDue(database, limit, publish)
       if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
+      if (moved.moved > 0) kept = false
       return moved
     },
     async depths(queues) {
@@ -95,6 +127,7 @@ export function createAmqpBroker(
     purge: async (queue) => (await consumingTopology()).purge(queue),
     control,
     async close() {
+      await (await collect())?.close()
       for (const connection of connections) await (await connection).close()
     },
   }

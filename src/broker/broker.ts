@@ -26,6 +26,21 @@ export interface FinishOptions {
   readonly sequel?: Sequel | undefined
 }
 
+/** Is told which messages leave now; they wait for it. Does not reject. */
+export type BeforeSending = (messages: readonly Message[]) => Promise<void>
+
+/** An outcome that is stored, and its message; without one it says that a task runs, or is of a task that ends with another. */
+export interface Recorded {
+  readonly outcome: Outcome
+  readonly message: Message | undefined
+}
+
+/** Tells outcomes where the clients of others look for them. */
+export interface ResultMirror {
+  /** Resolves when the messages may be acknowledged, soon, whatever happened to the place; never rejects. */
+  write(recorded: readonly Recorded[]): Promise<void>
+}
+
 export interface ConsumeOptions {
   readonly queues: readonly string[]
   /** Tasks that run at once: the broker hands out at least as many and not many more, so that other workers get their share. */
@@ -41,6 +56,8 @@ export interface ConsumeOptions {
   readonly inOrder?: boolean | undefined
   /** How bodies of chords become messages. Default: as their signatures say, without the options of registered tasks. */
   readonly planner?: Planner | undefined
+  /** Is told what is stored, before it is acknowledged where that is possible. */
+  readonly mirror?: ResultMirror | undefined
 }
 
 /**
@@ -99,7 +116,7 @@ export interface Broker {
   /**
    * Resolves when the broker has taken all of them; or, for a broker outside of the database, when it did not within PUBLISH_TIMEOUT and
    * the outbox keeps them until it is back.
-   * @throws AppError BROKER_UNREACHABLE when nobody took them; then an unconfirmed message may still have arrived
+   * @throws AppError BROKER_UNREACHABLE when nobody took any of them, MESSAGE_UNCONFIRMED when somebody may have, MESSAGE_REFUSED
    */
   publish(messages: readonly Message[]): Promise<void>
   consume(options: ConsumeOptions): Promise<Consumer>

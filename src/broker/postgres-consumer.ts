@@ -7,7 +7,7 @@ import { createClaimAhead } from './claim-ahead.ts'
 import { followsOf, isRecorded } from './follow-up.ts'
 import { createEarlyAcks } from './postgres-early.ts'
 import { type MessageRow, toMessage } from './postgres-row.ts'
-import { createSettler, nextBatch, type Settlement } from './postgres-settle.ts'
+import { createSettler, nextBatch, recordedOf, type Settlement } from './postgres-settle.ts'
 import { type PostgresWorker, registerWorker } from './postgres-worker.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
@@ -109,8 +109,10 @@ export async function createPostgresConsumer(database: Database, options: Consum
     const room = claimable()
     // Before the statement, not after it: a wake-up that arrives meanwhile must not be forgotten.
     if (room > 0) maybeMore = false
-    const { rows, claimed } = await settler.settle(batch, room)
+    const { rows, claimed, besides } = await settler.settle(batch, room)
     settlements = settlements.slice(batch.length)
+    if (options.mirror !== undefined)
+      void options.mirror.write([...recordedOf(batch), ...besides.map((outcome) => ({ outcome, message: undefined }))])
     if (room > 0 && (!claimed || rows.length >= room)) maybeMore = true
     if (rows.length > 0) accept(rows)
   }
@@ -139,9 +141,10 @@ export async function createPostgresConsumer(database: Database, options: Consum
   }
 
   const finish: Consumer['finish'] = (delivery, outcome, { sequel } = {}) => {
+    const { message } = delivery
     const tag = delivery.tag as string
     if (!held.delete(tag)) return
-    settlements.push({ tag, outcome, early: early.delete(tag), follows: followsOf(delivery.message, sequel) })
+    settlements.push({ tag, message, outcome, early: early.delete(tag), follows: followsOf(message, sequel) })
     ahead.finished()
     pump()
   }
@@ -195,7 +198,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     },
     started(delivery, outcome) {
       if (!held.has(delivery.tag as string)) return
-      settlements.push({ tag: undefined, outcome, early: false })
+      settlements.push({ tag: undefined, message: undefined, outcome, early: false })
       pump()
     },
     requeue(delivery, { counted }) {

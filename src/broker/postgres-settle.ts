@@ -1,3 +1,4 @@
+import type { Outcome } from '../app/outcome.ts'
 import { createPlanner } from '../app/plan.ts'
 import type { ChordPlace } from '../database/chords.ts'
 import { type Database, isRefusal, type Queryable } from '../database/database.ts'
@@ -5,7 +6,8 @@ import { lastOfEach, outcomeColumns } from '../database/outcome-columns.ts'
 import { sql } from '../database/sql.ts'
 import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
-import type { ConsumeOptions } from './broker.ts'
+import type { Message } from '../message/message.ts'
+import type { ConsumeOptions, Recorded } from './broker.ts'
 import { type Settled, somethingFollows, withLessIfRefused, writeFollowing } from './follow-up.ts'
 import type { MessageRow } from './postgres-row.ts'
 
@@ -16,6 +18,8 @@ const MAX_SETTLE_LENGTH = 8_000_000
 
 export interface Settlement extends Settled {
   /** undefined: it only began. */
+  readonly message: Message | undefined
+  /** undefined: it only began. */
   readonly tag: string | undefined
   /** Acknowledged before it ran: its message is gone, and that is as it should be. */
   readonly early: boolean
@@ -23,9 +27,20 @@ export interface Settlement extends Settled {
 
 /** Stores outcomes, acknowledges their messages and claims the next ones, in one commit. */
 export interface Settler {
-  /** `claimed`: false when the claim had to be left out. */
-  settle(batch: readonly Settlement[], room: number): Promise<{ readonly rows: readonly MessageRow[]; readonly claimed: boolean }>
+  settle(batch: readonly Settlement[], room: number): Promise<SettledBatch>
 }
+
+export interface SettledBatch {
+  readonly rows: readonly MessageRow[]
+  /** False when the claim had to be left out. */
+  readonly claimed: boolean
+  /** Outcomes of other tasks that were stored besides. */
+  readonly besides: readonly Outcome[]
+}
+
+/** What a mirror is told of a batch that is stored. */
+export const recordedOf = (batch: readonly Settlement[]): Recorded[] =>
+  batch.flatMap(({ outcome, message }) => (outcome === null ? [] : [{ outcome, message }]))
 
 type Row = MessageRow & Record<string, unknown>
 
@@ -41,7 +56,7 @@ export function createSettler(
   let claims = 0
 
   /** HOT: where nothing follows it is one statement. */
-  const write = async (batch: readonly Settlement[], room: number): Promise<readonly MessageRow[]> => {
+  const write = async (batch: readonly Settlement[], room: number): Promise<Omit<SettledBatch, 'claimed'>> => {
     const chosen = lastOfEach(batch.map(({ outcome }) => outcome))
     const done: string[] = []
     for (const { tag } of batch) if (tag !== undefined) done.push(tag)
@@ -51,27 +66,30 @@ export function createSettler(
     const { payload, final } = tellOutcomes(chosen, name)
     const columns = outcomeColumns(chosen)
     const values = [done, workerId(), name, ...columns, database.channel('result'), payload, final, order, room]
-    if (!somethingFollows(batch)) return database.query<Row>(sql('message-settle'), values)
+    if (!somethingFollows(batch)) return { rows: await database.query<Row>(sql('message-settle'), values), besides: [] }
     return database.transaction(async (client) => {
       const ours = await stillOurs(client, batch)
       const rows = await client.query<Row>(sql('message-settle'), values)
-      await writeFollowing(client, place, { batch: ours, chosen })
-      return rows
+      return { rows, besides: await writeFollowing(client, place, { batch: ours, chosen }) }
     })
   }
 
   return {
     async settle(batch, room) {
       try {
-        return { rows: await write(batch, room), claimed: true }
+        return { ...(await write(batch, room)), claimed: true }
       } catch (error) {
         if (!isRefusal(error) || batch.length === 0) throw error
         log.warn(
           { reason: (error as Error).message, outcomes: batch.length },
           'outcomes refused together, storing them one by one',
         )
-        for (const settlement of batch) await withLessIfRefused(settlement, (less) => write([less], 0), log)
-        return { rows: [], claimed: false }
+        const besides: Outcome[] = []
+        for (const settlement of batch) {
+          const written = await withLessIfRefused(settlement, (less) => write([less], 0), log)
+          besides.push(...written.besides)
+        }
+        return { rows: [], claimed: false, besides }
       }
     },
   }

@@ -1,7 +1,8 @@
 import type { Config } from '../config.ts'
-import { type Database, isConnectFailure, isRefusal } from '../database/database.ts'
+import { type Database, isConnectFailure } from '../database/database.ts'
 import { createGroupCommit } from '../database/group-commit.ts'
 import { messageColumns } from '../database/message-columns.ts'
+import { notTaken, takenInPart } from '../database/not-taken.ts'
 import { sql } from '../database/sql.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -25,16 +26,21 @@ export function createPostgresBroker(database: Database, config: Pick<Config, 'p
         giveUpAfterMs: config.publishTimeoutMs,
       })
     } catch (cause) {
-      throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${(cause as Error).message}`, { cause })
+      throw notTaken(cause)
     }
   }
 
-  const publishing = createGroupCommit(insert, (error) => isRefusal((error as Error).cause))
+  const publishing = createGroupCommit(insert, (error) => error instanceof AppError && error.code === 'MESSAGE_REFUSED')
 
   return {
     kind: 'postgres',
     async publish(messages) {
-      await Promise.all(messages.map((message) => publishing.add(message)))
+      const each = messages.map((message) => publishing.add(message))
+      try {
+        await Promise.all(each)
+      } catch (error) {
+        throw await takenInPart(error, each)
+      }
     },
     consume: (options) => createPostgresConsumer(database, options, log),
     async relayDue(limit) {

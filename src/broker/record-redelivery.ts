@@ -17,6 +17,8 @@ export interface History {
 export interface Redeliveries {
   /** @param worker number of this worker (`registerWorker`), which is alive */
   look(ids: readonly string[], worker: number): Promise<Map<string, History>>
+  /** This worker lives, but lost these messages with its connection; none had a death on its record. */
+  lost(ids: readonly string[]): Promise<void>
   /** As `Consumer.begin`: durable when resolved. */
   begin(id: string, worker: number): Promise<void>
   /** To be called before the broker is told to hand the messages out again. */
@@ -38,10 +40,14 @@ export function createRedeliveries(database: Database): Redeliveries {
       const known = new Map<string, History>()
       const rows = await ask(ids)
       for (const row of rows) known.set(row.id, row)
-      // Somebody else began it and seems to live: if that is so it lost its connection only, else the lock is free in a moment.
+      // Somebody else began it and seems to live: if that is so it lost its connection only, else the lock is free in a moment. A first
+      // death is not waited for: after a restart RabbitMQ says "redelivered" of everything that lay in its queues.
       const doubtful = rows.filter((row) => row.worker !== null && row.worker !== worker).map(({ id }) => id)
       if (doubtful.length > 0 && (await sleep(LOOK_AGAIN_MS))) for (const row of await ask(doubtful)) known.set(row.id, row)
       return known
+    },
+    async lost(ids) {
+      await database.query(sql('redelivery-lost'), [ids])
     },
     async begin(id, worker) {
       await database.query(sql('redelivery-begin'), [id, worker])

@@ -5,9 +5,14 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
 import { pauseMs } from '../retry.ts'
+import { endsWithin } from './ends-within.ts'
 import type { Script } from './redis-scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
+/** A server that answers nothing for so long is not there, whatever the connection looks like: TCP alone finds out after a quarter of an hour. */
+const SILENT_MS = 30_000
+/** For the server's answer to our farewell. */
+const CLOSE_MS = 2000
 
 /** One connection to Redis that comes back by itself. Commands fail at once while it is away: the callers decide what is repeated. */
 export interface RedisConnection {
@@ -100,8 +105,7 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
 
   const pipeline = async (commands: readonly Command[]): Promise<unknown[]> => {
     const connected = await ready()
-    const replies =
-      (await connected.pipeline(commands.map(([command, ...args]) => [command.toLowerCase(), ...args])).exec()) ?? []
+    const replies = (await (commands.length === 1 ? alone(connected, commands[0]!) : together(connected, commands))) ?? []
     const missing = new Set(commands.filter((_, at) => isUnknownScript(replies[at]?.[0])).map((command) => String(command[1])))
     if (missing.size > 0) {
       // After a restart the server has forgotten the scripts. What failed did nothing and is sent again; what did not must not be.
@@ -131,11 +135,25 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
       closed = true
       const opened = client ?? (await opening?.catch(() => undefined))
       if (opened === undefined) return
-      if (!abruptly && opened.status === 'ready') await opened.quit().catch(() => {})
+      if (!abruptly && opened.status === 'ready')
+        await endsWithin(
+          opened.quit().catch(() => {}),
+          CLOSE_MS,
+        )
       opened.disconnect()
     },
   }
 }
+
+const together = (client: Redis, commands: readonly Command[]) =>
+  client.pipeline(commands.map(([command, ...args]) => [command.toLowerCase(), ...args])).exec()
+
+/** HOT: a pipeline of ioredis costs more than what it sends, and whoever sends one message waits for it. */
+const alone = (client: Redis, command: Command): Promise<[Error | null, unknown][]> =>
+  client.call(...(command as [string, ...Argument[]])).then(
+    (reply) => [[null, reply]],
+    (error: Error) => [[error, undefined]],
+  )
 
 const isUnknownScript = (error: unknown) => error instanceof Error && error.message.startsWith('NOSCRIPT')
 
@@ -171,6 +189,7 @@ function optionsOf({ url, platform }: RedisTarget, connectionName: string) {
     autoResubscribe: false,
     disableClientInfo: true,
     noDelay: true,
+    socketTimeout: SILENT_MS,
     retryStrategy: (attempt: number) => pauseMs(attempt - 1, BACKOFF),
     // After a failover the former primary answers, but refuses to write: connect again to find the new one.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),

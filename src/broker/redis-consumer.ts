@@ -2,27 +2,29 @@ import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
+import { endsWithin } from './ends-within.ts'
 import { followsOf, isRecorded } from './follow-up.ts'
-import { type Command, isRedisConnectionError, type RedisConnection, scriptCommand } from './redis-connection.ts'
-import { type Opened, openEnvelope } from './redis-envelope.ts'
+import { createRedisClaims, type GivenBack, type Taken } from './redis-claims.ts'
+import { type Command, isRedisConnectionError, type RedisConnection } from './redis-connection.ts'
+import { type Opened, openEnvelope, tagOfUnreadable } from './redis-envelope.ts'
 import { listsInOrder, type RedisKeys } from './redis-keys.ts'
-import { ACK, ACK_MINE, GIVE_BACK, TAKE } from './redis-scripts.ts'
 import { type RedisSettlement, unreadable } from './redis-settlement.ts'
 import type { RedisWake } from './redis-wake.ts'
-import { REMEMBER_DEATHS_S, type RedisWorker } from './redis-worker.ts'
+import type { RedisWorker } from './redis-worker.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
 /** Wake-ups are told by the server; this is for one that got lost, and costs one empty script. */
 const LOOK_AGAIN_MS = 30_000
-/** Bounds of one claim: Lua passes at most 8,000 values on, and all of the messages lie in memory at once. */
+/** Of one claim: Lua passes at most 8,000 values on. */
 const MAX_TAKE = 500
-const MAX_TAKE_BYTES = 4 * 1024 * 1024
 /** Tags of one acknowledgement. */
 const MAX_ACK = 1000
 /** Outcomes that PostgreSQL has not taken yet: with so many, no more messages are taken. */
 const MAX_UNRECORDED = 2000
 
 export interface RedisConsumerParts {
+  /** Name among the workers of this server (redis-worker.ts). */
+  readonly id: string
   readonly connection: RedisConnection
   readonly keys: RedisKeys
   readonly prefix: string
@@ -43,7 +45,8 @@ interface Held extends Delivery {
  * next claim, in one round trip. One is under way at a time, so a busy worker batches by itself and an idle one waits for nothing.
  */
 export async function createRedisConsumer(parts: RedisConsumerParts, options: ConsumeOptions): Promise<Consumer> {
-  const { connection, keys, log } = parts
+  const { id, connection, keys, log } = parts
+  const claims = createRedisClaims(connection, keys, id)
   const held = new Set<Delivery>()
   /** Everything that lies in `unacked` on our account, settled or not. */
   const tags = new Set<string>()
@@ -52,7 +55,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   const early = new WeakSet<Delivery>()
   const queues = [...options.queues]
   let acks: string[] = []
-  let backs: { tag: string; deaths: number }[] = []
+  let backs: GivenBack[] = []
   let sequence = 0
   let stopped = false
   let closed = false
@@ -65,13 +68,14 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
 
   const wake = () => {
     maybeMore = true
-    pump()
+    pump({ atOnce: true })
   }
 
-  const pump = () => {
+  /** Unless something has come: after the current turn of the event loop, so that tasks that end together leave together. */
+  const pump = ({ atOnce } = { atOnce: false }) => {
     if (pumping === undefined && waker !== undefined && !closed && !connection.closed && hasWork()) {
-      // After the current turn of the event loop, so that tasks that end together leave together.
-      pumping = new Promise<void>((resolve) => setImmediate(resolve)).then(turns).finally(() => {
+      const turning = atOnce ? turns() : new Promise<void>((resolve) => setImmediate(resolve)).then(turns)
+      pumping = turning.finally(() => {
         pumping = undefined
         pump()
       })
@@ -105,10 +109,13 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     if (room > 0) maybeMore = false
     const lists = listsInOrder(parts.prefix, queues)
     const commands: Command[] = []
-    if (given.length > 0) commands.push(giveBackCommand(given))
-    if (acked.length > 0) commands.push(ackCommand(acked))
+    if (given.length > 0) commands.push(claims.giveBack(given))
+    if (acked.length > 0) commands.push(claims.ack(acked))
     const takeAt = commands.length
-    if (room > 0) commands.push(takeCommand(lists, room), ...(waker?.arm(lists.map(({ list }) => list)) ?? []))
+    if (room > 0) {
+      const names = lists.map(({ list }) => list)
+      commands.push(claims.take(names, room, sequence), ...(waker?.arm(names) ?? []))
+    }
     const replies = await connection.pipeline(commands)
     acks = acks.slice(acked.length)
     backs = backs.slice(given.length)
@@ -119,54 +126,37 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     if (Number(replies.at(-1)) > 0) maybeMore = true
     // The queue that was first has had its turn.
     queues.push(...queues.splice(0, 1))
-    accept(replies[takeAt] as (number | string)[], lists)
+    accept(replies[takeAt] as Taken, lists)
   }
-
-  const id = () => worker?.id ?? ''
-  const ackCommand = (acked: readonly string[], script = ACK) =>
-    scriptCommand(script, [keys.unacked, keys.index, keys.deaths, keys.held(id()), keys.begun(id())], acked)
-  const giveBackCommand = (given: readonly { tag: string; deaths: number }[]) =>
-    scriptCommand(
-      GIVE_BACK,
-      [keys.unacked, keys.index, keys.deaths, keys.held(id()), keys.begun(id()), keys.sleepers],
-      [keys.wakeChannel, REMEMBER_DEATHS_S, ...given.flatMap(({ tag, deaths }) => [tag, deaths])],
-    )
-  const takeCommand = (lists: readonly { list: string }[], room: number) =>
-    scriptCommand(
-      TAKE,
-      [
-        ...[keys.unacked, keys.index, keys.deaths, keys.workers, keys.held(id()), keys.broken(id())],
-        ...lists.map(({ list }) => list),
-      ],
-      [id(), room, MAX_TAKE_BYTES, sequence],
-    )
 
   /** The answer to a claim may have been lost on its way: what the server thinks is ours and is not goes back. */
   const giveBackForgotten = async () => {
-    const [known] = await connection.pipeline([['HKEYS', keys.held(id())]])
-    const lost = (known as string[]).filter((tag) => !tags.has(tag)).slice(0, MAX_ACK)
-    if (lost.length > 0) await connection.pipeline([giveBackCommand(lost.map((tag) => ({ tag, deaths: 0 })))])
+    const lost = (await claims.held()).filter((tag) => !tags.has(tag)).slice(0, MAX_ACK)
+    if (lost.length > 0) await connection.pipeline([claims.giveBack(lost.map((tag) => ({ tag, deaths: 0 })))])
     forgotten = lost.length === MAX_ACK
     maybeMore = true
   }
 
-  const accept = (reply: readonly (number | string)[], lists: readonly { queue: string }[]) => {
-    if (reply[0] !== 0) void keepBroken()
+  const accept = ([broken, counts, deaths, messages]: Taken, lists: readonly { queue: string }[]) => {
+    if (broken > 0) void keepBroken()
     const fresh: Held[] = []
     const seenBefore: Held[] = []
     const arrived: Held[] = []
-    for (let at = 1; at < reply.length; at += 3) {
-      sequence++
-      const opened = open(String(reply[at]), lists[Number(reply[at + 1])]?.queue ?? '')
-      if (opened === undefined) continue
-      const deaths = Number(reply[at + 2])
-      const { message, refused, tag } = opened
-      const delivery: Held = { message, deliveries: deaths + 1, tag, ...(refused === undefined ? {} : { refused }) }
-      tags.add(tag)
-      held.add(delivery)
-      if (options.inOrder === true) arrived.push(delivery)
-      if (deaths > 0 || opened.redelivered) seenBefore.push(delivery)
-      else fresh.push(delivery)
+    let at = 0
+    for (const [place, { queue }] of lists.entries()) {
+      for (const end = at + (counts[place] ?? 0); at < end; at++) {
+        sequence++
+        const opened = open(messages[at] ?? '', queue)
+        if (opened === undefined) continue
+        const died = deaths[at] ?? 0
+        const { message, refused, tag } = opened
+        const delivery: Held = { message, deliveries: died + 1, tag, refused }
+        tags.add(tag)
+        held.add(delivery)
+        if (options.inOrder === true) arrived.push(delivery)
+        if (died > 0 || opened.redelivered) seenBefore.push(delivery)
+        else fresh.push(delivery)
+      }
     }
     ahead.taken(fresh.length + seenBefore.length)
     if (options.inOrder === true && (seenBefore.length > 0 || looking !== undefined)) return lookInTurn(arrived)
@@ -189,7 +179,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     try {
       return openEnvelope(text, queue)
     } catch (error) {
-      const tag = /"delivery_tag":\s*"([^"]+)"/.exec(text)?.[1] ?? ''
+      const tag = tagOfUnreadable(text)
       tags.add(tag)
       settlement.keepAside(unreadable(queue, text), `unreadable envelope: ${(error as Error).message}`, () => ack([tag]))
       return undefined
@@ -198,19 +188,15 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
 
   /** What has not even a tag lies in a list of this worker until PostgreSQL has it. */
   const keepBroken = async () => {
-    const [entries] = await connection.pipeline([['LRANGE', keys.broken(id()), 0, -1]]).catch(() => [[]])
-    for (const entry of entries as string[]) {
-      const line = entry.indexOf('\n')
-      const message = unreadable(entry.slice(0, line), entry.slice(line + 1))
-      settlement.keepAside(message, 'no envelope with a delivery tag', () => {
-        connection.pipeline([['LREM', keys.broken(id()), 1, entry]]).catch(() => {})
+    for (const { entry, list, text } of await claims.broken().catch(() => []))
+      settlement.keepAside(unreadable(list, text), 'no envelope with a delivery tag', () => {
+        claims.removeBroken(entry).catch(() => {})
       })
-    }
   }
 
   /** Its worker may have died between recording and acknowledging: then it must not run again. */
   const handOutAgain = async (deliveries: readonly Held[]) => {
-    const known = await settlement.recorded(deliveries.map(({ message }) => message.headers.id))
+    const known = await settlement.recorded(deliveries.map(({ message }) => message))
     const isDone = ({ message }: Held) => isRecorded(message, known.get(message.headers.id))
     const open = deliveries.filter((delivery) => held.has(delivery) && !isDone(delivery))
     for (const delivery of deliveries) {
@@ -233,7 +219,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     const tag = early.has(delivery) ? undefined : (delivery.tag as string)
     const follows = followsOf(delivery.message, sequel)
     ahead.finished()
-    if (outcome !== null || follows !== undefined) settlement.record(outcome, tag, follows)
+    if (outcome !== null || follows !== undefined) settlement.record(outcome, { tag, message: delivery.message, follows })
     else if (tag !== undefined) ack([tag])
     pump()
   }
@@ -243,7 +229,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     if (!held.has(delivery)) return false
     const tag = delivery.tag as string
     early.add(delivery)
-    const mine = await connection.pipeline([ackCommand([tag], ACK_MINE)]).catch(() => undefined)
+    const mine = await connection.pipeline([claims.ackMine(tag)]).catch(() => undefined)
     tags.delete(tag)
     if (mine?.[0] === 1) return true
     if (held.delete(delivery)) ahead.returned()
@@ -268,7 +254,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     finish,
     acknowledge,
     async begin(delivery) {
-      await connection.pipeline([['SADD', keys.begun(id()), delivery.tag as string]])
+      await connection.pipeline([['SADD', keys.begun(id), delivery.tag as string]])
     },
     started(delivery, outcome) {
       if (held.has(delivery)) settlement.record(outcome)
@@ -290,13 +276,15 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
       await pumping
     },
     flush,
-    async close() {
+    async close(withinMs) {
       stopped = true
       clearInterval(floor)
-      await flush()
+      await endsWithin(flush(), withinMs)
       closed = true
       parts.unlisten(wake)
-      if (!connection.closed) await worker?.leave()
+      if (settlement.pending > 0)
+        log.error({ finished: settlement.pending }, 'outcomes not recorded in time, their tasks are run again')
+      if (!connection.closed && worker !== undefined) await endsWithin(worker.leave(), withinMs)
       worker?.stop()
     },
   }

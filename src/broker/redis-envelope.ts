@@ -29,33 +29,44 @@ export interface Opened extends Decoded {
   readonly redelivered: boolean
 }
 
+interface Properties extends WireProperties {
+  readonly delivery_tag: string | number
+  readonly delivery_info?: { readonly redelivered?: boolean }
+  readonly body_encoding?: unknown
+}
+
 /**
  * HOT: once per delivery.
  * @throws Error when it is no envelope at all; what is wrong inside is told by `refused`
  */
 export function openEnvelope(text: string, queue: string): Opened {
   const envelope = JSON.parse(text) as Record<string, unknown>
-  const properties = envelope.properties as Record<string, unknown>
-  const given = isRecord(envelope.headers) ? envelope.headers : {}
-  const { redelivered, ...headers } = given
-  const body = bodyOf(envelope.body, properties.body_encoding)
-  const priority = typeof properties.priority === 'number' ? properties.priority : 0
+  const { reply_to, correlation_id, priority, delivery_tag, delivery_info, body_encoding } = envelope.properties as Properties
   const wire: WireProperties = {
-    ...(properties as WireProperties),
     content_type: textOf(envelope['content-type']),
     content_encoding: textOf(envelope['content-encoding']),
-    priority: fromWirePriority(priority),
+    priority: fromWirePriority(typeof priority === 'number' ? priority : 0),
+    correlation_id,
+    reply_to,
   }
-  const decoded = decodeCelery({ headers, properties: wire, body, queue })
-  const { delivery_tag, delivery_info } = properties as {
-    delivery_tag: string | number
-    delivery_info?: { redelivered?: boolean }
-  }
-  return {
-    ...decoded,
-    tag: String(delivery_tag),
-    redelivered: redelivered === true || delivery_info?.redelivered === true,
-  }
+  const { headers, marked } = headersOf(envelope.headers)
+  const decoded = decodeCelery({ headers, properties: wire, body: bodyOf(envelope.body, body_encoding), queue })
+  const redelivered = marked || delivery_info?.redelivered === true
+  return { message: decoded.message, refused: decoded.refused, tag: String(delivery_tag), redelivered }
+}
+
+/** kombu's mark of a restored message is not a header of the task. */
+function headersOf(given: unknown): { headers: Record<string, unknown>; marked: boolean } {
+  if (!isRecord(given)) return { headers: {}, marked: false }
+  if (given.redelivered === undefined) return { headers: given, marked: false }
+  const { redelivered, ...headers } = given
+  return { headers, marked: redelivered === true }
+}
+
+/** The tag that a script found in what JSON.parse does not take: Lua's cjson is not that strict. */
+export function tagOfUnreadable(text: string): string {
+  const [, quoted, number] = [...text.matchAll(/"delivery_tag":\s*(?:("(?:[^"\\]|\\.)*")|(\d+))/g)].at(-1) ?? []
+  return quoted === undefined ? (number ?? '') : (JSON.parse(quoted) as string)
 }
 
 /** kombu writes base64; an envelope without `body_encoding` has its body as text. */

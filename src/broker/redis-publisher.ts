@@ -15,7 +15,7 @@ const MAX_BATCH_CHARS = 4 * 1024 * 1024
 const REMEMBER_S = 900
 
 export interface RedisPublisher {
-  /** @throws AppError BROKER_UNREACHABLE */
+  /** @throws AppError BROKER_UNREACHABLE, or MESSAGE_UNCONFIRMED when the server may have taken it all the same */
   publish(messages: readonly Message[]): Promise<void>
   /** Says to kombu that these queues exist. */
   declare(queues: readonly string[]): Promise<void>
@@ -67,15 +67,22 @@ export function createRedisPublisher(
 
   const surely = async (attempt: () => Promise<unknown>) => {
     const giveUpAt = performance.now() + options.timeoutMs
+    let unanswered = false
     const once = async () => {
       await connection.ready(Math.max(1, giveUpAt - performance.now()))
-      return attempt()
+      try {
+        return await answered(attempt(), giveUpAt - performance.now())
+      } catch (error) {
+        unanswered ||= isRedisConnectionError(error)
+        throw error
+      }
     }
     try {
       await retry(once, { ...BACKOFF, isRetryable: isRedisConnectionError, giveUpAfterMs: options.timeoutMs })
     } catch (cause) {
       if (cause instanceof AppError && cause.code !== 'BROKER_UNREACHABLE') throw cause
-      throw new AppError('BROKER_UNREACHABLE', `Redis did not take the message: ${(cause as Error).message}`, { cause })
+      const code = unanswered ? 'MESSAGE_UNCONFIRMED' : 'BROKER_UNREACHABLE'
+      throw new AppError(code, `Redis did not take the message: ${(cause as Error).message}`, { cause })
     }
   }
 
@@ -107,6 +114,15 @@ export function createRedisPublisher(
       await publishing
     },
   }
+}
+
+/** A network that swallows everything: the connection looks well, and TCP alone would find out after a quarter of an hour. */
+function answered<T>(asked: Promise<T>, withinMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const refuse = () => reject(new AppError('MESSAGE_UNCONFIRMED', `Redis did not answer within ${Math.round(withinMs)} ms`))
+    const timer = setTimeout(refuse, Math.max(1, withinMs))
+    asked.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }
 
 function nextBatch(waiting: readonly Waiting[]): Waiting[] {

@@ -5,19 +5,23 @@ import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
+import type { ResultMirror } from './broker.ts'
 import type { Follows } from './follow-up.ts'
+import { storedOutcomes } from './mirror-again.ts'
 import { createRecorder, type Settlement } from './record.ts'
-import type { ResultMirror } from './redis-mirror.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
 
 /** What a consumer leaves in PostgreSQL before it acknowledges in Redis. Nothing rejects: it is tried until the database takes it. */
 export interface RedisSettlement {
   /** `onStored` of the batch is told the tag, once; without a tag nobody. `follows`: written in the same commit. */
-  record(outcome: Outcome | null, tag?: string, follows?: Follows): void
+  record(
+    outcome: Outcome | null,
+    of?: { readonly tag: string | undefined; readonly message: Message; readonly follows?: Follows | undefined },
+  ): void
   keepAside(message: Message, reason: string, onKept: () => void): void
-  /** Up to which of their attempts these tasks are recorded (`isRecorded`). */
-  recorded(ids: readonly string[]): Promise<ReadonlyMap<string, number | null>>
+  /** Up to which of their attempts these tasks, whose messages came again, are recorded (`isRecorded`). What ended is mirrored by then. */
+  recorded(messages: readonly Message[]): Promise<ReadonlyMap<string, number | null>>
   /** Outcomes and messages that are not stored yet. */
   readonly pending: number
   /** Resolves when none is left. */
@@ -26,6 +30,7 @@ export interface RedisSettlement {
 
 interface Tagged extends Settlement {
   readonly tag: string | undefined
+  readonly message: Message | undefined
 }
 
 /** A text that is no message, as far as `dead_letter` can show it. */
@@ -52,9 +57,11 @@ export function createRedisSettlement(
 
   /** Mirrored after it is stored and before it is acknowledged: whoever waits there is told at least once. */
   const onStored = async (settlements: readonly Tagged[], besides: readonly Outcome[]) => {
-    const outcomes = [...settlements.flatMap(({ outcome }) => (outcome === null ? [] : [outcome])), ...besides]
     if (mirror !== undefined)
-      await mirror.write(outcomes).catch((err) => log.error({ err }, 'results could not be mirrored to Redis'))
+      await mirror.write([
+        ...settlements.flatMap(({ outcome, message }) => (outcome === null ? [] : [{ outcome, message }])),
+        ...besides.map((outcome) => ({ outcome, message: undefined })),
+      ])
     options.onStored(settlements.flatMap(({ tag }) => (tag === undefined ? [] : [tag])))
   }
   const track = (work: Promise<void>) => {
@@ -75,14 +82,16 @@ export function createRedisSettlement(
   }
 
   return {
-    record: (outcome, tag, follows) => recorder.record({ outcome, tag, follows }),
+    record: (outcome, of) => recorder.record({ outcome, tag: of?.tag, message: of?.message, follows: of?.follows }),
     keepAside(message, reason, onKept) {
       // What the database refuses for good stays unacknowledged in Redis: kept as well, and said.
       track(
         keep(message, reason).then(onKept, (err) => log.error({ err }, 'message could not be kept aside, left unacknowledged')),
       )
     },
-    async recorded(ids) {
+    async recorded(messages) {
+      if (mirror !== undefined) await mirror.write(await retry(() => storedOutcomes(database, messages), BACKOFF))
+      const ids = messages.map(({ headers }) => headers.id)
       const ask = () => database.query<{ id: string; recorded: number | null }>(sql('result-recorded'), [ids])
       return new Map((await retry(ask, BACKOFF)).map(({ id, recorded }) => [id, recorded]))
     },

@@ -31,6 +31,15 @@ export async function createRedisWake(
   let refused = false
   let timer: NodeJS.Timeout | undefined
 
+  const refuse = ({ message }: Error) => {
+    if (refused) return
+    refused = true
+    log.info(
+      { reason: message },
+      'this Redis does not tell of changes (CLIENT TRACKING), so messages of other producers are looked for every second',
+    )
+  }
+
   const track = async (client: Redis) => {
     if (listenerId === undefined || refused) return
     try {
@@ -39,27 +48,18 @@ export async function createRedisWake(
     } catch (error) {
       // The listening connection may just have gone; it comes back and calls this again.
       if (isRedisConnectionError(error) || (error as Error).message.includes('does not exist')) return
-      refused = true
-      log.info(
-        { reason: (error as Error).message },
-        'this Redis does not tell of changes (CLIENT TRACKING), so messages of other producers are looked for every second',
-      )
+      refuse(error as Error)
     }
     wake()
   }
 
-  /** Asked on the other connection: this one may be subscribed already (redis-control.ts), and then answers nothing else. */
   const onListening = async (client: Redis) => {
     try {
-      const [list] = await commands.pipeline([['CLIENT', 'LIST']])
-      const line = String(list)
-        .split('\n')
-        .find((each) => each.includes(` name=${listening.name} `))
-      listenerId = line === undefined ? undefined : Number(/\bid=(\d+)/.exec(line)?.[1])
       await client.subscribe(INVALIDATED, keys.wakeChannel)
+      listenerId = await idOf(commands, listening.name)
     } catch (error) {
       if (isRedisConnectionError(error)) return
-      log.debug({ reason: (error as Error).message }, 'connections are not told here')
+      refuse(error as Error)
     }
     if (!commands.closed) await commands.ready().then(track, () => {})
     wake()
@@ -95,4 +95,13 @@ export async function createRedisWake(
       first.off('message', onMessage)
     },
   }
+}
+
+/** Asked on another connection: the one that is meant may be subscribed already (redis-control.ts), and then answers nothing else. */
+async function idOf(asking: RedisConnection, name: string): Promise<number | undefined> {
+  const [list] = await asking.pipeline([['CLIENT', 'LIST']])
+  const line = String(list)
+    .split('\n')
+    .find((each) => each.includes(` name=${name} `))
+  return line === undefined ? undefined : Number(/\bid=(\d+)/.exec(line)?.[1])
 }

@@ -1,11 +1,13 @@
 import type { Log } from '../log.ts'
-import { type RedisConnection, scriptCommand } from './redis-connection.ts'
+import { retry } from '../retry.ts'
+import { isRedisConnectionError, type RedisConnection, scriptCommand } from './redis-connection.ts'
 import type { RedisKeys } from './redis-keys.ts'
-import { BEAT, REAP, RESTORE } from './redis-scripts.ts'
+import { BEAT, REAP, RESTORE } from './redis-scripts-lease.ts'
 
 /** A worker that gave no sign for so long, and whose connection is gone, is dead. Seconds. */
 const LEASE_S = 3
 const BEAT_EVERY_MS = 1000
+const START = { firstMs: 100, maxMs: 2000 }
 /** A connection that still stands speaks for its worker: its event loop may be busy. But not for ever: the machine may have vanished. */
 const SILENT_TOO_LONG_MS = 120_000
 /** After a reconnection the others get time to give a sign again before anybody is declared dead. */
@@ -101,7 +103,8 @@ export async function registerRedisWorker(options: RedisWorkerOptions): Promise<
   const stopWatching = connection.onReady(() => {
     reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
   })
-  await beat()
+  // One that starts just when Redis goes away waits until it is back: to end would only mean to be started again to wait.
+  await retry(beat, { ...START, isRetryable: (error) => !connection.closed && isRedisConnectionError(error) })
   next()
 
   const stop = () => {

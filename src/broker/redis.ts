@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
-import { keepInOutbox } from '../database/outbox.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
-import type { Broker } from './broker.ts'
+import { retry } from '../retry.ts'
+import type { BeforeSending, Broker } from './broker.ts'
+import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
 import { createRedisConnection, type RedisConnection } from './redis-connection.ts'
 import { createRedisConsumer } from './redis-consumer.ts'
 import { listsOf, redisKeys } from './redis-keys.ts'
-import { createRedisMirror } from './redis-mirror.ts'
 import { createRedisPublisher } from './redis-publisher.ts'
 import { PURGE, RUNNING } from './redis-scripts.ts'
 import { createRedisSettlement } from './redis-settlement.ts'
@@ -19,6 +19,10 @@ import { registerRedisWorker } from './redis-worker.ts'
 
 /** A day: longer than the visibility timeout of any Python worker on the same queues, so that nothing of theirs is taken from them. */
 const VISIBILITY_SECONDS = 86_400
+/** A worker that starts just when Redis goes away waits until it is back. */
+const START = { firstMs: 100, maxMs: 2000 }
+/** Redis did not take a message, or did not say that it did. */
+const UNTAKEN = ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED']
 
 export interface RedisBrokerOptions {
   readonly url: string
@@ -26,13 +30,14 @@ export interface RedisBrokerOptions {
   readonly prefix?: string
   /** After so many seconds without a sign of its worker a message belongs to nobody. Not under kombu's `visibility_timeout`. */
   readonly visibilitySeconds?: number
-  /** Also write results where Celery's clients look for them (RESULT_MIRROR=redis), and keep them there for so many seconds. */
-  readonly mirrorSeconds?: number | undefined
+  readonly beforeSending?: BeforeSending | undefined
 }
 
 export interface RedisBroker extends Broker {
   /** Shared with what else is to be written to Redis by this process (redis-mirror.ts). */
   readonly connection: RedisConnection
+  /** The one that waits for what is told, opened when first asked for; shared alike (redis-collect.ts). */
+  listening(): RedisConnection
   /** Ends the connections as kill -9 would. */
   destroy(): void
 }
@@ -59,17 +64,15 @@ export function createRedisBroker(
   let listening: RedisConnection | undefined
   let waker: Promise<RedisWake> | undefined
 
-  const mirrorOf = (worker: string) =>
-    options.mirrorSeconds === undefined ? undefined : createRedisMirror(connection, { ttlSeconds: options.mirrorSeconds, worker })
-
   /** The form and `delay()` go on while Redis is away: the relay publishes from the outbox as soon as it is back. */
   const publish = async (messages: readonly Message[]) => {
     try {
+      if (options.beforeSending !== undefined) await options.beforeSending(messages)
       await publisher.publish(messages)
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'BROKER_UNREACHABLE') throw error
+      if (!(error instanceof AppError) || !UNTAKEN.includes(error.code)) throw error
       log.warn({ messages: messages.length, reason: error.message }, 'Redis did not take messages in time, kept in the outbox')
-      await Promise.all(messages.map((message) => keepInOutbox(database, message, new Date())))
+      await keepUnsent(database, messages, error.code === 'MESSAGE_UNCONFIRMED')
     }
   }
 
@@ -81,6 +84,7 @@ export function createRedisBroker(
   return {
     kind: 'redis',
     connection,
+    listening: listen,
     publish,
     async consume(consume) {
       waker ??= createRedisWake(connection, listen(), keys, log, wakeAll)
@@ -88,9 +92,13 @@ export function createRedisBroker(
       const id = `${connection.name}/${randomUUID().slice(0, 8)} ${consume.name}`
       // A worker that finds no server waits for it: to give up would only mean to be started again to wait.
       await connection.ready()
-      await publisher.declare(consume.queues)
+      await retry(() => publisher.declare(consume.queues), {
+        ...START,
+        isRetryable: (error) => !connection.closed && error instanceof AppError && UNTAKEN.includes(error.code),
+      })
       return createRedisConsumer(
         {
+          id,
           connection,
           keys,
           prefix,
@@ -99,7 +107,7 @@ export function createRedisBroker(
             createRedisSettlement(database, {
               name: consume.name,
               log,
-              mirror: mirrorOf(consume.name),
+              mirror: consume.mirror,
               planner: consume.planner,
               onStored,
             }),
@@ -115,6 +123,7 @@ export function createRedisBroker(
     },
     relayDue: (limit) =>
       publishDue(database, limit, async (messages) => {
+        if (options.beforeSending !== undefined) await options.beforeSending(messages)
         await publisher.publish(messages)
         return []
       }),

@@ -162,7 +162,7 @@ function configuration({ config, worker }: Panel): Record<string, unknown> {
   const url = brokerUrl(config.broker)
   return {
     broker_url: url === undefined ? 'postgresql' : maskUrl(url),
-    result_backend: config.resultMirror === 'redis' ? 'postgresql + redis' : 'postgresql',
+    result_backend: config.resultMirror === 'off' ? 'postgresql' : 'postgresql + redis',
     result_expires: config.resultTtlSeconds,
     worker_concurrency: worker.concurrency,
     task_queues: worker.queues,

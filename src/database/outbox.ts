@@ -3,7 +3,8 @@ import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import { retry } from '../retry.ts'
-import { type Database, isConnectionError } from './database.ts'
+import { type Database, isConnectFailure, isConnectionError } from './database.ts'
+import { notTaken } from './not-taken.ts'
 import { sql } from './sql.ts'
 
 /** A second row with the same id changes nothing, so the statement may be repeated even when its answer was lost. */
@@ -12,7 +13,8 @@ const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isCo
 /**
  * Keeps a message until `dueAt`; inside the caller's transaction when one is given, so that it exists when and only when that commits.
  * What is due already is due by the database's clock, not by this host's.
- * @throws AppError BROKER_UNREACHABLE when the database did not take it within 5 seconds; an error of the caller's connection as it is
+ * @throws AppError BROKER_UNREACHABLE when the database could not be asked within 5 seconds, MESSAGE_UNCONFIRMED when it did not answer,
+ * MESSAGE_REFUSED when it cannot store it, TASK_OPTION_INVALID when `dueAt` is no time; an error of the caller's connection as it is
  */
 export async function keepInOutbox(
   database: Database,
@@ -22,6 +24,8 @@ export async function keepInOutbox(
 ): Promise<void> {
   const { id, task, ...headers } = message.headers
   const { queue, priority, properties, body } = message
+  if (Number.isNaN(dueAt.getTime()))
+    throw new AppError('TASK_OPTION_INVALID', `eta ${JSON.stringify(headers.eta)} of ${task} is not a time`)
   const dueMs = dueAt.getTime() <= Date.now() ? null : dueAt.getTime()
   const columns = [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body, dueMs]
   const values = [...columns, database.channel('outbox')]
@@ -33,10 +37,13 @@ export async function keepInOutbox(
 }
 
 async function keepSurely(keep: () => Promise<unknown>): Promise<void> {
+  let broke = false
+  const onRetry = (error: unknown) => {
+    broke ||= !isConnectFailure(error)
+  }
   try {
-    await retry(keep, RETRY)
+    await retry(keep, { ...RETRY, onRetry })
   } catch (cause) {
-    if (!isConnectionError(cause)) throw cause
-    throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${(cause as Error).message}`, { cause })
+    throw notTaken(cause, broke)
   }
 }

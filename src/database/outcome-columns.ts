@@ -1,4 +1,5 @@
 import { type Outcome, READY_STATES, type State } from '../app/outcome.ts'
+import { numberArray, textArray } from './array-literal.ts'
 
 /** What happens later to a task weighs more: one that runs, one that is to be retried, one that ended. */
 const weightOf = (state: State): number => (READY_STATES.has(state) ? 2 : state === 'RETRY' ? 1 : 0)
@@ -15,13 +16,16 @@ export function lastOfEach(outcomes: Iterable<Outcome | null>): Outcome[] {
 }
 
 /** The nine arrays that the statements take: id, task, state, result, traceback, queue, retries, started, done. */
-export function outcomeColumns(outcomes: readonly Outcome[]): unknown[][] {
-  const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
+export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
+  const texts: (string | null)[][] = [[], [], [], [], [], []]
+  const numbers: (number | null)[][] = [[], [], []]
   for (const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } of outcomes) {
-    const row = [id, task, state, result, traceback, queue, retries, startedAt, doneAt]
-    for (let index = 0; index < row.length; index++) columns[index]?.push(row[index])
+    const row = [id, task, state, result, traceback, queue]
+    for (let index = 0; index < row.length; index++) texts[index]?.push(row[index]!)
+    const counts = [retries, startedAt, doneAt]
+    for (let index = 0; index < counts.length; index++) numbers[index]?.push(counts[index]!)
   }
-  return columns
+  return [...texts.map(textArray), ...numbers.map(numberArray)]
 }
 
 /** What is recorded instead of an outcome that the database refuses. */

@@ -8,11 +8,15 @@ import { readTold } from './told-outcomes.ts'
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
 /** Ids that are remembered as not yet heard of; beyond them `wait` looks first, as for any other. */
 const MAX_UNHEARD = 10_000
+/** Values that are kept for who will wait. Each came in one notification, so it is small. */
+const MAX_EARLY = 100
 
 /** The one subscription of a process for whoever waits for results. */
 export function createWaiters(database: Database) {
   /** Sent by this process since it listens, and not heard of yet: nothing can have been missed. */
   const unheard = new Set<string>()
+  /** Told before anybody waited: RabbitMQ confirms a message about when its task has ended. */
+  const early = new Map<string, StoredResult>()
   let listening = false
   const waiting = new Map<string, Set<(stored: StoredResult) => void>>()
   let subscribed: Promise<unknown> | undefined
@@ -67,11 +71,20 @@ export function createWaiters(database: Database) {
     if (waiting.size === 0 && unheard.size === 0) return
     if (payload === '') return checkAll()
     for (const stored of heard(payload)) {
-      unheard.delete(stored.id)
-      if (!waiting.has(stored.id)) continue
+      const own = unheard.delete(stored.id)
+      if (!waiting.has(stored.id)) {
+        if (own && stored.state === 'SUCCESS') keep(stored)
+        continue
+      }
       if (stored.state === 'SUCCESS') settle(stored)
       else void check()
     }
+  }
+
+  const keep = (stored: StoredResult) => {
+    early.set(stored.id, stored)
+    const [oldest = ''] = early.keys()
+    if (early.size > MAX_EARLY) early.delete(oldest)
   }
 
   const look = async (id: string) => {
@@ -88,12 +101,15 @@ export function createWaiters(database: Database) {
   }
 
   return {
+    forget: (id: string) => early.delete(id),
     sending(ids: readonly string[]): void {
       if (!listening) return
       for (const id of ids) if (unheard.size < MAX_UNHEARD) unheard.add(id)
     },
     async wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined> {
       if (signal.aborted) return undefined
+      const told = early.get(id)
+      if (early.delete(id)) return told
       let done: (stored: StoredResult | undefined) => void = () => {}
       const result = new Promise<StoredResult | undefined>((resolve) => {
         done = resolve

@@ -53,6 +53,7 @@ export function createResults(database: Database): Results {
     wait: waiters.wait,
     sending: waiters.sending,
     async forget(id) {
+      waiters.forget(id)
       await database.query(sql('result-forget'), [id])
     },
     recordSent: (row) => sent.add(row),

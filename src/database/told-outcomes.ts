@@ -7,7 +7,7 @@ const MAX_BYTES = 7900
 const MAX_OUTCOMES = 40
 
 interface Told {
-  readonly worker: string
+  readonly worker: string | null
   readonly outcomes: readonly Outcome[]
 }
 
@@ -15,7 +15,7 @@ interface Told {
  * A payload for NOTIFY: final outcomes with their values while they fit, so that who waits need not ask; else an empty text, which says
  * "look yourselves"; null when there is nothing to tell. Stacks stay in the table.
  */
-export function tellOutcomes(outcomes: readonly Outcome[], worker: string): { payload: string | null; final: number } {
+export function tellOutcomes(outcomes: readonly Outcome[], worker: string | null): { payload: string | null; final: number } {
   const final = outcomes.filter(({ state }) => READY_STATES.has(state))
   if (final.length === 0) return { payload: null, final: 0 }
   if (final.length > MAX_OUTCOMES) return { payload: '', final: final.length }

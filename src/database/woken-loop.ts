@@ -115,4 +115,4 @@ export function startWokenLoop(database: Database, options: WokenLoopOptions): W
 
 /** The database, or what the pass needs beside it, does not answer: no fault of the statement. */
 const isAway = (error: unknown): boolean =>
-  isConnectionError(error) || (error instanceof AppError && error.code === 'BROKER_UNREACHABLE')
+  isConnectionError(error) || (error instanceof AppError && ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED'].includes(error.code))

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { mayHoldLongIntegers, refuseInexact } from './exact-integers.ts'
 import type { Embed } from './signature.ts'
 import { reviveTyped } from './typed-json.ts'
 import { UndecodableMessageError } from './undecodable.ts'
@@ -166,23 +167,36 @@ function checkBody(args: unknown, kwargs: unknown, embed: unknown, length: numbe
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Python writes NaN and Infinity, which JSON does not have: only when the strict parser refuses is the text looked at again. */
-function parseJson(text: string): unknown {
-  const value = parseLoosely(text)
+type Reviver = (key: string, value: unknown, context?: object) => unknown
+
+/**
+ * JSON as Python writes it: with NaN and Infinity, with types of kombu, with integers of any length. `any`: those that a number cannot hold
+ * exactly lose their last digits.
+ * @throws UndecodableMessageError
+ */
+export function parseJson(text: string, integers: 'exact' | 'any' = 'exact'): unknown {
+  const value = parseLoosely(text, integers === 'exact' && mayHoldLongIntegers(text) ? refuseInexact : undefined)
   return text.includes('"__type__"') ? reviveTyped(value) : value
 }
 
-function parseLoosely(text: string): unknown {
+/** Only when the strict parser refuses is the text looked at again. */
+function parseLoosely(text: string, reviver: Reviver | undefined): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text, reviver)
   } catch (cause) {
+    if (cause instanceof UndecodableMessageError) throw cause
     const patched = replaceNonFinite(text)
     if (patched === text) throw new UndecodableMessageError(`the body is not JSON: ${(cause as Error).message}`)
-    try {
-      return JSON.parse(patched, (_key, value) => reviveNonFinite(value))
-    } catch {
-      throw new UndecodableMessageError(`the body is not JSON: ${(cause as Error).message}`)
-    }
+    return parsePatched(patched, cause as Error, reviver ?? ((_key, value) => value))
+  }
+}
+
+function parsePatched(patched: string, cause: Error, reviver: Reviver): unknown {
+  try {
+    return JSON.parse(patched, (key, value, context?: object) => reviver(key, reviveNonFinite(value), context))
+  } catch (error) {
+    if (error instanceof UndecodableMessageError) throw error
+    throw new UndecodableMessageError(`the body is not JSON: ${cause.message}`)
   }
 }
 

@@ -23,6 +23,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   TASK_UNKNOWN: 422,
   DATABASE_UNREACHABLE: 503,
   BROKER_UNREACHABLE: 503,
+  MESSAGE_UNCONFIRMED: 503,
+  MESSAGE_REFUSED: 422,
   SCHEMA_OUTDATED: 503,
   SCHEMA_TOO_NEW: 503,
   APP_NOT_CONNECTED: 503,
@@ -93,6 +95,7 @@ export function translate(error: unknown): unknown {
 function visibleMessage({ code, message }: AppError, status: number): string {
   if (status !== 503) return message
   if (code === 'BROKER_UNREACHABLE') return 'The broker does not take messages: nothing was queued.'
+  if (code === 'MESSAGE_UNCONFIRMED') return 'The broker did not confirm the message: it may have been queued, or not.'
   if (code === 'DATABASE_UNREACHABLE') return 'The database does not answer.'
   return message
 }

@@ -24,6 +24,27 @@ describe('the configuration', () => {
     expect(Object.isFrozen(config)).toBe(true)
   })
 
+  it.each<[string, Record<string, string>, unknown]>([
+    ['nothing', {}, 'off'],
+    ["the broker's own Redis", { REDIS_URL: 'redis://r', RESULT_MIRROR: 'redis' }, 'redis'],
+    ['another Redis', { AMQP_URL: 'amqp://a', RESULT_MIRROR: 'rediss://u:p@r:1/2' }, { url: 'rediss://u:p@r:1/2' }],
+    ['a Redis beside PostgreSQL', { RESULT_MIRROR: 'redis://r' }, { url: 'redis://r' }],
+  ])('RESULT_MIRROR: %s', (_name, env, expected) => expect(parseConfig(env).resultMirror).toEqual(expected))
+
+  it.each<[Record<string, string>, string]>([
+    [
+      { RESULT_MIRROR: 'redis' },
+      'RESULT_MIRROR=redis means the Redis of the broker, which is postgres here: give a redis:// URL',
+    ],
+    [{ RESULT_MIRROR: 'on' }, 'RESULT_MIRROR=on is not off, redis or a URL'],
+    [{ RESULT_MIRROR: 'http://u:secret@r' }, 'RESULT_MIRROR=http://u:***@r'],
+    [{ RESULT_MIRROR: 'redis://u:secret@r:port' }, 'RESULT_MIRROR=(not a URL) is not off'],
+    [{ RESULT_COLLECT: 'redis' }, 'RESULT_COLLECT="redis" is not one of off, on'],
+  ])('refuses %j', (env, words) => {
+    expect(() => parseConfig(env)).toThrow(words)
+    expect(() => parseConfig(env)).not.toThrow('secret')
+  })
+
   it.each([
     ['nothing', {}, { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }],
     [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
-import { maskUrl } from '../../src/log-text.ts'
+import { maskUrl, renderPlain, renderText } from '../../src/log-text.ts'
 
 function capture(options: { format?: 'text' | 'json'; stamp?: boolean; level?: 'info' | 'warn' } = {}) {
   const lines: string[] = []
@@ -47,6 +47,35 @@ describe('a log line', () => {
       msg: 'seen',
       request: { authorization: '[redacted]', path: '/' },
     })
+  })
+
+  it.each([
+    { task: 'tasks.echo', id: 'a-1', runtimeMs: 12 },
+    { text: 'a "b" c=d', empty: '', rate: 0.5, missing: undefined },
+    { text: 'line\nbreak \u0000 é\ud800' },
+    {},
+  ])('is the same without the detour over JSON: %j', (fields) => {
+    const plain = renderPlain(fields, 'said', false)
+    expect(plain).toBe(renderText(JSON.stringify({ level: 'info', time: 0, ...fields, msg: 'said' }), false))
+  })
+
+  it.each([
+    { list: [1] },
+    { err: new Error('x') },
+    { cookie: 'secret' },
+    { authorization: 'secret' },
+    { request: { cookie: 'secret' } },
+    { level: 'x' },
+    { value: Number.NaN },
+  ])('takes the detour where a field is not plain: %j', (fields) => {
+    expect(renderPlain(fields, 'said', false)).toBeUndefined()
+  })
+
+  it('has no secrets, and what its logger was made with', () => {
+    const { log, lines } = capture()
+    log.info({ cookie: 'secret' }, 'seen')
+    log.child({ id: 'a' }).info({ task: 'b' }, 'seen')
+    expect(lines).toEqual(['seen cookie=[redacted]\n', 'seen id=a task=b\n'])
   })
 
   it('is left out below the level', () => {

@@ -17,11 +17,23 @@ export interface OwnRedis {
   close(): Promise<void>
 }
 
-/** A Redis of this test's own, which writes everything to disk, so that it may be killed. */
-export async function createOwnRedis(): Promise<OwnRedis> {
+/** A Redis of this test's own, which writes everything to disk, so that it may be killed. `options`: more of its command line. */
+export async function createOwnRedis(options: readonly string[] = []): Promise<OwnRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'onedyno-redis-'))
   const port = await freePort()
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--appendonly', 'yes', '--appendfsync', 'always']
+  const args = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    folder,
+    '--appendonly',
+    'yes',
+    '--appendfsync',
+    'always',
+    ...options,
+  ]
   let child: ChildProcess | undefined
   const start = async () => {
     const started = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -61,7 +73,7 @@ export async function createOwnRedis(): Promise<OwnRedis> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }

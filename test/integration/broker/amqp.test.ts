@@ -59,8 +59,9 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
       async cut(broker) {
         // What the servers see of a kill -9: every connection of the process ends, and nothing is said before.
         const { database, proxy } = parts.get(broker)!
-        proxy.shut()
+        // The database first: a process that is dead says nothing of its lost messages.
         await database.close()
+        proxy.shut()
       },
       async close() {
         for (const [broker, { proxy }] of parts) {
@@ -109,6 +110,17 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
       await broker.publish([message('a')])
       const { consumer, ids } = await collect(broker)
       await until('delivered', () => ids.length === 1)
+      await consumer.close()
+    })
+
+    it('leaves what expires in the queue, so that a worker can say so', async () => {
+      const broker = await fixture.open()
+      const expires = new Date(Date.now() + 50)
+      await broker.publish([createMessage({ id: 'late', task: 'tasks.echo', args: [], expires }), message('after')])
+      await until('expired', () => Date.now() > expires.getTime() + 100)
+      const { consumer, ids } = await collect(broker)
+      await until('delivered', () => ids.length > 0)
+      expect(ids[0]).toBe('late')
       await consumer.close()
     })
 

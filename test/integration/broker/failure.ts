@@ -104,6 +104,34 @@ export function brokerFailures(name: string, create: () => Promise<BreakableFixt
       expect(got).toHaveLength(5)
     })
 
+    it('counts no death when a worker that lives lost its connection, however often', async () => {
+      const unlucky = await fixture.open()
+      const other = await fixture.open()
+      await unlucky.publish(messages(6))
+      const got: Delivery[] = []
+      let owner: Consumer | undefined
+      const hold = async (broker: Broker, concurrency: number, onDelivery: (delivery: Delivery) => void) => {
+        const onDeliveries = (deliveries: readonly Delivery[]) => deliveries.forEach(onDelivery)
+        const consumer = await broker.consume({ queues: ['celery'], concurrency, name: 'celery@test', onDeliveries })
+        consumers.push(consumer)
+        return consumer
+      }
+      await hold(unlucky, 6, (delivery) => void got.push(delivery))
+      await until('six delivered', () => got.length === 6)
+      for (const round of [2, 3]) {
+        fixture.proxyOf(unlucky).cut()
+        await until('six again', () => got.length === 6 * round)
+      }
+      expect(new Set(got.map(({ deliveries }) => deliveries))).toEqual(new Set([1]))
+      // Whoever is faster than the word of the one that lives sees a death, which is taken back as soon as that is said.
+      owner = await hold(other, 6, (delivery) => {
+        if (delivery.deliveries > 1) setImmediate(() => owner?.requeue(delivery, { counted: false }))
+        else setImmediate(() => owner?.finish(delivery, succeeded(delivery)))
+      })
+      fixture.proxyOf(unlucky).shut()
+      await until('all recorded by the other one, with no death on their record', recordedAll(6))
+    })
+
     it('keeps what is published while the broker is away, and publishes it when it is back', async () => {
       const broker = await fixture.open()
       await broker.publish(messages(1, 'before'))

@@ -132,6 +132,43 @@ describe('a Redis broker when things break', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 2, running: 0 }])
   })
 
+  it('starts a worker although the server goes away in the middle of it', async () => {
+    const delays = [0, 1, 2, 3, 5, 8, 13, 21]
+    for (const [round, afterMs] of delays.entries()) {
+      await open().publish([message(`m${round}`)])
+      const starting = consume((delivery, on) => on.finish(delivery, succeeded(delivery)))
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      await server.restart()
+      const consumer = await starting
+      await until('recorded', async () => (await recorded()) === round + 1)
+      await consumer.close()
+      consumers.pop()
+    }
+  })
+
+  it('stops a worker in time while the server is away, and runs nothing again that it had recorded', async () => {
+    await open().publish([message('a')])
+    const ran: string[] = []
+    const consumer = await consume((delivery, on) => {
+      ran.push(delivery.message.headers.id)
+      void server.kill().then(() => on.finish(delivery, succeeded(delivery)))
+    })
+    await until('recorded', async () => (await recorded()) === 1)
+    const askedAt = performance.now()
+    await consumer.close(300)
+    await brokers.pop()?.close()
+    expect(performance.now() - askedAt).toBeLessThan(2000)
+    consumers.pop()
+    await server.start()
+    await consume((delivery) => void ran.push(delivery.message.headers.id))
+    const reader = open()
+    await until('acknowledged', async () => {
+      const [depth] = await reader.depths(['celery'])
+      return depth?.ready === 0 && depth.running === 0
+    })
+    expect(ran).toEqual(['a'])
+  })
+
   it('takes nothing from a worker that gives no sign while its connection stands, and all once it is gone', async () => {
     await open().publish([message('a')])
     const slow = await consume(() => {})

@@ -10,7 +10,8 @@ import { createResults, type Results } from '../../../src/database/results.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { startWorker } from '../../../src/worker/worker.ts'
-import { type CeleryAmqp, createCeleryAmqp } from '../../support/celery-amqp.ts'
+import { createCeleryAmqp } from '../../support/celery-amqp.ts'
+import type { CeleryProcesses, PythonClient } from '../../support/celery-process.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
 import { createTestVhost, type TestVhost } from '../../support/rabbit.ts'
 import { until } from '../../support/until.ts'
@@ -22,7 +23,7 @@ const MEGABYTE = 'x'.repeat(1 << 20)
 async function openAll() {
   const vhost: TestVhost = await createTestVhost(server ?? '')
   const schema: TestSchema = await createTestSchema()
-  const celery: CeleryAmqp = createCeleryAmqp(vhost.url)
+  const celery: CeleryProcesses = createCeleryAmqp(vhost.url)
   const database = schema.open()
   const results: Results = createResults(database)
   const choice = { kind: 'amqp', why: 'test', publishUrl: vhost.url, consumeUrl: vhost.url } as const
@@ -48,8 +49,8 @@ async function openAll() {
 
 describe.skipIf(server === undefined)('a Python client and our worker on RabbitMQ', () => {
   let all: Awaited<ReturnType<typeof openAll>>
-  let python: ReturnType<CeleryAmqp['client']>
-  let python1: ReturnType<CeleryAmqp['client']>
+  let python: PythonClient
+  let python1: PythonClient
   let stop: () => Promise<void>
   const ran: unknown[] = []
 

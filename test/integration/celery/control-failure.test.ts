@@ -35,7 +35,16 @@ describe.each([
     }
     const [broker, other] = [await open(url.href), await open(direct)]
     const config = parseConfig({ ...schema.env, [variable]: url.href })
-    const control = await createControl({ broker, config, log, hostname: HOST, tasks: new Map(), events: true, shutdown() {}, ...NEVER_REVOKED })
+    const control = await createControl({
+      broker,
+      config,
+      log,
+      hostname: HOST,
+      tasks: new Map(),
+      events: true,
+      shutdown() {},
+      ...NEVER_REVOKED,
+    })
     const taking = { app: { tasks: new Map() }, broker, log, name: HOST, queues: ['test_control'] }
     const worker = await startWorker({ ...taking, concurrency: 1, maxDeliveries: 3, graceMs: 100, observer: control.observer })
     control.attach(worker)

@@ -102,7 +102,7 @@ async function redis(schema: TestSchema): Promise<Place> {
   const { url, prefix } = place
   const config = parseConfig({ ...schema.env, REDIS_URL: url })
   const broker = createRedisBroker(schema.open(), config, silentLog(), { url, prefix })
-  const celery = createCeleryCli(['-A', 'redis_app'], { BROKER: url, PREFIX: prefix })
+  const celery = createCeleryCli(['-A', 'python_app'], { BROKER: url, PREFIX: prefix })
   const close = async () => {
     await celery.close()
     await broker.close()

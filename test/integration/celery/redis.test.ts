@@ -1,44 +1,30 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type App, createRegistry } from '../../../src/app/app.ts'
+import type { App } from '../../../src/app/app.ts'
 import type { Delivery } from '../../../src/broker/broker.ts'
 import { startOutboxRelay } from '../../../src/broker/outbox-relay.ts'
-import { createRedisBroker, type RedisBroker } from '../../../src/broker/redis.ts'
-import { createBackend } from '../../../src/commands/backend.ts'
 import { keepInOutbox } from '../../../src/database/outbox.ts'
-import { createResults } from '../../../src/database/results.ts'
 import { silentLog } from '../../../src/log.ts'
 import { startWorker } from '../../../src/worker/worker.ts'
+import { type Ours, openOursOnRedis } from '../../support/celery-ours.ts'
+import type { PythonClient } from '../../support/celery-process.ts'
 import { type CeleryRedis, createCeleryRedis } from '../../support/celery-redis.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 
-/** Our application and its broker on the keys that Celery uses too. */
-async function openOurs(
-  schema: TestSchema,
-  celery: CeleryRedis,
-): Promise<{ app: App; broker: RedisBroker; results: ReturnType<typeof createResults> }> {
-  const database = schema.open()
-  const results = createResults(database)
-  const options = { url: celery.url, prefix: celery.prefix, mirrorSeconds: 600 }
-  const broker = createRedisBroker(database, schema.config, silentLog(), options)
-  const app = createRegistry(async () => createBackend(database, broker, results))
-  return { app, broker, results }
-}
-
 describe('a Python client and our worker on Redis', () => {
   let schema: TestSchema
   let celery: CeleryRedis
-  let ours: Awaited<ReturnType<typeof openOurs>>
-  let python: ReturnType<CeleryRedis['client']>
-  let python1: ReturnType<CeleryRedis['client']>
+  let ours: Ours
+  let python: PythonClient
+  let python1: PythonClient
   const ran: unknown[] = []
   const stops: (() => Promise<void>)[] = []
 
   beforeAll(async () => {
     schema = await createTestSchema()
     celery = await createCeleryRedis()
-    ours = await openOurs(schema, celery)
+    ours = openOursOnRedis(schema, celery)
     ours.app.task('tasks.echo', (...args: unknown[]) => {
       ran.push(args[0])
       const last = args.at(-1)
@@ -174,12 +160,12 @@ describe('a Python client and our worker on Redis', () => {
 describe('our client and a Python worker on Redis', () => {
   let schema: TestSchema
   let celery: CeleryRedis
-  let ours: Awaited<ReturnType<typeof openOurs>>
+  let ours: Ours
 
   beforeAll(async () => {
     schema = await createTestSchema()
     celery = await createCeleryRedis()
-    ours = await openOurs(schema, celery)
+    ours = openOursOnRedis(schema, celery)
     const relay = await startOutboxRelay(schema.open(), ours.broker, silentLog())
     onClose.push(() => relay.stop())
     await celery.worker()
@@ -255,7 +241,7 @@ describe('Python and TypeScript workers on the same queue in Redis', () => {
   })
 
   it('puts the messages of a dead worker of ours into the hands of the Python one', async () => {
-    const doomed = await openOurs(schema, celery)
+    const doomed = openOursOnRedis(schema, celery)
     const taken: string[] = []
     await doomed.broker.consume({
       queues: ['celery'],
@@ -263,7 +249,7 @@ describe('Python and TypeScript workers on the same queue in Redis', () => {
       name: 'celery@doomed',
       onDeliveries: (deliveries) => taken.push(...deliveries.map(({ message }) => message.headers.id)),
     })
-    const { app, broker } = await openOurs(schema, celery)
+    const { app, broker } = openOursOnRedis(schema, celery)
     const sent = await Promise.all([1, 2, 3].map((value) => app.sendTask('tasks.echo', [value])))
     await until('taken', () => taken.length === 3)
     // Somebody of ours has to be there to notice: a Python worker would only do so after its visibility timeout.
@@ -285,7 +271,7 @@ describe('Python and TypeScript workers on the same queue in Redis', () => {
   })
 
   it('keeps what runs long here from being restored by the visibility timeout of a Python worker', async () => {
-    const { app, broker } = await openOurs(schema, celery)
+    const { app, broker } = openOursOnRedis(schema, celery)
     const seen: string[] = []
     let held: Delivery | undefined
     const consumer = await broker.consume({
@@ -302,7 +288,7 @@ describe('Python and TypeScript workers on the same queue in Redis', () => {
     const takenAt = Date.now()
     // Renewed twice, so that it is older than the timeout and yet looks young. A Python worker restores when it starts.
     await until('old enough', () => Date.now() - takenAt > 11_000)
-    await celery.worker({ VISIBILITY: '8' })
+    await celery.worker({ env: { VISIBILITY: '8' } })
     // The Python worker is at work: it takes what is really there.
     const other = await app.sendTask('tasks.echo', ['other'])
     await until('the other ran', () => celery.redis.get(`celery-task-meta-${other.id}`))

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { checkJson } from '../../../src/message/check-json.ts'
 import { createMessage, decodeBody, fullHeaders } from '../../../src/message/message.ts'
 import { parseCeleryTime } from '../../../src/message/typed-json.ts'
 import { UndecodableMessageError } from '../../../src/message/undecodable.ts'
@@ -183,19 +184,63 @@ describe('decodeCelery refuses', () => {
 describe('typed JSON', () => {
   const args = (value: string) => decodeBody(`[[${value}],{},{}]`).args
   it.each([
-    ['{"__type__":"datetime","__value__":"2026-01-02T03:04:05.000006+00:00"}', new Date('2026-01-02T03:04:05Z')],
-    ['{"__type__":"datetime","__value__":"2026-01-02T03:04:05"}', new Date('2026-01-02T03:04:05Z')],
+    ['{"__type__":"datetime","__value__":"2026-01-02T03:04:05.000006+00:00"}', '2026-01-02T03:04:05.000006+00:00'],
     ['{"__type__":"date","__value__":"2026-01-02"}', '2026-01-02'],
     ['{"__type__":"decimal","__value__":"1.10"}', '1.10'],
     ['{"__type__":"uuid","__value__":{"hex":"00000000000040008000000000000001"}}', '00000000-0000-4000-8000-000000000001'],
-    ['{"__type__":"bytes","__value__":"é"}', Buffer.from('é')],
-    ['{"__type__":"base64","__value__":"/w=="}', Buffer.from([255])],
+    ['{"__type__":"bytes","__value__":"é"}', 'é'],
+    ['{"__type__":"base64","__value__":"/w=="}', '/w=='],
     ['{"deep":[{"__type__":"date","__value__":"d"}]}', { deep: ['d'] }],
     ['{"__type__":"date","__value__":"d","more":1}', { __type__: 'date', __value__: 'd', more: 1 }],
   ])('%s', (text, value) => expect(args(text)).toEqual([value]))
 
+  it('may be returned as it came', () => {
+    const given = args('{"__type__":"datetime","__value__":"2026-01-02T03:04:05.000006+00:00"}')
+    expect(() => checkJson(given, 'result')).not.toThrow()
+  })
+
   it.each(['"complex"', '"constructor"', '7'])('of the type %s is refused', (type) => {
     expect(() => args(`{"__type__":${type},"__value__":"x"}`)).toThrow(UndecodableMessageError)
+  })
+})
+
+describe('integers of Python', () => {
+  const args = (value: string) => decodeBody(`[[${value}],{},{}]`).args
+  it.each([
+    ['9007199254740991', 9007199254740991],
+    ['-9007199254740991', -9007199254740991],
+    ['1152921504606847000', 1152921504606847000],
+    ['0.1234567890123456789', 0.12345678901234568],
+    ['1e30', 1e30],
+    ['"12345678901234567890"', '12345678901234567890'],
+    ['{"digits": " 12345678901234567890"}', { digits: ' 12345678901234567890' }],
+    ['NaN, 9007199254740991', Number.NaN],
+  ])('%s is held', (text, value) => expect(args(text)[0]).toEqual(value))
+
+  it.each([
+    ['9007199254740993', '9007199254740993'],
+    ['-9007199254740993', '-9007199254740993'],
+    ['1152921504606846976', '1152921504606846976'],
+    ['{"deep":[1,\n12345678901234567890]}', '12345678901234567890'],
+    ['NaN, 9007199254740993', '9007199254740993'],
+    ['9'.repeat(400), `${'9'.repeat(57)}...`],
+  ])('%s is refused, because it would become another one', (text, shown) => {
+    const refused = (() => {
+      try {
+        return args(text)
+      } catch (error) {
+        return error
+      }
+    })()
+    expect(refused).toMatchObject({
+      name: 'DecodeError',
+      message: `the integer ${shown} cannot be held exactly; send it as a text`,
+    })
+  })
+
+  it('what is sent from here is taken here', () => {
+    for (const value of [2 ** 60, 2 ** 53 + 2, -(2 ** 63), 1e20, 123456789012345680000])
+      expect(args(JSON.stringify(value))).toEqual([value])
   })
 })
 

@@ -86,6 +86,17 @@ describe('POST / without a schedule', () => {
     expect(web.stored.size).toBe(0)
   })
 
+  test('of a message that was not confirmed says that it may have been queued, and keeps the id', async () => {
+    const web = createTestWeb()
+    web.fail.publish = new AppError('MESSAGE_UNCONFIRMED', 'Redis at 10.9.8.7 did not answer')
+    const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '' })
+    expect(statusCode).toBe(503)
+    expect(body).toContain('it may have been queued, or not')
+    expect(body).not.toContain('nothing was queued')
+    expect(body).not.toContain('10.9.8.7')
+    expect(web.stored.size).toBe(1)
+  })
+
   test('still leads to the page when only the record of the id failed', async () => {
     const web = createTestWeb()
     web.fail.record = new Error('too late')

@@ -1,0 +1,20 @@
+import { type Database, isConnectionError } from '../database/database.ts'
+import { sql } from '../database/sql.ts'
+import { retry } from '../retry.ts'
+
+const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
+
+const known = new WeakMap<Database, Promise<string>>()
+
+/**
+ * Where results for this application go: the name of its reply queue (rpc://), and the mark of its own on documents in Redis. All of its
+ * processes have the same one. Asked for once; waits while the database is away.
+ */
+export function replyAddress(database: Database): Promise<string> {
+  const asked =
+    known.get(database) ??
+    retry(() => database.query<{ id: string }>(sql('application-id')), BACKOFF).then(([row]) => `onedyno.reply.${row?.id}`)
+  known.set(database, asked)
+  asked.catch(() => known.delete(database))
+  return asked
+}

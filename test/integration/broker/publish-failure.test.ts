@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest'
+import { createRegistry } from '../../../src/app/app.ts'
+import { createAmqpBroker } from '../../../src/broker/amqp.ts'
+import type { Broker } from '../../../src/broker/broker.ts'
+import { createPostgresBroker } from '../../../src/broker/postgres.ts'
+import { createRedisBroker } from '../../../src/broker/redis.ts'
+import { createBackend } from '../../../src/commands/backend.ts'
+import { createDatabase } from '../../../src/database/database.ts'
+import { keepInOutbox } from '../../../src/database/outbox.ts'
+import { createResults } from '../../../src/database/results.ts'
+import { silentLog } from '../../../src/log.ts'
+import { createMessage } from '../../../src/message/message.ts'
+import { createTestSchema, query, type TestSchema } from '../../support/database.ts'
+import { createTestVhost } from '../../support/rabbit.ts'
+import { startTcpProxy } from '../../support/tcp-proxy.ts'
+
+const amqpUrl = inject('amqpUrl')
+const redisUrl = inject('redisUrl')
+const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: [] })
+const code = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'taken',
+    (error: { code?: string }) => error.code,
+  )
+
+let schema: TestSchema
+beforeEach(async () => {
+  schema = await createTestSchema()
+})
+afterEach(() => schema.drop())
+
+/** Nobody listens on port 1. */
+const noDatabase = () => {
+  const database = createDatabase(
+    { ...schema.config, databaseUrl: 'postgresql://nobody@127.0.0.1:1/none' },
+    { name: 'none', log: silentLog() },
+  )
+  onTestFinished(() => database.close())
+  return database
+}
+
+/** The server ends the connection while it stores: the client cannot know whether before or after. */
+const breakOnInsert = async (table: string) => {
+  await query(
+    schema.url,
+    `CREATE FUNCTION "${schema.schema}".die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$`,
+  )
+  await query(
+    schema.url,
+    `CREATE TRIGGER die BEFORE INSERT ON "${schema.schema}".${table} FOR EACH ROW EXECUTE FUNCTION "${schema.schema}".die()`,
+  )
+}
+
+describe('what a caller is told of a message that PostgreSQL did not take', () => {
+  const broker = (database = schema.open()) => createPostgresBroker(database, { publishTimeoutMs: 200 }, silentLog())
+
+  it.each<[what: string, expected: string, publish: () => Promise<unknown>]>([
+    ['no server', 'BROKER_UNREACHABLE', () => broker(noDatabase()).publish([message('a')])],
+    ['no server for the outbox', 'BROKER_UNREACHABLE', () => keepInOutbox(noDatabase(), message('a'), new Date())],
+    ['an id with NUL', 'MESSAGE_REFUSED', () => broker().publish([message('bad\0id')])],
+    ['an id with NUL in the outbox', 'MESSAGE_REFUSED', () => keepInOutbox(schema.open(), message('bad\0id'), new Date())],
+    ['no time', 'TASK_OPTION_INVALID', () => keepInOutbox(schema.open(), message('a'), new Date('garbage'))],
+  ])('%s: %s', async (_what, expected, publish) => {
+    expect(await code(publish())).toBe(expected)
+  })
+
+  it.each<[table: string, publish: () => Promise<unknown>]>([
+    ['message', () => broker().publish([message('a')])],
+    ['outbox', () => keepInOutbox(schema.open(), message('a'), new Date())],
+  ])('a connection that breaks in the middle (%s): MESSAGE_UNCONFIRMED', async (table, publish) => {
+    await breakOnInsert(table)
+    expect(await code(publish())).toBe('MESSAGE_UNCONFIRMED')
+  })
+
+  it('no tables: SCHEMA_OUTDATED', async () => {
+    await query(schema.url, `DROP TABLE "${schema.schema}".message`)
+    expect(await code(broker().publish([message('a')]))).toBe('SCHEMA_OUTDATED')
+  })
+
+  it('some of several: MESSAGE_UNCONFIRMED, because it is not true that nothing was queued', async () => {
+    await query(
+      schema.url,
+      `CREATE FUNCTION "${schema.schema}".full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NEW.task_id = 'b' THEN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END IF; RETURN NEW; END $$`,
+    )
+    await query(
+      schema.url,
+      `CREATE TRIGGER full_disk BEFORE INSERT ON "${schema.schema}".message FOR EACH ROW EXECUTE FUNCTION "${schema.schema}".full()`,
+    )
+    const opened = broker()
+    const first = opened.publish([message('a0')])
+    expect(await code(opened.publish([message('b')]))).toBe('BROKER_UNREACHABLE')
+    await first
+    // The first one of a call goes out at once, the others together with what comes meanwhile.
+    expect(await code(opened.publish([message('a'), message('b')]))).toBe('MESSAGE_UNCONFIRMED')
+  })
+
+  it('a time in the headers that is none: TASK_OPTION_INVALID with the value, and nothing in the outbox', async () => {
+    const database = schema.open()
+    const app = createRegistry(async () => createBackend(database, broker(), createResults(database)))
+    const sent = app.sendTask('tasks.echo', [1], { headers: { eta: 'garbage' } })
+    await expect(sent).rejects.toMatchObject({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining('garbage') })
+    expect(await query(schema.url, `SELECT FROM "${schema.schema}".outbox`)).toEqual([])
+  })
+})
+
+describe.each<[name: string, url: string | undefined, open: (port: number) => Promise<Broker>]>([
+  [
+    'RabbitMQ',
+    amqpUrl,
+    async (port) => {
+      const vhost = await createTestVhost(amqpUrl ?? '')
+      onTestFinished(() => vhost.drop())
+      const url = vhost.urlAt(port)
+      const choice = { kind: 'amqp', why: 'test', publishUrl: url, consumeUrl: url } as const
+      const config = { publishTimeoutMs: 500, queueType: 'classic', queueMaxPriority: 0, broker: choice } as const
+      return createAmqpBroker(noDatabase(), config, { name: 'test', log: silentLog() })
+    },
+  ],
+  [
+    'Redis',
+    redisUrl,
+    async (port) => {
+      const url = new URL(redisUrl ?? '')
+      url.port = String(port)
+      return createRedisBroker(noDatabase(), { ...schema.config, publishTimeoutMs: 500 }, silentLog(), {
+        url: url.href,
+        prefix: `${schema.schema}:`,
+      })
+    },
+  ],
+])('what a caller is told when neither %s nor the outbox took a message', (_name, url, open) => {
+  const opened = async () => {
+    const { hostname, port } = new URL(url ?? '')
+    const proxy = await startTcpProxy({ host: hostname, port: Number(port) })
+    const broker = await open(proxy.port)
+    onTestFinished(async () => {
+      proxy.cut()
+      await broker.close()
+      await proxy.close()
+    })
+    return { broker, proxy }
+  }
+
+  it.skipIf(url === undefined)('never sent: BROKER_UNREACHABLE', async () => {
+    const { broker, proxy } = await opened()
+    proxy.shut()
+    expect(await code(broker.publish([message('a')]))).toBe('BROKER_UNREACHABLE')
+  })
+
+  it.skipIf(url === undefined)('sent and not answered: MESSAGE_UNCONFIRMED', async () => {
+    const { broker, proxy } = await opened()
+    await broker.publish([message('before')])
+    proxy.freeze()
+    expect(await code(broker.publish([message('a')]))).toBe('MESSAGE_UNCONFIRMED')
+  })
+})

@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const PYTHON = '/usr/bin/python3'
+const FOLDER = join(import.meta.dirname, '../fixtures/celery')
+
+/** What is to be run: a task, or several. */
+export type PythonSignature =
+  | [task: string, args: unknown[], options: object]
+  | { readonly group: readonly PythonSignature[] }
+  | { readonly chain: readonly PythonSignature[] }
+
+/** A task, or a chord. */
+export interface PythonCall {
+  readonly id: string
+  readonly task?: string
+  readonly args?: unknown[]
+  readonly kwargs?: Record<string, unknown>
+  readonly chord?: readonly PythonSignature[]
+  readonly body?: PythonSignature
+  /** Of the body. */
+  readonly link_error?: PythonSignature
+  readonly options?: Record<string, unknown>
+  /** Seconds. */
+  readonly timeout?: number
+}
+
+export interface PythonAnswer {
+  readonly id: string
+  readonly state: string
+  readonly value?: unknown
+  readonly error?: string
+  readonly module?: string
+  readonly args?: unknown[]
+  readonly timeout?: boolean
+}
+
+export interface PythonClient {
+  call(call: PythonCall): Promise<PythonAnswer>
+}
+
+/** Processes of the application test/fixtures/celery/python_app.py. */
+export interface CeleryProcesses {
+  /** Sends tasks and waits for their results. */
+  client(env?: Record<string, string>): PythonClient
+  /** A real Celery worker; resolves when it takes messages. */
+  worker(options?: { args?: readonly string[]; env?: Record<string, string> }): Promise<ChildProcess>
+  /** Ends all of them. */
+  close(): Promise<void>
+}
+
+/** `env`: what the application reads: BROKER, BACKEND, … */
+export function createCeleryProcesses(env: Record<string, string>): CeleryProcesses {
+  const children: ChildProcess[] = []
+  const start = (args: readonly string[], more: Record<string, string> = {}) => {
+    const { PATH = '', HOME = '' } = process.env
+    const child = spawn(PYTHON, args, {
+      cwd: FOLDER,
+      env: { PATH, HOME, PYTHONDONTWRITEBYTECODE: '1', C_FORCE_ROOT: '1', ...env, ...more },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    children.push(child)
+    return child
+  }
+  return {
+    client(more) {
+      const child = start(['python_app.py'], more)
+      const waiting = new Map<string, (answer: PythonAnswer) => void>()
+      createInterface({ input: child.stdout! }).on('line', (line) => {
+        const answer = JSON.parse(line) as PythonAnswer
+        waiting.get(answer.id)?.(answer)
+      })
+      child.stderr!.on('data', (data: Buffer) => process.stderr.write(data))
+      return {
+        call({ id, options = {}, ...call }) {
+          const answered = new Promise<PythonAnswer>((resolve) => waiting.set(id, resolve))
+          child.stdin!.write(`${JSON.stringify({ ...call, options: { ...options, task_id: id } })}\n`)
+          return answered
+        },
+      }
+    },
+    async worker({ args = [], env: more } = {}) {
+      const quiet = ['--without-gossip', '--without-mingle', '--without-heartbeat']
+      const child = start(['-m', 'celery', '-A', 'python_app', 'worker', '-P', 'solo', '-l', 'info', ...quiet, ...args], more)
+      await ready(child)
+      return child
+    },
+    async close() {
+      for (const child of children) {
+        if (child.exitCode !== null || child.signalCode !== null) continue
+        child.stdin!.end()
+        child.kill('SIGKILL')
+        await once(child, 'close')
+      }
+    },
+  }
+}
+
+const ready = (child: ChildProcess) =>
+  new Promise<void>((resolve, reject) => {
+    let log = ''
+    const read = (data: Buffer) => {
+      log += data.toString()
+      if (log.includes('ready.')) resolve()
+    }
+    child.stdout!.on('data', read)
+    child.stderr!.on('data', read)
+    child.once('exit', () => reject(new Error(`the Celery worker ended:\n${log}`)))
+  })
