@@ -11,7 +11,15 @@ import { checkRetryPolicy } from './retry-policy.ts'
 import type { Revoke } from './revoke.ts'
 import { createRoutes, type RouteTarget } from './routes.ts'
 import { createSender, type EnqueueItems, type EnqueueResults, type EnqueueTask } from './sender.ts'
-import { createSignature, createTaskSignatures, type SetOptions, type TaskSignature, taskSignature } from './signature.ts'
+import {
+  type AnySignature,
+  createSignature,
+  createTaskSignatures,
+  type HandleOf,
+  type SetOptions,
+  type TaskSignature,
+  taskSignature,
+} from './signature.ts'
 import { createRouteOf, createSignatureSender } from './signature-sender.ts'
 import { readSignature } from './signature-tree.ts'
 import type {
@@ -75,6 +83,11 @@ export interface App {
     items: EnqueueItems<Tasks>,
     options?: { readonly transaction?: TransactionClient },
   ): Promise<EnqueueResults<Tasks>>
+  /** Signatures of single tasks; what belongs together is a group. */
+  enqueue<const Signatures extends readonly AnySignature[]>(
+    signatures: Signatures,
+    options?: { readonly transaction?: TransactionClient },
+  ): Promise<{ -readonly [Index in keyof Signatures]: HandleOf<Signatures[Index]> }>
   /**
    * Where tasks go when neither the call nor the task names a queue: by name, by glob (`feeds.*`) or by RegExp, one or an object of them.
    * The first route that matches decides, in the order in which they were added. @throws AppError TASK_OPTION_INVALID

@@ -5,7 +5,8 @@ import { type FreezeContext, type Frozen, freeze, type ResultNode } from './free
 import type { Plan, Sequel } from './sequel.ts'
 import type { MessageContext, RouteOf } from './signature-message.ts'
 import { listOf } from './signature-options.ts'
-import { added, chainOf, give, linked, overridden, readTree, type Tree } from './signature-tree.ts'
+import { chainOf, readTree, type Tree } from './signature-tree.ts'
+import { added, give, linked, overridden } from './tree-options.ts'
 
 export type { ResultNode } from './freeze.ts'
 export type { RouteOf, TaskDefaults } from './signature-message.ts'

@@ -4,8 +4,10 @@ import type { AsyncResult } from './async-result.ts'
 import type { Backend } from './backend.ts'
 import { type Prepared, prepare } from './build.ts'
 import { currentTask } from './current-task.ts'
+import { callOf, isSignature } from './enqueue-signature.ts'
 import { checkCall, NO_OPTIONS, refuse } from './options.ts'
 import type { Routes } from './routes.ts'
+import type { AnySignature } from './signature.ts'
 import type { ApplyOptions, Task, TransactionClient } from './task.ts'
 import type { UniqueClaim } from './unique.ts'
 
@@ -34,7 +36,10 @@ export type EnqueueResults<Tasks extends readonly EnqueueTask[]> = {
 export interface Sender {
   message(name: string, args: readonly unknown[], options?: ApplyOptions): Message
   send(name: string, args: readonly unknown[], options?: ApplyOptions): Promise<AsyncResult>
-  enqueue(items: readonly EnqueueItem[], options?: { readonly transaction?: TransactionClient }): Promise<AsyncResult[]>
+  enqueue(
+    items: readonly (EnqueueItem | AnySignature)[],
+    options?: { readonly transaction?: TransactionClient },
+  ): Promise<AsyncResult[]>
 }
 
 export interface SenderOptions {
@@ -86,7 +91,11 @@ export function createSender({ task: find, routes, connect, handle }: SenderOpti
     },
   }
 
-  function readyItem(item: EnqueueItem): Prepared {
+  function readyItem(item: EnqueueItem | AnySignature): Prepared {
+    if (isSignature(item)) {
+      const call = callOf(item)
+      return ready(call.task, call.args, call.options)
+    }
     const { task, args = [], options = NO_OPTIONS } = item ?? {}
     const name = typeof task === 'string' ? task : task?.name
     if (typeof name !== 'string') refuse('task is neither a task nor the name of one')

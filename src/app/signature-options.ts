@@ -35,5 +35,10 @@ export function checkOptions(task: string, options: SignatureOptions): Signature
   }
   if (options.chord != null && !isRecord(options.chord))
     throw new AppError('SIGNATURE_INVALID', `${task}: options.chord is not a signature`)
-  return options.task_id == null ? Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'task_id')) : options
+  if (!('task_id' in options) || options.task_id != null) return options
+  return Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'task_id'))
+}
+
+export function invalid(problem: string): never {
+  throw new AppError('SIGNATURE_INVALID', `the signature is not one: ${problem}`)
 }

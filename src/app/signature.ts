@@ -6,8 +6,9 @@ import { composition } from './freeze.ts'
 import { createGroupResult, type GroupResult } from './group-result.ts'
 import { checkCall, NO_OPTIONS, refuse } from './options.ts'
 import { merged } from './signature-options.ts'
-import { added, linked, readTree } from './signature-tree.ts'
+import { readTree } from './signature-tree.ts'
 import type { ApplyOptions } from './task.ts'
+import { added, linked } from './tree-options.ts'
 
 declare const TYPES: unique symbol
 const SENDER = Symbol.for('onedyno.sender')

@@ -1,5 +1,6 @@
 import { TimeLimitExceeded } from '../app/task-errors.ts'
 import type { Consumer } from '../broker/broker.ts'
+import { UNIQUE } from '../message/marks.ts'
 import { UndecodableMessageError } from '../message/undecodable.ts'
 import type { Attempt } from './attempt.ts'
 import { createSettlement, type Ending, endedBy, type SettlementOptions } from './ending.ts'
@@ -111,7 +112,7 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
         return conclude(attempt, endedBy('REVOKED', verdict.error, attempt))
       case 'ignored':
         log.info({ task, id }, 'task wishes to be ignored, nothing is stored')
-        consumer().finish(attempt.delivery, null)
+        consumer().finish(attempt.delivery, null, releaseOf(attempt))
         return void leave(attempt, { handedBack: false })
       case 'rejected':
         return rejected(attempt, verdict)
@@ -220,6 +221,10 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
 
 const OVERTIME_ENDED = 'task exceeded its hard time limit, its thread was ended'
 const OVERTIME_LEFT = 'task exceeded its hard time limit, its code may still run on the event loop'
+
+/** Of a task that leaves no outcome only the key is left to free. */
+const releaseOf = ({ delivery }: Attempt) =>
+  delivery.message.headers[UNIQUE] === undefined ? undefined : { sequel: { releasesUnique: true } }
 
 function stopTimers({ timers }: Attempt): void {
   for (const timer of timers) clearTimeout(timer)

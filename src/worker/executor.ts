@@ -83,7 +83,11 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
     limiter === undefined || park === undefined ? undefined : limiter.admit(delivery.message, task)
 
   const admitLater = async (attempt: Attempt, own: TaskSettings, place: Date | Promise<Date | undefined>): Promise<void> => {
-    const dueAt = await place
+    const dueAt = await Promise.resolve(place).catch((err) => {
+      // It is worse not to run at all than to run too often.
+      log.error({ task: own.task.name, err }, 'rate limit cannot be asked for, task runs without it')
+      return undefined
+    })
     const { message } = attempt.delivery
     await (dueAt === undefined ? begin(attempt, own) : keep(attempt, dueAt, parked(withPlace(message), dueAt)))
   }

@@ -283,6 +283,25 @@ describe('many calls at once', () => {
     expect(await app.enqueue([])).toEqual([])
   })
 
+  it('may be signatures of tasks, with their options', async () => {
+    const { app, sent } = createBackend()
+    const add = app.task('add', (x: number, y: number) => x + y)
+    const expires = new Date('2030-01-01T00:00:00Z')
+    const options = { queue: 'q', priority: 2, taskId: 'mine', shadow: 's', timeLimit: 3, expires, headers: { mine: 1 } }
+    const results = await app.enqueue([add.s(1, 2), add.si(3, 4).set(options)])
+    expectTypeOf(results[0]).toEqualTypeOf<AsyncResult<number>>()
+    expect(sent[0]).toMatchObject({ body: '[[1,2],{},{}]', headers: { id: results[0].id, task: 'add' } })
+    expect(sent[1]).toMatchObject({ queue: 'q', priority: 2, body: '[[3,4],{},{}]' })
+    expect(sent[1]!.headers).toMatchObject({
+      id: 'mine',
+      shadow: 's',
+      timelimit: [3, null],
+      mine: 1,
+      expires: expires.toISOString(),
+    })
+    await expect(app.enqueue([add.s(1, 2), add.s(1, 2).link(add.s(1))])).rejects.toThrow('item 1: add is a part of a workflow')
+  })
+
   it('are all kept, or none, when one of them is due later', async () => {
     const { app, sent, kept } = createBackend()
     await app.enqueue([{ task: 'a' }, { task: 'b', options: { countdown: 5 } }])

@@ -3,6 +3,7 @@ import { createRegistry } from '../../../src/app/app.ts'
 import type { Outcome } from '../../../src/app/outcome.ts'
 import type { Sequel } from '../../../src/app/sequel.ts'
 import type { TaskContext } from '../../../src/app/task.ts'
+import { Ignore } from '../../../src/app/task-errors.ts'
 import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage, type Message } from '../../../src/message/message.ts'
@@ -302,6 +303,11 @@ describe('what follows from an outcome', () => {
 
   it('frees the key of a unique task, unless it is tried again', async () => {
     const headers = { onedyno_unique: 'end' }
+    const once = createRegistry(() => Promise.reject(new Error('no connections')))
+    once.task('ignoring', () => Promise.reject(new Ignore()))
+    once.task('again', ({ retry }: TaskContext) => retry(), { bind: true })
+    expect((await execute(message('ignoring', [], { headers }), { app: once })).sequel).toEqual({ releasesUnique: true })
+    expect((await execute(message('again', [], { headers }), { app: once })).sequel?.releasesUnique).toBeUndefined()
     expect((await execute(message('echo', [], { headers }))).sequel).toMatchObject({ releasesUnique: true })
     expect((await execute(message('fail', [], { headers }))).sequel).toMatchObject({ releasesUnique: true })
   })
@@ -332,9 +338,11 @@ describe('a task with a rate limit', () => {
     expect(parked[0]!.headers).toMatchObject({ eta, onedyno_parked: eta, onedyno_placed: 0 })
   })
 
-  it('runs when there is a place', async () => {
-    const limiter = { admit: async () => undefined, set() {} }
-    expect((await execute(message('echo'), { park, limiter })).outcome?.state).toBe('SUCCESS')
+  it.each([
+    ['there is a place', async () => undefined],
+    ['nobody can be asked', () => Promise.reject(new Error('away'))],
+  ])('runs when %s', async (_what, admit) => {
+    expect((await execute(message('echo'), { park, limiter: { admit, set() {} } })).outcome?.state).toBe('SUCCESS')
   })
 })
 

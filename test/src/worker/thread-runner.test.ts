@@ -95,7 +95,7 @@ const failure = (promise: Promise<unknown>) =>
     (error) => error,
   )
 
-describe('a task in a thread', () => {
+describe('a task in a thread', { timeout: 90_000 }, () => {
   it('runs beside the event loop, and threads are used again', async () => {
     const first = (await run('thread.where')) as { isMainThread: boolean; threadId: number }
     expect(first).toMatchObject({ isMainThread: false, threadId: expect.any(Number) })
@@ -107,7 +107,8 @@ describe('a task in a thread', () => {
     const timer = setInterval(() => turns++, 5)
     await run('thread.spin', [400])
     clearInterval(timer)
-    expect(turns).toBeGreaterThan(20)
+    // On a loop that is blocked: none, or one.
+    expect(turns).toBeGreaterThan(5)
   })
   it('gets its context', async () => {
     expect(await run('thread.context', [], { retries: 2 })).toEqual({
@@ -203,7 +204,7 @@ describe('connections stay in the main thread', () => {
   })
 })
 
-describe('the end of a thread', () => {
+describe('the end of a thread', { timeout: 90_000 }, () => {
   it.each([
     ['process.exit', 'thread.exit', [3], /exitcode 3/],
     ['too much memory', 'thread.eat', [], /out of memory.*32 MB/],
@@ -254,9 +255,12 @@ describe('the end of a thread', () => {
     await Promise.all(first)
   })
   it('is not waited for by a task that is aborted while it waits for one', async () => {
-    const first = [run('thread.nap', [600]), run('thread.nap', [600])]
+    const first = [run('thread.nap', [3000]), run('thread.nap', [3000])]
     const stop = new AbortController()
-    const started = performance.now()
+    let napping = true
+    void Promise.race(first).then(() => {
+      napping = false
+    })
     const waiting = failure(run('thread.add', [1, 2], { signal: stop.signal }))
     const abandoned = attempt('thread.add', [1, 2])
     const other = failure(runner.run(abandoned))
@@ -264,8 +268,8 @@ describe('the end of a thread', () => {
     expect(runner.abandon(abandoned)).toBe(true)
     expect(await waiting).toMatchObject({ message: 'the worker stops' })
     expect(await other).toBeInstanceOf(Error)
-    expect(performance.now() - started).toBeLessThan(500)
-    expect(await Promise.all([...first, run('thread.add', [1, 2])])).toEqual([600, 600, 3])
+    expect(napping).toBe(true)
+    expect(await Promise.all([...first, run('thread.add', [1, 2])])).toEqual([3000, 3000, 3])
   })
   it('of the whole pool ends all that runs', async () => {
     const ended = failure(run('thread.for-ever'))
