@@ -2,7 +2,7 @@
 WITH gone AS (
   DELETE FROM task_log WHERE ctid = ANY (ARRAY (
     SELECT l.ctid FROM task_log l WHERE l.at < now() - make_interval(secs => $1)
-      AND NOT EXISTS (SELECT FROM task_result r WHERE r.id = l.task_id) LIMIT $2
+      AND (SELECT 1 FROM task_result r WHERE r.id = l.task_id LIMIT 1) IS NULL LIMIT $2 -- looked up for each row: see result-clean-up.sql
   )) RETURNING 1
 )
 SELECT count(*)::int AS deleted FROM gone

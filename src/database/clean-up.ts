@@ -13,8 +13,11 @@ export async function cleanUp(database: Database, resultTtlSeconds: number): Pro
   const patience = Math.max(resultTtlSeconds, PATIENCE)
   const all = async (name: string, seconds: number, limit = BATCH) => {
     for (let total = 0; ; ) {
-      const [row] = await database.query<{ deleted: number }>(sql(name), [seconds, limit])
-      const deleted = row?.deleted ?? 0
+      const deleted = await database.transaction(async (client) => {
+        await client.query(sql('plan-anew'))
+        const [row] = await client.query<{ deleted: number }>(sql(name), [seconds, limit])
+        return row?.deleted ?? 0
+      })
       total += deleted
       if (deleted < limit) return total
     }

@@ -14,16 +14,16 @@ let database: Database
 const run = <Row extends Record<string, unknown>>(text: string) => database.query<Row>({ name: '', text })
 const count = async (what: string) => (await run<{ count: number }>(`SELECT count(*)::int AS count FROM ${what}`))[0]!.count
 
-/** Each statement of a clean-up, and how long it took. */
+/** The transactions of a clean-up, each of one bounded statement, and how long they took. */
 function timed(): { database: Database; longestMs: () => number; statements: () => number } {
   const times: number[] = []
-  const query: Database['query'] = async (statement, values) => {
+  const transaction: Database['transaction'] = async (work) => {
     const startedAt = performance.now()
-    const rows = await database.query(statement, values)
+    const result = await database.transaction(work)
     times.push(performance.now() - startedAt)
-    return rows as never
+    return result
   }
-  return { database: { ...database, query }, longestMs: () => Math.max(...times), statements: () => times.length }
+  return { database: { ...database, transaction }, longestMs: () => Math.max(...times), statements: () => times.length }
 }
 
 interface Explained extends Record<string, unknown> {
