@@ -75,7 +75,10 @@ describe('package.json', () => {
 
   test('what a task author imports is there', async () => {
     const library = (await import('../dist/src/index.js' as string)) as Record<string, unknown>
-    expect(Object.keys(library).sort()).toEqual(['AppError', 'TaskError', 'createApp'])
+    expect(Object.keys(library).sort()).toEqual([
+      ...['AppError', 'Ignore', 'MaxRetriesExceededError', 'Reject', 'Retry', 'SoftTimeLimitExceeded', 'TaskError'],
+      ...['TimeLimitExceeded', 'chain', 'chord', 'createApp', 'group'],
+    ])
   })
 })
 
