@@ -219,8 +219,9 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     const tag = early.has(delivery) ? undefined : (delivery.tag as string)
     const follows = followsOf(delivery.message, sequel)
     ahead.finished()
-    if (outcome !== null || follows !== undefined) settlement.record(outcome, { tag, message: delivery.message, follows })
-    else if (tag !== undefined) ack([tag])
+    // Also what stores nothing: of two messages with one id the second must not be acknowledged before the outcome of the first is stored.
+    if (outcome !== null || follows !== undefined || tag !== undefined)
+      settlement.record(outcome, { tag, message: delivery.message, follows })
     pump()
   }
 
