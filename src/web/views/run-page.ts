@@ -114,7 +114,8 @@ function facts(run: RunDescription, now: Date): Html {
   const rows: readonly (readonly [name: string, value: Html | undefined])[] = [
     ['Ready', run.ready ? 'yes' : 'no'],
     ['Due', time(run.dueAt)],
-    ['Sent', time(run.createdAt)],
+    // Of a task that was not sent from here only its first record is known, which may be later than its start.
+    ['Sent', run.startedAt !== null && run.createdAt !== null && run.createdAt > run.startedAt ? undefined : time(run.createdAt)],
     ['Started', time(run.startedAt)],
     ['Ended', time(run.doneAt)],
     [
