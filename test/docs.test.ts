@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { OPTIONS } from '../src/config.ts'
 import { ERRORS } from '../src/errors.ts'
+import { OPTIONS } from '../src/options.ts'
 import { SUPERVISOR_COMMANDS } from '../supervisor/commands.ts'
 import { SUPERVISOR_ERRORS } from '../supervisor/errors.ts'
 import { OPTIONS as SUPERVISOR_OPTIONS } from '../supervisor/options.ts'
@@ -39,7 +39,7 @@ describe('docs/config.md', () => {
   })
 })
 
-/** The cells that say what the table in src/config.ts says. */
+/** The cells that say what the table in src/options.ts says. */
 function documented(name: string): (string | undefined)[] {
   const { unit, fallback, choices, min, max } = OPTIONS[name as keyof typeof OPTIONS] as {
     unit: string

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { OPTIONS } from '../src/config.ts'
+import { OPTIONS } from '../src/options.ts'
 import { parseProcfile } from '../supervisor/procfile.ts'
 import { root, sourceFiles, withoutComments } from './support/import-graph.ts'
 

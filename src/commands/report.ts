@@ -1,8 +1,9 @@
 import { arch, platform, release } from 'node:os'
 import { parseArgs } from 'node:util'
-import { OPTIONS, parseConfig } from '../config.ts'
+import { parseConfig } from '../config.ts'
 import { sql } from '../database/sql.ts'
 import { maskUrl } from '../log-text.ts'
+import { OPTIONS } from '../options.ts'
 import { packageVersion } from '../package-root.ts'
 import { withSession } from './session.ts'
 
