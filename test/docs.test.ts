@@ -86,6 +86,41 @@ describe('docs/errors.md', () => {
   })
 })
 
+describe('docs/tasks.md', () => {
+  const text = read('docs/tasks.md')
+  const source = read('src/app/task.ts')
+
+  /** The fields and methods of an interface, without those that it extends. */
+  const fieldsOf = (name: string): string[] => {
+    const [, body = ''] = new RegExp(`interface ${name}\\b[^{]*\\{\\n(.*?)\\n\\}`, 's').exec(source) ?? []
+    return [...body.matchAll(/^ {2}(?:readonly )?([a-zA-Z]+)[?(:]/gm)].map(([, field]) => field!)
+  }
+  /** What stands in the first column of the table whose head begins so. */
+  const namesBelow = (head: string): string[] => {
+    const table = text
+      .slice(text.indexOf(`\n| ${head} |`))
+      .trimStart()
+      .split('\n\n')[0]!
+    const cells = table
+      .split('\n')
+      .slice(2)
+      .map((row) => row.split(' | ')[0]!)
+    return cells.flatMap((cell) => [...cell.matchAll(/`([a-zA-Z]+)(?:\([^`]*\))?`/g)].map(([, name]) => name!))
+  }
+
+  test.each([
+    ['Option', ['TaskOptions', 'BoundTaskOptions', 'RetryPolicy']],
+    ['Field', ['TaskContext']],
+    ['Option of `retry`', ['RetryOptions']],
+    ['Option of `applyAsync` and `sendTask`', ['ApplyOptions']],
+    ['Option of `unique`', ['UniqueOptions']],
+  ])('its table "%s" has a row for each field of %j, and no other', (head, interfaces) => {
+    const fields = interfaces.flatMap(fieldsOf)
+    expect(fields.length).toBeGreaterThan(2)
+    expect(namesBelow(head).sort()).toEqual(fields.sort())
+  })
+})
+
 describe('help', () => {
   const help = (...argv: string[]): string =>
     execFileSync(process.execPath, [join(root, 'dist/src/main.js'), ...argv], { cwd: root, encoding: 'utf8' })
