@@ -42,6 +42,8 @@ export async function createPostgresConsumer(database: Database, options: Consum
   const closing = new AbortController()
   let pumping: Promise<void> | undefined
   let worker: PostgresWorker
+  /** Before that a sign of messages has nobody to claim them for. */
+  let registered = false
   const settler = createSettler(database, { ...options, log, workerId: () => worker.id })
 
   const wake = () => {
@@ -50,7 +52,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
   }
 
   const pump = () => {
-    if (pumping === undefined && !closed && hasWork()) {
+    if (pumping === undefined && registered && !closed && hasWork()) {
       // After the current turn of the event loop, so that tasks that end together leave together.
       pumping = new Promise<void>((resolve) => setImmediate(resolve)).then(turn).finally(() => {
         pumping = undefined
@@ -181,6 +183,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
   }
 
   worker = await registerWorker(database, options, log, wake)
+  registered = true
   const floor = setInterval(wake, LOOK_AGAIN_MS)
   pump()
   return {

@@ -86,6 +86,24 @@ describe('a worker in PostgreSQL', () => {
     expect(got[0]?.deliveries).toBe(2)
   })
 
+  it('claims nothing before it is registered, whatever wakes it', async () => {
+    const lines: string[] = []
+    const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
+    const slow = await client()
+    await query(schema.url, `INSERT INTO "${schema.schema}".worker (name, queues, concurrency) VALUES ('dead', '{celery}', 1)`)
+    await slow.query('BEGIN')
+    await slow.query('SELECT FROM worker FOR UPDATE')
+    const consuming = consume(createPostgresBroker(schema.open(), schema.config, log))
+    await until('the registration waits', blocked)
+    await broker.publish([message('a')])
+    // The worker has a turn to hear of it.
+    await query(schema.url, 'SELECT pg_sleep(0.1)')
+    await slow.query('COMMIT')
+    const { ids } = await consuming
+    await until('delivered', () => ids().length === 1)
+    expect(lines.filter((line) => !line.includes('worker is dead'))).toEqual([])
+  })
+
   it('serves every queue, however full the first one is', async () => {
     await broker.publish(Array.from({ length: 50 }, (_, index) => message(`a${index}`, 'a')))
     await broker.publish([message('b', 'b')])
