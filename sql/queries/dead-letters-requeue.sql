@@ -1,6 +1,7 @@
 -- Messages that were kept aside are to run again: into the outbox, due now; their outcome and their deaths are forgotten.
 -- $1 bigint[] which ones; NULL: all · $2 text NOTIFY channel of the outbox. One without an id stays, because nothing could be recorded of it.
--- Two of the same id are one task. Locks: rows of dead_letter, task_result, redelivery.
+-- Two of the same id are one task, and a row of the outbox with that id is replaced: the relay may have published it and not have deleted it
+-- yet, and to leave it alone would lose the message with it. Locks: rows of dead_letter, outbox, task_result, redelivery.
 WITH taken AS (
   DELETE FROM dead_letter WHERE ($1::bigint[] IS NULL OR id = ANY ($1::bigint[])) AND task_id <> '' AND task IS NOT NULL AND body IS NOT NULL
   RETURNING id, queue, priority, task_id, task, headers, properties, body
@@ -9,7 +10,8 @@ WITH taken AS (
 ), sent AS (
   INSERT INTO outbox (task_id, queue, priority, task, headers, properties, body, due_at)
   SELECT task_id, queue, priority, task, headers, properties, body, now() FROM last
-  ON CONFLICT (task_id) DO NOTHING RETURNING task_id
+  ON CONFLICT (task_id) DO UPDATE SET queue = excluded.queue, priority = excluded.priority, task = excluded.task, headers = excluded.headers,
+    properties = excluded.properties, body = excluded.body, due_at = excluded.due_at RETURNING task_id
 ), pending AS (
   UPDATE task_result t SET state = 'PENDING', result = NULL, traceback = NULL, started_at = NULL, done_at = NULL, worker = NULL, next_at = NULL
   FROM last WHERE t.id = last.task_id
