@@ -100,7 +100,8 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
       if (attempt.over) return
       log.info({ task, id, eta }, 'task is early, kept in the outbox until its time')
       consumer().finish(attempt.delivery, null)
-      ends.leave(attempt, { handedBack: false })
+      // Its time may have come before the answer: then what waits here with its id is this very message, and the only one.
+      ends.leave(attempt, { handedBack: true })
     } catch (error) {
       log.warn({ task, id, reason: (error as Error).message }, 'task is early and could not be kept, handed back')
       ends.handBack(attempt, { counted: false })

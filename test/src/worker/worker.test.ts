@@ -61,6 +61,24 @@ describe('a second message with the id of one that runs', () => {
   })
 })
 
+describe('a message that is kept until its time', () => {
+  it('may be here again before that was answered: then it is handed back, because there is no other', async () => {
+    const { broker, told, deliver } = createFakeBroker()
+    const app = createRegistry(() => Promise.reject(new Error('no connections')))
+    app.task('held', () => 1)
+    let kept = () => {}
+    const park = () => new Promise<void>((resolve) => (kept = resolve))
+    const options = { name: 'celery@test', queues: ['celery'], concurrency: 4, maxDeliveries: 3, graceMs: 20, park }
+    const worker = await startWorker({ ...options, app, broker, log: silentLog() })
+    const early = createMessage({ id: 'same', task: 'held', args: [], eta: new Date(Date.now() + 60_000) })
+    deliver({ ...delivery('first'), message: early }, delivery('again'))
+    kept()
+    await until('the end', () => worker.running === 0)
+    expect(told).toEqual(['first done', 'again back'])
+    await worker.stop()
+  })
+})
+
 describe('hooks of a task', () => {
   it('have the types of its function', () => {
     const app = createRegistry(() => Promise.reject(new Error('no connections')))
