@@ -4,7 +4,7 @@ import { UNIQUE } from '../message/marks.ts'
 import { UndecodableMessageError } from '../message/undecodable.ts'
 import type { Attempt } from './attempt.ts'
 import { createSettlement, type Ending, endedBy, type SettlementOptions } from './ending.ts'
-import { encodeThrown } from './exception.ts'
+import { encodeThrown, UNSHOWN } from './exception.ts'
 import { createHooks, type HookOptions, type Hooks } from './hooks.ts'
 import { nextMessage } from './next-attempt.ts'
 import type { LoopWatch, Runner } from './ports.ts'
@@ -83,11 +83,13 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
     return conclude(attempt, { state: 'SUCCESS', result, value, startedAt, endedAt, ...ended })
   }
 
-  const threw = (attempt: Attempt, thrown: unknown) =>
+  const threw = (attempt: Attempt, given: unknown) => {
+    const thrown = visible(given)
     // A body that cannot be read is the message's fault: no attempt would fare better.
-    thrown instanceof UndecodableMessageError
+    return thrown instanceof UndecodableMessageError
       ? failed(attempt, thrown)
       : follow(attempt, verdictOf(thrown, circumstances(attempt)))
+  }
 
   const circumstances = ({ controller: { signal }, settings, context, delivery }: Attempt) => ({
     reason: signal.aborted ? signal.reason : undefined,
@@ -221,6 +223,16 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
 
 const OVERTIME_ENDED = 'task exceeded its hard time limit, its thread was ended'
 const OVERTIME_LEFT = 'task exceeded its hard time limit, its code may still run on the event loop'
+
+/** A proxy may throw when it is only asked for its class: nobody after this line has to expect that. */
+function visible(thrown: unknown): unknown {
+  try {
+    void (thrown instanceof Error)
+    return thrown
+  } catch {
+    return new Error(UNSHOWN)
+  }
+}
 
 /** Of a task that leaves no outcome only the key is left to free. */
 const releaseOf = ({ delivery }: Attempt) =>

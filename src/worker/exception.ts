@@ -31,6 +31,9 @@ export function encodeException(name: string, messages: readonly unknown[]): Enc
   return { exc_type, exc_message: messages, exc_module }
 }
 
+/** Said of what throws itself when it is looked at. */
+export const UNSHOWN = 'something was thrown that cannot be shown'
+
 /** Whatever was thrown, with its stack as far as there is one. NUL, which PostgreSQL's text cannot hold, is shown as U+FFFD. Never throws. */
 export function encodeThrown(thrown: unknown): { exception: EncodedException; traceback: string | null } {
   try {
@@ -39,7 +42,7 @@ export function encodeThrown(thrown: unknown): { exception: EncodedException; tr
     return { exception: encodeException(String(name), [wordsOf(thrown)]), traceback: tracebackOf(thrown) }
   } catch {
     // Without a prototype, or with a getter that throws itself.
-    return { exception: encodeException('Error', ['something was thrown that cannot be shown']), traceback: null }
+    return { exception: encodeException('Error', [UNSHOWN]), traceback: null }
   }
 }
 

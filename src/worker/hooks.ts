@@ -5,10 +5,13 @@ import type { Log } from '../log.ts'
 import type { Attempt } from './attempt.ts'
 import type { RunContext } from './context.ts'
 import type { Ending } from './ending.ts'
+import { encodeThrown } from './exception.ts'
 import { limitsOf } from './limits.ts'
 
 /** What hooks may take together where no hard time limit says how long, in milliseconds. */
 const HOOKS_MS = 10_000
+
+const HOOK_FAILED = 'hook failed, which changes nothing for the task'
 
 type Hook = readonly [name: string, call: () => unknown]
 
@@ -26,6 +29,15 @@ export interface Hooks {
 }
 
 export function createHooks({ app, log }: HookOptions): Hooks {
+  const sayFailed = (fields: object, thrown: unknown) => {
+    try {
+      log.error({ ...fields, err: shown(thrown) }, HOOK_FAILED)
+    } catch {
+      // A logger that looks at what was thrown may be thrown at itself.
+      log.error({ ...fields, ...encodeThrown(thrown).exception }, HOOK_FAILED)
+    }
+  }
+
   const run = async (attempt: Attempt, hooks: readonly Hook[]) => {
     const { id, task } = attempt.delivery.message.headers
     let name = ''
@@ -34,8 +46,8 @@ export function createHooks({ app, log }: HookOptions): Hooks {
         name = called
         try {
           await call()
-        } catch (err) {
-          log.error({ task, id, hook: name, err: shown(err) }, 'hook failed, which changes nothing for the task')
+        } catch (thrown) {
+          sayFailed({ task, id, hook: name }, thrown)
         }
       }
       return true
@@ -98,6 +110,6 @@ async function within(ms: number, work: Promise<boolean>): Promise<boolean> {
   }
 }
 
-/** A logger that looks at what was thrown must not be thrown at itself. */
+/** Of what is no error and no text only its type is said. */
 const shown = (thrown: unknown): unknown =>
   thrown instanceof Error ? thrown : typeof thrown === 'string' ? thrown : typeof thrown

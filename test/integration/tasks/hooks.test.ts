@@ -60,11 +60,13 @@ onEveryBroker('hooks', (at) => {
     }
     at.app.before(thrower)
     at.app.after(() => Promise.reject(Object.create(null)))
+    const hidden = Object.defineProperty(new Error('x'), 'message', { get: thrower })
+    at.app.after(() => Promise.reject(hidden))
     const task = at.app.task('hooked', () => 'fine', { onSuccess: thrower })
     await at.work()
     expect(await (await task.delay()).get({ timeoutMs: 5000 })).toBe('fine')
     const failed = at.logged.filter(({ msg }) => String(msg).startsWith('hook failed'))
-    expect(failed.map(({ hook }) => hook)).toEqual(['before', 'onSuccess', 'after'])
+    expect(failed.map(({ hook }) => hook)).toEqual(['before', 'onSuccess', 'after', 'after'])
   })
 
   it('have no more time than the task, and hold its slot meanwhile', async () => {

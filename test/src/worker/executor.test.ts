@@ -22,6 +22,13 @@ app.task('fail.custom', () => {
   throw Object.assign(new Error('no funds'), { name: 'PaymentError' })
 })
 app.task('throw.text', () => Promise.reject('just a text'))
+app.task('fail.hidden', () => {
+  throw new Proxy(new Error('x'), {
+    getPrototypeOf: () => {
+      throw new Error('not to be looked at')
+    },
+  })
+})
 app.task('nul', () => {
   throw new Error('a\0b')
 })
@@ -114,6 +121,11 @@ describe('the outcome of a task', () => {
       { exc_type: 'PaymentError', exc_message: ['no funds'], exc_module: 'onedyno.errors' },
     ],
     ['a thrown text', 'throw.text', { exc_type: 'Exception', exc_message: ['just a text'], exc_module: 'builtins' }],
+    [
+      'something that throws when it is looked at',
+      'fail.hidden',
+      { exc_type: 'Exception', exc_message: ['something was thrown that cannot be shown'], exc_module: 'builtins' },
+    ],
     [
       'a value that is not JSON',
       'date',
