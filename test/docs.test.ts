@@ -10,6 +10,9 @@ import { OPTIONS as SUPERVISOR_OPTIONS } from '../supervisor/options.ts'
 import { root, sourceFiles, withoutComments } from './support/import-graph.ts'
 import { anchorsOf, linksOf } from './support/markdown.ts'
 
+/** Commands of the task system that take options of their own. */
+const ROLES = ['web', 'worker', 'beat', 'tasks', 'call', 'result', 'revoke', 'purge', 'queues', 'dead-letters', 'report']
+
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
 describe('docs/config.md', () => {
@@ -130,18 +133,15 @@ describe('help', () => {
     for (const name of Object.keys(SUPERVISOR_OPTIONS)) expect(text, name).toMatch(new RegExp(`--${name}\\b`))
   })
 
-  test.each(['web', 'worker', 'beat', 'migrate', 'tasks'])(
-    'of %s fits a screen of 40 lines, and names each option and exit code',
-    (command) => {
-      const text = help(command, '--help')
-      expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(40)
-      const source = read(`src/commands/${command}.ts`)
-      const declared = [...source.matchAll(/'?([a-z-]+)'?: \{ type: '(?:string|boolean)'/g)]
-      for (const [, name] of declared) expect(text, name).toMatch(new RegExp(`--${name}\\b`))
-      if (command !== 'migrate') expect(declared.length).toBeGreaterThan(0)
-      expect(text).toContain('Exit codes: 0 ')
-    },
-  )
+  test.each([...ROLES, 'migrate'])('of %s fits a screen of 40 lines, and names each option and exit code', (command) => {
+    const text = help(command, '--help')
+    expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(40)
+    const source = read(`src/commands/${command}.ts`)
+    const declared = [...source.matchAll(/'?([a-z-]+)'?: \{ type: '(?:string|boolean)'/g)]
+    for (const [, name] of declared) expect(text, name).toMatch(new RegExp(`--${name}\\b`))
+    if (command !== 'migrate') expect(declared.length).toBeGreaterThan(0)
+    expect(text).toContain('Exit codes: 0 ')
+  })
 
   test('of onedyno lists every command of the task system', () => {
     const text = help('help')
@@ -167,6 +167,18 @@ describe('docs/cli.md', () => {
     const roles = [...read('src/main.ts').matchAll(/^ {2}'?([a-z-]+)'?: \(\) => import/gm)].map(([, command]) => command!)
     expect(roles.length).toBeGreaterThan(4)
     for (const command of [...SUPERVISOR_COMMANDS, ...roles]) expect(text).toContain(`onedyno ${command}`)
+  })
+
+  test.each(ROLES)('names each option of %s', (command) => {
+    const [, help = ''] = /export const help = `(.*?[^\\])`\n/s.exec(read(`src/commands/${command}.ts`)) ?? []
+    const rows = text.split('\n').filter((line) => line.includes(`onedyno ${command}`))
+    const own = text.split(`| Option of \`${command}\` |`)[1]?.split('\n\n')[0]
+    const options = [...help.matchAll(/^ +(?:(-\w), )?--([a-z-]+)/gm)].filter(([, , name]) => name !== 'help')
+    expect(options.length).toBeGreaterThan(0)
+    for (const [, short, name] of options)
+      expect([...rows, own].join('\n'), name).toMatch(
+        new RegExp(short === undefined ? `--${name}\\b` : `--${name}\\b|${short}\\b`),
+      )
   })
 })
 
