@@ -29,6 +29,14 @@ export function createListener(createClient: () => Client, log: Log): Listener {
   const stopping = new AbortController()
   let client: Client | undefined
   let connecting: Promise<Client> | undefined
+  let last: Promise<unknown> = Promise.resolve()
+
+  /** A client of pg is to be given one statement at a time. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work)
+    last = result.catch(() => {})
+    return result
+  }
 
   const open = async (): Promise<Client> => {
     const fresh = createClient()
@@ -51,6 +59,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       throw error
     }
     client = fresh
+    last = Promise.resolve()
     return fresh
   }
 
@@ -96,7 +105,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       subscribers.set(channel, set.add(subscriber))
       try {
         const connected = await connect()
-        if (first) await connected.query(`LISTEN ${connected.escapeIdentifier(channel)}`)
+        if (first) await inTurn(() => connected.query(`LISTEN ${connected.escapeIdentifier(channel)}`))
       } catch (error) {
         set.delete(subscriber)
         throw error
@@ -106,7 +115,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
           set.delete(subscriber)
           if (set.size > 0 || subscribers.get(channel) !== set) return
           subscribers.delete(channel)
-          await client?.query(`UNLISTEN ${client.escapeIdentifier(channel)}`).catch(() => {})
+          await inTurn(async () => client?.query(`UNLISTEN ${client.escapeIdentifier(channel)}`)).catch(() => {})
         },
       }
     },
@@ -115,11 +124,11 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       sessions.push(session)
       const connected = await connect()
       // A connection that was being opened may have been past its sessions already.
-      if (session.on !== connected) await runOn(session, connected)
+      if (session.on !== connected) await inTurn(() => runOn(session, connected))
     },
     async query(text, values = []) {
       const connected = await connect()
-      return (await connected.query(text, values)).rows as Record<string, unknown>[]
+      return (await inTurn(() => connected.query(text, values))).rows as Record<string, unknown>[]
     },
     get connected() {
       return client !== undefined
