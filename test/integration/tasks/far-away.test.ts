@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { onEveryBroker } from '../../support/task-worker.ts'
+
+const CHUNKS = 20
+const CHUNK = 5000
+
+/** Memory that a process holds, in MB (proc_pid_status(5): VmRSS is in kB). */
+const rssMb = (pid: number) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+
+onEveryBroker('100,000 tasks that are due in an hour', (at) => {
+  it('cost a worker no memory, and nobody has taken one', async () => {
+    const worker = await at.process('test/fixtures/apps/retrying.ts')
+    const works = async () => {
+      const runs = await at.app.enqueue(Array.from({ length: 500 }, () => ({ task: 'retrying.once', args: [0] })))
+      await Promise.all(runs.map(({ id }) => at.ended(id)))
+    }
+    // What it holds once it has worked, not before.
+    await works()
+    await works()
+    const before = rssMb(worker.pid)
+    const far = Array.from({ length: CHUNK }, () => ({ task: 'retrying.once', args: [0], options: { countdown: 3600 } }))
+    for (let chunk = 0; chunk < CHUNKS; chunk++) await at.app.enqueue(far)
+    const after = rssMb(worker.pid)
+    expect(await at.rows('SELECT count(*)::int AS n FROM $outbox WHERE due_at > now()')).toEqual([{ n: CHUNKS * CHUNK }])
+    expect(await at.broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
+    expect(Math.abs(after - before)).toBeLessThan(10)
+    // And it works on beside them.
+    await works()
+  })
+})
