@@ -98,6 +98,7 @@ describe('app.json and the Procfiles', () => {
     ['Procfile', ['web', 'release']],
     ['Procfile.real', ['web', 'worker', 'beat']],
     ['examples/smallest/Procfile', ['web', 'worker', 'beat']],
+    ['examples/workflow/Procfile', ['web', 'worker', 'beat']],
   ])('%s can be read and starts what it should', (file, names) => {
     const entries = parseProcfile(read(file), file)
     expect(entries.map(({ name }) => name)).toEqual(names)

@@ -185,6 +185,25 @@ describe.each([
   })
 })
 
+test('examples/workflow retries its first step, comes to the end of its chain, and runs on its schedule', async () => {
+  const sandbox = await createSandbox()
+  try {
+    for (const [name, text] of filesOf('examples/workflow')) sandbox.write(name, text)
+    sandbox.write('package.json', '{ "type": "module" }')
+    sandbox.background('npx onedyno start')
+    await untilSaid(sandbox, 'worker.1 | worker ready …\nweb.1    | web listens …')
+    const url = 'postgresql://onedyno@/onedyno?host=$PWD/.onedyno/run&port=5432'
+    expect((await sandbox.run(`DATABASE_URL="${url}" node call.ts`)).output).toBe('Oslo: 21 °C\nread after 1 retry\n')
+    expect((await sandbox.run('node schedule.ts "1 seconds"')).output).toMatch(/^201 /)
+    await untilSaid(sandbox, 'worker.1 | task succeeded task=reports.daily …')
+    expect(await typeCheck(sandbox)).toBe('')
+    expect(await sandbox.stop()).toBe(143)
+  } finally {
+    await sandbox.stop()
+    expect(await sandbox.remove()).toEqual([])
+  }
+})
+
 /** The files of an example, or those that a text shows; where the repository's own build is run, the installed package is. */
 function filesOf(where: string): [name: string, text: string][] {
   if (where.endsWith('.md')) {
