@@ -1,22 +1,22 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Outcome } from '../app/outcome.ts'
-import { type Database, isConnectionError } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { decodeCelery } from '../message/wire.ts'
-import { pauseMs, retry, sleep } from '../retry.ts'
+import { pauseMs, sleep } from '../retry.ts'
 import { type AmqpAcks, createAmqpAcks } from './amqp-acks.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
 import { withPatience } from './amqp-patience.ts'
 import type { AmqpPublisher } from './amqp-publisher.ts'
+import { createAmqpRedelivery, type Held } from './amqp-redelivery.ts'
 import { isAnswered, replyBody } from './amqp-reply.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscriptions.ts'
 import type { AmqpTopology } from './amqp-topology.ts'
 import type { ConsumeOptions, Consumer, Delivery, FinishOptions, Refusal, ResultMirror } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
 import { endsWithin } from './ends-within.ts'
-import { type Follows, followsOf, isRecorded } from './follow-up.ts'
-import { storedOutcomes } from './mirror-again.ts'
+import { type Follows, followsOf } from './follow-up.ts'
 import { registerWorker } from './postgres-worker.ts'
 import { createRecorder, type Settlement } from './record.ts'
 import { createRedeliveries } from './record-redelivery.ts'
@@ -27,12 +27,6 @@ const BACKOFF = { firstMs: 100, maxMs: 5000 }
 const MAX_PREFETCH = 800
 /** The rate is looked at no more often: to change a limit costs two round trips. */
 const RELIMIT_EVERY_MS = 100
-
-interface Held extends Delivery {
-  readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
-  /** It came again, and its history is known. */
-  readonly known?: true
-}
 
 interface Finished extends Settlement {
   /** undefined: it only began. */
@@ -74,7 +68,6 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   let limitedAt = 0
   let arrived: Held[] = []
   let stopped = false
-  let noting: Promise<unknown> = Promise.resolve()
 
   const onStored = (batch: readonly Finished[], besides: readonly Outcome[]) => {
     if (options.mirror === undefined) confirm(batch, besides)
@@ -112,6 +105,14 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   const ownAddress = await replyAddress(database)
   const recorder = createRecorder<Finished>(database, { name: options.name, log, planner: options.planner, onStored })
   const worker = await registerWorker(database, options, log, () => {})
+  const redelivery = createAmqpRedelivery({
+    ...{ database, log, redeliveries, worker, mirror: options.mirror, signal: ending.signal, held },
+    flush: () => recorder.flush(),
+    isAnswered: (message) => isAnswered(message, ownAddress),
+    answer,
+    run: options.onDeliveries,
+    settle: (delivery) => finish(delivery, null),
+  })
 
   /** Fast tasks are taken hundreds at a time, slow ones one per slot, in steps of two so that small changes of the rate cost nothing. */
   const relimit = () => {
@@ -154,7 +155,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     const ended = new Promise<void>((resolve) => {
       channel.on('close', () => {
         subscriptions = undefined
-        noteLost(mine)
+        redelivery.lost(mine)
         resolve()
       })
     })
@@ -197,70 +198,17 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     if (options.inOrder === true && (again.length > 0 || looking !== undefined)) return lookInTurn(all)
     const fresh = again.length === 0 ? all : all.filter((delivery) => !again.includes(delivery))
     if (fresh.length > 0) options.onDeliveries(fresh)
-    if (again.length > 0) errand(lookInto(again))
+    if (again.length > 0) errand(redelivery.lookInto(again))
   }
 
   let looking: Promise<void> | undefined
   const lookInTurn = (all: readonly Held[]) => {
-    const mine = (looking ?? Promise.resolve()).then(() => lookInto(all))
+    const mine = (looking ?? Promise.resolve()).then(() => redelivery.lookInto(all))
     const settled = mine.catch(ignore).then(() => {
       if (looking === settled) looking = undefined
     })
     looking = settled
     errand(mine)
-  }
-
-  /** What was held over a channel that broke comes again, here or elsewhere, and nobody died with it. */
-  const noteLost = (from: AmqpAcks) => {
-    const ids = [...held]
-      .filter(({ tag, deliveries, known }) => tag.acks === from && deliveries === 1 && (!tag.raw.fields.redelivered || known))
-      .map(({ message }) => message.headers.id)
-      .filter((id) => id !== '')
-    if (ids.length > 0) noting = Promise.all([noting, surely(() => redeliveries.lost(ids))])
-  }
-
-  /** It came again: is it done already, and did somebody die with it? What is finished here is stored first, so that the answer is true. */
-  const lookInto = async (again: readonly Held[]) => {
-    await recorder.flush()
-    await noting
-    const ids = again.map(({ message }) => message.headers.id)
-    const histories = await surely(() => redeliveries.look(ids, worker.id))
-    const deliveries: Held[] = []
-    const done: Held[] = []
-    for (const delivery of again) {
-      if (!held.delete(delivery)) continue
-      const { id, task } = delivery.message.headers
-      const history = histories?.get(id)
-      const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1, known: true }
-      held.add(known)
-      if (isRecorded(known.message, history?.recorded)) {
-        log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
-        done.push(known)
-      } else deliveries.push(known)
-    }
-    if (deliveries.length > 0) options.onDeliveries(deliveries)
-    if (done.length > 0) await tellAgain(done)
-  }
-
-  /** Who stored the outcome may have died before it told those who wait elsewhere. */
-  const tellAgain = async (done: readonly Held[]) => {
-    const untold = done
-      .map(({ message }) => message)
-      .filter((each) => options.mirror !== undefined || isAnswered(each, ownAddress))
-    const recorded = untold.length === 0 ? [] : ((await surely(() => storedOutcomes(database, untold))) ?? [])
-    await options.mirror?.write(recorded)
-    for (const { message, outcome } of recorded) if (message !== undefined) answer(message, outcome)
-    for (const delivery of done) finish(delivery, null)
-  }
-
-  /** For what must be known or written before anything else: again and again while the database is away; undefined when it refuses. */
-  const surely = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await retry(work, { ...BACKOFF, isRetryable: isConnectionError, signal: ending.signal })
-    } catch (err) {
-      if (!ending.signal.aborted) log.error({ err }, 'database refuses what is noted about a redelivered message')
-      return undefined
-    }
   }
 
   const errand = (work: Promise<void>) => {
@@ -318,7 +266,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   }
 
   const keepAside = async ({ message, tag }: Held, { reason }: Refusal) => {
-    const kept = surely(() => recorder.deadLetter(message, reason))
+    const kept = redelivery.surely(() => recorder.deadLetter(message, reason))
     await kept
     if (!ending.signal.aborted) tag.acks.reject(tag.raw, { requeue: false })
   }
