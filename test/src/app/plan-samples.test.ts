@@ -4,28 +4,13 @@ import { describe, expect, it } from 'vitest'
 import { createPlanner, type PlanOptions, planOf } from '../../../src/app/plan.ts'
 import { decodeBody, fullHeaders } from '../../../src/message/message.ts'
 import type { Signature } from '../../../src/message/signature.ts'
+import { chainOf, chordOf, groupOf, task } from '../../support/signatures.ts'
 
 const REPLY_TO = '2c1f2454-9643-3d55-9306-72075966d68f'
 
-const sig = (task: string, args: unknown[] = [], options: Signature['options'] = {}): Signature => ({
-  task: `tasks.${task}`,
-  args,
-  kwargs: {},
-  options,
-  subtask_type: null,
-  immutable: false,
-})
-const compose = (type: string, kwargs: Record<string, unknown>, options: Signature['options'] = {}): Signature => ({
-  task: `celery.${type}`,
-  args: [],
-  kwargs,
-  options,
-  subtask_type: type,
-  immutable: false,
-})
-const chain = (...tasks: Signature[]) => compose('chain', { tasks })
-const group = (...tasks: Signature[]) => compose('group', { tasks })
-const chord = (header: Signature[], body: Signature) => compose('chord', { kwargs: {}, header, body })
+const sig = (name: string, args?: readonly unknown[], options?: Signature['options']) => task(`tasks.${name}`, args, options)
+const chain = (...tasks: Signature[]) => chainOf(tasks)
+const group = (...tasks: Signature[]) => groupOf(tasks)
 
 const read = (name: string) =>
   JSON.parse(readFileSync(join(import.meta.dirname, `../../fixtures/celery-samples/${name}.json`), 'utf8'))
@@ -47,14 +32,14 @@ function renamed(value: unknown): unknown {
 }
 
 const SAMPLES: readonly [name: string, signature: Signature, options?: PlanOptions][] = [
-  ['canvas-chord_header_task.amqp.celery56', chord([sig('add', [1, 1]), sig('add', [2, 2])], sig('xsum'))],
+  ['canvas-chord_header_task.amqp.celery56', chordOf([sig('add', [1, 1]), sig('add', [2, 2])], sig('xsum'))],
   [
     'canvas-chord_body_is_chain.amqp.celery56',
-    chord([sig('add', [1, 1]), sig('add', [2, 2])], chain(sig('xsum'), sig('mul', [10]))),
+    chordOf([sig('add', [1, 1]), sig('add', [2, 2])], chain(sig('xsum'), sig('mul', [10]))),
   ],
   [
     'canvas-chord_of_chains_first.amqp.celery56',
-    chord([chain(sig('add', [1, 1]), sig('mul', [2])), chain(sig('add', [2, 2]), sig('mul', [2]))], sig('xsum')),
+    chordOf([chain(sig('add', [1, 1]), sig('mul', [2])), chain(sig('add', [2, 2]), sig('mul', [2]))], sig('xsum')),
   ],
   ['canvas-chain_ends_in_group.amqp.celery56', chain(sig('add', [1, 1]), group(sig('add', [1]), sig('add', [2])))],
   [
@@ -97,7 +82,7 @@ describe('a plan', () => {
 
   it('sends the body of a chord as the worker of Celery does', () => {
     const sample = read('canvas-chord_body_published_by_worker.amqp.celery56')
-    const { chords } = planOf(chord([sig('add', [1, 1]), sig('add', [2, 2])], sig('xsum')), { replyTo: REPLY_TO })
+    const { chords } = planOf(chordOf([sig('add', [1, 1]), sig('add', [2, 2])], sig('xsum')), { replyTo: REPLY_TO })
     const parent = 'a0000000-0000-4000-8000-000000000000'
     const { messages } = createPlanner().planSignature(chords[0]!.body, [[2, 4]], { parentId: parent, rootId: parent })
     const { lang, origin, argsrepr, kwargsrepr, ...headers } = fullHeaders(messages[0]!)
