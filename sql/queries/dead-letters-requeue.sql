@@ -20,4 +20,4 @@ WITH taken AS (
 ), told AS MATERIALIZED (
   SELECT pg_notify($2, '') FROM (SELECT 1 FROM sent LIMIT 1) AS any_sent
 )
-SELECT (SELECT array_agg(task_id) FROM sent) AS ids, (SELECT count(*)::int FROM told) AS told
+SELECT (SELECT array_agg(task_id) FROM sent) AS ids, (SELECT array_agg(body) FROM last) AS bodies, (SELECT count(*)::int FROM told) AS told

@@ -1,3 +1,5 @@
+import { abandonedBy } from '../app/plan.ts'
+import { decodeBody } from '../message/message.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
@@ -21,7 +23,7 @@ export interface DeadLetter {
 export interface DeadLetters {
   /** The newest first. @param before only those before this number */
   list(limit: number, before?: string): Promise<DeadLetter[]>
-  /** They run again, under their ids, as if for the first time. @returns the ids of the tasks; those without an id stay */
+  /** They run again, under their ids, as if for the first time, and the rest of their chains after them. @returns the ids of the tasks; those without an id stay */
   requeue(which: readonly string[] | 'all'): Promise<string[]>
   /** @returns how many */
   drop(which: readonly string[] | 'all'): Promise<number>
@@ -46,16 +48,29 @@ export function createDeadLetters(database: Database): DeadLetters {
       const rows = await database.query<Row>(sql('dead-letters-list'), [limit, before ?? null])
       return rows.map(({ task_id, died_at, ...row }) => ({ ...row, taskId: task_id, diedAt: died_at }))
     },
-    async requeue(which) {
-      const [row] = await database.query<{ ids: string[] | null }>(sql('dead-letters-requeue'), [
-        chosen(which),
-        database.channel('outbox'),
-      ])
-      return row?.ids ?? []
-    },
+    requeue: (which) =>
+      database.transaction(async (client) => {
+        const [row] = await client.query<{ ids: string[] | null; bodies: string[] | null }>(sql('dead-letters-requeue'), [
+          chosen(which),
+          database.channel('outbox'),
+        ])
+        const rest = (row?.bodies ?? []).flatMap(restOfChain)
+        if (rest.length > 0) await client.query(sql('result-anew'), [rest])
+        return row?.ids ?? []
+      }),
     async drop(which) {
       const [row] = await database.query<{ dropped: number }>(sql('dead-letters-drop'), [chosen(which)])
       return row?.dropped ?? 0
     },
+  }
+}
+
+/** The tasks that were recorded with it, because they were never to run. What nobody can read has none. */
+function restOfChain(body: string): string[] {
+  try {
+    const { chain } = decodeBody(body).embed
+    return Array.isArray(chain) ? chain.flatMap((step) => abandonedBy(step).map(({ id }) => id)) : []
+  } catch {
+    return []
   }
 }
