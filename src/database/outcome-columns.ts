@@ -17,15 +17,17 @@ export function lastOfEach(outcomes: Iterable<Outcome | null>): Outcome[] {
 
 /** The nine arrays that the statements take: id, task, state, result, traceback, queue, retries, started, done. */
 export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
-  const texts: (string | null)[][] = [[], [], [], [], [], []]
-  const numbers: (number | null)[][] = [[], [], []]
-  for (const { id, task, state, result, traceback, queue, retries, startedAt, doneAt } of outcomes) {
-    const row = [id, task, state, result, traceback, queue]
-    for (let index = 0; index < row.length; index++) texts[index]?.push(row[index]!)
-    const counts = [retries, startedAt, doneAt]
-    for (let index = 0; index < counts.length; index++) numbers[index]?.push(counts[index]!)
-  }
-  return [...texts.map(textArray), ...numbers.map(numberArray)]
+  return [
+    textArray(outcomes.map(({ id }) => id)),
+    textArray(outcomes.map(({ task }) => task)),
+    textArray(outcomes.map(({ state }) => state)),
+    textArray(outcomes.map(({ result }) => result)),
+    textArray(outcomes.map(({ traceback }) => traceback)),
+    textArray(outcomes.map(({ queue }) => queue)),
+    numberArray(outcomes.map(({ retries }) => retries)),
+    numberArray(outcomes.map(({ startedAt }) => startedAt)),
+    numberArray(outcomes.map(({ doneAt }) => doneAt)),
+  ]
 }
 
 /** What is recorded instead of an outcome that the database refuses. */

@@ -239,5 +239,5 @@ const releaseOf = ({ delivery }: Attempt) =>
   delivery.message.headers[UNIQUE] === undefined ? undefined : { sequel: { releasesUnique: true } }
 
 function stopTimers({ timers }: Attempt): void {
-  for (const timer of timers) clearTimeout(timer)
+  if (timers !== undefined) for (const timer of timers) clearTimeout(timer)
 }

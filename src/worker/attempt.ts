@@ -8,6 +8,7 @@ import type { TaskSettings } from './settings.ts'
 /** One attempt of one message, from taking it to its outcome. Its executor alone writes to it. */
 export interface Attempt {
   readonly delivery: Delivery
+  /** Made when somebody first asks for it. */
   readonly controller: AbortController
   /** Milliseconds since the epoch. */
   readonly startedAt: number
@@ -23,20 +24,38 @@ export interface Attempt {
   ending: Ending | undefined
   /** Recorded or handed back. */
   over: boolean
-  /** STARTED, the soft limit, the hard limit, the end of patience after a revoke. */
-  readonly timers: NodeJS.Timeout[]
+  /** The soft limit, the hard limit, the end of patience after a revoke; undefined: none, as with most. */
+  timers: NodeJS.Timeout[] | undefined
 }
 
-export const createAttempt = (delivery: Delivery, onEnd: Attempt['onEnd']): Attempt => ({
-  delivery,
-  controller: new AbortController(),
-  startedAt: Date.now(),
-  onEnd,
-  settings: undefined,
-  body: undefined,
-  context: undefined,
-  run: undefined,
-  ending: undefined,
-  over: false,
-  timers: [],
-})
+export const createAttempt = (delivery: Delivery, onEnd: Attempt['onEnd']): Attempt => new PlainAttempt(delivery, onEnd)
+
+/** HOT. A class for the sake of one getter: a signal costs more than the rest of an attempt, and few look at theirs. */
+class PlainAttempt implements Attempt {
+  readonly delivery: Delivery
+  readonly startedAt = Date.now()
+  readonly onEnd: Attempt['onEnd']
+  settings: TaskSettings | undefined = undefined
+  body: Body | undefined = undefined
+  context: RunContext | undefined = undefined
+  run: TaskRun | undefined = undefined
+  ending: Ending | undefined = undefined
+  over = false
+  timers: NodeJS.Timeout[] | undefined = undefined
+  #controller: AbortController | undefined = undefined
+
+  constructor(delivery: Delivery, onEnd: Attempt['onEnd']) {
+    this.delivery = delivery
+    this.onEnd = onEnd
+  }
+
+  get controller(): AbortController {
+    this.#controller ??= new AbortController()
+    return this.#controller
+  }
+}
+
+export function addTimer(attempt: Attempt, timer: NodeJS.Timeout): void {
+  attempt.timers ??= []
+  attempt.timers.push(timer)
+}

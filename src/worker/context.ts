@@ -16,9 +16,11 @@ export interface ContextParts {
 }
 
 interface OwnParts {
-  readonly signal: AbortSignal
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number
+  readonly attempt: {
+    readonly controller: AbortController
+    /** Milliseconds since the epoch. */
+    readonly startedAt: number
+  }
   readonly policy: RetryPolicy
   readonly parts: ContextParts
 }
@@ -42,7 +44,6 @@ export class RunContext implements TaskContext, CurrentTask {
   readonly retries: number
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly headers: Message['headers']
-  readonly signal: AbortSignal
   readonly #message: Message
   readonly #own: OwnParts
   #report: RunReport | undefined
@@ -58,9 +59,12 @@ export class RunContext implements TaskContext, CurrentTask {
     this.retries = retriesOf(headers)
     this.kwargs = body.kwargs
     this.headers = headers
-    this.signal = own.signal
     this.#message = message
     this.#own = own
+  }
+
+  get signal(): AbortSignal {
+    return this.#own.attempt.controller.signal
   }
 
   get attempt(): number {
@@ -101,7 +105,7 @@ export class RunContext implements TaskContext, CurrentTask {
 
   /** No attempt is due later, in milliseconds since the epoch. */
   get until(): number | undefined {
-    return retryUntil(this.#own.policy, this.headers[RETRY_UNTIL], this.#own.startedAt)
+    return retryUntil(this.#own.policy, this.headers[RETRY_UNTIL], this.#own.attempt.startedAt)
   }
 
   /** `retry` was called and no attempt was left: what it threw is the end. */

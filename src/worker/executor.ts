@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 import { PARKED } from '../message/marks.ts'
 import type { Message } from '../message/message.ts'
 import { parseCeleryTime } from '../message/typed-json.ts'
-import type { Attempt } from './attempt.ts'
+import { type Attempt, addTimer } from './attempt.ts'
 import { createAttemptEnds, isOpen } from './attempt-ends.ts'
 import { encodeException } from './exception.ts'
 import type { TimeLimits } from './limits.ts'
@@ -68,16 +68,6 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
   const ends = createAttemptEnds({ ...options, route }, consumer)
   const run = createRun(options, ends, consumer)
 
-  const begin = async (attempt: Attempt, own: TaskSettings): Promise<void> => {
-    try {
-      await run(attempt, own)
-    } catch (err) {
-      const { id, task } = attempt.delivery.message.headers
-      log.error({ task, id, err }, 'unexpected failure of the worker, task handed back')
-      ends.handBack(attempt, { counted: true })
-    }
-  }
-
   /** When the task's rate limit lets it begin; undefined: now. */
   const placeOf = ({ delivery }: Attempt, { task }: TaskSettings) =>
     limiter === undefined || park === undefined ? undefined : limiter.admit(delivery.message, task)
@@ -89,7 +79,7 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
       return undefined
     })
     const { message } = attempt.delivery
-    await (dueAt === undefined ? begin(attempt, own) : keep(attempt, dueAt, parked(withPlace(message), dueAt)))
+    await (dueAt === undefined ? run(attempt, own) : keep(attempt, dueAt, parked(withPlace(message), dueAt)))
   }
 
   /** The outbox keeps it until its time, so that neither this worker's memory nor the broker's patience with the unacknowledged does. */
@@ -140,12 +130,12 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
       const dueAt = park === undefined ? undefined : notBefore(message, startedAt)
       if (dueAt !== undefined) return void keep(attempt, dueAt, parked(message, dueAt))
       const place = placeOf(attempt, own)
-      void (place === undefined ? begin(attempt, own) : admitLater(attempt, own, place))
+      void (place === undefined ? run(attempt, own) : admitLater(attempt, own, place))
     },
     letGo: ends.letGo,
     terminate(attempt) {
       attempt.controller.abort(new Revocation())
-      if (isOpen(attempt)) attempt.timers.push(setTimeout(ends.revoked, REVOKED_AFTER_MS, attempt))
+      if (isOpen(attempt)) addTimer(attempt, setTimeout(ends.revoked, REVOKED_AFTER_MS, attempt))
     },
     setTimeLimits: settings.setTimeLimits,
   }

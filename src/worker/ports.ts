@@ -13,8 +13,6 @@ export interface TaskRun {
   readonly delivery: Delivery
   readonly body: Body
   readonly context: TaskContext
-  /** Aborts at the soft limit, at a revoke with terminate, and at the end of the worker's patience. */
-  readonly signal: AbortSignal
   /** Called when its code begins, if the runner `waits`: its time counts from then. */
   readonly begun?: (() => void) | undefined
 }

@@ -101,7 +101,7 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
     if (message.tag === 'begun') {
       running.say = say
       run.begun?.()
-      if (run.signal.aborted) tellAborted(message.run, running)
+      if (run.context.signal.aborted) tellAborted(message.run, running)
     } else if (message.tag === 'progress') run.context.progress(message.n, message.of, message.note)
     else if (message.tag === 'sent') current?.sent(message.child)
     else if (message.tag === 'done') running.resolve(message.value)
@@ -119,13 +119,13 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   }
 
   const tellAborted = (number: number, { run, say }: Running) =>
-    say?.({ tag: 'abort', run: number, reason: carry(run.signal.reason) })
+    say?.({ tag: 'abort', run: number, reason: carry(run.context.signal.reason) })
 
   const start = async (running: Running, number: number) => {
     const { run, current, kill } = running
     await enter()
     try {
-      if (run.signal.aborted || kill.signal.aborted) return ended(running)
+      if (run.context.signal.aborted || kill.signal.aborted) return ended(running)
       running.placed = true
       const pool = await open()
       // A thread that ended before it said so has not done its task: its outcome comes on its own line, this is only its end.
@@ -139,22 +139,22 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   }
 
   const ended = ({ run, reject, free }: Running) => {
-    reject(run.signal.reason ?? new Error('the thread was ended'))
+    reject(run.context.signal.reason ?? new Error('the thread was ended'))
     free()
   }
 
   const lost = (cause: unknown, { run, kill }: Running): unknown => {
-    if (closed || kill.signal.aborted) return run.signal.reason ?? new Error('the thread was ended')
+    if (closed || kill.signal.aborted) return run.context.signal.reason ?? new Error('the thread was ended')
     return new WorkerLostError(howLost(cause as Error, options.memoryMb), { cause })
   }
 
   /** Until the outcome is here and the thread is free: what comes next finds it there, instead of starting another one. */
   const wait = async (number: number, running: Running, outcome: Promise<unknown>, freed: Promise<void>): Promise<unknown> => {
     const { run, kill } = running
-    const stopWatching = onAbort(run.signal, () => {
+    const stopWatching = onAbort(run.context.signal, () => {
       if (!running.placed) return ended(running)
       tellAborted(number, running)
-      if (run.signal.reason instanceof Revocation) setTimeout(() => kill.abort(), ABORT_GRACE_MS).unref()
+      if (run.context.signal.reason instanceof Revocation) setTimeout(() => kill.abort(), ABORT_GRACE_MS).unref()
     })
     try {
       const [value] = await Promise.all([outcome, freed])

@@ -65,6 +65,8 @@ const ABORT_GRACE_MS = 500
 /** How long outcomes are offered to a database that does not take them, in milliseconds: after it the process ends. */
 const CLOSE_MS = 1000
 
+const NONE: readonly Delivery[] = []
+
 /** take → run → record → ack. The broker batches records and acknowledgements; this file only decides what runs when. */
 export async function startWorker(options: WorkerOptions): Promise<SuspendableWorker> {
   const { broker, log, name } = options
@@ -72,7 +74,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
   const buffer: Delivery[] = []
   const inFlight = new Map<Delivery, Attempt>()
   /** Ids that run here: a second message with the same id waits for the first (recorded once). */
-  const runningIds = new Map<string, Delivery[]>()
+  const runningIds = new Map<string, readonly Delivery[]>()
   /** Messages that get their last chance, one at a time: so the one that ends its worker is found, and its neighbours are not blamed. */
   const lastChances: Delivery[] = []
   let lastChance: Delivery | undefined
@@ -107,7 +109,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
     const twins = runningIds.get(id)
     if (twins !== undefined) {
       log.info({ id, task: delivery.message.headers.task }, 'the same id runs here already, not run beside itself')
-      twins.push(delivery)
+      runningIds.set(id, [...twins, delivery])
       return
     }
     if (isLastChance(delivery)) {
@@ -117,7 +119,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
       }
       lastChance = delivery
     }
-    runningIds.set(id, [])
+    runningIds.set(id, NONE)
     const attempt = createAttempt(delivery, ended)
     inFlight.set(delivery, attempt)
     if (delivery.deliveries === 1) executor.execute(attempt)
@@ -135,7 +137,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
   const ended = ({ delivery }: Attempt, handedBack: boolean) => {
     const { id } = delivery.message.headers
     if (!inFlight.delete(delivery)) return
-    settleTwins(runningIds.get(id) ?? [], handedBack)
+    settleTwins(runningIds.get(id) ?? NONE, handedBack)
     runningIds.delete(id)
     if (lastChance === delivery) {
       lastChance = undefined

@@ -86,7 +86,7 @@ function attempt(name: string, args: unknown[] = [], { options = {}, retries = 0
       }),
   }
   const task = { name, options } as unknown as Task
-  return { task, context, signal: own, body: { args, kwargs: {}, embed: {} }, delivery: undefined as never }
+  return { task, context, body: { args, kwargs: {}, embed: {} }, delivery: undefined as never }
 }
 const run = (name: string, args?: unknown[], given?: Given) => runner.run(attempt(name, args, given))
 const failure = (promise: Promise<unknown>) =>
