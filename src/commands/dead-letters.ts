@@ -5,7 +5,8 @@ import { readNumber } from './call.ts'
 import { confirm } from './confirm.ts'
 import { withSession } from './session.ts'
 
-export const help = `onedyno dead-letters: messages that were kept aside, because they ended their workers, nobody knew their task, or they cannot be read.
+export const help = `onedyno dead-letters: messages that were kept aside: their task rejected them, they ended their workers, nobody knew their task, or they
+cannot be read.
 
 Usage: onedyno dead-letters [list [--limit N] [--json]]
        onedyno dead-letters requeue NUMBER … | all

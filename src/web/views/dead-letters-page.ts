@@ -18,7 +18,7 @@ export const deadLettersPage = ({ letters, next, done, now }: DeadLettersView): 
   current: 'dead-letters',
   main: html`<h1>Dead letters</h1>
 !${notice(done)}
-<p>Messages that were kept aside: they ended their workers, nobody knew their task, or they cannot be read. One that is requeued runs again under its id.</p>
+<p>Messages that were kept aside: their task rejected them, they ended their workers, nobody knew their task, or they cannot be read. One that is requeued runs again under its id.</p>
 !${letters.length === 0 ? html`<div class="card"><p>There are none.</p></div>` : html`!${table(letters, now)}!${forAll()}`}
 !${next === undefined ? '' : html`<p class="links"><a href="/dead-letters?before=${next}">Earlier ones</a></p>`}`,
 })

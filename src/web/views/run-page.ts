@@ -23,7 +23,7 @@ const MEANING: Readonly<Record<State, string>> = {
   RETRY: 'Failed, and will be tried again.',
   SUCCESS: 'Done.',
   FAILURE: 'Ended with an error.',
-  REVOKED: 'Called off before it ran.',
+  REVOKED: 'Called off, or past its time.',
 }
 
 export interface RunView {
