@@ -128,7 +128,11 @@ function join(options: Record<string, unknown>, { id, chord, nextIndex }: Member
   const index = nextIndex()
   if (options.group_id != null && options.group_id !== id) return
   if (id !== undefined) options.group_id = id
-  if (chord !== undefined) options.chord = chord
+  if (chord !== undefined) {
+    options.chord = chord
+    // The body needs it: a worker in Python would keep it to itself.
+    if (options.ignore_result === true) options.ignore_result = false
+  }
   options.group_index = index
 }
 

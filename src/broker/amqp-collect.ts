@@ -6,6 +6,7 @@ import { pauseMs, sleep } from '../retry.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
 import { withPatience } from './amqp-patience.ts'
 import { type KnownTask, readResultDocument } from './collect-document.ts'
+import { withFollowersAddressed } from './collect-followers.ts'
 import { createOutcomeCollector } from './collect-outcomes.ts'
 import { replyAddress } from './reply-address.ts'
 
@@ -130,8 +131,9 @@ export function createAmqpCollect(
   }
 }
 
-/** A message that asks for no result, or whose result goes elsewhere, stays as it is. */
-function withAddress(message: Message, address: string): Message {
+/** A message that asks for no result, or whose result goes elsewhere, stays as it is, but for what follows from it. */
+function withAddress(given: Message, address: string): Message {
+  const message = withFollowersAddressed(given, address)
   const { headers, properties } = message
   if (headers.ignore_result === true || properties.reply_to !== undefined) return message
   return { ...message, properties: { ...properties, reply_to: address, correlation_id: correlationOf(message) } }

@@ -2,6 +2,7 @@ import type { Channel, Options } from 'amqplib'
 import type { Log } from '../log.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
+import { withPatience } from './amqp-patience.ts'
 import {
   type ControlMessage,
   type ControlTransport,
@@ -108,8 +109,10 @@ export function createAmqpControl(connection: AmqpConnection, log: Log): Control
     serve: (worker, onRequest) => mailbox(`${worker}.${REQUESTS}`, REQUESTS, '', onRequest),
     collect: (address, onReply) => mailbox(`${address}.${REPLIES}`, REPLIES, address, onReply),
     async broadcast(request) {
-      await current()
+      const on = await current()
       send(REQUESTS, '', request, 2)
+      // Answered after it has taken the request: who ends now has told everybody.
+      if (connection.blockedSince === undefined) await withPatience('a request to workers', on.checkExchange(REQUESTS))
     },
     reply: (to, reply) => {
       // An exchange that does not exist would cost the channel; nobody but kombu's clients asks, and they all use this one.

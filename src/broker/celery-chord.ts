@@ -1,39 +1,35 @@
+import { randomUUID } from 'node:crypto'
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
+import type { Planner } from '../app/plan.ts'
+import type { Plan } from '../app/sequel.ts'
+import { type End, neverRuns } from '../database/chords.ts'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type Message, parseJson } from '../message/message.ts'
-import { type CelerySignature, messageOfSignature, signaturesOf } from './celery-chord-body.ts'
+import type { Message } from '../message/message.ts'
 import { type Collected, dependencyFailed, readGroup, resultsOfGroup } from './celery-chord-group.ts'
+import { type ChordPart, partsOf } from './celery-chord-part.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import type { Script } from './redis-scripts.ts'
-
-/** A member of a chord has ended, and its result lies in Redis. */
-export interface ChordPart {
-  readonly message: Message
-  readonly outcome: Outcome
-  /** Sends the body. Should it reject, `partReturn` does, and is to be called again. */
-  readonly publish: (messages: readonly Message[]) => Promise<void>
-}
 
 /** The chords that Celery's Redis result backend counts (reference/celery-protocol.md §4.5). */
 export interface CeleryChords {
   /**
-   * Celery's on_chord_part_return: counts a member of a chord, and sends the body with all results when it was the last. Costs nothing for
-   * messages of no group. A part that returns twice counts once; the body may then be sent twice, under the same id.
-   * @throws what Redis, `publish` and `fail` throw: then nothing is lost by calling it again
+   * Celery's on_chord_part_return, to be called when the results lie in Redis: counts a member of a chord, and ends the chord when it was the
+   * last. Costs nothing for messages of no chord. A part that returns twice counts once; the body may then be sent twice, under the same id.
+   * @throws what Redis and `end` throw: then nothing is lost by calling it again
    */
-  partReturn(part: ChordPart): Promise<void>
+  partReturn(message: Message, outcome: Outcome): Promise<void>
 }
 
 export interface CeleryChordOptions {
   readonly ttlSeconds: number
   readonly prefix?: string
   readonly log: Log
-  /** Records that the body of a chord will not run, because a member failed. */
-  readonly fail: (outcome: ChordFailure) => Promise<void>
+  /** How bodies and errbacks become messages. */
+  readonly planner: Planner
+  /** Sends what follows, and records that a body will not run. */
+  readonly end: (end: End) => Promise<void>
 }
-
-/** What is known of a body that does not run. */
-export type ChordFailure = Pick<Outcome, 'id' | 'task' | 'queue' | 'result'>
 
 /**
  * As Celery does it in a transaction: with `result_chord_ordered` off, members are in a list instead of a sorted set.
@@ -61,29 +57,17 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)`,
 }
 
 export function createCeleryChords(connection: RedisConnection, options: CeleryChordOptions): CeleryChords {
-  const { ttlSeconds, prefix = '', log, fail } = options
+  const { ttlSeconds, prefix = '', log, planner, end } = options
 
-  const partReturn = async ({ message, outcome, publish }: ChordPart) => {
-    const { group, group_index } = message.headers
-    if (typeof group !== 'string' || !READY_STATES.has(outcome.state)) return
-    const body = bodyOf(message)
-    if (body === undefined) return
-    const base = `${prefix}celery-taskset-meta-${group}`
+  const count = async (part: ChordPart, { message, state, result }: Ended) => {
+    const base = `${prefix}celery-taskset-meta-${part.group}`
     const keys = [`${base}.j`, `${base}.s`, `${base}.t`]
-    const member = `[1, ${JSON.stringify(outcome.id)}, "${outcome.state}", ${outcome.result ?? 'null'}]`
-    const [count, size, added] = (await connection.run(PART, keys, [group_index ?? '+inf', member, ttlSeconds])) as Counted
-    if (size === null || count !== Number(size) + Number(added ?? 0)) return
+    const member = `[1, ${JSON.stringify(part.id)}, "${state}", ${result ?? 'null'}]`
+    const [members, size, added] = (await connection.run(PART, keys, [part.index ?? '+inf', member, ttlSeconds])) as Counted
+    if (size === null || members !== Number(size) + Number(added ?? 0)) return
     const collected = await collect(base, keys[0]!)
-    if ('problem' in collected) {
-      await failBody(body, collected.problem, message, publish)
-      return
-    }
-    try {
-      await publish([messageOfSignature(body, [`[${collected.values.join(', ')}]`], message)])
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error
-      await failBody(body, `Callback error: ${error.message}`, message, publish)
-    }
+    if ('problem' in collected) return end(failed(part, collected.problem, message))
+    await end(bodyOf(part, collected.values, message))
     await connection.pipeline([['DEL', ...keys]])
   }
 
@@ -99,34 +83,45 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
     return resultsOf((await connection.run(MEMBERS, [membersKey], [])) as string[])
   }
 
-  /** As Celery: the body has failed for whoever waits for it, and its errbacks are told. The counters are left to expire. */
-  const failBody = async (body: CelerySignature, problem: string, last: Message, publish: ChordPart['publish']) => {
-    const { task_id: id, link_error } = body.options
-    log.error({ chord: last.headers.group, task: body.task, id, reason: problem }, 'chord failed, its body is not run')
-    if (typeof id !== 'string') return
-    const exception = { exc_type: 'ChordError', exc_message: [problem], exc_module: 'celery.exceptions' }
-    await fail({ id, task: body.task, queue: last.queue, result: JSON.stringify(exception) })
-    const from = { ...last, headers: { ...last.headers, root_id: last.headers.root_id ?? last.headers.id, id } }
-    const errbacks = signaturesOf(link_error).map((errback) => messageOfSignature(errback, [JSON.stringify(id)], from))
-    if (errbacks.length > 0) await publish(errbacks)
+  /** The body is planned with a token in the place of the results, which are put in as texts: so they arrive as they were sent. */
+  const bodyOf = (part: ChordPart, values: readonly string[], last: Message): End => {
+    const token = randomUUID()
+    try {
+      const plan = planner.planSignature(part.body, [token], lineageOf(part, last))
+      return { plan: withText(plan, JSON.stringify(token), `[${values.join(', ')}]`), outcomes: [] }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      return failed(part, `Callback error: ${error.message}`, last)
+    }
   }
 
-  return { partReturn }
+  /** As Celery: the body has failed for whoever waits for it, and its errbacks are told. The counters are left to expire. */
+  const failed = (part: ChordPart, reason: string, last: Message): End => {
+    log.error({ chord: part.group, task: part.body.task, reason }, 'chord failed, its body is not run')
+    return neverRuns(part.body, reason, { of: lineageOf(part, last), planner, chordId: part.group })
+  }
+
+  return {
+    async partReturn(message, { id, state, result }) {
+      if (!READY_STATES.has(state)) return
+      for (const part of partsOf(message, { id, state })) await count(part, { message, state, result })
+    },
+  }
+}
+
+interface Ended extends Pick<Outcome, 'state' | 'result'> {
+  readonly message: Message
 }
 
 type Counted = [count: number, size: string | null, added: string | null]
 
-/** Celery's `embed.chord`, which members of a plain group do not have. */
-function bodyOf({ body }: Message): CelerySignature | undefined {
-  // Most groups are no chords, and need not be read for it.
-  if (!body.includes('"chord"')) return undefined
-  try {
-    const value = parseJson(body, 'any') as [unknown, unknown, { chord?: unknown } | null] | { chord?: unknown }
-    return signaturesOf(Array.isArray(value) ? value[2]?.chord : value.chord)[0]
-  } catch {
-    return undefined
-  }
-}
+const lineageOf = ({ id }: ChordPart, { headers }: Message) => ({ parentId: id, rootId: headers.root_id ?? headers.id })
+
+/** The token is in what begins now: arguments are given to nothing else. */
+const withText = (plan: Plan, token: string, text: string): Plan => ({
+  ...plan,
+  messages: plan.messages.map((message) => ({ ...message, body: message.body.replaceAll(token, () => text) })),
+})
 
 /** `[1, "id", "STATE", value]`: the value is cut out as text, so that it arrives as it was sent, whatever its numbers and types are. */
 const MEMBER = /^\s*\[\s*1\s*,\s*("(?:[^"\\]|\\.)*")\s*,\s*"(\w+)"\s*,\s*([\s\S]*)\]\s*$/

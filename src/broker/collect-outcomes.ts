@@ -1,5 +1,7 @@
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
-import { type Database, isConnectionError, isRefusal } from '../database/database.ts'
+import { createPlanner } from '../app/plan.ts'
+import { countForeign } from '../database/chords.ts'
+import { type Database, isConnectionError, isRefusal, type Queryable } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import { tellOutcomes } from '../database/told-outcomes.ts'
 import type { Log } from '../log.ts'
@@ -10,18 +12,36 @@ const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
 const MAX_BATCH = 500
 
+/** For bodies of chords: their signatures say all that is known of their tasks. */
+const planner = createPlanner()
+
 /**
  * Stores what others recorded (no id twice), as `outcome-collect.sql` says, and tells it to who waits: the one place where outcomes from
- * outside enter. Rejects when the database is away or refuses.
+ * outside enter. Members of our chords are counted in the same commit. Rejects when the database is away or refuses.
+ * @returns outcomes that were stored besides: of bodies of chords that will never run
  */
-export async function storeForeignOutcomes(database: Database, outcomes: readonly ForeignOutcome[]): Promise<void> {
+export async function storeForeignOutcomes(database: Database, outcomes: readonly ForeignOutcome[]): Promise<readonly Outcome[]> {
+  const ended = outcomes.filter(isFinal).map(({ id }) => id)
+  if (ended.length === 0) {
+    await write(database, database, outcomes)
+    return []
+  }
+  // Through the outbox, whatever the broker is: this process may be one that sends nothing.
+  const place = { channel: database.channel, worker: '', direct: false, planner }
+  return database.transaction(async (client) => {
+    await write(client, database, outcomes)
+    return countForeign(client, place, ended)
+  })
+}
+
+async function write(client: Queryable, database: Database, outcomes: readonly ForeignOutcome[]): Promise<void> {
   const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
   for (const { id, task, state, result, traceback, queue, worker, startedAt, doneAt } of outcomes) {
     const row = [id, task, state, result, traceback, queue, worker, startedAt, doneAt]
     for (const [index, value] of row.entries()) columns[index]?.push(value)
   }
   const { payload, final } = tellOutcomes(outcomes.map(tellable), null)
-  await database.query(sql('outcome-collect'), [...columns, database.channel('result'), payload, final])
+  await client.query(sql('outcome-collect'), [...columns, database.channel('result'), payload, final])
 }
 
 const tellable = ({ task, queue, worker: _worker, ...outcome }: ForeignOutcome): Outcome => ({

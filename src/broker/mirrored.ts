@@ -1,13 +1,15 @@
+import { createPlanner, type Planner } from '../app/plan.ts'
 import type { Config } from '../config.ts'
+import type { End } from '../database/chords.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
-import type { Message } from '../message/message.ts'
 import type { Broker, ConsumeOptions } from './broker.ts'
-import { type CeleryChords, type ChordFailure, createCeleryChords } from './celery-chord.ts'
+import { createCeleryChords } from './celery-chord.ts'
 import { storeForeignOutcomes } from './collect-outcomes.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { createRedisMirror, type RedisMirror } from './redis-mirror.ts'
 import { replyAddress } from './reply-address.ts'
+import { sendPlan } from './send-plan.ts'
 
 export interface MirroredOptions {
   readonly config: Pick<Config, 'resultTtlSeconds'>
@@ -24,22 +26,21 @@ export function withMirror(broker: Broker, database: Database, options: Mirrored
   const ttlSeconds = config.resultTtlSeconds
   let opening: Promise<RedisMirror> | undefined
 
-  const open = async () => {
+  const open = async (planner: Planner) => {
     const origin = await replyAddress(database)
-    const publish = (messages: readonly Message[]) => broker.publish(messages)
-    const chords: CeleryChords = createCeleryChords(connection, { ttlSeconds, log, fail: (outcome) => fail(outcome) })
-    const mirror = createRedisMirror(connection, {
-      ttlSeconds,
-      origin,
-      log,
-      apart,
-      onWritten: (message, outcome) => chords.partReturn({ message, outcome, publish }),
-    })
-    /** Nobody ran the body, so that no worker records it. */
-    const fail = async (failure: ChordFailure) => {
-      const outcome = { ...failure, state: 'FAILURE', traceback: null, startedAt: null, doneAt: Date.now() } as const
-      await storeForeignOutcomes(database, [{ ...outcome, worker: null }])
-      void mirror.of('').write([{ outcome: { ...outcome, retries: 0 }, message: undefined }])
+    const chords = createCeleryChords(connection, { ttlSeconds, log, planner, end: (end) => finish(end) })
+    const onWritten = chords.partReturn
+    const mirror = createRedisMirror(connection, { ttlSeconds, origin, log, apart, onWritten })
+    /** Nobody runs such a body, so that no worker records it. */
+    const finish = async ({ plan, outcomes }: End) => {
+      if (outcomes.length > 0) {
+        const besides = await storeForeignOutcomes(
+          database,
+          outcomes.map((outcome) => ({ ...outcome, worker: null })),
+        )
+        void mirror.of('').write([...outcomes, ...besides].map((outcome) => ({ outcome, message: undefined })))
+      }
+      if (plan.messages.length > 0) await sendPlan({ database, broker }, plan)
     }
     return mirror
   }
@@ -47,7 +48,7 @@ export function withMirror(broker: Broker, database: Database, options: Mirrored
   return {
     ...broker,
     async consume(wanted: ConsumeOptions) {
-      opening ??= open()
+      opening ??= open(wanted.planner ?? createPlanner())
       const mirror = await opening
       return broker.consume({ ...wanted, mirror: mirror.of(wanted.name) })
     },

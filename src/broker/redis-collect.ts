@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { sleep } from '../retry.ts'
 import { type KnownTask, readResultDocument } from './collect-document.ts'
+import { type Follower, followersOf } from './collect-followers.ts'
 import { createOutcomeCollector, isFinal } from './collect-outcomes.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { markOf } from './redis-mirror.ts'
@@ -148,8 +149,13 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
 
   return {
     async expect(messages) {
-      const fresh = messages.filter(({ headers }) => headers.ignore_result !== true && !expected.has(headers.id))
-      for (const { headers, queue } of fresh) expected.set(headers.id, { task: headers.task, queue })
+      const fresh: string[] = []
+      for (const message of messages)
+        for (const { id, task, queue } of awaited(message)) {
+          if (expected.has(id)) continue
+          expected.set(id, { task, queue })
+          fresh.push(id)
+        }
       if (expected.size > MAX_EXPECTED) void sweep()
       if (attached === undefined) {
         // The subscriptions of the first are made together with the connection.
@@ -160,7 +166,7 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
         await within(attached)
         return
       }
-      if (fresh.length > 0) await within(subscribe(fresh.map(({ headers }) => headers.id)))
+      if (fresh.length > 0) await within(subscribe(fresh))
     },
     async close() {
       ending.abort()
@@ -178,4 +184,11 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
       void lookUp(some).catch(() => {})
     }
   }
+}
+
+/** A task and what may follow from it elsewhere; but not one that leaves no result. */
+function awaited(message: Message): readonly Follower[] {
+  const { headers, queue } = message
+  const followers = followersOf(message)
+  return headers.ignore_result === true ? followers : [{ id: headers.id, task: headers.task, queue }, ...followers]
 }

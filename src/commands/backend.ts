@@ -5,8 +5,8 @@ import type { Database } from '../database/database.ts'
 import { createGroups } from '../database/groups.ts'
 import { keepMany } from '../database/keep-many.ts'
 import type { Results } from '../database/results.ts'
-import { createRevocations } from '../database/revocations.ts'
 import { createUniqueStore } from '../database/unique.ts'
+import { createRevoke } from './revoke-everywhere.ts'
 
 /** What tasks are sent and read through, made of the connections of this process. */
 export function createBackend(
@@ -27,7 +27,7 @@ export function createBackend(
     keep: (messages, transaction) => keepMany(database, messages, transaction),
     ...createUniqueStore(database),
     ...createGroups(database),
-    revoke: createRevocations(database).revoke,
+    revoke: createRevoke(database, broker),
     find: results.find,
     wait: results.wait,
     forget: results.forget,

@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util'
 import { createRevocations } from '../database/revocations.ts'
 import { AppError } from '../errors.ts'
+import { createRevoke } from './revoke-everywhere.ts'
 import { withSession } from './session.ts'
 
 export const help = `onedyno revoke: these tasks are not run. Kept in the database for seven days: a worker that starts later knows it too.
+On RabbitMQ and Redis workers of Celery that run now are told as well, by id.
 
 Usage: onedyno revoke [--terminate] ID …
        onedyno revoke [--terminate] --task NAME | --schedule NAME
@@ -34,7 +36,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   if (!list && ids.length === 0 && task === undefined && schedule === undefined)
     throw new AppError('USAGE', 'revoke takes ids, or --task NAME, or --schedule NAME')
   if (undo && task === undefined) throw new AppError('USAGE', '--undo takes --task NAME: what was revoked by id stays so')
-  return withSession(env, undefined, async ({ database }) => {
+  return withSession(env, undefined, async ({ database, broker }) => {
     const revocations = createRevocations(database)
     if (list) {
       for (const { kind, value, revoked_ms } of await revocations.list())
@@ -42,7 +44,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
       return 0
     }
     if (undo) return (await revocations.allow(task ?? '')) ? said(`${task} may run again`) : nothing(`${task} is not revoked`)
-    const revoked = await revocations.revoke({ ids, task, schedule }, { terminate })
+    const revoked = await createRevoke(database, broker)({ ids, task, schedule }, { terminate })
     return revoked.length === 0 ? nothing(`no run of ${schedule} is open`) : said(revoked.join('\n'))
   })
 }

@@ -89,7 +89,8 @@ async function resultsOf(client: Queryable, over: readonly Chord[]): Promise<Map
   return Map.groupBy(await client.query<Member>(sql('chord-results'), [complete]), ({ chord_id }) => chord_id)
 }
 
-interface End {
+/** What the end of a chord brings: the plan of its body, or of errbacks, and the outcomes of what will never run. */
+export interface End {
   readonly plan: Plan
   readonly outcomes: readonly Outcome[]
 }
@@ -110,14 +111,14 @@ export function endOf(chord: Chord, members: readonly Member[], planner: Planner
 
 const memberValue = ({ state, result }: Member): unknown => (state === 'SUCCESS' && result !== null ? JSON.parse(result) : null)
 
-interface Unrun {
+export interface Unrun {
   readonly of: Lineage
   readonly planner: Planner
   readonly chordId: string
 }
 
 /** What nobody can read cannot be recorded, and what cannot be planned cannot be told: neither must keep the member from being recorded. */
-function neverRuns(body: Signature, message: string, { of, planner, chordId }: Unrun): End {
+export function neverRuns(body: Signature, message: string, { of, planner, chordId }: Unrun): End {
   const result = JSON.stringify({ exc_type: 'ChordError', exc_message: [message], exc_module: 'celery.exceptions' })
   const doneAt = Date.now()
   const queue = body.options?.queue ?? DEFAULT_QUEUE

@@ -120,7 +120,10 @@ export const isResultIgnored = ({ delivery, settings }: Attempt): boolean =>
   delivery.message.headers.ignore_result ?? settings?.ignoreResult ?? false
 
 const isIgnored = (attempt: Attempt, state: State): boolean =>
-  (state === 'SUCCESS' || state === 'RETRY') && isResultIgnored(attempt)
+  (state === 'RETRY' || (state === 'SUCCESS' && !isOfChord(attempt))) && isResultIgnored(attempt)
+
+/** As in Celery, the body of a chord is given what its members returned, also where that is not to be kept. */
+const isOfChord = ({ body }: Attempt): boolean => body?.embed.chord != null
 
 function howToFinish({ startedAt, state }: Ending, sequel: Sequel | undefined): FinishOptions | undefined {
   const rejected = startedAt === null && state === 'FAILURE'

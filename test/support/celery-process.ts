@@ -41,8 +41,10 @@ export interface PythonClient {
   call(call: PythonCall): Promise<PythonAnswer>
 }
 
-/** Processes of the application test/fixtures/celery/python_app.py. */
+/** Processes of an application in test/fixtures/celery. */
 export interface CeleryProcesses {
+  /** Evaluates expressions (canvas_app.py), one after the other. */
+  evaluator(env?: Record<string, string>): (expression: string) => Promise<{ value?: unknown; error?: string; args?: unknown[] }>
   /** Sends tasks and waits for their results. */
   client(env?: Record<string, string>): PythonClient
   /** A real Celery worker; resolves when it takes messages. */
@@ -52,7 +54,10 @@ export interface CeleryProcesses {
 }
 
 /** `env`: what the application reads: BROKER, BACKEND, … */
-export function createCeleryProcesses(env: Record<string, string>): CeleryProcesses {
+export function createCeleryProcesses(
+  env: Record<string, string>,
+  app: 'python_app' | 'canvas_app' = 'python_app',
+): CeleryProcesses {
   const children: ChildProcess[] = []
   const start = (args: readonly string[], more: Record<string, string> = {}) => {
     const { PATH = '', HOME = '' } = process.env
@@ -66,7 +71,7 @@ export function createCeleryProcesses(env: Record<string, string>): CeleryProces
   }
   return {
     client(more) {
-      const child = start(['python_app.py'], more)
+      const child = start([`${app}.py`], more)
       const waiting = new Map<string, (answer: PythonAnswer) => void>()
       createInterface({ input: child.stdout! }).on('line', (line) => {
         const answer = JSON.parse(line) as PythonAnswer
@@ -81,9 +86,19 @@ export function createCeleryProcesses(env: Record<string, string>): CeleryProces
         },
       }
     },
+    evaluator(more) {
+      const child = start([`${app}.py`], more)
+      child.stderr!.on('data', (data: Buffer) => process.stderr.write(data))
+      const lines = createInterface({ input: child.stdout! })
+      return async (expression) => {
+        const answered = once(lines, 'line')
+        child.stdin!.write(`${expression}\n`)
+        return JSON.parse((await answered)[0])
+      }
+    },
     async worker({ args = [], env: more } = {}) {
       const quiet = ['--without-gossip', '--without-mingle', '--without-heartbeat']
-      const child = start(['-m', 'celery', '-A', 'python_app', 'worker', '-P', 'solo', '-l', 'info', ...quiet, ...args], more)
+      const child = start(['-m', 'celery', '-A', app, 'worker', '-P', 'solo', '-l', 'info', ...quiet, ...args], more)
       await ready(child)
       return child
     },

@@ -15,9 +15,12 @@ export interface CeleryRedis extends CeleryProcesses {
   close(): Promise<void>
 }
 
-/** Real Celery on a database and a key prefix of its own. Results have no prefix: they are removed by their ids. */
-export async function createCeleryRedis(): Promise<CeleryRedis> {
-  const url = `${server}/${randomInt(1, 16)}`
+/**
+ * Real Celery on a database and a key prefix of its own. Results have no prefix: they are removed by their ids. `own`: a server of the
+ * test's own, which knows no counters of others.
+ */
+export async function createCeleryRedis(own?: string): Promise<CeleryRedis> {
+  const url = own ?? `${server}/${randomInt(1, 16)}`
   const prefix = `test_${randomBytes(6).toString('hex')}:`
   const redis = new Redis(url, { protocol: 2 })
   const ids = new Set<string>()
@@ -30,6 +33,7 @@ export async function createCeleryRedis(): Promise<CeleryRedis> {
     prefix,
     redis,
     owns,
+    evaluator: processes.evaluator,
     client(env) {
       const { call } = processes.client(env)
       return {

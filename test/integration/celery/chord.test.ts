@@ -6,6 +6,7 @@ import type { CeleryProcesses, PythonClient, PythonSignature } from '../../suppo
 import { type CeleryRedis, createCeleryRedis } from '../../support/celery-redis.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
 import { createTestVhost, type TestVhost } from '../../support/rabbit.ts'
+import { createOwnRedis, type OwnRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/until.ts'
 
 const amqpUrl = inject('amqpUrl')
@@ -127,11 +128,13 @@ function sharedCases(place: () => Place) {
 
 describe('chords of Python on Redis, which our worker counts', () => {
   let schema: TestSchema
+  let server: OwnRedis
   let celery: CeleryRedis
   let place: Place
   beforeAll(async () => {
     schema = await createTestSchema()
-    celery = await createCeleryRedis()
+    server = await createOwnRedis()
+    celery = await createCeleryRedis(server.url)
     const ours = openOursOnRedis(schema, celery)
     ourTasks(ours)
     place = { ours, celery, python: celery.client() }
@@ -142,6 +145,7 @@ describe('chords of Python on Redis, which our worker counts', () => {
     celery?.owns(...rows.map(({ id }) => id))
     await place?.ours.close()
     await celery?.close()
+    await server?.close()
     await schema?.drop()
   })
   sharedCases(() => place)
@@ -150,13 +154,15 @@ describe('chords of Python on Redis, which our worker counts', () => {
 describe.skipIf(amqpUrl === undefined)('chords of Python on RabbitMQ with results in Redis (RESULT_MIRROR=redis://…)', () => {
   let schema: TestSchema
   let vhost: TestVhost
+  let server: OwnRedis
   let celery: CeleryRedis
   let amqp: CeleryProcesses
   let place: Place
   beforeAll(async () => {
     schema = await createTestSchema()
     vhost = await createTestVhost(amqpUrl!)
-    celery = await createCeleryRedis()
+    server = await createOwnRedis()
+    celery = await createCeleryRedis(server.url)
     amqp = createCeleryAmqp(vhost.url, { BACKEND: celery.url })
     const ours = await openOurs(schema, { CLOUDAMQP_URL: vhost.url, RESULT_MIRROR: celery.url })
     ourTasks(ours)
@@ -169,6 +175,7 @@ describe.skipIf(amqpUrl === undefined)('chords of Python on RabbitMQ with result
     await place?.ours.close()
     await amqp?.close()
     await celery?.close()
+    await server?.close()
     await schema?.drop()
     await vhost?.drop()
   })

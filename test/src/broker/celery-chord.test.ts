@@ -1,78 +1,38 @@
 import { describe, expect, it } from 'vitest'
-import { type CelerySignature, messageOfSignature, signaturesOf } from '../../../src/broker/celery-chord-body.ts'
 import { dependencyFailed, readGroup, resultsOfGroup } from '../../../src/broker/celery-chord-group.ts'
-import { createMessage } from '../../../src/message/message.ts'
+import { partsOf } from '../../../src/broker/celery-chord-part.ts'
+import { createMessage, type Message } from '../../../src/message/message.ts'
+import type { Signature, SignatureOptions } from '../../../src/message/signature.ts'
 
-const from = createMessage({
-  id: 'member',
-  task: 'tasks.member',
-  args: [],
-  priority: 9,
-  headers: { root_id: 'root', group: 'g' },
+const signature = (options: SignatureOptions): Signature => ({
+  ...{ task: 'tasks.sum', args: [], kwargs: {}, options, subtask_type: null, immutable: false },
 })
-const signature = (more: Partial<CelerySignature> = {}): CelerySignature => ({
-  ...{ task: 'tasks.sum', args: [4], kwargs: { k: 1 }, subtask_type: null, immutable: false },
-  ...more,
-  options: { task_id: 'body', reply_to: 'r', ...more.options },
+const chord = signature({ task_id: 'body' })
+const member = (embed: object, headers: object = { group: 'g', group_index: 2 }): Message => ({
+  ...createMessage({ id: 'member', task: 'tasks.member', args: [], headers: { ...headers } }),
+  body: JSON.stringify([[], {}, embed], null, 1),
 })
+const own = { id: 'member', group: 'g', index: 2, body: chord }
+const chain = [signature({ task_id: 'last', group_id: 'h', group_index: 1, chord }), signature({ task_id: 'next' })]
 
-describe('the message of a body', () => {
-  it('has the results before its own arguments, and belongs to the workflow', () => {
-    expect(messageOfSignature(signature({ options: { group_id: 'g' } }), ['[1, 18446744073709551617]'], from)).toEqual({
-      headers: { id: 'body', task: 'tasks.sum', root_id: 'root', parent_id: 'member', group: 'g' },
-      properties: { reply_to: 'r' },
-      body: '[[[1, 18446744073709551617], 4], {"k":1}, {"callbacks":null,"errbacks":null,"chain":null,"chord":null}]',
-      queue: 'celery',
-      priority: 9,
-    })
-  })
-
-  it.each<[string, Record<string, unknown>, object]>([
-    ['a queue', { queue: 'q', routing_key: 'r' }, { queue: 'q' }],
-    ['a routing key', { routing_key: 'r' }, { queue: 'r' }],
-    ['a priority', { priority: 3 }, { priority: 3 }],
-    ['an eta', { eta: '2026-11-22T12:00:00+00:00' }, { headers: { eta: '2026-11-22T12:00:00+00:00' } }],
-    ['limits', { time_limit: 5 }, { headers: { timelimit: [5, null] } }],
-    ['headers', { headers: { own: 1 } }, { headers: { own: 1 } }],
-    ['a place in another group', { group_id: 'h', group_index: 2 }, { headers: { group: 'h', group_index: 2 } }],
-  ])('follows %s', (_name, options, expected) => {
-    expect(messageOfSignature(signature({ options }), [], from)).toMatchObject(expected)
-  })
-
-  it('leaves an immutable signature alone', () => {
-    expect(messageOfSignature(signature({ immutable: true }), ['[1]'], from).body).toMatch(/^\[\[4\], /)
-  })
-
-  it('takes its callbacks along', () => {
-    const [link, link_error] = [signature(), [signature()]]
-    const { body } = messageOfSignature(signature({ options: { link, link_error } }), [], from)
-    expect(JSON.parse(body)[2]).toMatchObject({ callbacks: [link], errbacks: link_error })
-  })
-
-  it('sends a chain as its first task, with the rest in reverse', () => {
-    const [one, two, three] = ['one', 'two', 'three'].map((task_id) => signature({ options: { task_id } }))
-    const chain = signature({ task: 'celery.chain', kwargs: { tasks: [one, two, three] }, subtask_type: 'chain' })
-    const { headers, body } = messageOfSignature(chain, ['[1]'], from)
-    expect(headers.id).toBe('one')
-    expect(JSON.parse(body)[2].chain).toEqual([three, two])
-  })
-
-  it.each<[string, Partial<CelerySignature>]>([
-    ['a group', { subtask_type: 'group' }],
-    ['a chord', { subtask_type: 'chord' }],
-    ['an empty chain', { subtask_type: 'chain', kwargs: { tasks: [] } }],
-    ['a chain that begins with a group', { subtask_type: 'chain', kwargs: { tasks: [signature({ subtask_type: 'group' })] } }],
-    ['a signature without an id', { options: { task_id: null } }],
-  ])('refuses %s', (_name, more) => expect(() => messageOfSignature(signature(more), [], from)).toThrow(TypeError))
-})
-
-describe('callbacks', () => {
-  it.each<[string, unknown, number]>([
-    ['none', null, 0],
-    ['one', { task: 't' }, 1],
-    ['several', [{ task: 't' }, { task: 'u' }], 2],
-    ['what is none', ['t', 7, null, {}], 0],
-  ])('%s', (_name, value, count) => expect(signaturesOf(value)).toHaveLength(count))
+describe('members of a chord that end with a message', () => {
+  it.each<[string, Message, 'SUCCESS' | 'FAILURE', unknown[]]>([
+    ['the task', member({ chord }), 'SUCCESS', [own]],
+    ['the task without a place', member({ chord }, { group: 'g' }), 'FAILURE', [{ ...own, index: undefined }]],
+    ['none of a plain group', member({ chord: null }), 'SUCCESS', []],
+    ['none without a group', member({ chord }, {}), 'SUCCESS', []],
+    ['not yet the last of its chain', member({ chain, chord: null }, {}), 'SUCCESS', []],
+    [
+      'the last of its chain, which failed',
+      member({ chain, chord: null }, {}),
+      'FAILURE',
+      [{ ...own, id: 'last', group: 'h', index: 1 }],
+    ],
+    ['both', member({ chain, chord }), 'FAILURE', [own, { ...own, id: 'last', group: 'h', index: 1 }]],
+    ['none of what makes no sense', member({ chord: { x: 1 }, chain: [null, 7, {}] }, { group: 7 }), 'FAILURE', []],
+    ['none of what is no body', { ...member({}), body: '"chord": {' }, 'FAILURE', []],
+    ['the task, in protocol 1', { ...member({}), body: JSON.stringify({ args: [], chord }, null, 1) }, 'SUCCESS', [own]],
+  ])('%s', (_name, message, state, expected) => expect(partsOf(message, { id: 'member', state })).toEqual(expected))
 })
 
 describe('a header with groups inside', () => {

@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { AsyncResult } from '../../../src/app/async-result.ts'
+import { chain, chord, group } from '../../../src/app/canvas.ts'
+import type { AnySignature, TaskSignature } from '../../../src/app/signature.ts'
+import type { TaskError } from '../../../src/app/task-error.ts'
+import { type Canvas, type CanvasPlace, isHere, openCanvas } from '../../support/celery-canvas.ts'
+import { runCommand } from '../../support/command.ts'
+import { until } from '../../support/until.ts'
+
+const WAIT = { timeoutMs: 20_000 }
+
+type Make = (name: string, ...args: unknown[]) => TaskSignature<unknown[], unknown>
+type Sent = AnySignature & { delay(): Promise<unknown> }
+
+/** What is composed of tasks that run there (`py`) and here (`node`), and its result. */
+type Row = readonly [name: string, compose: (py: Make, node: Make) => Sent, value: unknown]
+
+const EVERYWHERE: readonly Row[] = [
+  ['a task that is tried again there', (py) => py('twice', 7), [7, 1]],
+  ['a chain of Python alone', (py) => chain(py('add', 1, 2), py('add', 3), py('add', 4)), 10],
+  ['a chain across both', (py, node) => chain(node('add', 1, 2), py('add', 10), node('add', 100), py('add', 1000)), 1113],
+  ['a chain with a task that is tried again there', (py, node) => chain(node('add', 1, 2), py('twice'), node('echo')), [3, 1]],
+  ['a group of Python', (py) => group([py('add', 1, 2), py('add', 3, 4)]), [3, 7]],
+  [
+    'a group of chains',
+    (py, node) => group([chain(node('add', 1, 2), py('add', 1)), chain(py('add', 3, 4), node('add', 1))]),
+    [4, 8],
+  ],
+  ['a group after a step there', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)])), [4, 5]],
+  ['a chord with its body here', (py, node) => chord([py('add', 1, 2), py('add', 3, 4)], node('sum')), 10],
+  ['a chord with its body there', (py) => chord([py('add', 1, 2), py('add', 3, 4)], py('sum')), 10],
+  [
+    'a chord with a header of both',
+    (py, node) => chord([py('add', 1, 2), node('add', 3, 4), py('twice', 5)], node('echo')),
+    [3, 7, [5, 1]],
+  ],
+  [
+    'a chord with chains in its header',
+    (py, node) => chord([chain(node('add', 1, 2), py('add', 1)), chain(py('add', 1, 1), py('add', 1))], node('sum')),
+    7,
+  ],
+  [
+    'a chord with a chain as its body',
+    (py, node) => chord([py('echo', 1), node('echo', 2)], chain(py('sum'), node('add', 10), py('add', 100))),
+    113,
+  ],
+  [
+    'a chord with a group as its body',
+    (py, node) => chord([py('echo', 1), node('echo', 2)], group([py('sum'), node('sum')])),
+    [3, 3],
+  ],
+  [
+    'a chord with a chord as its body',
+    (py, node) => chord([py('echo', 1), py('echo', 2)], chord([py('sum'), node('sum')], py('sum'))),
+    6,
+  ],
+  ['a chord that is reached here', (py, node) => chain(node('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
+  [
+    'a chord of results that are not to be kept',
+    (py, node) => chord([py('echo', 1).set({ ignoreResult: true }), node('quiet', 2)], node('sum')),
+    3,
+  ],
+]
+
+/** Whoever reaches a chord in Python needs a result backend that counts. */
+const COUNTED_THERE: readonly Row[] = [
+  ['a chord that is reached there', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
+  [
+    'a chord that is reached there, with its body here',
+    (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)]), node('sum')),
+    9,
+  ],
+]
+
+const FAILING: readonly (readonly [name: string, compose: (py: Make, node: Make) => Sent, error: object])[] = [
+  ['a task that never succeeds there', (py) => py('never'), { excType: 'KeyError' }],
+  ['a chain that fails there', (py, node) => chain(node('add', 1, 2), py('fail'), py('add', 1)), { excType: 'ValueError' }],
+  ['a chain that fails here', (py, node) => chain(py('add', 1, 2), node('fail'), py('add', 1)), { excType: 'ValueError' }],
+  [
+    'a chord with a member that fails there',
+    (py, node) => chord([py('add', 1, 2), py('fail')], node('sum')),
+    { excType: 'ChordError' },
+  ],
+  [
+    'a chord with a chain that fails there',
+    (py, node) => chord([node('add', 1, 2), chain(py('fail'), py('add', 1))], py('sum')),
+    { excType: 'ChordError' },
+  ],
+  ['a hard limit there', (py) => py('slow', 20).set({ timeLimit: 1 }), { excType: 'TimeLimitExceeded' }],
+  ['a soft limit there', (py) => py('slow', 20).set({ softTimeLimit: 1 }), { excType: 'SoftTimeLimitExceeded' }],
+]
+
+const PLACES: readonly CanvasPlace[] = ['RabbitMQ and rpc://', 'RabbitMQ and redis://', 'Redis']
+
+for (const place of PLACES)
+  describe.skipIf(!isHere(place))(`our client and a Python worker, by ${place}`, () => {
+    let at: Canvas
+    beforeAll(async () => {
+      at = await openCanvas(place)
+    }, 40_000)
+    afterAll(() => at?.close())
+    const countsChords = place !== 'RabbitMQ and rpc://'
+
+    const py: Make = (name, ...args) => at.ours.app.signature(`py.${name}`, args)
+    const node: Make = (name, ...args) => at.ours.app.signature(`node.${name}`, args, { queue: 'node' })
+    const sent = (compose: Row[1]) => compose(py, node).delay() as Promise<AsyncResult>
+    const failure = (run: AsyncResult) =>
+      run.get(WAIT).then(
+        (value) => expect.fail(`returned ${value}`),
+        (error: TaskError) => error,
+      )
+
+    it.each(EVERYWHERE)('has the result of %s', async (_name, compose, value) => {
+      expect(await (await sent(compose)).get(WAIT)).toEqual(value)
+    })
+
+    it.runIf(countsChords).each(COUNTED_THERE)('has the result of %s', async (_name, compose, value) => {
+      expect(await (await sent(compose)).get(WAIT)).toEqual(value)
+    })
+
+    it.each(FAILING)('has the failure of %s', async (_name, compose, error) => {
+      expect(await failure(await sent(compose))).toMatchObject({ name: 'TaskError', state: 'FAILURE', ...error })
+    })
+
+    it('lets a task there end in time at its soft limit', async () => {
+      expect(await (await py('careful', 20).set({ softTimeLimit: 1 }).delay()).get(WAIT)).toBe('in time')
+    })
+
+    it.each<[string, (told: string) => Sent, (id: string) => unknown]>([
+      [
+        'a link there',
+        (told) => node('add', 1, 2).link(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
+        () => 3,
+      ],
+      ['a link of a task there', (told) => py('add', 1, 2).link(node('echo').set({ taskId: told })), () => 3],
+      [
+        'an errback there',
+        (told) => node('fail').linkError(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
+        (id) => id,
+      ],
+      ['an errback of a task there', (told) => py('fail').linkError(node('echo').set({ taskId: told })), (id) => id],
+    ])('runs %s', async (_name, signature, given) => {
+      const told = randomUUID()
+      const { id } = (await signature(told).delay()) as AsyncResult
+      expect(await at.ended(told)).toMatchObject({ state: 'SUCCESS', result: given(id) })
+    })
+
+    it('ends the chord of a body that is itself a member, when a member there fails', async () => {
+      const inner = chord([py('fail'), py('add', 1, 2)], py('sum'))
+      const error = await failure((await chord([inner, py('add', 1, 2)], node('sum')).delay()) as AsyncResult)
+      expect(error).toMatchObject({ excType: 'ChordError' })
+    })
+
+    it('revokes what has not begun there', async () => {
+      const id = randomUUID()
+      await at.ours.app.revoke({ ids: [id] })
+      const isHeard = async () => JSON.stringify(await at.python('app.control.inspect(["celery@py"]).revoked()')).includes(id)
+      await until('heard there', isHeard)
+      const run = await at.ours.app.sendTask('py.echo', [1], { taskId: id })
+      expect(await failure(run)).toMatchObject({ state: 'REVOKED' })
+    })
+
+    it.each<[string, (run: AsyncResult) => Promise<unknown>]>([
+      ['run.revoke()', (run) => run.revoke({ terminate: true })],
+      ['onedyno revoke', async ({ id }) => expect((await runCommand(at.env, 'revoke', '--terminate', id)).code).toBe(0)],
+    ])('revokes and ends what runs there, by %s', async (_name, revoke) => {
+      const run = await at.ours.app.sendTask('py.slow', [60])
+      await until('started', async () => (await run.state()) === 'STARTED')
+      await revoke(run)
+      expect(await failure(run)).toMatchObject({ state: 'REVOKED' })
+    })
+  })

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Canvas, type CanvasPlace, isHere, openCanvas, type PythonValue } from '../../support/celery-canvas.ts'
+import { until } from '../../support/until.ts'
+
+type Row = readonly [name: string, expression: string, answer: PythonValue]
+
+/** What a Python client gets, whatever carries it. */
+const EVERYWHERE: readonly Row[] = [
+  ['a chain across both', 'chain(node("add", 1, 2), py("add", 10), node("add", 100), py("add", 1000))', { value: 1113 }],
+  ['a chain that begins there and ends here', 'chain(py("add", 1, 2), node("add", 10))', { value: 13 }],
+  ['a chain that fails here', 'chain(node("fail", "x"), py("add", 1))', { error: 'ValueError', args: ['no x'] }],
+  ['a chain that fails there', 'chain(py("fail"), node("add", 1))', { error: 'ValueError', args: ['no'] }],
+  ['a group of both', 'group(node("add", 1, 2), py("add", 3, 4), node("add", 5, 6))', { value: [3, 7, 11] }],
+  ['a group of chains', 'group(chain(node("add", 1, 2), py("add", 1)), node("add", 3, 4))', { value: [4, 7] }],
+  ['a group after a step', 'chain(node("add", 1, 2), group(node("add", 1), py("add", 2)))', { value: [4, 5] }],
+  ['a group with a member that fails', 'group(node("add", 1, 2), node("fail", "x"))', { error: 'ValueError', args: ['no x'] }],
+  ['a task that never succeeds', 'node("never")', { error: 'ValueError', args: ['never'] }],
+  ['a hard limit', 'node("slow", 20).apply_async(time_limit=0.3)', { error: 'TimeLimitExceeded', args: [0.3] }],
+  [
+    'a hard limit of code that minds nothing',
+    'node("deaf", 5).apply_async(time_limit=0.3)',
+    { error: 'TimeLimitExceeded', args: [0.3] },
+  ],
+  ['a soft limit', 'node("slow", 20).apply_async(soft_time_limit=0.3)', { error: 'SoftTimeLimitExceeded', args: [0.3] }],
+  ['limits that are not reached', 'node("slow", 0.1).apply_async(time_limit=9, soft_time_limit=8)', { value: 0.1 }],
+]
+
+const EXACT = 'chord([py("add", 2**64, 1), node("slow", 0.4)], py("echo"))'
+
+/** Chords need a result backend that counts. */
+const CHORDS: readonly Row[] = [
+  ['its body here', 'chord([node("add", 1, 2), node("add", 3, 4)], node("sum"))', { value: 10 }],
+  ['its body there', 'chord([node("add", 1, 2), node("add", 3, 4)], py("sum"))', { value: 10 }],
+  ['a header of both', 'chord([node("add", 1, 2), py("add", 3, 4), node("add", 5, 6)], node("sum"))', { value: 21 }],
+  [
+    'a chain as its body',
+    'chord([node("echo", 1), node("echo", 2)], chain(node("sum"), py("add", 10), node("add", 100)))',
+    { value: 113 },
+  ],
+  [
+    'a group as its body',
+    'chord([node("echo", 1), node("echo", 2)], group(node("sum"), py("sum"), node("echo")))',
+    { value: [3, 3, [1, 2]] },
+  ],
+  [
+    'a chord as its body',
+    'chord([node("echo", 1), node("echo", 2)], chord([node("sum"), py("sum")], node("sum")))',
+    { value: 6 },
+  ],
+  [
+    'a chain with a group in it as its body',
+    'chord([node("echo", 1), node("echo", 2)], chain(node("sum"), group(node("add", 1), py("add", 2)), node("sum")))',
+    { value: 9 },
+  ],
+  [
+    'results that are not to be kept',
+    'chord([node("quiet", 5), node("echo", 7).set(ignore_result=True)], node("sum"))',
+    { value: 12 },
+  ],
+  ['a member that is tried again', 'chord([node("twice", 5), node("echo", 7)], node("echo"))', { value: [[5, 1], 7] }],
+  ['a member that fails', 'chord([node("add", 1, 2), node("fail", "x")], py("sum"))', { error: 'ValueError', args: ['no x'] }],
+]
+
+const FAILING: readonly (readonly [name: string, expression: string])[] = [
+  ['a member fails here', 'chord([node("add", 1, 2), node("fail", "x")], py("sum"))'],
+  ['a member fails there, and the last is ours', 'chord([py("fail"), node("slow", 0.5)], node("sum"))'],
+  [
+    'the chain of a member fails before its end',
+    'chord([node("add", 1, 2), chain(node("fail", "x"), py("add", 1))], node("sum"))',
+  ],
+  ['its body is a group', 'chord([node("add", 1, 2), node("fail", "x")], chain(node("sum"), py("add", 1)))'],
+]
+
+const PLACES: readonly CanvasPlace[] = ['RabbitMQ and rpc://', 'RabbitMQ and redis://', 'Redis']
+
+for (const place of PLACES)
+  describe.skipIf(!isHere(place))(`a Python client and our worker, by ${place}`, () => {
+    let at: Canvas
+    beforeAll(async () => {
+      at = await openCanvas(place)
+    }, 40_000)
+    afterAll(() => at?.close())
+    const countsChords = place !== 'RabbitMQ and rpc://'
+
+    it.each(EVERYWHERE)('has the end of %s', async (_name, expression, answer) => {
+      expect(await at.python(expression)).toEqual(answer)
+    })
+
+    it('sees that a task is to be tried again, and its end', async () => {
+      const { value } = await at.python('watched(node("twice", 5))')
+      expect(value).toMatchObject({ value: [5, 1], state: 'SUCCESS' })
+      expect((value as { states: string[] }).states).toEqual(expect.arrayContaining(['RETRY', 'SUCCESS']))
+    })
+
+    it.each<[string, (failed: string, told: string) => string, (failed: string) => unknown]>([
+      ['a link there', (id, told) => `node("add", 1, 2).apply_async(task_id="${id}", link=py("relay", to="${told}"))`, () => 3],
+      [
+        'a link here',
+        (id, told) => `py("add", 1, 2).apply_async(task_id="${id}", link=node("echo").set(task_id="${told}"))`,
+        () => 3,
+      ],
+      [
+        'an errback there',
+        (id, told) => `node("fail").apply_async(task_id="${id}", link_error=py("relay", to="${told}"))`,
+        (id) => id,
+      ],
+      [
+        'an errback here',
+        (id, told) => `py("fail").apply_async(task_id="${id}", link_error=node("echo").set(task_id="${told}"))`,
+        (id) => id,
+      ],
+    ])('runs %s', async (_name, expression, given) => {
+      const [id, told] = [randomUUID(), randomUUID()]
+      await at.python(expression(id, told))
+      expect(await at.ended(told)).toMatchObject({ state: 'SUCCESS', result: given(id) })
+    })
+
+    it('revokes what has not begun', async () => {
+      const id = randomUUID()
+      const heard = await at.python(`app.control.revoke(["${id}"], reply=True, timeout=1)`)
+      expect(JSON.stringify(heard.value)).toContain('flagged as revoked')
+      expect(await at.python(`node("echo", 1).apply_async(task_id="${id}")`)).toEqual({
+        error: 'TaskRevokedError',
+        args: ['revoked'],
+      })
+      expect(await at.ended(id)).toMatchObject({ state: 'REVOKED' })
+    })
+
+    it('revokes and ends what runs', async () => {
+      const id = randomUUID()
+      const answer = at.python(`node("slow", 60).apply_async(task_id="${id}")`)
+      await until('started', async () => (await at.ours.results.find(id))?.state === 'STARTED')
+      expect(await at.python2(`revoke("${id}", terminate=True, signal="SIGTERM")`)).toEqual({ value: null })
+      expect(await answer).toEqual({ error: 'TaskRevokedError', args: ['terminated'] })
+    })
+
+    it.runIf(countsChords).each(CHORDS)('has the end of a chord with %s', async (_name, expression, answer) => {
+      expect(await at.python(expression)).toEqual(answer)
+    })
+
+    it.runIf(countsChords)('has what only Python can hold, untouched', async () => {
+      expect(await at.python(`str(${EXACT}.apply_async().get(timeout=30))`)).toEqual({ value: '[18446744073709551617, 0.4]' })
+    })
+
+    it.runIf(countsChords).each(FAILING)('has a ChordError when %s', async (_name, expression) => {
+      const { error, args } = await at.python(`body(${expression})`)
+      expect({ error, args }).toEqual({
+        error: 'ChordError',
+        args: [expect.stringMatching(/^Dependency \S+ raised ValueError\(/)],
+      })
+    })
+
+    it('has its chord unlocked here where its result backend does not count', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'onedyno-celery-'))
+      const id = randomUUID()
+      const python = at.another({ BACKEND: `file://${folder}` })
+      const header = '[node("slow", 0.2), node("add", 3, 4)]'
+      expect(await python(`chord(${header}, node("sum").set(queue="node", task_id="${id}")).apply_async().id`)).toEqual({
+        value: id,
+      })
+      expect((await at.ended(id)).result).toBeCloseTo(7.2)
+      await rm(folder, { recursive: true })
+    })
+  })

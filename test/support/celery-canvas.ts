@@ -1,0 +1,80 @@
+import { inject } from 'vitest'
+import type { StoredResult } from '../../src/app/async-result.ts'
+import { READY_STATES } from '../../src/app/outcome.ts'
+import { type Ours, openOurs } from './celery-ours.ts'
+import { createCeleryProcesses } from './celery-process.ts'
+import { createTestSchema } from './database.ts'
+import { createTestVhost } from './rabbit.ts'
+import { createOwnRedis } from './redis-server.ts'
+import { startRole } from './role.ts'
+import { until } from './until.ts'
+
+/** Where messages go, and where Python keeps results. */
+export type CanvasPlace = 'RabbitMQ and rpc://' | 'RabbitMQ and redis://' | 'Redis'
+
+export const isHere = (place: CanvasPlace): boolean => place === 'Redis' || inject('amqpUrl') !== undefined
+
+/** What a Python client answers to an expression. */
+export interface PythonValue {
+  readonly value?: unknown
+  readonly error?: string
+  readonly args?: readonly unknown[]
+}
+
+/** An application with workers of both kinds: `onedyno worker` for the queue `node`, Celery for the queue `celery`. */
+export interface Canvas {
+  /** Our client. */
+  readonly ours: Ours
+  readonly env: Record<string, string>
+  /** Evaluates an expression of test/fixtures/celery/canvas_app.py, one after the other, and waits for its result as Celery does. */
+  python(expression: string): Promise<PythonValue>
+  /** Another client, for what is to happen meanwhile. */
+  python2(expression: string): Promise<PythonValue>
+  /** Waits until our database knows a final outcome. */
+  ended(id: string): Promise<StoredResult>
+  /** One with other variables, such as another BACKEND. */
+  another(env: Record<string, string>): (expression: string) => Promise<PythonValue>
+  close(): Promise<void>
+}
+
+export async function openCanvas(place: CanvasPlace): Promise<Canvas> {
+  const ends: (() => Promise<unknown>)[] = []
+  const schema = await createTestSchema()
+  ends.push(() => schema.drop())
+  const redis = place === 'RabbitMQ and rpc://' ? undefined : await createOwnRedis()
+  if (redis !== undefined) ends.push(() => redis.close())
+  const vhost = place === 'Redis' ? undefined : await createTestVhost(inject('amqpUrl')!)
+  if (vhost !== undefined) ends.push(() => vhost.drop())
+  const results = { RESULT_COLLECT: 'on', RESULT_MIRROR: redis === undefined ? 'off' : vhost === undefined ? 'redis' : redis.url }
+  const env = {
+    ...schema.env,
+    ...results,
+    ...(vhost === undefined
+      ? { ONEDYNO_BROKER: 'redis', REDIS_URL: redis!.url }
+      : { ONEDYNO_BROKER: 'amqp', AMQP_URL: vhost.url }),
+  }
+  const celery = createCeleryProcesses({ BROKER: vhost?.url ?? redis!.url, BACKEND: redis?.url ?? 'rpc://' }, 'canvas_app')
+  ends.push(() => celery.close())
+  const [python, python2] = [celery.evaluator(), celery.evaluator()]
+  const [worker] = await Promise.all([
+    startRole('worker', env, ['--app', 'test/fixtures/apps/celery-node.ts', '-Q', 'node', '-c', '8', '-n', 'celery@node'], {
+      main: 'src/main.ts',
+    }),
+    celery.worker({ args: ['-P', 'prefork', '-c', '2', '-n', 'celery@py'], env: { TRACK_STARTED: '1' } }),
+  ])
+  ends.push(() => {
+    worker.kill('SIGKILL')
+    return worker.exited
+  })
+  const ours = await openOurs(schema, env)
+  ends.push(() => ours.close())
+  const final = (stored: StoredResult | undefined) =>
+    stored !== undefined && READY_STATES.has(stored.state) ? stored : undefined
+  return {
+    ...{ ours, env, python, python2, another: celery.evaluator },
+    ended: (id) => until(`the end of ${id}`, async () => final(await ours.results.find(id)), 15_000),
+    async close() {
+      for (const end of ends.reverse()) await end()
+    },
+  }
+}
