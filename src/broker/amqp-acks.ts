@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Delivery } from './broker.ts'
 
 /** What one channel has delivered and nobody has settled yet. All methods do nothing once the channel is closed: the server has the messages back. */
 export interface AmqpAcks {
@@ -9,6 +10,13 @@ export interface AmqpAcks {
   seen(): Promise<boolean>
   /** Refuses one message: handed out again, or put where its queue wants rejected ones. */
   reject(message: ConsumeMessage, options: { readonly requeue: boolean }): void
+}
+
+/** A message in the hands of a consumer. */
+export interface Held extends Delivery {
+  readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
+  /** It came again, and its history is known. */
+  readonly known?: true
 }
 
 /** HOT: a Map keeps the order of delivery, so "everything up to here" is a walk from its beginning. */

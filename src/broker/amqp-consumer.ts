@@ -2,23 +2,22 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Outcome } from '../app/outcome.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
-import type { Message } from '../message/message.ts'
 import { decodeCelery } from '../message/wire.ts'
 import { pauseMs, sleep } from '../retry.ts'
-import { type AmqpAcks, createAmqpAcks } from './amqp-acks.ts'
+import { type AmqpAcks, createAmqpAcks, type Held } from './amqp-acks.ts'
+import { createAmqpConfirmations, type Finished } from './amqp-confirm.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
 import { withPatience } from './amqp-patience.ts'
 import type { AmqpPublisher } from './amqp-publisher.ts'
-import { createAmqpRedelivery, type Held } from './amqp-redelivery.ts'
-import { isAnswered, replyBody } from './amqp-reply.ts'
+import { createAmqpRedelivery } from './amqp-redelivery.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './amqp-subscriptions.ts'
 import type { AmqpTopology } from './amqp-topology.ts'
 import type { ConsumeOptions, Consumer, Delivery, FinishOptions, Refusal, ResultMirror } from './broker.ts'
 import { createClaimAhead } from './claim-ahead.ts'
 import { endsWithin } from './ends-within.ts'
-import { type Follows, followsOf } from './follow-up.ts'
+import { followsOf } from './follow-up.ts'
 import { registerWorker } from './postgres-worker.ts'
-import { createRecorder, type Settlement } from './record.ts'
+import { createRecorder } from './record.ts'
 import { createRedeliveries } from './record-redelivery.ts'
 import { replyAddress } from './reply-address.ts'
 
@@ -27,12 +26,6 @@ const BACKOFF = { firstMs: 100, maxMs: 5000 }
 const MAX_PREFETCH = 800
 /** The rate is looked at no more often: to change a limit costs two round trips. */
 const RELIMIT_EVERY_MS = 100
-
-interface Finished extends Settlement {
-  /** undefined: it only began. */
-  readonly delivery: Held | undefined
-  readonly rejected: boolean
-}
 
 export interface AmqpConsumerParts {
   readonly connection: AmqpConnection
@@ -81,35 +74,17 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   }
 
   const confirm = (batch: readonly Finished[], besides: readonly Outcome[]) => {
-    const settled = new Map<AmqpAcks, ConsumeMessage[]>()
-    for (const { delivery, outcome, rejected, follows } of batch) {
-      if (delivery === undefined) continue
-      const { tag, message } = delivery
-      if (outcome !== null) answer(message, outcome, shared(follows, besides))
-      if (rejected) tag.acks.reject(tag.raw, { requeue: false })
-      else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
-      else settled.set(tag.acks, [tag.raw])
-    }
-    for (const [each, messages] of settled) each.ack(messages)
+    confirmations.confirm(batch, besides)
     relimit()
   }
 
-  /** Whoever waits for the end of a chain that failed waits for another id, in the same place. */
-  const answer = (message: Message, outcome: Outcome, alike: readonly Outcome[] = []) => {
-    if (!isAnswered(message, ownAddress)) return
-    const { reply_to = '', correlation_id = outcome.id } = message.properties
-    publisher.reply(reply_to, correlation_id, replyBody(outcome))
-    for (const other of alike) publisher.reply(reply_to, other.id, replyBody(other))
-  }
-
-  const ownAddress = await replyAddress(database)
+  const confirmations = createAmqpConfirmations(publisher, await replyAddress(database))
   const recorder = createRecorder<Finished>(database, { name: options.name, log, planner: options.planner, onStored })
   const worker = await registerWorker(database, options, log, () => {})
   const redelivery = createAmqpRedelivery({
     ...{ database, log, redeliveries, worker, mirror: options.mirror, signal: ending.signal, held },
     flush: () => recorder.flush(),
-    isAnswered: (message) => isAnswered(message, ownAddress),
-    answer,
+    confirmations,
     run: options.onDeliveries,
     settle: (delivery) => finish(delivery, null),
   })
@@ -320,12 +295,6 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
       return count
     },
   }
-}
-
-/** The rest of a chain, which ended with this task. */
-function shared(follows: Follows | undefined, besides: readonly Outcome[]): readonly Outcome[] {
-  const alike = follows?.sequel.alike
-  return alike === undefined ? [] : besides.filter(({ id }) => alike.some((each) => each.id === id))
 }
 
 const ignore = () => {}

@@ -1,24 +1,15 @@
-import type { ConsumeMessage } from 'amqplib'
-import type { Outcome } from '../app/outcome.ts'
 import { type Database, isConnectionError } from '../database/database.ts'
 import type { Log } from '../log.ts'
-import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
-import type { AmqpAcks } from './amqp-acks.ts'
-import type { Delivery, ResultMirror } from './broker.ts'
+import type { AmqpAcks, Held } from './amqp-acks.ts'
+import type { AmqpConfirmations } from './amqp-confirm.ts'
+import type { ResultMirror } from './broker.ts'
 import { isRecorded } from './follow-up.ts'
 import { storedOutcomes } from './mirror-again.ts'
 import type { PostgresWorker } from './postgres-worker.ts'
 import type { Redeliveries } from './record-redelivery.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-
-/** A message in the hands of this consumer. */
-export interface Held extends Delivery {
-  readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
-  /** It came again, and its history is known. */
-  readonly known?: true
-}
 
 export interface AmqpRedeliveryParts {
   readonly database: Database
@@ -32,9 +23,7 @@ export interface AmqpRedeliveryParts {
   readonly held: Set<Held>
   /** Stores what is finished here. */
   flush(): Promise<void>
-  /** Does a client wait for a reply? */
-  isAnswered(message: Message): boolean
-  answer(message: Message, outcome: Outcome): void
+  readonly confirmations: Pick<AmqpConfirmations, 'isAnswered' | 'answer'>
   /** These are to run. */
   run(deliveries: readonly Held[]): void
   /** Acknowledged without running. */
@@ -52,7 +41,7 @@ export interface AmqpRedelivery {
 }
 
 export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery {
-  const { database, log, redeliveries, worker, mirror, signal, held } = parts
+  const { database, log, redeliveries, worker, mirror, signal, held, confirmations } = parts
   let noting: Promise<unknown> = Promise.resolve()
 
   const surely = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
@@ -66,10 +55,10 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
 
   /** Who stored the outcome may have died before it told those who wait elsewhere. */
   const tellAgain = async (done: readonly Held[]) => {
-    const untold = done.map(({ message }) => message).filter((each) => mirror !== undefined || parts.isAnswered(each))
+    const untold = done.map(({ message }) => message).filter((each) => mirror !== undefined || confirmations.isAnswered(each))
     const recorded = untold.length === 0 ? [] : ((await surely(() => storedOutcomes(database, untold))) ?? [])
     await mirror?.write(recorded)
-    for (const { message, outcome } of recorded) if (message !== undefined) parts.answer(message, outcome)
+    for (const { message, outcome } of recorded) if (message !== undefined) confirmations.answer(message, outcome)
     for (const delivery of done) parts.settle(delivery)
   }
 
