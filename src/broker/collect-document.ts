@@ -12,7 +12,7 @@ export interface ForeignOutcome extends Pick<Outcome, 'id' | 'state' | 'result' 
 
 /** What the sender knows and the document perhaps does not. */
 export interface KnownTask {
-  readonly task: string
+  readonly task: string | null
   readonly queue: string | null
 }
 

@@ -35,11 +35,12 @@ export function openResultServer(
   const away = apart === undefined ? undefined : { commands: connect('results'), listening: connect('waiting for results') }
   let collect: RedisCollect | undefined
 
-  const beforeSending: BeforeSending = (messages) => {
+  const collecting = (): RedisCollect => {
     const { commands, listening } = away ?? { commands: own().connection, listening: own().listening() }
     collect ??= createRedisCollect({ commands, listening, database, log })
-    return collect.expect(messages)
+    return collect
   }
+  const beforeSending: BeforeSending = (messages) => collecting().expect(messages)
 
   return {
     beforeSending: resultCollect === 'on' ? beforeSending : undefined,
@@ -51,6 +52,10 @@ export function openResultServer(
           : withMirror(broker, database, { config, log, connection: connection(), apart: away !== undefined })
       return {
         ...joined,
+        consume(wanted) {
+          if (resultCollect === 'on') void collecting().recover()
+          return joined.consume(wanted)
+        },
         async close() {
           await collect?.close()
           await joined.close()

@@ -1,16 +1,17 @@
 import type { Redis } from 'ioredis'
-import type { Database } from '../database/database.ts'
+import { type Database, isConnectionError } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
-import { sleep } from '../retry.ts'
+import { retry, sleep } from '../retry.ts'
 import { type KnownTask, readResultDocument } from './collect-document.ts'
-import { type Follower, followersOf } from './collect-followers.ts'
+import { followersOf } from './collect-followers.ts'
 import { createOutcomeCollector, isFinal } from './collect-outcomes.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { markOf } from './redis-mirror.ts'
 import { replyAddress } from './reply-address.ts'
 
+const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Tasks whose results are waited for. Those that our own workers run without a mirror are among them until they are swept out. */
 const MAX_EXPECTED = 20_000
 /** Ids in one command. */
@@ -23,6 +24,8 @@ const CLOSE_MS = 1000
 export interface RedisCollect {
   /** To be called before the messages are sent, so that none of their results is missed. Does not reject. */
   expect(messages: readonly Message[]): Promise<void>
+  /** Waits for members of open chords too: whoever sent them may be gone, and nobody else asks for their results. Does not reject. */
+  recover(): Promise<void>
   close(): Promise<void>
 }
 
@@ -147,26 +150,32 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
     over.abort()
   }
 
+  const waitFor = async (tasks: readonly Awaited[]) => {
+    const fresh = tasks.filter(({ id }) => !expected.has(id))
+    for (const { id, task, queue } of fresh) expected.set(id, { task, queue })
+    if (expected.size > MAX_EXPECTED) void sweep()
+    if (attached === undefined) {
+      // The subscriptions of the first are made together with the connection.
+      attached = attach()
+      attached.catch(() => {
+        attached = undefined
+      })
+      await within(attached)
+      return
+    }
+    if (fresh.length > 0) await within(subscribe(fresh.map(({ id }) => id)))
+  }
+
   return {
-    async expect(messages) {
-      const fresh: string[] = []
-      for (const message of messages)
-        for (const { id, task, queue } of awaited(message)) {
-          if (expected.has(id)) continue
-          expected.set(id, { task, queue })
-          fresh.push(id)
-        }
-      if (expected.size > MAX_EXPECTED) void sweep()
-      if (attached === undefined) {
-        // The subscriptions of the first are made together with the connection.
-        attached = attach()
-        attached.catch(() => {
-          attached = undefined
-        })
-        await within(attached)
-        return
+    expect: (messages) => waitFor(messages.flatMap(awaited)),
+    async recover() {
+      const ask = () => database.query<{ id: string }>(sql('chord-open-members'), [MAX_EXPECTED / 2])
+      try {
+        const rows = await retry(ask, { ...BACKOFF, isRetryable: isConnectionError, signal: ending.signal })
+        if (rows.length > 0) await waitFor(rows.map(({ id }) => ({ id, task: null, queue: null })))
+      } catch (err) {
+        if (!ending.signal.aborted) log.error({ err }, 'members of open chords cannot be looked up')
       }
-      if (fresh.length > 0) await within(subscribe(fresh))
     },
     async close() {
       ending.abort()
@@ -186,8 +195,13 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
   }
 }
 
+/** A task that is waited for; null: nobody here knows. */
+interface Awaited extends KnownTask {
+  readonly id: string
+}
+
 /** A task and what may follow from it elsewhere; but not one that leaves no result. */
-function awaited(message: Message): readonly Follower[] {
+function awaited(message: Message): readonly Awaited[] {
   const { headers, queue } = message
   const followers = followersOf(message)
   return headers.ignore_result === true ? followers : [{ id: headers.id, task: headers.task, queue }, ...followers]

@@ -34,6 +34,8 @@ export interface Canvas {
   ended(id: string): Promise<StoredResult>
   /** One with other variables, such as another BACKEND. */
   another(env: Record<string, string>): (expression: string) => Promise<PythonValue>
+  /** kill -9 to our worker, and another one after `meanwhile`. */
+  restart(meanwhile: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
@@ -56,16 +58,19 @@ export async function openCanvas(place: CanvasPlace): Promise<Canvas> {
   const celery = createCeleryProcesses({ BROKER: vhost?.url ?? redis!.url, BACKEND: redis?.url ?? 'rpc://' }, 'canvas_app')
   ends.push(() => celery.close())
   const [python, python2] = [celery.evaluator(), celery.evaluator()]
-  const [worker] = await Promise.all([
+  const startWorker = () =>
     startRole('worker', env, ['--app', 'test/fixtures/apps/celery-node.ts', '-Q', 'node', '-c', '8', '-n', 'celery@node'], {
       main: 'src/main.ts',
-    }),
+    })
+  let [worker] = await Promise.all([
+    startWorker(),
     celery.worker({ args: ['-P', 'prefork', '-c', '2', '-n', 'celery@py'], env: { TRACK_STARTED: '1' } }),
   ])
-  ends.push(() => {
+  const kill = () => {
     worker.kill('SIGKILL')
     return worker.exited
-  })
+  }
+  ends.push(kill)
   const ours = await openOurs(schema, env)
   ends.push(() => ours.close())
   const final = (stored: StoredResult | undefined) =>
@@ -73,6 +78,11 @@ export async function openCanvas(place: CanvasPlace): Promise<Canvas> {
   return {
     ...{ ours, env, python, python2, another: celery.evaluator },
     ended: (id) => until(`the end of ${id}`, async () => final(await ours.results.find(id)), 15_000),
+    async restart(meanwhile) {
+      await kill()
+      await meanwhile()
+      worker = await startWorker()
+    },
     async close() {
       for (const end of ends.reverse()) await end()
     },

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AsyncResult } from '../../../src/app/async-result.ts'
 import { chain, chord, group } from '../../../src/app/canvas.ts'
+import type { GroupResult } from '../../../src/app/group-result.ts'
 import type { AnySignature, TaskSignature } from '../../../src/app/signature.ts'
 import type { TaskError } from '../../../src/app/task-error.ts'
 import { type Canvas, type CanvasPlace, isHere, openCanvas } from '../../support/celery-canvas.ts'
@@ -150,6 +151,23 @@ for (const place of PLACES)
       const inner = chord([py('fail'), py('add', 1, 2)], py('sum'))
       const error = await failure((await chord([inner, py('add', 1, 2)], node('sum')).delay()) as AsyncResult)
       expect(error).toMatchObject({ excType: 'ChordError' })
+    })
+
+    it.each<[string, number]>([
+      ['while a member runs there', 1.5],
+      ['and members there end meanwhile', 0.5],
+    ])('ends a chord whose worker here is killed %s', async (_name, seconds) => {
+      const body = await sent((py, node) => chord([py('slow', seconds), node('add', 1, 2)], node('echo')))
+      const [member] = (body.parent as GroupResult).results
+      await until('started', async () => (await member?.state()) === 'STARTED')
+      await at.restart(async () => {
+        if (countsChords && seconds < 1)
+          await until(
+            'its end there',
+            async () => (await at.python(`app.AsyncResult("${member?.id}").state`)).value === 'SUCCESS',
+          )
+      })
+      expect(await body.get(WAIT)).toEqual([seconds, 3])
     })
 
     it('revokes what has not begun there', async () => {
