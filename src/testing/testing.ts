@@ -126,13 +126,15 @@ export function createTestApp(app: App, { eager = false, propagate = false, maxD
     forget: async (id) => void store.results.delete(id),
     group: async (id) => store.groups.get(id),
     states: async (ids) => ids.flatMap((id) => store.results.get(id)?.state ?? []),
-    async revoke({ ids = [] }) {
+    // Beat does not run here: no task is of a schedule.
+    async revoke({ ids = [], task }) {
       for (const id of ids) revoked.add(id)
+      for (const { message } of store.waiting) if (message.headers.task === task) revoked.add(message.headers.id)
       store.waiting = store.waiting.map((each) =>
         revoked.has(each.message.headers.id) ? { ...each, dueMs: clock.nowMs() } : each,
       )
       if (eager) await runUntil(clock.nowMs())
-      return ids
+      return task === undefined ? ids : [...ids, task]
     },
     claim: async (claims) =>
       claims.map(({ key, id, forMs }) => {

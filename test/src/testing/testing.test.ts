@@ -155,4 +155,16 @@ describe('an eager application', () => {
     await test.advance(120)
     expect(sent).toEqual([])
   })
+
+  it('does not run what was sent of a task before it was revoked by name', async () => {
+    const { app, mail, sent } = createShop()
+    const test = await app.eager()
+    opened.push(test)
+    const before = await mail.applyAsync(['d@example.org'], { countdown: 60 })
+    expect(await app.revoke({ task: 'shop.mail' })).toEqual(['shop.mail'])
+    await mail.delay('e@example.org')
+    await test.advance(120)
+    expect(await before.state()).toBe('REVOKED')
+    expect(sent).toEqual(['e@example.org'])
+  })
 })
