@@ -29,13 +29,20 @@ export async function runRole(
   const config = parseConfig(env)
   const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
   const signal = stopSignal()
-  signal.addEventListener('abort', () => endInTime(config, log), { once: true })
+  let late: NodeJS.Timeout | undefined
+  const hurry = () => {
+    late = endInTime(config, log)
+  }
+  signal.addEventListener('abort', hurry, { once: true })
   const database = createDatabase(config, { name: config.processName ?? name, log })
   try {
     if (options.beforeDatabase === true) await workWhileWaiting({ config, log, database, signal }, work)
     else if (await databaseReady(database, log, signal)) await work({ config, log, database, signal })
   } finally {
     await database.close()
+    signal.removeEventListener('abort', hurry)
+    // Nothing is unfinished any more: what code of a task still waits for is not waited for.
+    clearTimeout(late)
   }
   return 0
 }
@@ -58,12 +65,12 @@ async function workWhileWaiting(role: Role, work: (role: Role) => Promise<void>)
  * A database that neither answers nor refuses can hold up any of the steps of stopping. Half a second before SIGKILL the role ends by
  * itself and says so; what it held is handed out again.
  */
-function endInTime({ shutdownMs }: Config, log: Log): void {
+function endInTime({ shutdownMs }: Config, log: Log): NodeJS.Timeout {
   const end = () => {
     log.error({ afterMs: shutdownMs - 500 }, 'not stopped in time, ending now: what is unfinished is handed out again')
     process.exit(69)
   }
-  setTimeout(end, shutdownMs - 500).unref()
+  return setTimeout(end, shutdownMs - 500).unref()
 }
 
 /** The first SIGTERM or SIGINT aborts; later ones are heard and ignored, because a platform repeats them. */

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { createQueueSettings } from '../../../src/database/queue-settings.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
+import { until } from '../../support/until.ts'
 
 onEveryBroker(
   'a worker that is asked to end',
@@ -14,6 +15,16 @@ onEveryBroker(
       expect(await worker.exited).toBe(0)
       expect(worker.output()).toContain('worker stopped')
       expect(worker.output()).not.toContain('Warning')
+    })
+
+    it('has ended in time when all that is left is the code of a task that minds nothing', async () => {
+      const worker = await at.process('test/fixtures/apps/revoked.ts', { env: { SHUTDOWN_TIMEOUT: '3' } })
+      const { id } = await at.app.sendTask('revoked.deaf', [])
+      await until('it runs', async () => (await at.results.find(id))?.state === 'STARTED')
+      worker.kill('SIGTERM')
+      expect(await worker.exited).toBe(0)
+      expect(worker.output()).not.toContain('not stopped in time')
+      expect(await at.broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
     })
   },
   { queues: ['celery', 'ledger'] },
