@@ -76,7 +76,7 @@ export function createTestApp(app: App, { eager = false, propagate = false, maxD
   const runOne = ({ message, ...how }: Waiting & { readonly deliveries?: number }) =>
     new Promise<void>((resolve) => {
       const delivery: Delivery = { message, deliveries: how.deliveries ?? 1, tag: undefined }
-      executor.execute({ ...createAttempt(delivery, () => resolve()), startedAt: clock.nowMs() })
+      executor.execute(createAttempt(delivery, () => resolve(), clock.nowMs()))
     })
 
   /** The next one that is due until then, in the order of their times. */

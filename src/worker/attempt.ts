@@ -28,12 +28,14 @@ export interface Attempt {
   timers: NodeJS.Timeout[] | undefined
 }
 
-export const createAttempt = (delivery: Delivery, onEnd: Attempt['onEnd']): Attempt => new PlainAttempt(delivery, onEnd)
+/** @param startedAt milliseconds since the epoch */
+export const createAttempt = (delivery: Delivery, onEnd: Attempt['onEnd'], startedAt: number = Date.now()): Attempt =>
+  new PlainAttempt(delivery, onEnd, startedAt)
 
 /** HOT. A class for the sake of one getter: a signal costs more than the rest of an attempt, and few look at theirs. */
 class PlainAttempt implements Attempt {
   readonly delivery: Delivery
-  readonly startedAt = Date.now()
+  readonly startedAt: number
   readonly onEnd: Attempt['onEnd']
   settings: TaskSettings | undefined = undefined
   body: Body | undefined = undefined
@@ -44,8 +46,9 @@ class PlainAttempt implements Attempt {
   timers: NodeJS.Timeout[] | undefined = undefined
   #controller: AbortController | undefined = undefined
 
-  constructor(delivery: Delivery, onEnd: Attempt['onEnd']) {
+  constructor(delivery: Delivery, onEnd: Attempt['onEnd'], startedAt: number) {
     this.delivery = delivery
+    this.startedAt = startedAt
     this.onEnd = onEnd
   }
 
