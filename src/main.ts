@@ -76,6 +76,8 @@ async function runRole(role: RoleModule, argv: string[]): Promise<number> {
 async function supervisor(argv: string[]): Promise<number> {
   const { runSupervisorCommand } = await import('../supervisor/commands.ts')
   const { attachDatabase } = await import('./commands/start.ts')
+  const { returnMemoryOfStart } = await import('./commands/return-memory.ts')
+  returnMemoryOfStart()
   const status = await runSupervisorCommand(argv, {
     env: process.env,
     cwd: process.cwd(),

@@ -102,6 +102,7 @@ describe('app.json and the Procfiles', () => {
   ])('%s can be read and starts what it should', (file, names) => {
     const entries = parseProcfile(read(file), file)
     expect(entries.map(({ name }) => name)).toEqual(names)
-    for (const { command } of entries) expect(command).toMatch(/^exec node (--[a-z-]+(=\d+)? )*dist\/src\/main\.js [a-z]+/)
+    for (const { command } of entries)
+      expect(command).toMatch(/^(MALLOC_ARENA_MAX=1 )?exec node (--[a-z-]+(=\d+)? )*dist\/src\/main\.js [a-z]+/)
   })
 })

@@ -3,6 +3,7 @@ import { createDatabase, type Database, isConnectionError } from '../database/da
 import { checkSchema } from '../database/migrate.ts'
 import { createLog, type Log } from '../log.ts'
 import { retry } from '../retry.ts'
+import { returnMemoryOfStart } from './return-memory.ts'
 
 /** What every role begins with: configuration, a log, a database whose schema fits, and the wish to stop. */
 export interface Role {
@@ -35,6 +36,7 @@ export async function runRole(
   }
   signal.addEventListener('abort', hurry, { once: true })
   const database = createDatabase(config, { name: config.processName ?? name, log })
+  returnMemoryOfStart()
   try {
     if (options.beforeDatabase === true) await workWhileWaiting({ config, log, database, signal }, work)
     else if (await databaseReady(database, log, signal)) await work({ config, log, database, signal })
