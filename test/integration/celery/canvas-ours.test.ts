@@ -124,6 +124,13 @@ for (const place of PLACES)
       expect(await failure(await sent(compose))).toMatchObject({ name: 'TaskError', state: 'FAILURE', ...error })
     })
 
+    it('sees that a task there is to be tried again, and why', async () => {
+      const run = await at.ours.app.sendTask('py.twice', [7], { kwargs: { countdown: 1.5 } })
+      await until('RETRY', async () => (await run.state()) === 'RETRY')
+      expect((await run.info())?.result).toMatchObject({ exc_type: 'ValueError', exc_message: ['once more'] })
+      expect(await run.get(WAIT)).toEqual([7, 1])
+    })
+
     it('lets a task there end in time at its soft limit', async () => {
       expect(await (await py('careful', 20).set({ softTimeLimit: 1 }).delay()).get(WAIT)).toBe('in time')
     })

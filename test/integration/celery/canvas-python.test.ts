@@ -156,13 +156,14 @@ for (const place of PLACES)
 
     it('has its chord unlocked here where its result backend does not count', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'onedyno-celery-'))
-      const id = randomUUID()
+      const [id, failed, told] = [randomUUID(), randomUUID(), randomUUID()]
       const python = at.another({ BACKEND: `file://${folder}` })
-      const header = '[node("slow", 0.2), node("add", 3, 4)]'
-      expect(await python(`chord(${header}, node("sum").set(queue="node", task_id="${id}")).apply_async().id`)).toEqual({
-        value: id,
-      })
+      const body = (task_id: string) => `node("sum").set(queue="node", task_id="${task_id}")`
+      await python(`chord([node("slow", 0.2), node("add", 3, 4)], ${body(id)}).apply_async().id`)
       expect((await at.ended(id)).result).toBeCloseTo(7.2)
+      const errback = `node("echo").set(task_id="${told}", queue="node")`
+      await python(`chord([node("fail"), node("add", 3, 4)], ${body(failed)}.on_error(${errback})).apply_async().id`)
+      expect(await at.ended(told)).toMatchObject({ result: failed })
       await rm(folder, { recursive: true })
     })
   })
