@@ -110,7 +110,8 @@ export function createRecorder<T extends Settlement>(
 
   const write = async (batch: readonly Settlement[]): Promise<readonly Outcome[]> => {
     const outcomes = lastOfEach(outcomesOf(batch))
-    const again = batch.flatMap(({ redeliveredId }) => (redeliveredId === undefined ? [] : [redeliveredId]))
+    const again: string[] = []
+    for (const { redeliveredId } of batch) if (redeliveredId !== undefined) again.push(redeliveredId)
     if (!somethingFollows(batch)) {
       await storeOutcomes(database, place, outcomes, again)
       return []

@@ -62,7 +62,9 @@ export function createRedisSettlement(
         ...settlements.flatMap(({ outcome, message }) => (outcome === null ? [] : [{ outcome, message }])),
         ...besides.map((outcome) => ({ outcome, message: undefined })),
       ])
-    options.onStored(settlements.flatMap(({ tag }) => (tag === undefined ? [] : [tag])))
+    const tags: string[] = []
+    for (const { tag } of settlements) if (tag !== undefined) tags.push(tag)
+    options.onStored(tags)
   }
   const track = (work: Promise<void>) => {
     const tracked: Promise<void> = work.finally(() => keeping.delete(tracked))
