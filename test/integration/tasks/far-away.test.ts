@@ -24,7 +24,8 @@ onEveryBroker('100,000 tasks that are due in an hour', (at) => {
     const after = rssMb(worker.pid)
     expect(await at.rows('SELECT count(*)::int AS n FROM $outbox WHERE due_at > now()')).toEqual([{ n: CHUNKS * CHUNK }])
     expect(await at.broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
-    expect(Math.abs(after - before)).toBeLessThan(10)
+    // It may have given back meanwhile what its start had left behind (src/commands/return-memory.ts).
+    expect(after - before).toBeLessThan(10)
     // And it works on beside them.
     await works()
   })
