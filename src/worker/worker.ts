@@ -1,7 +1,7 @@
 import { createPlanner } from '../app/plan.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
+import { endsWithin } from '../broker/ends-within.ts'
 import { AppError } from '../errors.ts'
-import { sleep } from '../retry.ts'
 import { type Attempt, createAttempt } from './attempt.ts'
 import { createExecutor, type ExecutorOptions } from './executor.ts'
 import { createHold, type Hold } from './hold.ts'
@@ -183,7 +183,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
     if (open === undefined) return
     clearTimeout(bufferTimer)
     const until = performance.now() + options.graceMs
-    await Promise.race([open.stop(), sleep(options.graceMs)])
+    await endsWithin(open.stop(), options.graceMs)
     giveBack([...buffer.splice(0), ...lastChances.splice(0)])
     log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
     if (inFlight.size > 0) await waitForIdle(Math.max(0, until - performance.now()))

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
 import { createQueueSettings } from '../../../src/database/queue-settings.ts'
+import { silentLog } from '../../../src/log.ts'
+import { startWorker } from '../../../src/worker/worker.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
@@ -28,4 +30,21 @@ onEveryBroker(
     })
   },
   { queues: ['celery', 'ledger'] },
+)
+
+// A connection to RabbitMQ has timers of its own, which come and go.
+onEveryBroker(
+  'a worker that has stopped',
+  (at) => {
+    it('leaves no timer behind that its process would wait for', async () => {
+      const { broker } = await at.connect()
+      const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+      const before = timers()
+      const options = { app: at.app, broker, log: silentLog(), name: 'celery@quiet', queues: ['celery'], concurrency: 1 }
+      const worker = await startWorker({ ...options, maxDeliveries: 3, graceMs: 3_600_000 })
+      await worker.stop()
+      expect(timers()).toBe(before)
+    })
+  },
+  { only: ['postgres', 'redis'] },
 )
