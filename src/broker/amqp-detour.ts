@@ -2,6 +2,7 @@ import type { Log } from '../log.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
 import type { AmqpConsumer } from './amqp-consumer.ts'
 import type { ConsumeOptions, Delivery } from './broker.ts'
+import { byOwner } from './by-owner.ts'
 
 /** A consumer on a connection of its own. */
 export interface Aside {
@@ -82,6 +83,7 @@ export async function createAmqpDetour(parts: AmqpDetourParts, options: ConsumeO
   const ownerOf = (delivery: Delivery): AmqpConsumer => (owners.size === 0 ? main : (owners.get(delivery)?.consumer ?? main))
 
   const settled = (delivery: Delivery) => {
+    if (owners.size === 0) return
     const owner = owners.get(delivery)
     if (owner === undefined) return
     owners.delete(delivery)
@@ -100,25 +102,7 @@ export async function createAmqpDetour(parts: AmqpDetourParts, options: ConsumeO
   const stopFollowing = connection.onChange(() => inTurn(follow))
   inTurn(follow)
   return {
-    finish(delivery, outcome, how) {
-      ownerOf(delivery).finish(delivery, outcome, how)
-      if (owners.size > 0) settled(delivery)
-    },
-    async acknowledge(delivery) {
-      const mine = await ownerOf(delivery).acknowledge(delivery)
-      if (!mine && owners.size > 0) settled(delivery)
-      return mine
-    },
-    begin: (delivery) => ownerOf(delivery).begin(delivery),
-    started: (delivery, outcome) => ownerOf(delivery).started(delivery, outcome),
-    requeue(delivery, how) {
-      ownerOf(delivery).requeue(delivery, how)
-      if (owners.size > 0) settled(delivery)
-    },
-    deadLetter(delivery, refusal) {
-      ownerOf(delivery).deadLetter(delivery, refusal)
-      if (owners.size > 0) settled(delivery)
-    },
+    ...byOwner({ ownerOf, settled }),
     stop,
     async flush() {
       await Promise.all(all().map((each) => each.flush()))

@@ -1,4 +1,5 @@
 import type { Broker, ConsumeOptions, Consumer, Delivery } from '../broker/broker.ts'
+import { byOwner } from '../broker/by-owner.ts'
 
 /** A worker's consumer, which can be exchanged for one with other queues or another concurrency while tasks run. */
 export interface Hold extends Consumer {
@@ -35,6 +36,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
   const ownerOf = (delivery: Delivery): Consumer => (former.size === 0 ? current : (former.get(delivery) ?? current))
 
   const settled = (delivery: Delivery) => {
+    if (former.size === 0) return
     const owner = former.get(delivery)
     if (owner !== undefined && former.delete(delivery)) closeIfDone(owner)
   }
@@ -67,21 +69,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
 
   const all = () => [current, ...[...replaced].filter((consumer) => !closing.has(consumer))]
   return {
-    finish(delivery, outcome, how) {
-      ownerOf(delivery).finish(delivery, outcome, how)
-      if (former.size > 0) settled(delivery)
-    },
-    acknowledge: (delivery) => ownerOf(delivery).acknowledge(delivery),
-    begin: (delivery) => ownerOf(delivery).begin(delivery),
-    started: (delivery, outcome) => ownerOf(delivery).started(delivery, outcome),
-    requeue(delivery, how) {
-      ownerOf(delivery).requeue(delivery, how)
-      if (former.size > 0) settled(delivery)
-    },
-    deadLetter(delivery, refusal) {
-      ownerOf(delivery).deadLetter(delivery, refusal)
-      if (former.size > 0) settled(delivery)
-    },
+    ...byOwner({ ownerOf, settled }),
     async stop() {
       await last
       await Promise.all(all().map((consumer) => consumer.stop()))

@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest'
+import type { Broker, ConsumeOptions, Consumer, Delivery } from '../../../src/broker/broker.ts'
+import { createMessage } from '../../../src/message/message.ts'
+import { createHold } from '../../../src/worker/hold.ts'
+
+/** Consumers that remember whether they are open. */
+function createConsumers() {
+  const opened: { options: ConsumeOptions; open: boolean }[] = []
+  const consume = async (options: ConsumeOptions): Promise<Consumer> => {
+    const own = { options, open: true }
+    opened.push(own)
+    const nothing = () => {}
+    const close = async () => {
+      own.open = false
+    }
+    return {
+      ...{ finish: nothing, started: nothing, requeue: nothing, deadLetter: nothing, close },
+      ...{ begin: async () => {}, stop: async () => {}, flush: async () => {}, acknowledge: async () => false },
+    }
+  }
+  return { opened, broker: { consume } as unknown as Broker }
+}
+
+const delivery: Delivery = { message: createMessage({ id: 'a', task: 'tasks.echo', args: [] }), deliveries: 1, tag: 1 }
+
+it.each<[string, (consumer: Consumer) => unknown]>([
+  ['finished', (consumer) => consumer.finish(delivery, null)],
+  ['handed back', (consumer) => consumer.requeue(delivery, { counted: false })],
+  ['kept aside', (consumer) => consumer.deadLetter(delivery, { reason: 'test' })],
+  ['found in other hands before it ran', (consumer) => consumer.acknowledge(delivery)],
+])('a consumer that was replaced is closed when the last of its messages is %s', async (_how, settle) => {
+  const { opened, broker } = createConsumers()
+  const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
+  const hold = await createHold(broker, options)
+  await hold.exchange({ queues: ['b'] }, () => [delivery])
+  expect(opened.map(({ options: { queues }, open }) => [queues[0], open])).toEqual([
+    ['a', true],
+    ['b', true],
+  ])
+  await settle(hold)
+  expect(opened.map(({ open }) => open)).toEqual([false, true])
+  await hold.close()
+})
