@@ -21,6 +21,11 @@ export interface PythonValue {
   readonly args?: readonly unknown[]
 }
 
+export const CANVAS_PLACES: readonly CanvasPlace[] = ['RabbitMQ and rpc://', 'RabbitMQ and redis://', 'Redis']
+
+/** Celery counts chords where results are kept; over rpc:// it refuses them (celery-protocol.md §3.2). */
+export const isCountingChords = (place: CanvasPlace): boolean => place !== 'RabbitMQ and rpc://'
+
 /** An application with workers of both kinds: `onedyno worker` for the queue `node`, Celery for the queue `celery`. */
 export interface Canvas {
   /** Our client. */

@@ -1,6 +1,5 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
-import type { State } from '../../../src/app/outcome.ts'
 import { createAmqpBroker } from '../../../src/broker/amqp.ts'
 import type { Broker, Delivery } from '../../../src/broker/broker.ts'
 import type { Database } from '../../../src/database/database.ts'
@@ -8,6 +7,7 @@ import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema } from '../../support/database.ts'
 import { createTestVhost, type TestVhost } from '../../support/rabbit.ts'
+import { recordedIn } from '../../support/recorded.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 import { brokerContract } from './contract.ts'
@@ -46,16 +46,7 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
         return broker
       },
       proxyOf: (broker) => parts.get(broker)!.proxy,
-      async recorded() {
-        const rows = await reader.query<{ id: string; state: State }>({
-          name: 'recorded',
-          text: 'SELECT id, state FROM task_result',
-        })
-        return new Map(rows.map(({ id, state }) => [id, state]))
-      },
-      async deadLetters() {
-        return (await reader.query({ name: 'letters', text: 'SELECT FROM dead_letter' })).length
-      },
+      ...recordedIn(reader),
       async cut(broker) {
         // What the servers see of a kill -9: every connection of the process ends, and nothing is said before.
         const { database, proxy } = parts.get(broker)!

@@ -1,9 +1,9 @@
-import type { State } from '../../../src/app/outcome.ts'
 import type { Broker } from '../../../src/broker/broker.ts'
 import { createPostgresBroker } from '../../../src/broker/postgres.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createTestSchema } from '../../support/database.ts'
+import { recordedIn } from '../../support/recorded.ts'
 import { brokerContract } from './contract.ts'
 import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
@@ -19,16 +19,7 @@ const create = async (): Promise<SequelFixture> => {
       databases.set(broker, database)
       return broker
     },
-    async recorded() {
-      const rows = await reader.query<{ id: string; state: State }>({
-        name: 'recorded',
-        text: 'SELECT id, state FROM task_result',
-      })
-      return new Map(rows.map(({ id, state }) => [id, state]))
-    },
-    async deadLetters() {
-      return (await reader.query({ name: 'letters', text: 'SELECT FROM dead_letter' })).length
-    },
+    ...recordedIn(reader),
     async cut(broker) {
       // What the server sees of a kill -9: every connection of the process ends, and nothing is said before.
       await databases.get(broker)?.close()

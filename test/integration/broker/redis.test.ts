@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { Redis } from 'ioredis'
-import type { State } from '../../../src/app/outcome.ts'
 import type { Broker } from '../../../src/broker/broker.ts'
 import { createRedisBroker } from '../../../src/broker/redis.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createTestSchema } from '../../support/database.ts'
+import { recordedIn } from '../../support/recorded.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { brokerContract } from './contract.ts'
 import { type SequelFixture, sequelContract } from './sequel-contract.ts'
@@ -28,16 +28,7 @@ const create = async (): Promise<SequelFixture> => {
       parts.set(broker, { destroy: () => broker.destroy(), proxy })
       return broker
     },
-    async recorded() {
-      const rows = await reader.query<{ id: string; state: State }>({
-        name: 'recorded',
-        text: 'SELECT id, state FROM task_result',
-      })
-      return new Map(rows.map(({ id, state }) => [id, state]))
-    },
-    async deadLetters() {
-      return (await reader.query({ name: 'letters', text: 'SELECT FROM dead_letter' })).length
-    },
+    ...recordedIn(reader),
     async cut(broker) {
       // What the server sees of a kill -9: every connection of the process ends, and nothing is said before.
       parts.get(broker)!.destroy()

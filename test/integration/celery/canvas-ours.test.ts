@@ -5,7 +5,7 @@ import { chain, chord, group } from '../../../src/app/canvas.ts'
 import type { GroupResult } from '../../../src/app/group-result.ts'
 import type { AnySignature, TaskSignature } from '../../../src/app/signature.ts'
 import type { TaskError } from '../../../src/app/task-error.ts'
-import { type Canvas, type CanvasPlace, isHere, openCanvas } from '../../support/celery-canvas.ts'
+import { CANVAS_PLACES, type Canvas, isCountingChords, isHere, openCanvas } from '../../support/celery-canvas.ts'
 import { runCommand } from '../../support/command.ts'
 import { until } from '../../support/until.ts'
 
@@ -92,16 +92,14 @@ const FAILING: readonly (readonly [name: string, compose: (py: Make, node: Make)
   ['a soft limit there', (py) => py('slow', 20).set({ softTimeLimit: 1 }), { excType: 'SoftTimeLimitExceeded' }],
 ]
 
-const PLACES: readonly CanvasPlace[] = ['RabbitMQ and rpc://', 'RabbitMQ and redis://', 'Redis']
-
-for (const place of PLACES)
+for (const place of CANVAS_PLACES)
   describe.skipIf(!isHere(place))(`our client and a Python worker, by ${place}`, () => {
     let at: Canvas
     beforeAll(async () => {
       at = await openCanvas(place)
     }, 40_000)
     afterAll(() => at?.close())
-    const countsChords = place !== 'RabbitMQ and rpc://'
+    const countsChords = isCountingChords(place)
 
     const py: Make = (name, ...args) => at.ours.app.signature(`py.${name}`, args)
     const node: Make = (name, ...args) => at.ours.app.signature(`node.${name}`, args, { queue: 'node' })

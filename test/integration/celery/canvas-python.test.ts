@@ -3,7 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Canvas, type CanvasPlace, isHere, openCanvas, type PythonValue } from '../../support/celery-canvas.ts'
+import {
+  CANVAS_PLACES,
+  type Canvas,
+  isCountingChords,
+  isHere,
+  openCanvas,
+  type PythonValue,
+} from '../../support/celery-canvas.ts'
 import { until } from '../../support/until.ts'
 
 type Row = readonly [name: string, expression: string, answer: PythonValue]
@@ -75,16 +82,14 @@ const FAILING: readonly (readonly [name: string, expression: string])[] = [
   ['its body is a group', 'chord([node("add", 1, 2), node("fail", "x")], chain(node("sum"), py("add", 1)))'],
 ]
 
-const PLACES: readonly CanvasPlace[] = ['RabbitMQ and rpc://', 'RabbitMQ and redis://', 'Redis']
-
-for (const place of PLACES)
+for (const place of CANVAS_PLACES)
   describe.skipIf(!isHere(place))(`a Python client and our worker, by ${place}`, () => {
     let at: Canvas
     beforeAll(async () => {
       at = await openCanvas(place)
     }, 40_000)
     afterAll(() => at?.close())
-    const countsChords = place !== 'RabbitMQ and rpc://'
+    const countsChords = isCountingChords(place)
 
     it.each(EVERYWHERE)('has the end of %s', async (_name, expression, answer) => {
       expect(await at.python(expression)).toEqual(answer)

@@ -1,0 +1,16 @@
+import type { State } from '../../src/app/outcome.ts'
+import type { Database } from '../../src/database/database.ts'
+
+/** What a contract suite looks at: outcomes that are stored, and messages that are kept aside. */
+export const recordedIn = (database: Database) => ({
+  async recorded(): Promise<Map<string, State>> {
+    const rows = await database.query<{ id: string; state: State }>({
+      name: 'recorded',
+      text: 'SELECT id, state FROM task_result',
+    })
+    return new Map(rows.map(({ id, state }) => [id, state]))
+  },
+  async deadLetters(): Promise<number> {
+    return (await database.query({ name: 'letters', text: 'SELECT FROM dead_letter' })).length
+  },
+})
