@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { connect as connectToRabbit } from 'amqplib'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, inject } from 'vitest'
 import { type App, createRegistry } from '../../src/app/app.ts'
@@ -92,21 +93,40 @@ const isMissing = (kind: Broker['kind']): boolean =>
 /** A server, or a part of one, that the tests of a suite share. */
 interface Place {
   readonly env: Record<string, string>
+  /** Nothing of one test is there for the next, also not what killed workers held: a server may not have noticed their end yet. */
+  clear(queues: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
 async function openPlace(kind: Broker['kind']): Promise<Place> {
   switch (kind) {
     case 'postgres':
-      return { env: { ONEDYNO_BROKER: 'postgres' }, close: async () => {} }
+      return { env: { ONEDYNO_BROKER: 'postgres' }, clear: async () => {}, close: async () => {} }
     case 'amqp': {
       const vhost = await createTestVhost(inject('amqpUrl') ?? '')
-      return { env: { ONEDYNO_BROKER: 'amqp', AMQP_URL: vhost.url }, close: () => vhost.drop() }
+      const connection = await connectToRabbit(vhost.url)
+      const channel = await connection.createChannel()
+      return {
+        env: { ONEDYNO_BROKER: 'amqp', AMQP_URL: vhost.url },
+        async clear(queues) {
+          for (const queue of queues) await channel.deleteQueue(queue)
+        },
+        async close() {
+          await connection.close()
+          await vhost.drop()
+        },
+      }
     }
     case 'redis': {
       // Of its own: processes cannot be given a prefix of keys.
       const server = await createOwnRedis()
-      return { env: { ONEDYNO_BROKER: 'redis', REDIS_URL: server.url }, close: () => server.close() }
+      return {
+        env: { ONEDYNO_BROKER: 'redis', REDIS_URL: server.url },
+        async clear() {
+          await server.redis.flushall()
+        },
+        close: () => server.close(),
+      }
     }
     default:
       return kind satisfies never
@@ -152,11 +172,9 @@ function fixtureOf(kind: Broker['kind'], options: SuiteOptions): TaskFixture {
     opened = { schema, app, database, broker, results, log, lines, ends }
   })
   afterEach(async () => {
-    const { ends, broker } = now()
-    // Workers and processes, then what they left in the queues, then connections and the schema.
-    for (const end of ends.splice(2).reverse()) await end()
-    for (const queue of queues) await broker.purge(queue)
-    for (const end of ends.splice(0).reverse()) await end()
+    // Workers and processes, connections, the schema; then what they left in the queues.
+    for (const end of now().ends.splice(0).reverse()) await end()
+    await place.clear(queues)
     opened = undefined
   })
 

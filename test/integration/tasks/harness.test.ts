@@ -20,4 +20,17 @@ onEveryBroker('the harness of task tests', (at) => {
     expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', result: 'again' })
     expect(await at.rows('SELECT state FROM $task_result')).toEqual([{ state: 'SUCCESS' }])
   })
+  it('ends while a killed worker still holds a message, as far as the server knows', async () => {
+    const worker = await at.process('test/fixtures/apps/held.ts')
+    await at.app.sendTask('held.once', [])
+    await until('it runs', () => worker.output().includes('held.once runs'))
+    worker.kill('SIGKILL')
+    await worker.exited
+  })
+
+  it('begins with empty queues, whatever the test before left in the hands of whom', async () => {
+    await at.app.sendTask('nobody.takes', [])
+    const [depth] = await at.broker.depths(['celery'])
+    expect(depth!.ready + depth!.running).toBe(1)
+  })
 })
