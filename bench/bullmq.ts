@@ -34,7 +34,10 @@ await worker.close()
 await queue.close()
 `
 
-/** Jobs per second from the first job's start to the last one's end. `folder`: where `npm install bullmq` was run. */
+/**
+ * Jobs per second from the first job's start to the last one's end. `folder`: where `npm install bullmq ioredis` was run.
+ * @throws Error when it did not drain
+ */
 export async function drainBullmq(
   folder: string,
   url: string,
@@ -47,6 +50,8 @@ export async function drainBullmq(
   child.stdout.on('data', (data: Buffer) => {
     text += data.toString()
   })
-  await once(child, 'close')
+  const [code] = await once(child, 'close')
+  if (code !== 0 || !(Number(text) > 0))
+    throw new Error(`BullMQ in ${folder} ended with ${code} (since version 6 it wants \`npm install bullmq ioredis\`)`)
   return Number(text)
 }

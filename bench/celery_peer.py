@@ -5,7 +5,12 @@ import time
 from celery import Celery
 
 app = Celery("peer", broker=os.environ["BROKER"])
-app.conf.task_ignore_result = True
+if "RESULTS" in os.environ:
+    app.conf.result_backend = os.environ["RESULTS"]
+    schema = os.environ["RESULTS_SCHEMA"]
+    app.conf.database_table_schemas = {"task": schema, "group": schema}
+else:
+    app.conf.task_ignore_result = True
 
 
 @app.task(name="tasks.echo")
@@ -13,7 +18,7 @@ def echo(value):
     return value
 
 
-@app.task(name="bench.mark")
+@app.task(name="bench.mark", ignore_result=True)
 def mark(name):
     with open(os.environ["MARKS"], "a") as marks:
         marks.write("%s %.6f\n" % (name, time.time()))

@@ -8,7 +8,7 @@ import { createBackend } from '../src/commands/backend.ts'
 import { parseConfig } from '../src/config.ts'
 import { createResults } from '../src/database/results.ts'
 import { silentLog } from '../src/log.ts'
-import { celeryVersion, drainCelery } from './celery.ts'
+import { celeryVersion, drainCelery, sqlalchemyVersion } from './celery.ts'
 import { latencyOf } from './latency.ts'
 import { createBench, median, root, run, stop, until } from './setup.ts'
 
@@ -38,13 +38,20 @@ export async function drainAmqp(repetitions = 3) {
   return { tasksPerSecond: median(rates), floorPerSecond: median(floors), enqueuedPerSecond: median(enqueued) }
 }
 
-/** Celery on the same server with the same messages, results ignored; undefined when the system's Python has none. */
-export async function peerOfAmqp() {
+/**
+ * Celery on the same server with the same messages: results stored in the same PostgreSQL by its own backend, as ours are, and results
+ * ignored, which is less than what ours do. What is not installed is undefined.
+ */
+export async function peersOfAmqp() {
   const version = await celeryVersion()
   if (version === undefined) return undefined
-  const { url, app, close } = await createAmqpBench()
+  const { url, app, broker, bench, close } = await createAmqpBench()
+  const place = { url, app, broker, results: undefined }
+  const results = { url: bench.env.DATABASE_URL, schema: bench.env.DATABASE_SCHEMA }
   try {
-    return { version, ...(await drainCelery(url, app, TASKS)) }
+    const ignored = await drainCelery(place, TASKS)
+    const canStore = (await sqlalchemyVersion()) !== undefined
+    return { version, ignored, stored: canStore ? await drainCelery({ ...place, results }, TASKS) : undefined }
   } finally {
     await close()
   }
@@ -73,6 +80,7 @@ async function createAmqpBench() {
   return {
     url,
     app,
+    broker,
     bench,
     async close() {
       await broker.close()

@@ -20,7 +20,7 @@ const perSecond = (ms: number) => (TASKS / ms) * 1000
 
 /**
  * 20,000 echo tasks on Redis, enqueued before, one worker process (-c 10), results stored in PostgreSQL. Beside it, in the same run, the
- * raw floor and, when `bullmq` names a folder where `npm install bullmq` was run, BullMQ at its best. A Redis server of its own, without
+ * raw floor and, when `bullmq` names a folder where `npm install bullmq ioredis` was run, BullMQ at its best. A Redis server of its own, without
  * persistence.
  */
 export async function drainRedis(bullmq: string | undefined) {

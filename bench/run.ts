@@ -1,10 +1,10 @@
 /**
  * `npm run bench`: the figures of the README and of bench/RESULTS.md, printed with their goals; `npm run bench -- rabbitmq redis`: some of
- * them. Ratios within one run count; the machine is shared. Peers are measured where they are: Celery of the system's Python, and BullMQ
- * in the folder that BULLMQ names.
+ * them. Ratios within one run count; the machine is shared. Peers are measured where they are: Celery of the system's Python, its results
+ * with python3-sqlalchemy and python3-psycopg2, and BullMQ in the folder that BULLMQ names.
  */
 import { drain } from './drain.ts'
-import { drainAmqp, latencyAmqp, peerOfAmqp } from './drain-amqp.ts'
+import { drainAmqp, latencyAmqp, peersOfAmqp } from './drain-amqp.ts'
 import { drainRedis, latencyRedis } from './drain-redis.ts'
 import { dyno } from './dyno.ts'
 import { latency } from './latency.ts'
@@ -48,10 +48,19 @@ const sections = {
     say(`RabbitMQ: ${DRAIN}`, rate(tasksPerSecond), '60 % of the floor, 8 × Celery')
     const share = `${((tasksPerSecond / floorPerSecond) * 100).toFixed(0)} % of it`
     say('  the same run, raw amqplib consume and ack', rate(floorPerSecond), `(floor; ${share})`)
-    const celery = await peerOfAmqp()
+    const celery = await peersOfAmqp()
     if (celery === undefined) return skipped('Celery', 'apt-get install celery')
-    const { version, pool, tasksPerSecond: theirs } = celery
-    say(`  the same run, Celery ${version}, ${pool}, results ignored`, rate(theirs), `(peer; ${times(tasksPerSecond, theirs)})`)
+    for (const mode of ['stored', 'ignored'] as const) {
+      const { pool, tasksPerSecond: theirs } = celery[mode] ?? {}
+      if (theirs === undefined)
+        skipped('Celery with results in PostgreSQL', 'apt-get install python3-sqlalchemy python3-psycopg2')
+      else
+        say(
+          `  the same run, Celery ${celery.version}, ${pool}, results ${mode}`,
+          rate(theirs),
+          `(peer; ${times(tasksPerSecond, theirs)})`,
+        )
+    }
   },
   async redis() {
     sayLatency('Redis', await latencyRedis())
@@ -59,7 +68,7 @@ const sections = {
     say('Redis: enqueue, 100 calls in flight', rate(enqueuedPerSecond), '-')
     say(`Redis: ${DRAIN} in PostgreSQL`, rate(tasksPerSecond), "2 × BullMQ's best")
     say('  the same run, raw LMOVE and LREM by 500, nothing stored', rate(floorPerSecond), '(floor)')
-    if (bullmq.length === 0) return skipped('BullMQ', '`npm install bullmq` in some folder, and BULLMQ=that folder')
+    if (bullmq.length === 0) return skipped('BullMQ', '`npm install bullmq ioredis` in some folder, and BULLMQ=that folder')
     for (const { concurrency, keep, tasksPerSecond: theirs } of bullmq) {
       const what = `concurrency ${concurrency}, ${keep ? 'results in Redis' : 'results removed at once'}`
       say(`  the same run, BullMQ, ${what}`, rate(theirs), `(peer; ${times(tasksPerSecond, theirs)})`)
