@@ -13,6 +13,7 @@ import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 import { brokerContract } from './contract.ts'
 import { type BreakableFixture, brokerFailures } from './failure.ts'
+import { refusalContract } from './refusal-contract.ts'
 import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
 const server = inject('amqpUrl')
@@ -68,6 +69,7 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
 
   brokerContract('RabbitMQ', () => create())
   sequelContract('RabbitMQ', () => create())
+  refusalContract('RabbitMQ', () => create())
   brokerFailures('RabbitMQ', () => create(2000))
 
   describe('RabbitMQ that is not as expected', () => {
