@@ -77,6 +77,9 @@ async function startServer(recipe: Recipe): Promise<ChaosServer & { readonly fol
 const quiet = { stdio: 'ignore', detached: true } as const
 const asPostgres = ['--reuid=postgres', '--regid=postgres', '--clear-groups']
 
+/** Is there a PostgreSQL to start, as Debian installs it, and may this process become its user? */
+export const hasPostgres = (): boolean => existsSync('/usr/lib/postgresql') && process.getuid?.() === 0
+
 export async function startPostgres(): Promise<ChaosServer> {
   const bin = `/usr/lib/postgresql/${(await readdir('/usr/lib/postgresql'))[0]}/bin`
   return startServer({

@@ -241,9 +241,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   }
 
   const keepAside = async ({ message, tag }: Held, { reason }: Refusal) => {
-    const kept = redelivery.surely(() => recorder.deadLetter(message, reason))
-    await kept
-    if (!ending.signal.aborted) tag.acks.reject(tag.raw, { requeue: false })
+    const kept = await redelivery.surely(() => recorder.deadLetter(message, reason).then(() => true))
+    // What the database refuses for good stays unacknowledged, and so in RabbitMQ.
+    if (kept && !ending.signal.aborted) tag.acks.reject(tag.raw, { requeue: false })
   }
 
   const flush = async () => {

@@ -1,4 +1,4 @@
-import type { ConfirmChannel, Options } from 'amqplib'
+import { type ConfirmChannel, IllegalOperationError, type Options } from 'amqplib'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { encodeCelery } from '../message/wire.ts'
@@ -9,6 +9,10 @@ import type { AmqpTopology } from './amqp-topology.ts'
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
 /** Sent between two looks at the socket: bounds what waits in memory while the server is slow. */
 const MAX_BATCH = 500
+/** A queue that the server refuses is asked for again after so many milliseconds. */
+const REFUSED_QUEUE_MS = 500
+/** Of the short texts of AMQP 0-9-1 (§4.2.5.3). */
+const MAX_SHORT_BYTES = 255
 /** The sender of a reply does not wait for it; one that cannot be sent for so long has nobody left who does. */
 const REPLY_TTL_MS = 60_000
 
@@ -22,7 +26,9 @@ interface Job {
   returned: boolean
   /** It has left, so the server may have it, whatever was heard since. */
   sent: boolean
-  readonly done: (confirmed: boolean) => void
+  readonly done: () => void
+  /** It cannot be put into AMQP's words: no attempt ends otherwise. */
+  readonly refuse: (reason: Error) => void
 }
 
 /** A message that was not confirmed in time. */
@@ -30,6 +36,8 @@ export interface Unconfirmed {
   readonly message: Message
   /** It left this process: the server may have taken it all the same. */
   readonly sent: boolean
+  /** It can never be sent, and why. */
+  readonly refused?: Error | undefined
 }
 
 /** Messages on their way to RabbitMQ, each until the server has confirmed it. */
@@ -56,6 +64,8 @@ export function createAmqpPublisher(
 ): AmqpPublisher {
   let waiting: Job[] = []
   const sent = new Set<Job>()
+  /** Each is said once. */
+  const refusedQueues = new Set<string>()
   let channel: ConfirmChannel | undefined
   let pumping = false
   let closed = false
@@ -97,12 +107,31 @@ export function createAmqpPublisher(
   const declared = async (batch: Job[]): Promise<Job[]> => {
     try {
       const queues = new Set(batch.map((job) => (job.options.mandatory === true ? job.queue : undefined)))
-      for (const queue of queues) if (queue !== undefined) await topology.declare(queue)
+      const refused = new Set<string>()
+      for (const queue of queues) if (queue !== undefined && !(await isThere(queue))) refused.add(queue)
       await beforeSending?.()
-      return batch
+      if (refused.size === 0) return batch
+      const late = batch.filter(({ queue }) => refused.has(queue))
+      setTimeout(again, REFUSED_QUEUE_MS, late)
+      return batch.filter(({ queue }) => !refused.has(queue))
     } catch (error) {
       waiting.unshift(...batch)
       throw error
+    }
+  }
+
+  /** Refused by the server, for its name or by a right that we lack: messages of other queues do not wait for it. */
+  const isThere = async (queue: string): Promise<boolean> => {
+    try {
+      await topology.declare(queue)
+      refusedQueues.delete(queue)
+      return true
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      if (!refusedQueues.has(queue))
+        log.warn({ queue, reason: (error as Error).message }, 'RabbitMQ refuses a queue, its messages wait')
+      refusedQueues.add(queue)
+      return false
     }
   }
 
@@ -117,8 +146,14 @@ export function createAmqpPublisher(
         hasRoom = open.publish('', job.queue, job.body, job.options, (error) => confirmed(job, error === null))
       } catch (error) {
         sent.delete(job)
-        waiting.unshift(...batch.slice(index))
-        throw error
+        job.sent = false
+        if (error instanceof IllegalOperationError) {
+          waiting.unshift(...batch.slice(index))
+          throw error
+        }
+        // Nothing of it was written. Those behind it have nothing to do with it.
+        job.over = true
+        job.refuse(error as Error)
       }
     }
     return hasRoom
@@ -128,7 +163,7 @@ export function createAmqpPublisher(
     if (!sent.delete(job) || job.over) return
     if (taken && !job.returned) {
       job.over = true
-      job.done(true)
+      job.done()
       return
     }
     if (job.returned) topology.forget(job.queue)
@@ -175,21 +210,28 @@ export function createAmqpPublisher(
       if (timeoutMs <= 0) return Promise.resolve(messages.map((message) => ({ message, sent: false })))
       return new Promise((resolve) => {
         const left = new Map<Job, Message>()
+        const refused: Unconfirmed[] = []
         const giveUp = setTimeout(() => {
           for (const job of left.keys()) job.over = true
-          resolve([...left].map(([{ sent }, message]) => ({ message, sent })))
+          resolve([...refused, ...[...left].map(([{ sent }, message]) => ({ message, sent }))])
         }, timeoutMs)
         const finish = (job: Job) => {
           left.delete(job)
           if (left.size > 0) return
           clearTimeout(giveUp)
-          resolve([])
+          resolve(refused)
         }
         for (const message of messages) {
-          const job: Job = { ...encode(message), over: false, returned: false, sent: false, done: () => finish(job) }
+          const refuse = (reason: Error) => {
+            refused.push({ message, sent: false, refused: reason })
+            finish(job)
+          }
+          const job: Job = { ...encode(message), over: false, returned: false, sent: false, done: () => finish(job), refuse }
           left.set(job, message)
         }
-        for (const job of left.keys()) enqueue(job)
+        for (const job of [...left.keys()])
+          if (Buffer.byteLength(job.queue) <= MAX_SHORT_BYTES) enqueue(job)
+          else job.refuse(new Error(`the name of the queue has more than ${MAX_SHORT_BYTES} bytes`))
         if (left.size === 0) {
           clearTimeout(giveUp)
           resolve([])
@@ -206,6 +248,10 @@ export function createAmqpPublisher(
         returned: false,
         sent: false,
         done: () => clearTimeout(timer),
+        refuse(reason) {
+          clearTimeout(timer)
+          log.error({ to, correlationId, reason: reason.message }, 'a reply cannot be sent')
+        },
       }
       const timer = setTimeout(() => {
         job.over = true
@@ -217,6 +263,9 @@ export function createAmqpPublisher(
     },
   }
 }
+
+/** Reply codes of a channel's exceptions (AMQP 0-9-1 §1.1): 403 ACCESS_REFUSED to 406 PRECONDITION_FAILED. */
+const isRefused = (error: unknown): boolean => [403, 404, 405, 406].includes((error as { code?: number }).code ?? 0)
 
 /** HOT: once per message. */
 function encode(message: Message): { queue: string; body: Buffer; options: Options.Publish } {
@@ -231,7 +280,8 @@ function encode(message: Message): { queue: string; body: Buffer; options: Optio
     contentEncoding: content_encoding!,
   }
   if (priority !== undefined) options.priority = priority
-  if (correlation_id !== undefined) options.correlationId = correlation_id
+  // An id of 255 characters may be longer than that in bytes: without it whoever answers says the id all the same.
+  if (correlation_id !== undefined && Buffer.byteLength(correlation_id) <= MAX_SHORT_BYTES) options.correlationId = correlation_id
   if (reply_to !== undefined) options.replyTo = reply_to
   return { queue: message.queue, body, options }
 }

@@ -1,4 +1,4 @@
-import { type Database, isConnectionError } from '../database/database.ts'
+import { type Database, isConnectionError, isRefusal } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import { retry } from '../retry.ts'
 import type { AmqpAcks, Held } from './amqp-acks.ts'
@@ -36,7 +36,7 @@ export interface AmqpRedelivery {
   lost(from: AmqpAcks): void
   /** They came again: runs them, or acknowledges them without running. */
   lookInto(again: readonly Held[]): Promise<void>
-  /** For what must be known or written before anything else: again and again while the database is away; undefined when it refuses. */
+  /** For what must be known or written before anything else: again and again until the database does it; undefined when it refuses the value. */
   surely<T>(work: () => Promise<T>): Promise<T | undefined>
 }
 
@@ -44,9 +44,14 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
   const { database, log, redeliveries, worker, mirror, signal, held, confirmations } = parts
   let noting: Promise<unknown> = Promise.resolve()
 
+  const say = (err: unknown, attempt: number) => {
+    if (attempt === 0 && !isConnectionError(err)) log.error({ err }, 'database refuses, what came again waits until it does not')
+  }
+
   const surely = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
-      return await retry(work, { ...BACKOFF, isRetryable: isConnectionError, signal })
+      // A full disk, say, passes.
+      return await retry(work, { ...BACKOFF, isRetryable: (error) => !isRefusal(error), signal, onRetry: say })
     } catch (err) {
       if (!signal.aborted) log.error({ err }, 'database refuses what is noted about a redelivered message')
       return undefined

@@ -1,5 +1,6 @@
 import type { BrokerChoice, Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
+import { keepAside } from '../database/keep-aside.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
@@ -76,15 +77,23 @@ export function createAmqpBroker(
     return send(outgoing, known ? 0 : config.publishTimeoutMs)
   }
 
+  /** What the outbox holds and nobody can ever send must not hold up what is behind it. */
+  const keepUnsendable = async (message: Message, reason: Error) => {
+    const { id, task } = message.headers
+    log.error({ id, task, queue: message.queue, reason: reason.message }, 'message cannot be sent, kept aside in dead_letter')
+    await keepAside(database, message, `RabbitMQ cannot carry it: ${reason.message}`)
+  }
+
   void publishing()
 
   return {
     kind: 'amqp',
     connection: consuming,
     async publish(messages) {
-      const left = await send(messages)
+      const unconfirmed = await send(messages)
+      const left = unconfirmed.filter(({ refused }) => refused === undefined)
       if (left.length > 0) {
-        const maySomebodyHaveIt = left.length < messages.length || left.some(({ sent }) => sent)
+        const maySomebodyHaveIt = unconfirmed.length < messages.length || left.some(({ sent }) => sent)
         await keepUnsent(
           database,
           left.map(({ message }) => message),
@@ -93,6 +102,9 @@ export function createAmqpBroker(
         if (!kept) log.warn({ messages: left.length }, 'RabbitMQ did not confirm in time, kept in the outbox until it does')
       }
       kept = left.length > 0
+      const refused = unconfirmed.find((each) => each.refused !== undefined)?.refused
+      if (refused !== undefined)
+        throw new AppError('MESSAGE_REFUSED', `RabbitMQ cannot carry the message: ${refused.message}`, { cause: refused })
     },
     async consume(wanted) {
       const connection = await consuming()
@@ -110,10 +122,24 @@ export function createAmqpBroker(
       }
       const consumer = await createAmqpDetour({ connection, open, openAside, log }, wanted)
       consumers.add(consumer)
-      return consumer
+      return {
+        ...consumer,
+        async close(withinMs) {
+          try {
+            await consumer.close(withinMs)
+          } finally {
+            // A worker exchanges its consumers, and may live for years.
+            consumers.delete(consumer)
+          }
+        },
+      }
     },
     async relayDue(limit) {
-      const publish = async (messages: readonly Message[]) => (await send(messages)).map(({ message }) => message)
+      const publish = async (messages: readonly Message[]) => {
+        const unconfirmed = await send(messages)
+        for (const { message, refused } of unconfirmed) if (refused !== undefined) await keepUnsendable(message, refused)
+        return unconfirmed.filter(({ refused }) => refused === undefined).map(({ message }) => message)
+      }
       const { left, ...moved } = await publishDue(database, limit, publish)
       if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
       if (moved.moved > 0) kept = false

@@ -1,4 +1,5 @@
 import type { Outcome } from '../app/outcome.ts'
+import { storableIds } from '../database/columns.ts'
 import type { Database } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import type { Message } from '../message/message.ts'
@@ -16,7 +17,7 @@ interface Row extends Record<string, unknown>, Omit<Outcome, 'startedAt' | 'done
  */
 export async function storedOutcomes(database: Database, messages: readonly Message[]): Promise<Recorded[]> {
   const byId = new Map(messages.map((message) => [message.headers.id, message]))
-  const rows = await database.query<Row>(sql('result-ready'), [[...byId.keys()]])
+  const rows = await database.query<Row>(sql('result-ready'), [storableIds([...byId.keys()])])
   return rows.map(({ id, task, state, result, traceback, retries, queue, started_at, done_at }) => ({
     message: byId.get(id),
     outcome: {

@@ -16,6 +16,10 @@ const LOOK_AGAIN_MS = 30_000
 
 interface Held extends Delivery {
   readonly tag: string
+  /** It runs with a death on its record. */
+  begun?: boolean
+  /** The death of this worker, which lives, was counted against it. */
+  blamed?: boolean
 }
 
 /**
@@ -36,8 +40,9 @@ export async function createPostgresConsumer(database: Database, options: Consum
   let closed = false
   /** The queues may hold something: true after each sign of it, false after a claim that came back short. */
   let maybeMore = true
-  /** A statement failed since the server was last asked what it thinks is ours. */
-  let inDoubt = false
+  /** Times that a statement failed or the connection was away, and how many of them the server was asked since then what it thinks is ours. */
+  let doubts = 0
+  let cleared = 0
   let said = ''
   const closing = new AbortController()
   let pumping: Promise<void> | undefined
@@ -63,13 +68,13 @@ export async function createPostgresConsumer(database: Database, options: Consum
 
   const claimable = () => (stopped || !maybeMore ? 0 : ahead.room())
   const unwritten = () => settlements.length + backs.length + letters.length + acks.size
-  const hasWork = () => inDoubt || unwritten() > 0 || claimable() > 0
+  const inDoubt = () => doubts > cleared
+  const hasWork = () => inDoubt() || unwritten() > 0 || claimable() > 0
 
   const turn = async () => {
     for (let attempt = 0; hasWork() && !closed; ) {
       try {
-        if (inDoubt) await recover()
-        inDoubt = false
+        if (inDoubt()) await recover()
         if (acks.size > 0) await sendEarly()
         if (letters.length > 0) await sendLetters()
         if (backs.length > 0) await giveBack()
@@ -78,7 +83,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
         attempt = 0
         said = ''
       } catch (err) {
-        inDoubt = true
+        doubts++
         say(err as Error)
         await sleep(pauseMs(attempt++, BACKOFF), closing.signal)
       }
@@ -95,15 +100,32 @@ export async function createPostgresConsumer(database: Database, options: Consum
   }
 
   /**
-   * The answer to a claim may have been lost on its way: what the server thinks is ours and is not goes back. Without a connection to its
-   * client the server still ends the statement that it executes, so that is waited for first.
+   * The answer to a claim may have been lost on its way: what the server thinks is ours and is not goes back, and what is ours and was made
+   * ready is taken again. Without a connection to its client the server still ends the statement that it executes, so that is waited for first.
    */
   const recover = async () => {
+    const upTo = doubts
+    const blamed = [...held.values()].filter((each) => each.blamed)
     await database.transaction(async (client) => {
-      await client.query(sql('worker-settled'), [worker.id])
-      await client.query(sql('message-forgotten'), [worker.id, [...held.keys()]])
+      const registered = (await client.query(sql('worker-settled'), [worker.id])).length > 0
+      const unsaid = [...settlements, ...backs, ...letters].flatMap(({ tag }) => tag ?? [])
+      const ours = [...held.keys(), ...unsaid]
+      await client.query(sql('message-forgotten'), [worker.id, ours])
+      // Declared dead, and not registered anew yet: then nobody would find what it takes.
+      if (registered) await client.query(sql('message-retake'), [worker.id, ours, tagsOf(blamed), tagsOf(begun())])
     })
+    for (const each of blamed) each.blamed = false
+    cleared = upTo
     maybeMore = true
+  }
+
+  const begun = () => [...held.values()].filter((each) => each.begun)
+
+  /** As worker-hand-back.sql counts; nothing was claimed since. */
+  const returned = ({ declaredDead }: { declaredDead: boolean }) => {
+    if (declaredDead) for (const each of held.values()) each.blamed = each.blamed || each.deliveries === 1 || each.begun === true
+    doubts++
+    pump()
   }
 
   const settleAndClaim = async () => {
@@ -112,11 +134,21 @@ export async function createPostgresConsumer(database: Database, options: Consum
     // Before the statement, not after it: a wake-up that arrives meanwhile must not be forgotten.
     if (room > 0) maybeMore = false
     const { rows, claimed, besides } = await settler.settle(batch, room)
+    const finished = rows.length === 0 ? undefined : new Set(settlements.map(({ tag }) => tag))
     settlements = settlements.slice(batch.length)
     if (options.mirror !== undefined)
       void options.mirror.write([...recordedOf(batch), ...besides.map((outcome) => ({ outcome, message: undefined }))])
     if (room > 0 && (!claimed || rows.length >= room)) maybeMore = true
-    if (rows.length > 0) accept(rows)
+    if (finished !== undefined) accept(rows.filter(({ id }) => isNews(id, finished)))
+  }
+
+  /**
+   * What is in hand and was made ready meanwhile (message-retake.sql) may be claimed again. What is finished only wants to be acknowledged: no
+   * statement acknowledges a message that it claims.
+   */
+  const isNews = (tag: string, finished: ReadonlySet<string | undefined>): boolean => {
+    if (finished.has(tag)) settlements.push({ tag, message: undefined, outcome: null, early: false })
+    return !held.has(tag) && !finished.has(tag)
   }
 
   const accept = (rows: readonly MessageRow[]) => {
@@ -182,7 +214,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     }
   }
 
-  worker = await registerWorker(database, options, log, wake)
+  worker = await registerWorker(database, options, log, wake, returned)
   registered = true
   const floor = setInterval(wake, LOOK_AGAIN_MS)
   pump()
@@ -197,6 +229,8 @@ export async function createPostgresConsumer(database: Database, options: Consum
       return gone
     },
     async begin(delivery) {
+      const mine = held.get(delivery.tag as string)
+      if (mine !== undefined) mine.begun = true
       await database.query(sql('message-begin'), [delivery.tag, worker.id])
     },
     started(delivery, outcome) {
@@ -220,7 +254,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     async stop() {
       stopped = true
       // While the database is away nothing is under way that could bring more.
-      if (!inDoubt) await pumping
+      if (!inDoubt()) await pumping
     },
     flush,
     async close(withinMs) {
@@ -236,3 +270,5 @@ export async function createPostgresConsumer(database: Database, options: Consum
     },
   }
 }
+
+const tagsOf = (deliveries: readonly Held[]) => deliveries.map(({ tag }) => tag)

@@ -5,6 +5,8 @@ import { type ControlMessage, type ControlTransport, readJson, type Stop } from 
 
 /** A NOTIFY carries less than 8000 bytes; base64 needs four for three of ours (PostgreSQL 18, NOTIFY). */
 const PART_BYTES = 5400
+/** Messages of which a part is still to come. The rest of one is never heard when the connection breaks, or its sender ends, in the middle. */
+const MAX_OPEN = 100
 
 /** One part of a message. */
 interface Part {
@@ -75,6 +77,7 @@ function joined(open: Map<string, string[]>, part: Part | undefined): ControlMes
   const parts = open.get(part.id) ?? []
   parts.push(part.data)
   open.set(part.id, parts)
+  for (const [oldest] of open) if (open.size > MAX_OPEN) open.delete(oldest)
   if (part.at + 1 < part.of) return undefined
   open.delete(part.id)
   if (parts.length !== part.of) return undefined

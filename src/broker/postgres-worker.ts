@@ -18,12 +18,14 @@ export interface PostgresWorker {
 /**
  * Alive = the session advisory lock of this worker's row is held. The server lets go of it the moment the connection ends, so kill -9 is
  * noticed without a heartbeat, and a busy event loop cannot lose its messages. While no other worker is registered nothing is asked at all.
+ * `onReturn`: the connection was away and is back, and what was this worker's may have been made ready meanwhile.
  */
 export async function registerWorker(
   database: Database,
   options: ConsumeOptions,
   log: Log,
   wake: () => void,
+  onReturn: (how: { readonly declaredDead: boolean }) => void = () => {},
 ): Promise<PostgresWorker> {
   const key = `${database.schema}.worker`
   let id = 0
@@ -35,12 +37,16 @@ export async function registerWorker(
     if (left) return
     const { name, text } = sql('worker-return')
     const back = id > 0 && (await client.query({ name, text, values: [key, id] })).rows.length === 1
-    if (back) return
+    if (back) return onReturn({ declaredDead: false })
     const register = sql('worker-register')
     const values = [key, options.name, options.queues, options.concurrency]
     const { rows } = await client.query({ name: register.name, text: register.text, values })
-    if (id > 0) log.warn({ former: id, id: rows[0].id }, 'declared dead while the connection was away, registered again')
+    const former = id
     id = rows[0].id
+    if (former > 0) {
+      log.warn({ former, id }, 'declared dead while the connection was away, registered again')
+      onReturn({ declaredDead: true })
+    }
     await client.query('SELECT pg_notify($1, $2)', [database.channel('worker'), String(id)])
   }
   let asked = false
@@ -110,6 +116,7 @@ export async function registerWorker(
     async leave() {
       left = true
       clearTimeout(timer)
+      database.listener.endSession(enrol)
       for (const subscription of subscriptions) await subscription.stop()
       try {
         await database.transaction(async (client) => {

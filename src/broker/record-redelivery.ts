@@ -1,3 +1,4 @@
+import { storableIds } from '../database/columns.ts'
 import type { Database } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import { sleep } from '../retry.ts'
@@ -38,7 +39,7 @@ export function createRedeliveries(database: Database): Redeliveries {
   return {
     async look(ids, worker) {
       const known = new Map<string, History>()
-      const rows = await ask(ids)
+      const rows = await ask(storableIds(ids))
       for (const row of rows) known.set(row.id, row)
       // Somebody else began it and seems to live: if that is so it lost its connection only, else the lock is free in a moment. A first
       // death is not waited for: after a restart RabbitMQ says "redelivered" of everything that lay in its queues.
@@ -47,14 +48,15 @@ export function createRedeliveries(database: Database): Redeliveries {
       return known
     },
     async lost(ids) {
-      await database.query(sql('redelivery-lost'), [ids])
+      await database.query(sql('redelivery-lost'), [storableIds(ids)])
     },
     async begin(id, worker) {
       await database.query(sql('redelivery-begin'), [id, worker])
     },
     async handBack(returns) {
-      const counted = returns.map((each) => (each.counted ? 1 : 0))
-      await database.query(sql('redelivery-return'), [returns.map(({ id }) => id), counted])
+      const noted = returns.filter(({ id }) => storableIds([id]).length > 0)
+      const counted = noted.map((each) => (each.counted ? 1 : 0))
+      await database.query(sql('redelivery-return'), [noted.map(({ id }) => id), counted])
     },
   }
 }

@@ -2,12 +2,11 @@ import type { Outcome } from '../app/outcome.ts'
 import { createPlanner, type Planner } from '../app/plan.ts'
 import type { ChordPlace } from '../database/chords.ts'
 import { type Database, isConnectionError, isRefusal } from '../database/database.ts'
+import { keepAside } from '../database/keep-aside.ts'
 import { lastOfEach } from '../database/outcome-columns.ts'
-import { sql } from '../database/sql.ts'
 import { storeOutcomes } from '../database/store-outcomes.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
-import { sparseJson } from '../message/sparse-json.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import { type Follows, somethingFollows, withLessIfRefused, writeFollowing } from './follow-up.ts'
 
@@ -127,14 +126,7 @@ export function createRecorder<T extends Settlement>(
       waiting.push(settlement)
       pump()
     },
-    async deadLetter({ headers, properties, queue, body, priority }, reason) {
-      const { id, task } = headers
-      const row = [queue, reason, id, task, priority, sparseJson(headers), sparseJson(properties), body]
-      await database.query(
-        sql('dead-letter'),
-        row.map((value) => [typeof value === 'string' ? value.replaceAll('\0', '\uFFFD') : value]),
-      )
-    },
+    deadLetter: (message, reason) => keepAside(database, message, reason),
     async flush() {
       while (pumping !== undefined) await pumping
     },

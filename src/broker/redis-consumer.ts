@@ -285,7 +285,10 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
       parts.unlisten(wake)
       if (settlement.pending > 0)
         log.error({ finished: settlement.pending }, 'outcomes not recorded in time, their tasks are run again')
-      if (!connection.closed && worker !== undefined) await endsWithin(worker.leave(), withinMs)
+      // What it does not hear Redis finds out: the lease of this worker is not renewed any more.
+      const sayLeft = ({ message }: Error) =>
+        log.warn({ reason: message }, 'could not sign off, another worker finds what is left')
+      if (!connection.closed && worker !== undefined) await endsWithin(worker.leave().catch(sayLeft), withinMs)
       worker?.stop()
     },
   }

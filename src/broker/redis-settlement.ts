@@ -1,6 +1,7 @@
 import type { Outcome } from '../app/outcome.ts'
 import type { Planner } from '../app/plan.ts'
-import { type Database, isConnectionError } from '../database/database.ts'
+import { storableIds } from '../database/columns.ts'
+import { type Database, isRefusal } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
@@ -10,7 +11,8 @@ import type { Follows } from './follow-up.ts'
 import { storedOutcomes } from './mirror-again.ts'
 import { createRecorder, type Settlement } from './record.ts'
 
-const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
+/** What it refuses for another reason than the value itself, such as a full disk, passes. */
+const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: (error: unknown) => !isRefusal(error) }
 
 /** What a consumer leaves in PostgreSQL before it acknowledges in Redis. Nothing rejects: it is tried until the database takes it. */
 export interface RedisSettlement {
@@ -93,7 +95,7 @@ export function createRedisSettlement(
     },
     async recorded(messages) {
       if (mirror !== undefined) await mirror.write(await retry(() => storedOutcomes(database, messages), BACKOFF))
-      const ids = messages.map(({ headers }) => headers.id)
+      const ids = storableIds(messages.map(({ headers }) => headers.id))
       const ask = () => database.query<{ id: string; recorded: number | null }>(sql('result-recorded'), [ids])
       return new Map((await retry(ask, BACKOFF)).map(({ id, recorded }) => [id, recorded]))
     },

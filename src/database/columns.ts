@@ -5,6 +5,9 @@ export function columnsOf(width: number, rows: Iterable<readonly unknown[]>): un
   return columns
 }
 
+/** Of an id with NUL nothing is stored, because no column takes it; nor may a statement ask for it. */
+export const storableIds = (ids: readonly string[]): string[] => ids.filter((id) => !id.includes('\0'))
+
 /** A value as a column of text takes it. */
 export const storable = (value: unknown): unknown =>
   typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : (value ?? null)

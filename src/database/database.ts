@@ -145,11 +145,14 @@ export function isConnectFailure(error: unknown): boolean {
   )
 }
 
+/** What pg says without a code of a connection that it could not make, or no longer understands: it says nothing of the value. */
+const NO_ANSWER = /SSL connection|^SASL|^Received unexpected|Cannot use a pool|timeout expired/
+
 /**
  * Is it the value's own fault? Class 22: data exception, 23: integrity, 54: program limit (PostgreSQL 18, Appendix A); no code: refused
  * before it was sent. Anything else (disk full, read only, cancelled, deadlock) passes, and must not cost a task its result.
  */
 export function isRefusal(error: unknown): boolean {
-  const { code } = error as { code?: string }
-  return code === undefined ? !isConnectionError(error) : /^(22|23|54)/.test(code)
+  const { code, message = '' } = error as { code?: string; message?: string }
+  return code === undefined ? !isConnectionError(error) && !NO_ANSWER.test(message) : /^(22|23|54)/.test(code)
 }

@@ -8,6 +8,8 @@ export interface Listener {
   listen(channel: string, onNotify: (payload: string) => void, onConnected?: () => void): Promise<Subscription>
   /** Runs on the same connection: for session locks. `onConnected` runs first on every connection, before anybody else hears of it. */
   session(onConnected: (client: Client) => Promise<void>): Promise<void>
+  /** `onConnected` is not called on connections that come later. */
+  endSession(onConnected: (client: Client) => Promise<void>): void
   query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   /** Is the connection there, as far as this process knows? */
   readonly connected: boolean
@@ -51,7 +53,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       await fresh.query(
         "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)",
       )
-      for (const session of sessions) await runOn(session, fresh)
+      for (const session of [...sessions]) await runOn(session, fresh)
       for (const channel of subscribers.keys()) await fresh.query(`LISTEN ${fresh.escapeIdentifier(channel)}`)
     } catch (error) {
       fresh.removeAllListeners('end')
@@ -125,6 +127,10 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       const connected = await connect()
       // A connection that was being opened may have been past its sessions already.
       if (session.on !== connected) await inTurn(() => runOn(session, connected))
+    },
+    endSession(onConnected) {
+      const at = sessions.findIndex(({ run }) => run === onConnected)
+      if (at >= 0) sessions.splice(at, 1)
     },
     async query(text, values = []) {
       const connected = await connect()

@@ -1,5 +1,6 @@
 import type { Broker, ConsumeOptions, Consumer, Delivery } from '../broker/broker.ts'
 import { byOwner } from '../broker/by-owner.ts'
+import { endsWithin } from '../broker/ends-within.ts'
 
 /** A worker's consumer, which can be exchanged for one with other queues or another concurrency while tasks run. */
 export interface Hold extends Consumer {
@@ -77,8 +78,10 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
     async flush() {
       await Promise.all([...all().map((consumer) => consumer.flush()), ...closing.values()])
     },
-    async close() {
-      await Promise.all([...all().map((consumer) => consumer.close()), ...closing.values()])
+    async close(withinMs) {
+      const closed = all().map((consumer) => consumer.close(withinMs))
+      // Those that were replaced had all the time they liked; now they have no more than the others.
+      await Promise.all([...closed, endsWithin(Promise.all(closing.values()), withinMs)])
     },
     exchange(change, outstanding) {
       const result = last.then(() => exchange(change, outstanding))

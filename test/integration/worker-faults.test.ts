@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type App, createRegistry } from '../../src/app/app.ts'
 import { createPostgresBroker } from '../../src/broker/postgres.ts'
 import { createBackend } from '../../src/commands/backend.ts'
@@ -7,6 +7,8 @@ import { silentLog } from '../../src/log.ts'
 import { createMessage } from '../../src/message/message.ts'
 import { startWorker, type Worker } from '../../src/worker/worker.ts'
 import { createTestSchema, query, type TestSchema } from '../support/database.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { until } from '../support/until.ts'
 
 let schema: TestSchema
 let app: App
@@ -29,6 +31,26 @@ async function work(): Promise<void> {
   const options = { name: 'celery@test', queues: ['celery'], concurrency: 4, maxDeliveries: 3, graceMs: 2000 }
   worker = await startWorker({ ...options, app, broker, log: silentLog() })
 }
+
+it('a worker whose outcome nobody takes stops in its time, and its task is run by the next one', async () => {
+  const url = new URL(schema.url)
+  const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) })
+  onTestFinished(() => proxy.close())
+  url.host = `127.0.0.1:${proxy.port}`
+  const far = createPostgresBroker(schema.open({ env: { DATABASE_URL: url.href } }), schema.config, silentLog())
+  let runs = 0
+  const away = app.task('away', () => {
+    if (runs++ === 0) proxy.shut()
+    return runs
+  })
+  const options = { name: 'celery@test', queues: ['celery'], concurrency: 4, maxDeliveries: 3, graceMs: 2000 }
+  const first = await startWorker({ ...options, app, broker: far, log: silentLog() })
+  const result = await away.delay()
+  await until('it ran', () => runs === 1)
+  await first.stop()
+  await work()
+  expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
+})
 
 describe('a task that ends in an odd way', () => {
   const odd: [string, () => unknown][] = [

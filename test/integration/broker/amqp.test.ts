@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import { createAmqpBroker } from '../../../src/broker/amqp.ts'
 import type { Broker, Delivery } from '../../../src/broker/broker.ts'
 import type { Database } from '../../../src/database/database.ts'
+import { keepInOutbox } from '../../../src/database/outbox.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema } from '../../support/database.ts'
@@ -12,6 +13,7 @@ import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 import { brokerContract } from './contract.ts'
 import { type BreakableFixture, brokerFailures } from './failure.ts'
+import { refusalContract } from './refusal-contract.ts'
 import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
 const server = inject('amqpUrl')
@@ -67,10 +69,11 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
 
   brokerContract('RabbitMQ', () => create())
   sequelContract('RabbitMQ', () => create())
+  refusalContract('RabbitMQ', () => create())
   brokerFailures('RabbitMQ', () => create(2000))
 
   describe('RabbitMQ that is not as expected', () => {
-    let fixture: BreakableFixture
+    let fixture: BreakableFixture & SequelFixture
     let raw: ChannelModel
     let channel: Channel
     beforeEach(async () => {
@@ -101,6 +104,45 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
       await broker.publish([message('a')])
       const { consumer, ids } = await collect(broker)
       await until('delivered', () => ids.length === 1)
+      await consumer.close()
+    })
+
+    it('carries ids of 255 characters, however many bytes they are', async () => {
+      const broker = await fixture.open()
+      const ids = ['a'.repeat(255), 'ü'.repeat(255), '任務'.repeat(127), '🜚'.repeat(127)]
+      await broker.publish(ids.map(message))
+      const got = await collect(broker)
+      await until('delivered', () => got.ids.length === ids.length)
+      expect(new Set(got.ids)).toEqual(new Set(ids))
+      await got.consumer.close()
+    })
+
+    it.each([
+      ['a header with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } })],
+      ['a queue with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], queue: 'q'.repeat(300) })],
+    ])('refuses what it cannot carry, and nothing that was sent with it: %s', async (_name, bad) => {
+      const broker = await fixture.open()
+      const sent = await Promise.allSettled([broker.publish([bad]), broker.publish([message('a')])])
+      expect(sent).toMatchObject([{ status: 'rejected', reason: { code: 'MESSAGE_REFUSED' } }, { status: 'fulfilled' }])
+      await keepInOutbox(fixture.database, bad, new Date(1))
+      await keepInOutbox(fixture.database, message('b'), new Date(2))
+      expect(await broker.relayDue(10)).toEqual({ moved: 2, nextDueMs: null })
+      const { consumer, ids } = await collect(broker)
+      await until('delivered', () => ids.length === 2)
+      const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id, reason FROM dead_letter' })
+      expect(kept).toEqual([{ task_id: 'bad', reason: expect.stringContaining('RabbitMQ cannot carry it') }])
+      await consumer.close()
+    })
+
+    it('makes no other message wait for a queue that the server refuses', async () => {
+      const broker = await fixture.open()
+      const refused = broker.publish([createMessage({ id: 'r', task: 't', args: [], queue: 'amq.reserved' })])
+      await broker.publish([message('a')])
+      const { consumer, ids } = await collect(broker)
+      await until('delivered', () => ids.length === 1)
+      await refused
+      const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox' })
+      expect(kept).toEqual([{ task_id: 'r' }])
       await consumer.close()
     })
 

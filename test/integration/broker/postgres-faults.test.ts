@@ -7,12 +7,14 @@ import { sql } from '../../../src/database/sql.ts'
 import { createLog, silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema, query, type TestSchema } from '../../support/database.ts'
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 
 let schema: TestSchema
 let broker: Broker
 const consumers: Consumer[] = []
 const clients: Client[] = []
+const proxies: TcpProxy[] = []
 
 beforeEach(async () => {
   schema = await createTestSchema()
@@ -21,10 +23,23 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.end()
   for (const consumer of consumers.splice(0)) await consumer.close(1000)
+  for (const proxy of proxies.splice(0)) await proxy.close()
   await schema.drop()
 })
 
 const open = (name?: string) => createPostgresBroker(schema.open(name === undefined ? {} : { name }), schema.config, silentLog())
+
+/** A broker whose way to the database the test may break. */
+async function openFar(): Promise<{ far: Broker; proxy: TcpProxy }> {
+  const url = new URL(schema.url)
+  const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) })
+  proxies.push(proxy)
+  url.host = `127.0.0.1:${proxy.port}`
+  const database = schema.open({ env: { DATABASE_URL: url.href } })
+  return { far: createPostgresBroker(database, schema.config, silentLog()), proxy }
+}
+
+const inTable = (columns: string) => query(schema.url, `SELECT ${columns} FROM "${schema.schema}".message ORDER BY id`)
 
 async function client(): Promise<Client> {
   const opened = new Client({ connectionString: schema.url, options: `-c search_path=${schema.schema}` })
@@ -151,6 +166,70 @@ describe('a worker in PostgreSQL', () => {
       `SELECT count(DISTINCT xmin)::int AS statements, sum(length(result))::int AS length FROM (SELECT xmin::text, result FROM "${schema.schema}".task_result) r`,
     )
     expect(row).toEqual({ statements: 3, length: 3 * large.length })
+  })
+})
+
+describe('a worker in PostgreSQL whose connection was away', () => {
+  it('acknowledges what it finished meanwhile, and runs none of it again', async () => {
+    const { far, proxy } = await openFar()
+    await broker.publish(['a', 'b'].map((id) => message(id)))
+    const { consumer, got, ids } = await consume(far)
+    await until('delivered', () => got.length === 2)
+    proxy.shut()
+    consumer.finish(got[0]!, succeeded(got[0]!))
+    consumer.finish(got[1]!, null)
+    proxy.open()
+    await consumer.flush()
+    expect(ids()).toEqual(['a', 'b'])
+    expect(await inTable('id')).toEqual([])
+  })
+
+  it('counts what it handed back for a death, although the server does not know yet', async () => {
+    const { far, proxy } = await openFar()
+    await broker.publish([message('a')])
+    const { consumer, got } = await consume(far)
+    await until('delivered', () => got.length === 1)
+    proxy.shut()
+    consumer.requeue(got[0]!, { counted: true })
+    proxy.open()
+    await until('delivered again', () => got.length === 2)
+    expect(got[1]?.deliveries).toBe(2)
+  })
+
+  it('goes on with what it holds when it was declared dead: no death is left on it, and no slot is lost', async () => {
+    const { far, proxy } = await openFar()
+    await broker.publish(['a', 'b', 'c'].map((id) => message(id)))
+    const { consumer, got, ids } = await consume(far, { concurrency: 3 })
+    await until('delivered', () => got.length === 3)
+    // It has no slot for what comes back.
+    const other = await consume(broker, { concurrency: 1 })
+    await broker.publish([message('x')])
+    await until('the other one is full', () => other.got.length === 1)
+    proxy.shut()
+    await until('declared dead', async () => (await inTable('id')).length === 4 && (await inTable('deaths'))[0]?.deaths === 1)
+    proxy.open()
+    await until('its own again', async () => (await inTable('worker')).every(({ worker }) => worker !== null))
+    expect(await inTable('task_id, deaths')).toEqual(['a', 'b', 'c', 'x'].map((task_id) => ({ task_id, deaths: 0 })))
+    expect(ids()).toEqual(['a', 'b', 'c'])
+    for (const delivery of got) consumer.finish(delivery, succeeded(delivery))
+    await broker.publish(['d', 'e', 'f'].map((id) => message(id)))
+    await until('all slots are used', () => got.length === 6)
+    expect(ids()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+  })
+
+  it('is not delivered again what the server forgot that it had claimed', async () => {
+    const { consumer, got, ids } = await consume(broker, { concurrency: 3 })
+    await broker.publish(['a', 'b'].map((id) => message(id)))
+    await until('delivered', () => got.length === 2)
+    // As after a crash of the server, which need not remember a claim.
+    await query(schema.url, `UPDATE "${schema.schema}".message SET worker = NULL`)
+    await broker.publish([message('c')])
+    await until('claimed again', async () => (await inTable('worker')).filter(({ worker }) => worker !== null).length > 0)
+    for (const id of ['a', 'b']) consumer.finish(got.find(({ message }) => message.headers.id === id)!, null)
+    await until('the third', () => ids().includes('c'))
+    await consumer.flush()
+    expect(ids()).toEqual(['a', 'b', 'c'])
+    expect(await inTable('task_id')).toEqual([{ task_id: 'c' }])
   })
 })
 

@@ -92,6 +92,14 @@ describe('a Redis broker when things break', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
 
+  it('stops a worker in order, although the server refuses its farewell', async () => {
+    const consumer = await consume(() => {})
+    const [key = ''] = await server.redis.keys('*workers*')
+    await server.redis.set(key, 'of another kind')
+    await expect(consumer.close()).resolves.toBeUndefined()
+    await server.redis.del(key)
+  })
+
   it('keeps what is published while the server is away in the outbox, and publishes it afterwards', async () => {
     const publisher = open(200)
     const relay = await startOutboxRelay(schema.open(), publisher, silentLog())

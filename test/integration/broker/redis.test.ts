@@ -7,6 +7,7 @@ import { createTestSchema } from '../../support/database.ts'
 import { recordedIn } from '../../support/recorded.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { brokerContract } from './contract.ts'
+import { refusalContract } from './refusal-contract.ts'
 import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
 const server = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
@@ -49,3 +50,4 @@ const create = async (): Promise<SequelFixture> => {
 
 brokerContract('Redis', create, { redeliveredWithinMs: 10_000 })
 sequelContract('Redis', create)
+refusalContract('Redis', create)

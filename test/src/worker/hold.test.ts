@@ -3,14 +3,15 @@ import type { Broker, ConsumeOptions, Consumer, Delivery } from '../../../src/br
 import { createMessage } from '../../../src/message/message.ts'
 import { createHold } from '../../../src/worker/hold.ts'
 
-/** Consumers that remember whether they are open. */
-function createConsumers() {
+/** Consumers that remember whether they are open. `away`: nothing takes what they have, so that they close only when they are given a time. */
+function createConsumers({ away = false } = {}) {
   const opened: { options: ConsumeOptions; open: boolean }[] = []
   const consume = async (options: ConsumeOptions): Promise<Consumer> => {
     const own = { options, open: true }
     opened.push(own)
     const nothing = () => {}
-    const close = async () => {
+    const close = async (withinMs?: number) => {
+      if (away && withinMs === undefined) await new Promise(nothing)
       own.open = false
     }
     return {
@@ -40,4 +41,14 @@ it.each<[string, (consumer: Consumer) => unknown]>([
   await settle(hold)
   expect(opened.map(({ open }) => open)).toEqual([false, true])
   await hold.close()
+})
+
+it('is closed in its time, although nothing takes what its consumers have, the replaced one among them', async () => {
+  const { opened, broker } = createConsumers({ away: true })
+  const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
+  const hold = await createHold(broker, options)
+  await hold.exchange({ queues: ['b'] }, () => [delivery])
+  hold.finish(delivery, null)
+  await hold.close(10)
+  expect(opened.map(({ open }) => open)).toEqual([true, false])
 })
