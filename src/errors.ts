@@ -51,6 +51,7 @@ export const ERRORS = {
     exit: 64,
     hint: 'Nothing was queued, and another attempt ends alike: names and ids must be well-formed texts without NUL, and not longer than docs/tasks.md says.',
   },
+  BROKER_SILENT: { exit: 69, hint: 'Check its URL and that it runs; `onedyno report` says which broker is used, and why.' },
   BROKER_CLIENT_MISSING: { exit: 78, hint: 'Install it beside onedyno: `npm install ioredis`; or unset the Redis URL.' },
   PORT_IN_USE: { exit: 69, hint: 'Stop the program that holds the port, or choose another with PORT or `onedyno start -p`.' },
   TASK_UNKNOWN: { exit: 64, hint: 'Check the spelling; `onedyno tasks` lists what is registered, and --app loads more.' },

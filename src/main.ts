@@ -75,7 +75,7 @@ async function runRole(role: RoleModule, argv: string[]): Promise<number> {
 
 async function supervisor(argv: string[]): Promise<number> {
   const { runSupervisorCommand } = await import('../supervisor/commands.ts')
-  const { attachDatabase } = await import('./commands/start.ts')
+  const { attachDatabase, describeServers } = await import('./commands/start.ts')
   const { returnMemoryOfStart } = await import('./commands/return-memory.ts')
   returnMemoryOfStart()
   const status = await runSupervisorCommand(argv, {
@@ -83,7 +83,7 @@ async function supervisor(argv: string[]): Promise<number> {
     cwd: process.cwd(),
     stdout: process.stdout,
     stderr: process.stderr,
-    hooks: { attach: attachDatabase(process.cwd()) },
+    hooks: { attach: attachDatabase(process.cwd()), check: describeServers, others: Object.keys(COMMANDS) },
   })
   if (['help', '--help', '-h'].includes(command)) process.stdout.write(helpOfRoles)
   return status
@@ -91,11 +91,13 @@ async function supervisor(argv: string[]): Promise<number> {
 
 /** What a person can mend is one line and a hint; anything else is a bug and shows its stack. */
 function report(error: Error & { hint?: string; exit?: number; code?: string }): number {
-  const isUsage = error.code?.startsWith('ERR_PARSE_ARGS_') === true
+  const isUsage = error.code === 'USAGE' || error.code?.startsWith('ERR_PARSE_ARGS_') === true
   if (error.hint === undefined && !isUsage) {
     process.stderr.write(`bug: ${error.stack ?? error}\nhint: please report this with the line above\n`)
     return 70
   }
-  process.stderr.write(`error: ${error.message}\nhint: ${error.hint ?? `\`onedyno ${command} --help\` shows the options`}\n`)
+  process.stderr.write(
+    `error: ${error.message}\nhint: ${isUsage ? `\`onedyno ${command} --help\` shows the options` : error.hint}\n`,
+  )
   return error.exit ?? 64
 }

@@ -17,6 +17,10 @@ export interface CommandIo {
   readonly stderr: Writable
   readonly cwd: string
   readonly hooks?: {
+    /** What else there is to say of these lines in this environment; throws where it is wrong. */
+    readonly check?: (entries: readonly Entry[], env: Readonly<Record<string, string | undefined>>) => Promise<readonly string[]>
+    /** Commands that the caller serves itself: named where a command is wrong. */
+    readonly others?: readonly string[]
     /** What to bring up before the children of this Procfile in this environment (`.env` included), if anything. */
     readonly attach?: (entries: readonly Entry[], env: Readonly<Record<string, string | undefined>>) => Attach | undefined
   }
@@ -68,7 +72,9 @@ export async function runSupervisorCommand(argv: readonly string[], io: CommandI
     const wanted = values.version === true ? 'version' : values.help === true ? 'help' : command
     if (!Object.hasOwn(COMMANDS, wanted)) {
       const what = wanted === '' ? 'a command is missing' : `"${wanted}" is no command`
-      throw new SupervisorError('SUPERVISOR_USAGE', `${what}; it may be ${SUPERVISOR_COMMANDS.join(', ')}`)
+      const others = io.hooks?.others ?? []
+      if (others.includes(wanted)) throw new SupervisorError('SUPERVISOR_USAGE', `the options of "${wanted}" stand behind it`)
+      throw new SupervisorError('SUPERVISOR_USAGE', `${what}; it may be ${[...SUPERVISOR_COMMANDS, ...others].join(', ')}`)
     }
     const place = { cwd: io.cwd, env: io.env, values }
     const handle = COMMANDS[wanted]![2]
@@ -97,13 +103,14 @@ async function start({ io, place, rest }: Command): Promise<number> {
   return supervise({ ...settings, processes, env, cwd: io.cwd, stdout: io.stdout, control, ...(attach && { attach }) })
 }
 
-function check({ io, place, rest }: Command): number {
+async function check({ io, place, rest }: Command): Promise<number> {
   const { env, warnings } = readEnv(place)
   const entries = readProcfile(place, env)
   readFormation(place, entries, env, rest)
   readSettings(place, env, entries)
   for (const warning of warnings) io.stderr.write(honchoLog('WARNING', warning))
   io.stderr.write(honchoLog('INFO', `Valid procfile detected (${entries.map((entry) => entry.name).join(', ')})`))
+  for (const fact of (await io.hooks?.check?.(entries, env)) ?? []) io.stderr.write(honchoLog('INFO', fact))
   return 0
 }
 

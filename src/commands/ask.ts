@@ -6,6 +6,7 @@ import { askWorkers } from '../control/ask.ts'
 import { createDatabase } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
+import { brokerAnswers, closeInTime } from './broker-answers.ts'
 
 /** What `onedyno inspect` and `onedyno control` have in common: a method, its arguments, and how the answers are shown. */
 export interface Asked {
@@ -69,7 +70,7 @@ export const listOf = (signatures: Readonly<Record<string, Signature>>): string 
     .map(([method, signature]) => `  ${`${method} ${usageOf(signature)}`.trim().padEnd(34)} ${signature.what}`)
     .join('\n')
 
-/** @throws AppError USAGE, BROKER_UNREACHABLE, NO_WORKER_ANSWERED */
+/** @throws AppError USAGE, BROKER_SILENT, NO_WORKER_ANSWERED */
 export async function ask(
   asked: Asked,
   values: { timeout: string; destination?: string | undefined; json: boolean },
@@ -87,7 +88,7 @@ export async function ask(
   const broker = await chooseBroker(database, config, { name: 'control', log })
   let transport: ControlTransport | undefined
   try {
-    transport = await withinMs(config.publishTimeoutMs + timeoutMs, broker.control())
+    transport = await brokerAnswers(config, broker.control(), timeoutMs)
     const onAnswer = values.json ? undefined : show
     const question = {
       method: asked.method,
@@ -96,7 +97,7 @@ export async function ask(
       timeoutMs: asked.answered ? timeoutMs : 0,
       onAnswer,
     }
-    const answers = await withinMs(config.publishTimeoutMs + timeoutMs, askWorkers(transport, question))
+    const answers = await brokerAnswers(config, askWorkers(transport, question), timeoutMs)
     if (!asked.answered) process.stdout.write(`${asked.method} sent\n`)
     else if (answers.size === 0) throw new AppError('NO_WORKER_ANSWERED', `no worker answered within ${values.timeout} s`)
     else if (values.json) process.stdout.write(`${JSON.stringify(Object.fromEntries(answers))}\n`)
@@ -104,8 +105,8 @@ export async function ask(
     return [...answers.values()].some(isError) ? 1 : 0
   } finally {
     // Before its connection: only so is what was sent last certainly on its way.
-    if (transport !== undefined) await withinMs(1000, transport.close()).catch(() => {})
-    await withinMs(1000, broker.close()).catch(() => {})
+    if (transport !== undefined) await closeInTime(transport.close().catch(() => {}))
+    await closeInTime(broker.close().catch(() => {}))
     await database.close()
   }
 }
@@ -127,18 +128,6 @@ function textOf(value: unknown): string {
 }
 
 const indented = (text: string) => text.replace(/^/gm, '    ')
-
-async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new AppError('BROKER_UNREACHABLE', `the broker did not answer within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
 
 /** Options and words of one command line. */
 export const parseAsk = (argv: readonly string[]) => parseArgs({ args: [...argv], options: askOptions, allowPositionals: true })

@@ -44,9 +44,11 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const args = readJson('--args', values.args)
   if (!Array.isArray(args)) throw new AppError('USAGE', `--args ${values.args} is not a JSON array`)
   const options = applyOptions(values)
+  if (values.timeout !== undefined && !values.wait) throw new AppError('USAGE', '--timeout goes with --wait')
   const timeoutMs = values.timeout === undefined ? undefined : 1000 * readNumber('--timeout', values.timeout)
   return withSession(env, values.app, async ({ app }) => {
     const result = await app.sendTask(name, args, options)
+    if (!app.tasks.has(name)) process.stderr.write(`note: ${name} is not registered here, so it was sent unchecked\n`)
     if (values.wait) return printResult(result, timeoutMs)
     process.stdout.write(`${result.id}\n`)
     return 0

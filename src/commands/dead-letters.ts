@@ -34,19 +34,26 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     throw new AppError('USAGE', `unknown action ${action}; there are list, requeue, drop`)
   const which = action === 'list' ? 'all' : chosen(action, numbers)
   const limit = readNumber('--limit', values.limit)
+  if (!Number.isInteger(limit) || limit < 1) throw new AppError('USAGE', `--limit ${values.limit} is not a whole number above 0`)
   return withSession(env, undefined, async ({ database }) => {
     const letters = createDeadLetters(database)
     if (action === 'list') {
-      for (const letter of await letters.list(limit))
-        process.stdout.write(`${values.json ? JSON.stringify(letter) : lineOf(letter)}\n`)
+      const found = await letters.list(limit)
+      if (found.length === 0 && !values.json) process.stderr.write('nothing is kept aside\n')
+      for (const letter of found) process.stdout.write(`${values.json ? JSON.stringify(letter) : lineOf(letter)}\n`)
       return 0
     }
     if (action === 'requeue') {
       const ids = await letters.requeue(which)
       process.stdout.write(ids.map((id) => `${id}\n`).join(''))
-      return ids.length > 0 ? 0 : 1
+      if (ids.length > 0) return 0
+      process.stderr.write('none was requeued: there is no such number, or it has no id\n')
+      return 1
     }
-    const question = which === 'all' ? 'Throw away all messages that were kept aside?' : `Throw away ${which.length} messages?`
+    const question =
+      which === 'all'
+        ? 'Throw away all messages that were kept aside?'
+        : `Throw away ${which.length} ${which.length === 1 ? 'message' : 'messages'}?`
     if (!values.force && !(await confirm(question))) return 1
     process.stdout.write(`${await letters.drop(which)} thrown away\n`)
     return 0

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { AppError } from '../errors.ts'
+import { brokerAnswers } from './broker-answers.ts'
 import { confirm } from './confirm.ts'
 import { withSession } from './session.ts'
 
@@ -18,11 +19,12 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const options = { force: { type: 'boolean', short: 'f', default: false } } as const
   const { values, positionals: queues } = parseArgs({ args: [...argv], options, allowPositionals: true })
   if (queues.length === 0) throw new AppError('USAGE', 'purge takes the names of queues')
-  return withSession(env, undefined, async ({ broker }) => {
-    const depths = await broker.depths(queues)
+  return withSession(env, undefined, async ({ config, broker }) => {
+    const depths = await brokerAnswers(config, broker.depths(queues))
     const ready = depths.reduce((sum, depth) => sum + depth.ready, 0)
     if (!values.force && !(await confirm(`Throw away ${ready} waiting messages of ${queues.join(', ')}?`))) return 1
-    for (const queue of queues) process.stdout.write(`${queue}: ${await broker.purge(queue)} messages thrown away\n`)
+    for (const queue of queues)
+      process.stdout.write(`${queue}: ${await brokerAnswers(config, broker.purge(queue))} messages thrown away\n`)
     return 0
   })
 }

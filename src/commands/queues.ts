@@ -3,6 +3,8 @@ import type { Broker } from '../broker/broker.ts'
 import type { Config } from '../config.ts'
 import { createQueueSettings, type QueueSetting, type QueueSettings } from '../database/queue-settings.ts'
 import { AppError } from '../errors.ts'
+import { brokerAnswers } from './broker-answers.ts'
+import { knownDepths } from './queue-depths.ts'
 import { withSession } from './session.ts'
 
 export const help = `onedyno queues: shows queues, pauses them, and limits how many of their tasks run at once.
@@ -12,7 +14,8 @@ Usage: onedyno queues [list] [--json]
        onedyno queues resume QUEUE
        onedyno queues limit QUEUE N|none
 
-  list              queues that are known here, with the messages that wait and run, and what is set (default)
+  list              queues that are known here, with the messages that wait and run, and what is set (default);
+                    how many run is not told by RabbitMQ: ask the workers, onedyno inspect active
   pause             workers take nothing from it until it is resumed; what runs goes on, and sending goes on
   resume            workers take from it again
   limit             at most N of its tasks run at once over all workers; 1: one after the other, in their order
@@ -92,13 +95,14 @@ async function change(
 }
 
 async function list(
-  { settings, broker, config }: { settings: QueueSettings; broker: Broker; config: Pick<Config, 'queues'> },
+  { settings, broker, config }: { settings: QueueSettings; broker: Broker; config: Config },
   asJson: boolean,
 ): Promise<void> {
   const queues = await settings.listQueues(config.queues)
-  const depths = new Map((await broker.depths(queues.map(({ name }) => name))).map((depth) => [depth.queue, depth]))
+  const found = await brokerAnswers(config, knownDepths(broker)(queues.map(({ name }) => name)))
+  const depths = new Map(found.map((depth) => [depth.queue, depth]))
   const rows = queues.map((queue) => {
-    const { ready = 0, running = 0 } = depths.get(queue.name) ?? {}
+    const { ready = 0, running = null } = depths.get(queue.name) ?? {}
     return { ...queue, ready, running }
   })
   if (asJson) process.stdout.write(`${JSON.stringify(rows)}\n`)
@@ -106,7 +110,7 @@ async function list(
 }
 
 /** As wide as its longest name; a queue without settings has an empty last column. */
-function table(rows: readonly (QueueSetting & { ready: number; running: number })[]): string[] {
+function table(rows: readonly (QueueSetting & { ready: number; running: number | null })[]): string[] {
   const width = Math.max(5, ...rows.map(({ name }) => name.length))
   const line = (name: string, ready: string, running: string, set: string) =>
     `${name.padEnd(width)}  ${ready.padStart(9)}  ${running.padStart(7)}  ${set}`.trimEnd()
@@ -114,7 +118,7 @@ function table(rows: readonly (QueueSetting & { ready: number; running: number }
     line('QUEUE', 'READY', 'RUNNING', 'SET'),
     ...rows.map(({ name, ready, running, paused, concurrency }) => {
       const set = [paused ? 'paused' : '', concurrency === null ? '' : `${concurrency} at once`].filter((each) => each !== '')
-      return line(name, String(ready), String(running), set.join(', '))
+      return line(name, String(ready), running === null ? '?' : String(running), set.join(', '))
     }),
   ]
 }

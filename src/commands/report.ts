@@ -5,6 +5,8 @@ import { sql } from '../database/sql.ts'
 import { maskUrl } from '../log-text.ts'
 import { OPTIONS } from '../options.ts'
 import { packageVersion } from '../package-root.ts'
+import { brokerAnswers } from './broker-answers.ts'
+import { knownDepths } from './queue-depths.ts'
 import { withSession } from './session.ts'
 
 export const help = `onedyno report: versions, settings and what answers, for a bug report. Secrets are masked.
@@ -31,7 +33,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
       const [server] = await database.query<{ version: string }>(sql('server-version'))
       say('postgresql', server?.version)
       say('tasks', [...app.tasks.keys()].join(', '))
-      for (const { queue, ready, running } of await broker.depths(config.queues))
+      for (const { queue, ready, running = '?' } of await brokerAnswers(config, knownDepths(broker)(config.queues)))
         say('queue', `${queue}: ${ready} ready, ${running} running`)
     })
     return 0
@@ -46,6 +48,6 @@ function settings(env: NodeJS.ProcessEnv): [string, string][] {
   return Object.entries(OPTIONS).flatMap(([name, { unit }]): [string, string][] => {
     const value = env[name]
     if (value === undefined || value === '') return []
-    return [[name, unit === 'secret' ? '(set)' : unit === 'URL' ? maskUrl(value) : value]]
+    return [[name, unit === 'secret' ? '(set)' : unit === 'URL' || value.includes('://') ? maskUrl(value) : value]]
   })
 }

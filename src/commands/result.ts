@@ -26,6 +26,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   const [id, ...more] = positionals
   if (id === undefined || more.length > 0) throw new AppError('USAGE', 'result takes the id of one task')
+  if (values.timeout !== undefined && !values.wait) throw new AppError('USAGE', '--timeout goes with --wait')
   const timeoutMs = values.timeout === undefined ? undefined : 1000 * readNumber('--timeout', values.timeout)
   return withSession(env, undefined, async ({ app, results }) => {
     const result = app.asyncResult(id)

@@ -29,6 +29,9 @@ const OPTIONS = {
   list: { type: 'boolean', default: false },
 } as const
 
+/** Of an id; names of tasks are shorter. */
+const MAX_LENGTH = 255
+
 /** `onedyno revoke`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals: ids } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
@@ -36,6 +39,9 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   if (!list && ids.length === 0 && task === undefined && schedule === undefined)
     throw new AppError('USAGE', 'revoke takes ids, or --task NAME, or --schedule NAME')
   if (undo && task === undefined) throw new AppError('USAGE', '--undo takes --task NAME: what was revoked by id stays so')
+  const names = [...ids, task, schedule].filter((name) => name !== undefined)
+  const wrong = names.find((name) => name === '' || [...name].length > MAX_LENGTH)
+  if (wrong !== undefined) throw new AppError('USAGE', `${JSON.stringify(wrong)} is not a text of 1 to ${MAX_LENGTH} characters`)
   return withSession(env, undefined, async ({ database, broker }) => {
     const revocations = createRevocations(database)
     if (list) {

@@ -1,6 +1,7 @@
 import { type Config, parseConfig } from '../config.ts'
 import { createDatabase, type Database, isConnectionError } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
+import { AppError, toError } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
 import { retry } from '../retry.ts'
 import { returnMemoryOfStart } from './return-memory.ts'
@@ -82,23 +83,33 @@ export function stopSignal(): AbortSignal {
   return stopping.signal
 }
 
+/** @throws AppError DATABASE_UNREACHABLE also where the server answers, and says that there is no such database, user or password */
+async function answers(database: Database): Promise<void> {
+  await database.ping()
+  await checkSchema(database)
+}
+
+/** What the driver said, below what a person is told. */
+const causeOf = (error: unknown): Error =>
+  error instanceof AppError && error.code === 'DATABASE_UNREACHABLE' ? toError(error.cause) : toError(error)
+
 /** False when asked to stop while waiting. */
 async function databaseReady(database: Database, log: Log, signal: AbortSignal): Promise<boolean> {
   let said = false
   try {
-    await retry(() => checkSchema(database), {
+    await retry(() => answers(database), {
       ...BACKOFF,
       signal,
-      isRetryable: isConnectionError,
+      isRetryable: (error) => isConnectionError(causeOf(error)),
       onRetry: (error) => {
-        if (!said) log.warn({ reason: (error as Error).message }, 'database does not answer yet, waiting for it')
+        if (!said) log.warn({ reason: causeOf(error).message }, 'database does not answer yet, waiting for it')
         said = true
       },
     })
     if (said) log.info('database answers')
     return true
   } catch (error) {
-    if (signal.aborted && isConnectionError(error)) return false
+    if (signal.aborted && isConnectionError(causeOf(error))) return false
     throw error
   }
 }

@@ -8,6 +8,7 @@ import { createResults, type Results } from '../database/results.ts'
 import { createLog, type Log } from '../log.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { createBackend } from './backend.ts'
+import { closeInTime } from './broker-answers.ts'
 import { loadApp } from './load-app.ts'
 
 /** What a command of one moment works with. */
@@ -43,11 +44,14 @@ export async function withSession<T>(
     app.connect(createBackend(database, broker, results))
     return await work({ config, database, broker, results, app })
   } finally {
-    await broker?.close()
+    if (broker !== undefined) await closeInTime(broker.close())
     await database.close()
   }
 }
 
-/** To stderr's reader a command says only what is wrong, unless it is asked for more. */
+/** A command says only what is not as it should be, unless it is asked for more; to stderr, because stdout is the answer. */
 const quietLog = (config: Config, env: NodeJS.ProcessEnv): Log =>
-  createLog({ level: env.LOG_LEVEL ? config.logLevel : 'error', format: config.logFormat, stamp: config.logStamp })
+  createLog(
+    { level: env.LOG_LEVEL ? config.logLevel : 'warn', format: config.logFormat, stamp: config.logStamp },
+    { write: (line) => void process.stderr.write(line) },
+  )

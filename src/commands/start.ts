@@ -37,6 +37,22 @@ export function attachDatabase(cwd: string): (entries: readonly { readonly comma
   }
 }
 
+/**
+ * For `onedyno check`: which database and broker the roles of this Procfile will use, and why.
+ * @throws AppError CONFIG_INVALID
+ */
+export async function describeServers(entries: readonly { readonly command: string }[], env: Env): Promise<readonly string[]> {
+  if (!entries.some(({ command }) => RUNS_A_ROLE.test(command))) return []
+  const [{ parseConfig }, { maskUrl }] = await Promise.all([import('../config.ts'), import('../log-text.ts')])
+  const { databaseUrl, databaseSchema, broker } = parseConfig(env)
+  const database =
+    databaseUrl === undefined
+      ? 'DATABASE_URL is not set, `onedyno start` brings its own PostgreSQL'
+      : `${maskUrl(databaseUrl)} schema=${databaseSchema}`
+  const urls = broker.kind === 'amqp' ? [broker.publishUrl, broker.consumeUrl] : broker.kind === 'redis' ? [broker.url] : []
+  return [`Database: ${database}`, `Broker: ${[broker.kind, ...new Set(urls.map(maskUrl))].join(' ')} (${broker.why})`]
+}
+
 /** The migration speaks as `postgres` does; pino need not be loaded in the supervisor for three lines. */
 function noteLog(note: (message: string, fields?: object) => void): Pick<Log, 'info' | 'warn' | 'error'> {
   const say = (first: unknown, message?: string) =>

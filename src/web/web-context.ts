@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../app/app.ts'
-import type { Broker } from '../broker/broker.ts'
+import type { QueueDepth } from '../broker/broker.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { DeadLetters } from '../database/dead-letters.ts'
@@ -13,6 +13,9 @@ import type { Asset, AssetName } from './asset-files.ts'
 import type { Guard } from './security/guard.ts'
 import { type Page, renderPage } from './views/layout.ts'
 
+/** `running` is undefined where the broker does not tell: RabbitMQ counts for each process only what that one holds. */
+export type AskedDepth = Omit<QueueDepth, 'running'> & { readonly running: number | undefined }
+
 /** What pages work with, given by the process or by a test. */
 export interface WebDependencies {
   readonly config: Config
@@ -20,7 +23,9 @@ export interface WebDependencies {
   readonly app: Pick<App, 'tasks' | 'message' | 'sendTask' | 'revoke'>
   readonly results: Pick<Results, 'find' | 'wait' | 'forget' | 'recordSent' | 'locate'>
   readonly schedules: Schedules
-  readonly queues: Pick<QueueSettings, 'listQueues' | 'pause' | 'resume' | 'limit'> & Pick<Broker, 'depths'>
+  readonly queues: Pick<QueueSettings, 'listQueues' | 'pause' | 'resume' | 'limit'> & {
+    depths(names: readonly string[]): Promise<readonly AskedDepth[]>
+  }
   readonly deadLetters: DeadLetters
   readonly reports: Pick<TaskReports, 'lines'>
   /** Rejects with an AppError that says why tasks cannot be taken. */

@@ -180,6 +180,10 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     await button(page, /1st of every month/).click()
     await page.waitForURL('**/schedules/*')
     await look()
+    for (const path of ['/schedules', '/queues', '/dead-letters']) {
+      await page.goto(`${web.url}${path}`)
+      await look()
+    }
     await page.goto(`${web.url}/schedules`)
     await look()
   })

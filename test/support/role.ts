@@ -36,6 +36,6 @@ export async function startRole(
     return code as number | null
   })
   await until(`${role} ready`, () => ready.test(output) || ended)
-  if (ended) throw new Error(`${role} ended: ${output}`)
+  if (ended && !ready.test(output)) throw new Error(`${role} ended: ${output}`)
   return { pid: child.pid ?? 0, output: () => output, exited, kill: (signal) => void child.kill(signal) }
 }

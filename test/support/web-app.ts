@@ -31,6 +31,7 @@ export function createTestWeb(env: Environment = {}) {
   const revoked: { unwanted: Unwanted; terminate: boolean }[] = []
   const acted: string[] = []
   const fail: { publish?: Error; record?: Error; find?: Error; create?: Error; ready?: Error } = {}
+  const silent = { broker: false }
   const time = { now: NOW.getTime() }
   const waiters: (() => void)[] = []
   const waitSignals: AbortSignal[] = []
@@ -104,7 +105,8 @@ export function createTestWeb(env: Environment = {}) {
       pause: async (name) => void queues.set(name, { name, concurrency: null, ...queues.get(name), paused: true }),
       resume: async (name) => void queues.set(name, { name, concurrency: null, ...queues.get(name), paused: false }),
       limit: async (name, concurrency) => void queues.set(name, { name, paused: false, ...queues.get(name), concurrency }),
-      depths: async (names) => names.map((queue) => ({ queue, ready: 3, running: 1 })),
+      depths: async (names) =>
+        silent.broker ? new Promise<never>(() => {}) : names.map((queue) => ({ queue, ready: 3, running: 1 })),
     },
     deadLetters: {
       list: async (limit, before) =>
@@ -131,7 +133,7 @@ export function createTestWeb(env: Environment = {}) {
   const get = (url: string, headers: Record<string, string> = {}) =>
     server.inject({ url, headers: { host: 'localhost:5000', accept: 'text/html', ...headers } })
   const shown = { sent, stored, located, schedules, runs, created, queues, letters, lines, revoked, acted }
-  return { server, app, ...shown, fail, time, waiters, waitSignals, form, get }
+  return { server, app, ...shown, fail, silent, time, waiters, waitSignals, form, get }
 }
 
 async function rejectIf(error: Error | undefined): Promise<void> {

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { AppError } from '../../errors.ts'
 import { type QueueView, queuesPage } from '../views/queues-page.ts'
-import { sendPage, type WebContext } from '../web-context.ts'
+import { type AskedDepth, sendPage, type WebContext } from '../web-context.ts'
 
 /** RabbitMQ and Redis are asked for each queue: a page of hundreds would keep them busy. */
 const MAX_ASKED = 100
+const MAX_WAIT_MS = 1000
 
 /** `/queues`: how full they are, and what holds for them in every worker, with what can be done as plain forms. */
 export function registerQueues(server: FastifyInstance, web: WebContext): void {
@@ -12,7 +13,7 @@ export function registerQueues(server: FastifyInstance, web: WebContext): void {
 
   const look = async (): Promise<QueueView[]> => {
     const known = (await queues.listQueues(config.queues)).slice(0, MAX_ASKED)
-    const depths = new Map((await queues.depths(known.map(({ name }) => name))).map((depth) => [depth.queue, depth]))
+    const depths = new Map((await inTime(queues.depths(known.map(({ name }) => name)))).map((depth) => [depth.queue, depth]))
     return known.map((setting) => ({
       ...setting,
       ready: depths.get(setting.name)?.ready,
@@ -38,6 +39,19 @@ export function registerQueues(server: FastifyInstance, web: WebContext): void {
     log.info({ queue: name, concurrency }, 'queue limited')
     return reply.redirect('/queues', 303)
   })
+}
+
+/** A broker that is away answers when it is back; its queues can be paused meanwhile. */
+async function inTime(asked: Promise<readonly AskedDepth[]>): Promise<readonly AskedDepth[]> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<readonly AskedDepth[]>((resolve) => {
+    timer = setTimeout(resolve, MAX_WAIT_MS, [])
+  })
+  try {
+    return await Promise.race([asked, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** An empty field means no limit. */

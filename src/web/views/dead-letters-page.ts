@@ -29,7 +29,7 @@ function notice({ requeued, dropped }: DeadLettersView['done']): Html {
   return html`<p class="notice good" role="status">${count} ${requeued === undefined ? 'thrown away' : 'requeued'}.</p>`
 }
 
-const table = (letters: readonly DeadLetter[], now: Date): Html => html`<div class="scroll"><table>
+const table = (letters: readonly DeadLetter[], now: Date): Html => html`<div class="scroll"><table class="stack">
 <caption class="unseen">Dead letters, newest first</caption>
 <thead><tr><th scope="col">Task</th><th scope="col">Queue</th><th scope="col">When</th><th scope="col" class="wide">Why</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
 <tbody>!${letters.map((letter) => row(letter, now))}</tbody>
@@ -37,14 +37,14 @@ const table = (letters: readonly DeadLetter[], now: Date): Html => html`<div cla
 
 const row = (letter: DeadLetter, now: Date): Html => html`<tr>
 <th scope="row">!${taskOf(letter)}</th>
-<td>${letter.queue}</td>
-<td>!${shortMoment(letter.diedAt, now)}</td>
-<td>${letter.reason}!${
+<td data-label="Queue">${letter.queue}</td>
+<td data-label="When">!${shortMoment(letter.diedAt, now)}</td>
+<td data-label="Why"><div>${letter.reason}!${
   letter.body === null
     ? ''
     : html`<details><summary>Message</summary><pre tabindex="0">${letter.headers ?? '{}'}
 ${letter.body}</pre></details>`
-}</td>
+}</div></td>
 <td><div class="actions">!${letter.taskId ? action(`/dead-letters/${letter.id}/requeue`, 'Requeue') : ''}!${action(`/dead-letters/${letter.id}/drop`, 'Throw away')}</div></td>
 </tr>`
 

@@ -13,7 +13,7 @@ export const queuesPage = (queues: readonly QueueView[]): Page => ({
   current: 'queues',
   main: html`<h1>Queues</h1>
 <p>What is set here holds for every worker, within a second. A paused queue still takes messages; a limit of 1 keeps their order.</p>
-<div class="scroll"><table>
+<div class="scroll"><table class="stack">
 <caption class="unseen">Queues, by name</caption>
 <thead><tr><th scope="col">Queue</th><th scope="col">Waiting</th><th scope="col">Running</th><th scope="col">At once, over all workers</th><th scope="col">State</th></tr></thead>
 <tbody>!${queues.map(row)}</tbody>
@@ -22,10 +22,10 @@ export const queuesPage = (queues: readonly QueueView[]): Page => ({
 
 const row = (queue: QueueView): Html => html`<tr>
 <th scope="row">${queue.name}</th>
-<td>${queue.ready ?? 'unknown'}</td>
-<td>${queue.running ?? 'unknown'}</td>
-<td>!${limitForm(queue)}</td>
-<td>!${stateForm(queue)}</td>
+<td data-label="Waiting">${queue.ready ?? 'unknown'}</td>
+<td data-label="Running">${queue.running ?? 'unknown'}</td>
+<td data-label="At once">!${limitForm(queue)}</td>
+<td data-label="State">!${stateForm(queue)}</td>
 </tr>`
 
 const limitForm = ({

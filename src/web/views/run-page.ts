@@ -72,7 +72,7 @@ const LEVELS: Readonly<Record<number, string>> = { 10: 'trace', 20: 'debug', 30:
 
 function log(lines: readonly StoredLine[]): Html {
   if (lines.length === 0) return ''
-  return html`<section aria-labelledby="log-title"><h2 id="log-title">Log</h2><pre class="log" tabindex="0">!${lines.map(
+  return html`<section aria-labelledby="log-title"><h2 id="log-title">Log <span class="soft">(times in UTC)</span></h2><pre class="log" tabindex="0">!${lines.map(
     (line) => html`${lineOf(line)}
 `,
   )}</pre></section>`

@@ -28,7 +28,7 @@ export function schedulesPage({ schedules, next, now }: SchedulesView): Page {
 const empty = (): Html => html`<div class="card"><p>There is no schedule yet.</p>
 <p>Fill the schedule field of the <a href="/">form</a>, for example with <code>15 minutes</code>, or send <code>{"task": "tasks.echo", "args": ["hi"], "schedule": "15 minutes"}</code> to <code>/api/tasks</code>.</p></div>`
 
-const table = (schedules: readonly StoredSchedule[], now: Date): Html => html`<div class="scroll"><table>
+const table = (schedules: readonly StoredSchedule[], now: Date): Html => html`<div class="scroll"><table class="stack">
 <caption class="unseen">All schedules, by name</caption>
 <thead><tr><th scope="col">Task</th><th scope="col" class="wide">When</th><th scope="col">Next run</th><th scope="col">Last run</th><th scope="col">Runs</th></tr></thead>
 <tbody>!${schedules.map((schedule) => row(schedule, now))}</tbody>
@@ -36,10 +36,10 @@ const table = (schedules: readonly StoredSchedule[], now: Date): Html => html`<d
 
 const row = (schedule: StoredSchedule, now: Date): Html => html`<tr>
 <th scope="row"><a href="${schedulePath(schedule.id)}">${schedule.task}</a> <code class="soft">${short(JSON.stringify(schedule.args))}</code>!${ownName(schedule)}</th>
-<td>${whenInWords(schedule)}!${problemOf(schedule)}</td>
-<td>!${nextRun(schedule, now)}</td>
-<td>!${lastRun(schedule, now)}</td>
-<td>${schedule.totalRunCount}</td>
+<td data-label="When"><div>${whenInWords(schedule)}!${problemOf(schedule)}</div></td>
+<td data-label="Next run"><div>!${nextRun(schedule, now)}</div></td>
+<td data-label="Last run"><div>!${lastRun(schedule, now)}</div></td>
+<td data-label="Runs">${schedule.totalRunCount}</td>
 </tr>`
 
 /** A name that somebody chose; the one made of task and time would only say them again. */

@@ -20,18 +20,20 @@ onEveryBroker('onedyno queues', (at) => {
     await at.app.enqueue([{ task: 'a' }, { task: 'b', options: { queue: 'mail' } }])
     expect(await queues('pause', 'mail')).toBe('mail is paused\n')
     expect(await queues('limit', 'ledger', '1')).toBe('ledger: 1 at once over all workers\n')
+    // RabbitMQ tells nobody but who holds them.
+    const running = at.kind === 'amqp' ? null : 0
     const listed = JSON.parse(await queues('list', '--json')) as Record<string, unknown>[]
     expect(listed).toEqual([
-      { name: 'celery', paused: false, concurrency: null, ready: 1, running: 0 },
-      { name: 'ledger', paused: false, concurrency: 1, ready: 0, running: 0 },
-      { name: 'mail', paused: true, concurrency: null, ready: 1, running: 0 },
+      { name: 'celery', paused: false, concurrency: null, ready: 1, running },
+      { name: 'ledger', paused: false, concurrency: 1, ready: 0, running },
+      { name: 'mail', paused: true, concurrency: null, ready: 1, running },
     ])
     expect(await queues()).toBe(
       [
         'QUEUE       READY  RUNNING  SET',
-        'celery          1        0',
-        'ledger          0        0  1 at once',
-        'mail            1        0  paused',
+        `celery          1        ${running ?? '?'}`,
+        `ledger          0        ${running ?? '?'}  1 at once`,
+        `mail            1        ${running ?? '?'}  paused`,
         '',
       ].join('\n'),
     )

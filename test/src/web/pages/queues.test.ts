@@ -11,8 +11,17 @@ describe('/queues', () => {
   test('shows each queue with what waits and runs', async () => {
     const { statusCode, body } = await withQueue('mail').get('/queues')
     expect(statusCode).toBe(200)
-    expect(body).toContain('<th scope="row">mail</th>\n<td>3</td>\n<td>1</td>')
+    expect(body).toContain('<th scope="row">mail</th>\n<td data-label="Waiting">3</td>\n<td data-label="Running">1</td>')
     expect(body).toContain('<a href="/queues" aria-current="page">')
+  })
+
+  test('can be paused while the broker does not answer', async () => {
+    const web = withQueue('mail')
+    web.silent.broker = true
+    const { statusCode, body } = await web.get('/queues')
+    expect(statusCode).toBe(200)
+    expect(body).toContain('<td data-label="Waiting">unknown</td>')
+    expect(body).toContain('action="/queues/mail/pause"')
   })
 
   test('pauses and resumes one', async () => {

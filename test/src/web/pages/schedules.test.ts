@@ -37,7 +37,7 @@ describe('/schedules', () => {
     expect(body).toContain('every 15 minutes')
     expect(body).toMatch(/<time [^>]*>in 15 minutes<\/time>/)
     expect(body).toMatch(/<a href="\/tasks\/tasks.echo\/run-1"><time [^>]*>2 minutes ago<\/time><\/a>/)
-    expect(body).toContain('<td>7</td>')
+    expect(body).toContain('<td data-label="Runs">7</td>')
   })
 
   test.each([

@@ -1,0 +1,40 @@
+import type { Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import { maskUrl } from '../log-text.ts'
+
+const CLOSING_MS = 1000
+
+const NAMES = { amqp: 'RabbitMQ', redis: 'Redis', postgres: 'PostgreSQL' }
+
+/**
+ * A role waits for its broker for ever; a person at the terminal does not.
+ * @throws AppError BROKER_SILENT after PUBLISH_TIMEOUT (and `moreMs`); what `work` throws
+ */
+export async function brokerAnswers<T>(
+  { broker, databaseUrl, publishTimeoutMs }: Pick<Config, 'broker' | 'databaseUrl' | 'publishTimeoutMs'>,
+  work: Promise<T>,
+  moreMs = 0,
+): Promise<T> {
+  const ms = Math.max(1000, publishTimeoutMs) + moreMs
+  const url = broker.kind === 'amqp' ? broker.consumeUrl : broker.kind === 'redis' ? broker.url : (databaseUrl ?? '')
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new AppError('BROKER_SILENT', `${NAMES[broker.kind]} at ${maskUrl(url)} does not answer within ${ms / 1000} s`)
+    timer = setTimeout(() => reject(error), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Closing a connection to a server that is away could take as long as it is away. */
+export async function closeInTime(closing: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, CLOSING_MS)
+  })
+  await Promise.race([closing, late])
+  clearTimeout(timer)
+}

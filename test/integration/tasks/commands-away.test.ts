@@ -1,0 +1,87 @@
+import { expect, it } from 'vitest'
+import { runCommand } from '../../support/command.ts'
+import { onEveryBroker } from '../../support/task-worker.ts'
+
+/** Nothing listens there, and nothing may (RFC 7805: tcpmux). */
+const NOWHERE = '127.0.0.1:1'
+
+onEveryBroker(
+  'a server that is not there, or not as it is called',
+  (at) => {
+    const elsewhere = (change: (url: URL) => void) => {
+      const url = new URL(at.env.DATABASE_URL ?? '')
+      change(url)
+      return { ...at.env, DATABASE_URL: url.href }
+    }
+
+    it.each([['worker'], ['beat'], ['web', '-p', '0'], ['queues']])(
+      '%s ends with a hint where there is no such database',
+      async (...args) => {
+        const env = elsewhere((url) => {
+          url.pathname = '/no_such_database'
+        })
+        const { code, stderr } = await runCommand(env, ...args)
+        expect(code).toBe(69)
+        expect(stderr).toContain('does not answer: database "no_such_database" does not exist')
+        expect(stderr).toContain('hint: Check DATABASE_URL')
+        expect(stderr).not.toMatch(/^\s+at /m)
+      },
+    )
+
+    it.each([
+      ['RABBITMQ_URL', `amqp://me:geheim@${NOWHERE}/`, 'RabbitMQ', ['queues']],
+      ['RABBITMQ_URL', `amqp://me:geheim@${NOWHERE}/`, 'RabbitMQ', ['purge', '--force', 'celery']],
+      ['RABBITMQ_URL', `amqp://me:geheim@${NOWHERE}/`, 'RabbitMQ', ['inspect', 'ping']],
+      ['REDIS_URL', `redis://me:geheim@${NOWHERE}`, 'Redis', ['queues']],
+      ['REDIS_URL', `redis://me:geheim@${NOWHERE}`, 'Redis', ['inspect', 'ping']],
+    ] as const)('with %s=%s nobody waits for %s: %j', async (variable, url, name, args) => {
+      const { code, stdout, stderr } = await runCommand(
+        { ...at.env, [variable]: url, ONEDYNO_BROKER: 'auto', PUBLISH_TIMEOUT: '1' },
+        ...args,
+      )
+      expect({ code, stdout }).toEqual({ code: 69, stdout: '' })
+      expect(stderr).toContain(`error: ${name} at ${url.replace('geheim', '***')}`)
+      expect(stderr).toContain('hint: ')
+    })
+
+    it('call says on stderr that the message waits in the outbox, and prints its id alone', async () => {
+      const env = { ...at.env, ONEDYNO_BROKER: 'auto', RABBITMQ_URL: `amqp://me:geheim@${NOWHERE}/`, PUBLISH_TIMEOUT: '1' }
+      const { code, stdout, stderr } = await runCommand(env, 'call', 'tasks.ehco', '--args', '[1]')
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/) })
+      expect(stderr).toContain('note: tasks.ehco is not registered here')
+      expect(stderr).toContain('outbox')
+      expect(stderr).not.toContain('geheim')
+    })
+
+    it('report shows no password, whatever variable it is in', async () => {
+      const { code, stdout } = await runCommand(
+        { ...at.env, RESULT_MIRROR: `redis://me:geheim@${NOWHERE}/3`, CONSOLE_PASSWORD: 'geheim' },
+        'report',
+      )
+      expect(code).toBe(0)
+      expect(stdout).toContain(`RESULT_MIRROR: redis://me:***@${NOWHERE}/3`)
+      expect(stdout).not.toContain('geheim')
+    })
+
+    it('check says which servers will be used and why, without a password, and refuses a wrong URL', async () => {
+      const env = { DATABASE_URL: 'postgresql://me:geheim@db/x', CLOUDAMQP_URL: `amqp://me:geheim@${NOWHERE}/` }
+      const { code, stderr } = await runCommand(env, 'check', '-f', 'Procfile.real')
+      expect(code).toBe(0)
+      expect(stderr).toContain('Database: postgresql://me:***@db/x schema=onedyno\n')
+      expect(stderr).toContain(`Broker: amqp amqp://me:***@${NOWHERE}/ (CLOUDAMQP_URL is set)\n`)
+      const wrong = await runCommand({ ...env, CLOUDAMQP_URL: 'http://x' }, 'check', '-f', 'Procfile.real')
+      expect(wrong).toMatchObject({ code: 78, stderr: expect.stringContaining('CLOUDAMQP_URL=http://x/ does not begin with') })
+    })
+
+    it.each([
+      [['workr'], 'worker'],
+      [[], 'worker'],
+      [['-l', 'debug', 'worker'], 'the options of "worker" stand behind it'],
+    ])('%j is answered with the commands that there are', async (args, said) => {
+      const { code, stderr } = await runCommand({}, ...args)
+      expect(code).toBe(2)
+      expect(stderr).toContain(said)
+    })
+  },
+  { only: ['postgres'] },
+)
