@@ -41,7 +41,16 @@ export interface AmqpPublisher {
   send(messages: readonly Message[], timeoutMs: number): Promise<Unconfirmed[]>
   /** Answers a client that waits for a result (rpc://); dropped by the server when the client is gone. */
   reply(to: string, correlationId: string, body: string): void
+  /** Every `send` that waits now waits no longer. */
+  giveUp(): void
   close(): void
+}
+
+/** What a publisher tells of the server, and does first. */
+export interface AmqpPublisherOptions {
+  readonly beforeSending?: (() => Promise<void>) | undefined
+  /** The server has answered something, be it with a refusal. */
+  readonly onAnswer?: (() => void) | undefined
 }
 
 /**
@@ -52,10 +61,11 @@ export function createAmqpPublisher(
   connection: AmqpConnection,
   topology: AmqpTopology,
   log: Log,
-  beforeSending?: () => Promise<void>,
+  { beforeSending, onAnswer }: AmqpPublisherOptions = {},
 ): AmqpPublisher {
   let waiting: Job[] = []
   const sent = new Set<Job>()
+  const givesUp = new Set<() => void>()
   let channel: ConfirmChannel | undefined
   let pumping = false
   let closed = false
@@ -125,6 +135,8 @@ export function createAmqpPublisher(
   }
 
   const confirmed = (job: Job, taken: boolean) => {
+    if (taken) onAnswer?.()
+    else setImmediate(refused, channel)
     if (!sent.delete(job) || job.over) return
     if (taken && !job.returned) {
       job.over = true
@@ -136,6 +148,11 @@ export function createAmqpPublisher(
     // Refused by a full queue, or unroutable: not at once again.
     if (channel === undefined) again([job])
     else setTimeout(again, BACKOFF.firstMs, [job])
+  }
+
+  /** A channel that closes refuses what was not confirmed: that is no answer. */
+  const refused = (by: ConfirmChannel | undefined) => {
+    if (by !== undefined && channel === by) onAnswer?.()
   }
 
   const again = (jobs: readonly Job[]) => {
@@ -175,25 +192,24 @@ export function createAmqpPublisher(
       if (timeoutMs <= 0) return Promise.resolve(messages.map((message) => ({ message, sent: false })))
       return new Promise((resolve) => {
         const left = new Map<Job, Message>()
-        const giveUp = setTimeout(() => {
+        const end = () => {
+          clearTimeout(timer)
+          givesUp.delete(end)
           for (const job of left.keys()) job.over = true
           resolve([...left].map(([{ sent }, message]) => ({ message, sent })))
-        }, timeoutMs)
+        }
+        const timer = setTimeout(end, timeoutMs)
+        givesUp.add(end)
         const finish = (job: Job) => {
           left.delete(job)
-          if (left.size > 0) return
-          clearTimeout(giveUp)
-          resolve([])
+          if (left.size === 0) end()
         }
         for (const message of messages) {
           const job: Job = { ...encode(message), over: false, returned: false, sent: false, done: () => finish(job) }
           left.set(job, message)
         }
         for (const job of left.keys()) enqueue(job)
-        if (left.size === 0) {
-          clearTimeout(giveUp)
-          resolve([])
-        }
+        if (left.size === 0) end()
       })
     },
     reply(to, correlationId, body) {
@@ -211,6 +227,9 @@ export function createAmqpPublisher(
         job.over = true
       }, REPLY_TTL_MS).unref()
       enqueue(job)
+    },
+    giveUp() {
+      for (const end of [...givesUp]) end()
     },
     close() {
       closed = true
