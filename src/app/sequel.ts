@@ -51,6 +51,8 @@ export interface Sequel {
   readonly countsForChord?: boolean | undefined
   /** Tasks of the same workflow that end with this one and share its outcome: the rest of a chain that failed. */
   readonly alike?: readonly { readonly id: string; readonly task: string; readonly countsForChord: boolean }[] | undefined
+  /** The task left no outcome by its own wish, and `alike` have none either: JSON of what it threw. A chord that waits for one of them fails by it. */
+  readonly ignored?: string | undefined
   readonly extra?: ResultExtra | undefined
   readonly logs?: readonly LogLine[] | undefined
   /** The message is kept in `dead_letter` too, for somebody to look at and to requeue. */

@@ -1,9 +1,9 @@
-import { type ConfirmChannel, IllegalOperationError, type Options } from 'amqplib'
+import { type ConfirmChannel, IllegalOperationError } from 'amqplib'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
-import { encodeCelery } from '../message/wire.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
+import { encodeJob, type Job, MAX_SHORT_BYTES } from './amqp-job.ts'
 import type { AmqpTopology } from './amqp-topology.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
@@ -11,25 +11,8 @@ const BACKOFF = { firstMs: 50, maxMs: 2000 }
 const MAX_BATCH = 500
 /** A queue that the server refuses is asked for again after so many milliseconds. */
 const REFUSED_QUEUE_MS = 500
-/** Of the short texts of AMQP 0-9-1 (§4.2.5.3). */
-const MAX_SHORT_BYTES = 255
 /** The sender of a reply does not wait for it; one that cannot be sent for so long has nobody left who does. */
 const REPLY_TTL_MS = 60_000
-
-interface Job {
-  readonly queue: string
-  readonly body: Buffer
-  readonly options: Options.Publish
-  /** Nobody waits any more, or it is confirmed. */
-  over: boolean
-  /** The server found no queue for it. */
-  returned: boolean
-  /** It has left, so the server may have it, whatever was heard since. */
-  sent: boolean
-  readonly done: () => void
-  /** It cannot be put into AMQP's words: no attempt ends otherwise. */
-  readonly refuse: (reason: Error) => void
-}
 
 /** A message that was not confirmed in time. */
 export interface Unconfirmed {
@@ -49,7 +32,16 @@ export interface AmqpPublisher {
   send(messages: readonly Message[], timeoutMs: number): Promise<Unconfirmed[]>
   /** Answers a client that waits for a result (rpc://); dropped by the server when the client is gone. */
   reply(to: string, correlationId: string, body: string): void
+  /** Every `send` that waits now waits no longer. */
+  giveUp(): void
   close(): void
+}
+
+/** What a publisher tells of the server, and does first. */
+export interface AmqpPublisherOptions {
+  readonly beforeSending?: (() => Promise<void>) | undefined
+  /** The server has answered something, be it with a refusal. */
+  readonly onAnswer?: (() => void) | undefined
 }
 
 /**
@@ -60,12 +52,13 @@ export function createAmqpPublisher(
   connection: AmqpConnection,
   topology: AmqpTopology,
   log: Log,
-  beforeSending?: () => Promise<void>,
+  { beforeSending, onAnswer }: AmqpPublisherOptions = {},
 ): AmqpPublisher {
   let waiting: Job[] = []
   const sent = new Set<Job>()
   /** Each is said once. */
   const refusedQueues = new Set<string>()
+  const givesUp = new Set<() => void>()
   let channel: ConfirmChannel | undefined
   let pumping = false
   let closed = false
@@ -128,6 +121,7 @@ export function createAmqpPublisher(
       return true
     } catch (error) {
       if (!isRefused(error)) throw error
+      onAnswer?.()
       if (!refusedQueues.has(queue))
         log.warn({ queue, reason: (error as Error).message }, 'RabbitMQ refuses a queue, its messages wait')
       refusedQueues.add(queue)
@@ -160,6 +154,8 @@ export function createAmqpPublisher(
   }
 
   const confirmed = (job: Job, taken: boolean) => {
+    if (taken) onAnswer?.()
+    else setImmediate(refused, channel)
     if (!sent.delete(job) || job.over) return
     if (taken && !job.returned) {
       job.over = true
@@ -171,6 +167,11 @@ export function createAmqpPublisher(
     // Refused by a full queue, or unroutable: not at once again.
     if (channel === undefined) again([job])
     else setTimeout(again, BACKOFF.firstMs, [job])
+  }
+
+  /** A channel that closes refuses what was not confirmed: that is no answer. */
+  const refused = (by: ConfirmChannel | undefined) => {
+    if (by !== undefined && channel === by) onAnswer?.()
   }
 
   const again = (jobs: readonly Job[]) => {
@@ -211,31 +212,30 @@ export function createAmqpPublisher(
       return new Promise((resolve) => {
         const left = new Map<Job, Message>()
         const refused: Unconfirmed[] = []
-        const giveUp = setTimeout(() => {
+        const end = () => {
+          clearTimeout(timer)
+          givesUp.delete(end)
           for (const job of left.keys()) job.over = true
           resolve([...refused, ...[...left].map(([{ sent }, message]) => ({ message, sent }))])
-        }, timeoutMs)
+        }
+        const timer = setTimeout(end, timeoutMs)
+        givesUp.add(end)
         const finish = (job: Job) => {
           left.delete(job)
-          if (left.size > 0) return
-          clearTimeout(giveUp)
-          resolve(refused)
+          if (left.size === 0) end()
         }
         for (const message of messages) {
           const refuse = (reason: Error) => {
             refused.push({ message, sent: false, refused: reason })
             finish(job)
           }
-          const job: Job = { ...encode(message), over: false, returned: false, sent: false, done: () => finish(job), refuse }
+          const job: Job = { ...encodeJob(message), over: false, returned: false, sent: false, done: () => finish(job), refuse }
           left.set(job, message)
         }
         for (const job of [...left.keys()])
           if (Buffer.byteLength(job.queue) <= MAX_SHORT_BYTES) enqueue(job)
           else job.refuse(new Error(`the name of the queue has more than ${MAX_SHORT_BYTES} bytes`))
-        if (left.size === 0) {
-          clearTimeout(giveUp)
-          resolve([])
-        }
+        if (left.size === 0) end()
       })
     },
     reply(to, correlationId, body) {
@@ -258,6 +258,9 @@ export function createAmqpPublisher(
       }, REPLY_TTL_MS).unref()
       enqueue(job)
     },
+    giveUp() {
+      for (const end of [...givesUp]) end()
+    },
     close() {
       closed = true
     },
@@ -266,22 +269,3 @@ export function createAmqpPublisher(
 
 /** Reply codes of a channel's exceptions (AMQP 0-9-1 §1.1): 403 ACCESS_REFUSED to 406 PRECONDITION_FAILED. */
 const isRefused = (error: unknown): boolean => [403, 404, 405, 406].includes((error as { code?: number }).code ?? 0)
-
-/** HOT: once per message. */
-function encode(message: Message): { queue: string; body: Buffer; options: Options.Publish } {
-  const { headers, properties, body } = encodeCelery(message)
-  // Without `expiration`: what RabbitMQ drops nobody records, and its task would stay PENDING. Workers, Celery's too, look at the header `expires`.
-  const { content_type, content_encoding, priority, correlation_id, reply_to } = properties
-  const options: Options.Publish = {
-    headers,
-    deliveryMode: 2,
-    mandatory: true,
-    contentType: content_type!,
-    contentEncoding: content_encoding!,
-  }
-  if (priority !== undefined) options.priority = priority
-  // An id of 255 characters may be longer than that in bytes: without it whoever answers says the id all the same.
-  if (correlation_id !== undefined && Buffer.byteLength(correlation_id) <= MAX_SHORT_BYTES) options.correlationId = correlation_id
-  if (reply_to !== undefined) options.replyTo = reply_to
-  return { queue: message.queue, body, options }
-}

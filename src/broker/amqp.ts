@@ -11,6 +11,7 @@ import { createAmqpDetour } from './amqp-detour.ts'
 import { createAmqpPublisher, type Unconfirmed } from './amqp-publisher.ts'
 import { createAmqpTopology } from './amqp-topology.ts'
 import type { BeforeSending, Broker, ConsumeOptions } from './broker.ts'
+import { createCircuit } from './circuit.ts'
 import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
 
@@ -50,7 +51,17 @@ export function createAmqpBroker(
   const publisher = once(async () => {
     const connection = await publishing()
     const topology = createAmqpTopology(connection, config, log)
-    return { connection, ...createAmqpPublisher(connection, topology, log, (await collect())?.ready) }
+    const circuit = createCircuit({
+      timeoutMs: config.publishTimeoutMs,
+      onOpen: () => made.giveUp(),
+      onClose: () => log.info('RabbitMQ confirms again, messages go straight to it'),
+    })
+    const beforeSending = (await collect())?.ready
+    const made = createAmqpPublisher(connection, topology, log, { beforeSending, onAnswer: circuit.heard })
+    connection.onChange(() => {
+      if (!isAway(connection)) circuit.tryAgain()
+    })
+    return { connection, circuit, ...made }
   })
   const collect = once(async () =>
     config.resultCollect === 'on' ? createAmqpCollect(await consuming(), { database, log }) : undefined,
@@ -68,13 +79,17 @@ export function createAmqpBroker(
     return (await collect())?.addressed(messages, config.publishTimeoutMs) ?? messages
   }
 
-  /** Whoever has waited once through an outage need not wait again for its end. */
-  const send = async (messages: readonly Message[]): Promise<Unconfirmed[]> => {
-    const { connection, send } = await publisher()
-    const since = connection.awaySince ?? connection.blockedSince
-    const known = since !== undefined && performance.now() - since > config.publishTimeoutMs
+  /** Who has waited once through an outage need not wait again for its end; `patient`: only where it is known that there is no connection. */
+  const send = async (messages: readonly Message[], patient = false): Promise<Unconfirmed[]> => {
+    const { connection, circuit, send } = await publisher()
+    const awaySince = connection.awaySince ?? connection.blockedSince
+    const known = awaySince !== undefined && (circuit.isOpen || performance.now() - awaySince > config.publishTimeoutMs)
+    const patienceMs = known ? 0 : patient ? config.publishTimeoutMs : circuit.patienceMs()
     const outgoing = config.resultCollect === 'on' ? await awaited(messages) : messages
-    return send(outgoing, known ? 0 : config.publishTimeoutMs)
+    const since = performance.now()
+    const left = await send(outgoing, patienceMs)
+    if (patienceMs > 0 && left.some(({ refused }) => refused === undefined)) circuit.unanswered(since)
+    return left
   }
 
   /** What the outbox holds and nobody can ever send must not hold up what is behind it. */
@@ -136,7 +151,7 @@ export function createAmqpBroker(
     },
     async relayDue(limit) {
       const publish = async (messages: readonly Message[]) => {
-        const unconfirmed = await send(messages)
+        const unconfirmed = await send(messages, true)
         for (const { message, refused } of unconfirmed) if (refused !== undefined) await keepUnsendable(message, refused)
         return unconfirmed.filter(({ refused }) => refused === undefined).map(({ message }) => message)
       }
@@ -158,6 +173,8 @@ export function createAmqpBroker(
     },
   }
 }
+
+const isAway = ({ awaySince, blockedSince }: AmqpConnection) => awaySince !== undefined || blockedSince !== undefined
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined

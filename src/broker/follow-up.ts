@@ -82,8 +82,8 @@ export async function withLessIfRefused<S extends Settled, T>(
 /** Nothing is sent, and nobody waits for ever: chords, the rest of a chain, the next task of the same key. */
 function withoutPlans(follows: Follows | undefined): Follows | undefined {
   if (follows === undefined) return undefined
-  const { countsForChord, alike, releasesUnique } = follows.sequel
-  return { ...follows, sequel: { countsForChord, alike, releasesUnique } }
+  const { countsForChord, alike, ignored, releasesUnique } = follows.sequel
+  return { ...follows, sequel: { countsForChord, alike, ignored, releasesUnique } }
 }
 
 /** Is this attempt, or a later one, recorded already? `recorded`: as sql/queries/redelivery-look.sql tells it. */

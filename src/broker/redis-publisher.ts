@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
+import type { Circuit } from './circuit.ts'
 import { isRedisConnectionError, type RedisConnection } from './redis-connection.ts'
 import { encodeEnvelope } from './redis-envelope.ts'
 import { bindingOf, listOf, type RedisKeys } from './redis-keys.ts'
@@ -15,8 +16,11 @@ const MAX_BATCH_CHARS = 4 * 1024 * 1024
 const REMEMBER_S = 900
 
 export interface RedisPublisher {
-  /** @throws AppError BROKER_UNREACHABLE, or MESSAGE_UNCONFIRMED when the server may have taken it all the same */
-  publish(messages: readonly Message[]): Promise<void>
+  /**
+   * `patient`: waits its whole time also while it is known that nobody answers.
+   * @throws AppError BROKER_UNREACHABLE, or MESSAGE_UNCONFIRMED when the server may have taken it all the same
+   */
+  publish(messages: readonly Message[], patient?: boolean): Promise<void>
   /** Says to kombu that these queues exist. */
   declare(queues: readonly string[]): Promise<void>
   /** Resolves when nothing is under way. */
@@ -26,6 +30,7 @@ export interface RedisPublisher {
 interface Waiting {
   readonly list: string
   readonly text: string
+  readonly timeoutMs: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -33,9 +38,9 @@ interface Waiting {
 /** Group commit as in PostgreSQL: what is handed in while a batch is under way leaves with the next. Confirmed by the reply. */
 export function createRedisPublisher(
   connection: RedisConnection,
-  options: { keys: RedisKeys; prefix: string; timeoutMs: number },
+  options: { keys: RedisKeys; prefix: string; timeoutMs: number; circuit: Circuit },
 ): RedisPublisher {
-  const { keys, prefix } = options
+  const { keys, prefix, circuit } = options
   const key = keys.publisher(randomUUID())
   const declared = new Set<string>()
   let waiting: Waiting[] = []
@@ -51,6 +56,8 @@ export function createRedisPublisher(
         for (const { resolve } of batch) resolve()
       } catch (error) {
         for (const { reject } of batch) reject(error)
+        // Behind a batch that had no answer they would wait for as long again.
+        if (circuit.isOpen) for (const { reject } of waiting.splice(0)) reject(away())
       }
     }
     publishing = undefined
@@ -62,36 +69,46 @@ export function createRedisPublisher(
     const places = new Map(lists.map((list, at) => [list, at + 1]))
     const pairs = batch.flatMap(({ list, text }) => [places.get(list) ?? 0, text])
     const args = [++number, REMEMBER_S, keys.wakeChannel, ...pairs]
-    await surely(() => connection.run(PUBLISH, [key, keys.sleepers, ...lists], args))
+    const timeoutMs = Math.max(...batch.map((each) => each.timeoutMs))
+    await surely(() => connection.run(PUBLISH, [key, keys.sleepers, ...lists], args), timeoutMs)
   }
 
-  const surely = async (attempt: () => Promise<unknown>) => {
-    const giveUpAt = performance.now() + options.timeoutMs
+  const surely = async (attempt: () => Promise<unknown>, timeoutMs: number) => {
+    const begunAt = performance.now()
+    const giveUpAt = begunAt + timeoutMs
     let unanswered = false
     const once = async () => {
       await connection.ready(Math.max(1, giveUpAt - performance.now()))
       try {
-        return await answered(attempt(), giveUpAt - performance.now())
+        return await answered(heard(attempt()), giveUpAt - performance.now())
       } catch (error) {
         unanswered ||= isRedisConnectionError(error)
         throw error
       }
     }
     try {
-      await retry(once, { ...BACKOFF, isRetryable: isRedisConnectionError, giveUpAfterMs: options.timeoutMs })
+      await retry(once, { ...BACKOFF, isRetryable: isRedisConnectionError, giveUpAfterMs: timeoutMs })
     } catch (cause) {
+      if (isRedisConnectionError(cause) || (cause as { code?: unknown }).code === 'MESSAGE_UNCONFIRMED')
+        circuit.unanswered(begunAt)
       if (cause instanceof AppError && cause.code !== 'BROKER_UNREACHABLE') throw cause
       const code = unanswered ? 'MESSAGE_UNCONFIRMED' : 'BROKER_UNREACHABLE'
       throw new AppError(code, `Redis did not take the message: ${(cause as Error).message}`, { cause })
     }
   }
 
-  const declare = async (queues: readonly string[]) => {
+  const heard = async <T>(asked: Promise<T>): Promise<T> => {
+    const answer = await asked
+    circuit.heard()
+    return answer
+  }
+
+  const declare = async (queues: readonly string[], timeoutMs = options.timeoutMs) => {
     const fresh = queues.filter((queue) => !declared.has(queue))
     if (fresh.length === 0) return
     for (const queue of fresh) declared.add(queue)
     try {
-      await surely(() => connection.pipeline(fresh.map((queue) => ['SADD', ...bindingOf(prefix, queue)] as const)))
+      await surely(() => connection.pipeline(fresh.map((queue) => ['SADD', ...bindingOf(prefix, queue)] as const)), timeoutMs)
     } catch (error) {
       for (const queue of fresh) declared.delete(queue)
       throw error
@@ -99,22 +116,28 @@ export function createRedisPublisher(
   }
 
   return {
-    async publish(messages) {
-      await declare([...new Set(messages.map(({ queue }) => queue))])
+    async publish(messages, patient = false) {
+      // What is under way tries already.
+      if (circuit.isOpen && !patient && publishing !== undefined) throw away()
+      const timeoutMs = patient ? options.timeoutMs : circuit.patienceMs()
+      if (circuit.isOpen && timeoutMs === 0) throw away()
+      await declare([...new Set(messages.map(({ queue }) => queue))], timeoutMs)
       const all = messages.map((message) => {
         const { text, wirePriority } = encodeEnvelope(message, randomUUID())
         const list = listOf(prefix, message.queue, wirePriority)
-        return new Promise<void>((resolve, reject) => waiting.push({ list, text, resolve, reject }))
+        return new Promise<void>((resolve, reject) => waiting.push({ list, text, timeoutMs, resolve, reject }))
       })
       publishing ??= drain()
       await Promise.all(all)
     },
-    declare,
+    declare: (queues) => declare(queues),
     async flush() {
       await publishing
     },
   }
 }
+
+const away = () => new AppError('BROKER_UNREACHABLE', 'Redis did not answer the calls before this one')
 
 /** A network that swallows everything: the connection looks well, and TCP alone would find out after a quarter of an hour. */
 function answered<T>(asked: Promise<T>, withinMs: number): Promise<T> {

@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { retry } from '../retry.ts'
 import type { BeforeSending, Broker } from './broker.ts'
+import { createCircuit } from './circuit.ts'
 import { keepUnsent } from './keep-unsent.ts'
 import { publishDue } from './outbox-publish.ts'
 import { createRedisConnection, type RedisConnection } from './redis-connection.ts'
@@ -56,7 +57,12 @@ export function createRedisBroker(
   const target = { url: options.url, platform: config.platform }
   const connection = createRedisConnection(target, 'commands', log)
   const keys = redisKeys(prefix, connection.database)
-  const publisher = createRedisPublisher(connection, { keys, prefix, timeoutMs: config.publishTimeoutMs })
+  let kept = false
+  const circuit = createCircuit({
+    timeoutMs: config.publishTimeoutMs,
+    onClose: () => log.info('Redis answers again, messages go straight to it'),
+  })
+  const publisher = createRedisPublisher(connection, { keys, prefix, timeoutMs: config.publishTimeoutMs, circuit })
   const wakes = new Set<() => void>()
   const wakeAll = () => {
     for (const wake of wakes) wake()
@@ -69,9 +75,16 @@ export function createRedisBroker(
     try {
       if (options.beforeSending !== undefined) await options.beforeSending(messages)
       await publisher.publish(messages)
+      kept = false
     } catch (error) {
       if (!(error instanceof AppError) || !UNTAKEN.includes(error.code)) throw error
-      log.warn({ messages: messages.length, reason: error.message }, 'Redis did not take messages in time, kept in the outbox')
+      const { length } = messages
+      if (!kept)
+        log.warn(
+          { messages: length, reason: error.message },
+          'Redis did not take messages in time, kept in the outbox until it does',
+        )
+      kept = true
       await keepUnsent(database, messages, error.code === 'MESSAGE_UNCONFIRMED')
     }
   }
@@ -80,6 +93,8 @@ export function createRedisBroker(
     listening ??= createRedisConnection(target, 'listening', log)
     return listening
   }
+
+  connection.onReady(() => circuit.tryAgain())
 
   return {
     kind: 'redis',
@@ -124,7 +139,8 @@ export function createRedisBroker(
     relayDue: (limit) =>
       publishDue(database, limit, async (messages) => {
         if (options.beforeSending !== undefined) await options.beforeSending(messages)
-        await publisher.publish(messages)
+        await publisher.publish(messages, true)
+        kept = false
         return []
       }),
     async depths(queues) {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import { createPlanner } from '../app/plan.ts'
 import { chooseBroker } from '../broker/choose.ts'
 import { startOutboxRelay } from '../broker/outbox-relay.ts'
 import { createControl } from '../control/start-control.ts'
@@ -57,7 +58,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const appModule = options.app ?? config.appModule
     const app = await loadApp(appModule)
     const broker = await chooseBroker(database, config, { name: 'worker', log })
-    const results = createResults(database)
+    const results = createResults(database, { log, planner: createPlanner(app.routeOf) })
     registerShippedTasks(app, { config, log, results })
     registerCanvasTasks(app, { config, results })
     const backend = createBackend(database, broker, results)

@@ -54,33 +54,46 @@ export async function countForeign(client: Queryable, place: ChordPlace, ids: re
 
 /**
  * Counts tasks whose final outcome this transaction has stored, or that have none, each once however often it is called. A chord whose last
- * member ended is over, and so is one whose member failed. A body that will never run may be a member of another chord.
+ * member ended is over, and so is one whose member failed, or left no outcome by its own wish (`ignored`: ids, and what they threw). A body that will never run may be a member of another chord.
  */
-export async function countMembers(client: Queryable, place: ChordPlace, ids: readonly string[]): Promise<Counted> {
+export async function countMembers(
+  client: Queryable,
+  place: ChordPlace,
+  ids: readonly string[],
+  ignored: ReadonlyMap<string, string> = new Map(),
+): Promise<Counted> {
   const plans: Plan[] = []
   const outcomes: Outcome[] = []
   for (let ended = ids; ended.length > 0; ) {
-    const over = (await count(client, ended)).filter(({ remaining, failed }) => remaining <= 0 || failed !== null)
+    const over = (await count(client, ended, ignored)).filter(({ remaining, failed }) => remaining <= 0 || failed !== null)
     if (over.length === 0) break
     const results = await resultsOf(client, over)
-    await client.query(sql('chord-end'), [over.map(({ id }) => id)])
-    const unrun: Outcome[] = []
-    for (const chord of over) {
-      const end = endOf(chord, results.get(chord.id) ?? [], place.planner)
-      plans.push(end.plan)
-      unrun.push(...end.outcomes)
-    }
-    const stored = lastOfEach(unrun)
-    await storeOutcomes(client, place, stored)
-    outcomes.push(...stored)
-    ended = stored.map(({ id }) => id)
+    const ends = over.map((chord) => ({ id: chord.id, ...endOf(chord, results.get(chord.id) ?? [], place.planner) }))
+    const written = await endChords(client, place, ends)
+    plans.push(...written.plans)
+    outcomes.push(...written.outcomes)
+    ended = written.outcomes.map(({ id }) => id)
   }
   return { plans, outcomes }
 }
 
-async function count(client: Queryable, ids: readonly string[]): Promise<Chord[]> {
+/** Of chords that this transaction has locked. The bodies that will never run are not counted yet, where they are members themselves. */
+export async function endChords(
+  client: Queryable,
+  place: OutcomePlace,
+  ends: readonly (End & { readonly id: string })[],
+): Promise<Counted> {
+  await client.query(sql('chord-end'), [ends.map(({ id }) => id)])
+  const outcomes = lastOfEach(ends.flatMap((end) => end.outcomes))
+  await storeOutcomes(client, place, outcomes)
+  return { plans: ends.map(({ plan }) => plan), outcomes }
+}
+
+async function count(client: Queryable, ids: readonly string[], ignored: ReadonlyMap<string, string>): Promise<Chord[]> {
   const locked = await client.query<{ id: string }>(sql('chord-lock'), [ids])
-  return locked.length === 0 ? [] : client.query<Chord>(sql('chord-count'), [ids, locked.map(({ id }) => id)])
+  return locked.length === 0
+    ? []
+    : client.query<Chord>(sql('chord-count'), [ids, locked.map(({ id }) => id), [...ignored.keys()], [...ignored.values()]])
 }
 
 async function resultsOf(client: Queryable, over: readonly Chord[]): Promise<Map<string, Member[]>> {

@@ -1,6 +1,6 @@
 import type { ResultBackend } from '../app/async-result.ts'
 import type { State } from '../app/outcome.ts'
-import { cleanUp } from './clean-up.ts'
+import { type CleanUpOptions, cleanUp } from './clean-up.ts'
 import { type Database, isRefusal } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { type ResultRow, toStored } from './result-row.ts'
@@ -36,7 +36,7 @@ export interface Results extends ResultBackend {
 }
 
 /** The results table, and the one subscription of a process for whoever waits on it. */
-export function createResults(database: Database): Results {
+export function createResults(database: Database, options?: CleanUpOptions): Results {
   const waiters = createWaiters(database)
   const sent = createGroupCommit<Sent>(
     (rows) =>
@@ -66,6 +66,6 @@ export function createResults(database: Database): Results {
       const dueAt = 'due_at' in row ? (row.due_at as Date | null) : null
       return { task: row.task, state: row.state, queue: row.queue ?? '', dueAt }
     },
-    cleanUp: (seconds) => cleanUp(database, seconds),
+    cleanUp: (seconds) => cleanUp(database, seconds, options),
   }
 }

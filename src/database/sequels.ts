@@ -39,7 +39,8 @@ export async function writeSequels(client: Queryable, place: ChordPlace, ended: 
   await freeUnique(client, ended)
   const alike = ended.flatMap(alikeOf)
   await storeOutcomes(client, place, alike)
-  const counted = await countMembers(client, place, countedIds(ended))
+  await forgetIgnored(client, ended)
+  const counted = await countMembers(client, place, countedIds(ended), ignoredMembers(ended))
   const own = ended.flatMap(({ sequel }): Plan[] => (sequel.plan === undefined ? [] : [sequel.plan]))
   await writePlans(client, place, [...own, ...counted.plans])
   await writeRetries(client, place, ended)
@@ -62,6 +63,21 @@ function countedIds(ended: readonly Ended[]): string[] {
     for (const { id, countsForChord } of each.sequel.alike ?? []) if (countsForChord) ids.push(id)
   }
   return ids
+}
+
+/** Members that left no outcome, and why: their chords cannot come to an end. */
+function ignoredMembers(ended: readonly Ended[]): Map<string, string> {
+  const reasons = new Map<string, string>()
+  for (const { id, sequel } of ended) {
+    if (sequel.ignored === undefined) continue
+    for (const member of [id, ...(sequel.alike ?? []).map((other) => other.id)]) reasons.set(member, sequel.ignored)
+  }
+  return reasons
+}
+
+async function forgetIgnored(client: Queryable, ended: readonly Ended[]): Promise<void> {
+  const ids = ended.flatMap(({ id, sequel }) => (sequel.ignored === undefined ? [] : [id]))
+  if (ids.length > 0) await client.query(sql('result-ignored'), [ids])
 }
 
 async function writeExtras(client: Queryable, ended: readonly Ended[]): Promise<void> {

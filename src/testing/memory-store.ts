@@ -83,7 +83,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
   }
 
   const follow = (sequel: Sequel, id: string, outcome: Outcome | null) => {
-    const { plan, retry, alike = [], countsForChord, deadLetter, releasesUnique } = sequel
+    const { plan, retry, alike = [], countsForChord, deadLetter, ignored, releasesUnique } = sequel
     if (plan !== undefined) store.send(plan)
     if (retry !== undefined) {
       const dueMs = clock.nowMs() + Math.max(0, retry.dueAt.getTime() - Date.now())
@@ -92,29 +92,34 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     if (deadLetter !== undefined) deadLetters.push(deadLetter)
     if (releasesUnique) for (const [key, holder] of keys) if (holder.id === id) keys.delete(key)
     const ended = countsForChord ? [id] : []
+    if (ignored !== undefined && !isFinal(results.get(id))) results.delete(id)
     for (const other of alike) {
+      if (ignored !== undefined && other.countsForChord) ended.push(other.id)
       if (outcome === null || !keep({ ...outcome, id: other.id, task: other.task })) continue
       if (other.countsForChord) ended.push(other.id)
     }
-    if (ended.length > 0) count(ended)
+    if (ended.length > 0) count(ended, ignored)
   }
 
-  const count = (ids: readonly string[]) => {
+  const count = (ids: readonly string[], ignored?: string) => {
     for (const [chordId, { plan, open }] of chords) {
       const mine = ids.filter((id) => open.delete(id))
-      const failed = mine.find((id) => ['FAILURE', 'REVOKED'].includes(results.get(id)?.state ?? ''))
+      const failed = mine.find((id) => ignored !== undefined || ['FAILURE', 'REVOKED'].includes(results.get(id)?.state ?? ''))
       if (mine.length === 0 || (open.size > 0 && failed === undefined)) continue
       chords.delete(chordId)
-      end(plan, mine.at(-1)!, failed)
+      end(plan, { last: mine.at(-1)!, failed, thrown: ignored })
     }
   }
 
-  const end = ({ id, members, body, rootId }: ChordPlan, last: string, failed: string | undefined) => {
+  const end = (
+    { id, members, body, rootId }: ChordPlan,
+    { last, failed, thrown }: { readonly last: string; readonly failed: string | undefined; readonly thrown: string | undefined },
+  ) => {
     const textOf = (member: string) => JSON.stringify(results.get(member)?.result ?? null)
     const rows = members.map((task_id) => {
       return { chord_id: id, task_id, state: results.get(task_id)?.state ?? null, result: textOf(task_id) }
     })
-    const reason = failed === undefined ? null : textOf(failed)
+    const reason = thrown ?? (failed === undefined ? null : textOf(failed))
     const chord = { id, remaining: 0, body: JSON.stringify(body), root_id: rootId, last, failed: failed ?? null, reason }
     const { plan, outcomes } = endOf(chord, rows, planner)
     store.send(plan)
@@ -124,6 +129,8 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
 
   return store
 }
+
+const isFinal = (stored: StoredResult | undefined) => stored !== undefined && READY_STATES.has(stored.state)
 
 function storedOf(outcome: Outcome, former: StoredResult | undefined, sequel: Sequel | undefined): StoredResult {
   const { startedAt, doneAt, result, ...rest } = outcome

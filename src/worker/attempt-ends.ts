@@ -1,11 +1,11 @@
 import { TimeLimitExceeded } from '../app/task-errors.ts'
 import type { Consumer } from '../broker/broker.ts'
-import { UNIQUE } from '../message/marks.ts'
 import { UndecodableMessageError } from '../message/undecodable.ts'
 import type { Attempt } from './attempt.ts'
-import { createSettlement, type Ending, endedBy, type SettlementOptions } from './ending.ts'
+import { createSettlement, type Ending, endedBy, type SettlementOptions, UNREADABLE_PART } from './ending.ts'
 import { encodeThrown, UNSHOWN } from './exception.ts'
 import { createHooks, type HookOptions, type Hooks } from './hooks.ts'
+import { ignoredSequel } from './ignored.ts'
 import { nextMessage } from './next-attempt.ts'
 import type { LoopWatch, Runner } from './ports.ts'
 import { resultText } from './result-text.ts'
@@ -114,7 +114,7 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
         return conclude(attempt, endedBy('REVOKED', verdict.error, attempt))
       case 'ignored':
         log.info({ task, id }, 'task wishes to be ignored, nothing is stored')
-        consumer().finish(attempt.delivery, null, releaseOf(attempt))
+        ignored(attempt, verdict.error)
         return void leave(attempt, { handedBack: false })
       case 'rejected':
         return rejected(attempt, verdict)
@@ -127,6 +127,12 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
       default:
         return verdict satisfies never
     }
+  }
+
+  const ignored = (attempt: Attempt, error: unknown) => {
+    const { id, task } = attempt.delivery.message.headers
+    const sequel = ignoredSequel(attempt, error, (err, part) => log.error({ task, id, part, err }, UNREADABLE_PART))
+    consumer().finish(attempt.delivery, null, sequel === undefined ? undefined : { sequel })
   }
 
   const failed = (attempt: Attempt, error: unknown): Promise<void> | undefined => {
@@ -233,10 +239,6 @@ function visible(thrown: unknown): unknown {
     return new Error(UNSHOWN)
   }
 }
-
-/** Of a task that leaves no outcome only the key is left to free. */
-const releaseOf = ({ delivery }: Attempt) =>
-  delivery.message.headers[UNIQUE] === undefined ? undefined : { sequel: { releasesUnique: true } }
 
 function stopTimers({ timers }: Attempt): void {
   if (timers !== undefined) for (const timer of timers) clearTimeout(timer)

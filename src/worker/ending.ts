@@ -65,6 +65,8 @@ export function startedOutcome({ headers, queue }: Message, startedAt: number): 
   }
 }
 
+export const UNREADABLE_PART = 'a part of the workflow cannot be read, it is left out'
+
 export interface SettlementOptions {
   readonly log: Log
   readonly observer?: WorkerObserver | undefined
@@ -86,7 +88,7 @@ export function createSettlement(
     return workflowOf(delivery, body?.embed ?? embedOf(delivery.message), ending, {
       route,
       inherited: context?.inherited,
-      report: (err, part) => log.error({ task, id, part, err }, 'a part of the workflow cannot be read, it is left out'),
+      report: (err, part) => log.error({ task, id, part, err }, UNREADABLE_PART),
     })
   }
 

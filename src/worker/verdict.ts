@@ -10,7 +10,7 @@ export type Verdict =
   | { readonly tag: 'failed'; readonly error: unknown }
   | { readonly tag: 'again'; readonly error: unknown; readonly dueAt: Date }
   | { readonly tag: 'revoked'; readonly error: unknown }
-  | { readonly tag: 'ignored' }
+  | { readonly tag: 'ignored'; readonly error: unknown }
   | { readonly tag: 'rejected'; readonly error: unknown; readonly requeue: boolean }
   /** `counted`: as a death of its worker; `reason`: how it died. */
   | { readonly tag: 'handedBack'; readonly counted: boolean; readonly reason?: string }
@@ -47,7 +47,7 @@ export const lostEarly = (): Error => new WorkerLostError('it was asked to stop,
 function wishOf(thrown: unknown, early: boolean): Verdict | undefined {
   switch (endingOf(thrown)) {
     case 'ignore':
-      return { tag: 'ignored' }
+      return { tag: 'ignored', error: thrown }
     case 'reject':
       // What was acknowledged early is not in the queue any more: it can only be kept aside.
       return { tag: 'rejected', error: thrown, requeue: (thrown as Reject).requeue === true && !early }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { chain, chord, createApp, group, TaskError } from '../../../src/index.ts'
+import { chain, chord, createApp, group, Ignore, TaskError } from '../../../src/index.ts'
 import { createTestApp, type TestApp } from '../../../src/testing/testing.ts'
 
 const opened: TestApp[] = []
@@ -143,6 +143,19 @@ describe('an eager application', () => {
     opened.push(await app.eager())
     const result = await chord([add.s(1, 1), broken.s()], total.s()).applyAsync()
     await expect(result.get({ timeoutMs: 1000 })).rejects.toMatchObject({ excType: 'ChordError' })
+  })
+
+  it('ends a chord when a member, or a step of a chain in it, wishes to be ignored', async () => {
+    const { app, add, total } = createShop()
+    const ignored = app.task('shop.ignored', (): number => {
+      throw new Ignore('of no interest')
+    })
+    opened.push(await app.eager())
+    for (const member of [ignored.s(), chain(ignored.s(), add.s(1))]) {
+      const result = await chord([add.s(1, 1), member], total.s()).applyAsync()
+      const message = expect.stringContaining("raised Ignore('of no interest')")
+      await expect(result.get({ timeoutMs: 1000 })).rejects.toMatchObject({ excType: 'ChordError', message })
+    }
   })
 
   it('does not run what was revoked, and says so', async () => {

@@ -34,7 +34,7 @@ describe('what becomes of an attempt whose code threw', () => {
     ['Retry when the worker stops', retry, { reason: new Shutdown() }, { tag: 'again', error, dueAt: due }],
     ['Retry after the soft limit', retry, { reason: soft }, { tag: 'again', error, dueAt: due }],
     ['Retry of a revoked task', retry, { reason: revoked }, { tag: 'revoked', error: revoked }],
-    ['Ignore', new Ignore(), { policy: always }, { tag: 'ignored' }],
+    ['Ignore', new Ignore(), { policy: always }, { tag: 'ignored', error: expect.any(Ignore) }],
     ['Reject', new Reject(), { policy: always }, { tag: 'rejected', error: expect.any(Reject), requeue: false }],
     ['Reject with requeue', new Reject({ requeue: true }), {}, { tag: 'rejected', error: expect.any(Reject), requeue: true }],
     [

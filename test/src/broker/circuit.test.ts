@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { createCircuit } from '../../../src/broker/circuit.ts'
+
+function setUp(timeoutMs = 10_000) {
+  const changes: string[] = []
+  let now = 0
+  const circuit = createCircuit({
+    timeoutMs,
+    onOpen: () => changes.push('open'),
+    onClose: () => changes.push('closed'),
+    now: () => now,
+  })
+  const at = (ms: number) => {
+    now = ms
+  }
+  return { circuit, changes, at }
+}
+
+describe('a circuit', () => {
+  it('lets each call wait until one has waited for nothing, then none, but for one at a time that tries shortly', () => {
+    const { circuit, changes, at } = setUp()
+    expect(circuit.patienceMs()).toBe(10_000)
+    at(10_000)
+    circuit.unanswered(0)
+    circuit.unanswered(5)
+    expect([circuit.patienceMs(), circuit.patienceMs()]).toEqual([0, 0])
+    at(14_999)
+    expect(circuit.patienceMs()).toBe(0)
+    at(15_000)
+    expect([circuit.patienceMs(), circuit.patienceMs()]).toEqual([500, 0])
+    expect(changes).toEqual(['open'])
+  })
+
+  it('is closed by the first sign of life, however late it comes', () => {
+    const { circuit, changes, at } = setUp()
+    at(10_000)
+    circuit.unanswered(0)
+    at(10_001)
+    circuit.heard()
+    circuit.heard()
+    expect(circuit.patienceMs()).toBe(10_000)
+    expect(changes).toEqual(['open', 'closed'])
+  })
+
+  it('does not open where the broker answered meanwhile: a call may wait for a single full queue', () => {
+    const { circuit, changes, at } = setUp()
+    at(6000)
+    circuit.heard()
+    at(10_000)
+    circuit.unanswered(0)
+    expect(circuit.isOpen).toBe(false)
+    expect(changes).toEqual([])
+  })
+
+  it('is tried by the next call when there is a connection again', () => {
+    const { circuit, at } = setUp(200)
+    at(200)
+    circuit.unanswered(0)
+    expect(circuit.patienceMs()).toBe(0)
+    circuit.tryAgain()
+    expect([circuit.patienceMs(), circuit.patienceMs()]).toEqual([200, 0])
+  })
+})
