@@ -1,6 +1,7 @@
 import type { Message } from '../message/message.ts'
 import { type Decoded, decodeCelery, encodeCelery, type WireProperties } from '../message/wire.ts'
 import { fromWirePriority, toWirePriority } from './redis-keys.ts'
+import { openPlainEnvelope } from './redis-plain-envelope.ts'
 
 /** A message as kombu puts it into a list: one JSON object (reference/celery-protocol.md §2.2). HOT: once per publish. */
 export function encodeEnvelope(message: Message, deliveryTag: string): { text: string; wirePriority: number } {
@@ -40,6 +41,10 @@ interface Properties extends WireProperties {
  * @throws Error when it is no envelope at all; what is wrong inside is told by `refused`
  */
 export function openEnvelope(text: string, queue: string): Opened {
+  return openPlainEnvelope(text, queue) ?? readEnvelope(text, queue)
+}
+
+function readEnvelope(text: string, queue: string): Opened {
   const envelope = JSON.parse(text) as Record<string, unknown>
   const { reply_to, correlation_id, priority, delivery_tag, delivery_info, body_encoding } = envelope.properties as Properties
   const wire: WireProperties = {

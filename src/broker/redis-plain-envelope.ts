@@ -1,0 +1,41 @@
+import type { Opened } from './redis-envelope.ts'
+import { fromWirePriority } from './redis-keys.ts'
+
+/** The text of any JSON string, which is passed over. */
+const ANY = '[^"\\\\]*(?:\\\\.[^"\\\\]*)*'
+
+/** What `encodeEnvelope` makes of a message whose headers have their default values: nearly all that a worker ever takes. */
+const PLAIN = new RegExp(
+  [
+    '^{"body":"([A-Za-z0-9+/]*={0,2})","content-encoding":"utf-8","content-type":"application/json",',
+    '"headers":{"lang":"js","task":"([\\w.:-]+)","id":"([\\w-]+)","shadow":null,"eta":null,"expires":null,"group":null,',
+    '"group_index":null,"retries":0,"timelimit":\\[null,null\\],"root_id":"\\3","parent_id":null,',
+    `"argsrepr":"${ANY}","kwargsrepr":"${ANY}","origin":"[^"\\\\]*",`,
+    '"ignore_result":false,"replaced_task_nesting":0,"stamped_headers":null,"stamps":{}},',
+    '"properties":{"delivery_mode":2,"priority":(\\d),"correlation_id":"\\3",',
+    '"delivery_info":{"exchange":"","routing_key":"[^"\\\\]*"},"body_encoding":"base64","delivery_tag":"([\\w-]+)"}}$',
+  ].join(''),
+)
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * HOT: once per delivery. Recognised as a text, a quarter of the time of parsing it and of leaving out what has its default value;
+ * undefined: to be read in the ordinary way.
+ */
+export function openPlainEnvelope(text: string, queue: string): Opened | undefined {
+  const found = PLAIN.exec(text)
+  if (found === null) return undefined
+  const [, encoded = '', task = '', id = '', priority, tag = ''] = found
+  const body = bodyOf(encoded)
+  if (body === undefined) return undefined
+  const message = { headers: { id, task }, properties: {}, body, queue, priority: fromWirePriority(Number(priority)) }
+  return { message, refused: undefined, tag, redelivered: false }
+}
+
+function bodyOf(encoded: string): string | undefined {
+  try {
+    return UTF8.decode(Buffer.from(encoded, 'base64'))
+  } catch {
+    return undefined
+  }
+}
