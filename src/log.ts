@@ -22,10 +22,9 @@ export function createLog(options: { level: LogLevel; format: LogFormat; stamp?:
       hooks: {
         // The line of a task: neither JSON nor what reads it again is needed for a few plain fields.
         logMethod(args, method, level) {
-          const [fields, message] = args as [unknown, unknown]
           const line =
             format === 'text' && level === INFO && this === log && args.length === 2
-              ? renderPlain(fields, message, stamp)
+              ? renderPlain(args[0], args[1], stamp)
               : undefined
           if (line === undefined) method.apply(this, args)
           else write.write(line)

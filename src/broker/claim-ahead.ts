@@ -1,6 +1,6 @@
 /** How far ahead of its slots a worker claims, in milliseconds of its work at the measured rate (reference/node-queues.md §4). */
 const AHEAD_MS = 30
-const MAX_AHEAD = 1000
+const MAX_AHEAD = 2000
 /** Weight of the newest measurement, and the shortest time that makes one. */
 const NEWEST = 0.3
 const MEASURE_MS = 0.2

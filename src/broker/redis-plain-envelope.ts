@@ -25,11 +25,12 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true })
 export function openPlainEnvelope(text: string, queue: string): Opened | undefined {
   const found = PLAIN.exec(text)
   if (found === null) return undefined
-  const [, encoded = '', task = '', id = '', priority, tag = ''] = found
-  const body = bodyOf(encoded)
+  // By number: taking a list apart costs six objects.
+  const body = bodyOf(found[1]!)
   if (body === undefined) return undefined
-  const message = { headers: { id, task }, properties: {}, body, queue, priority: fromWirePriority(Number(priority)) }
-  return { message, refused: undefined, tag, redelivered: false }
+  const headers = { id: found[3]!, task: found[2]! }
+  const message = { headers, properties: {}, body, queue, priority: fromWirePriority(Number(found[4])) }
+  return { message, refused: undefined, tag: found[5]!, redelivered: false }
 }
 
 function bodyOf(encoded: string): string | undefined {

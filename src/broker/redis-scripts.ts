@@ -48,14 +48,18 @@ return 1`,
 /**
  * Tag, exchange and routing key of an envelope. What kombu or we wrote ends with them and is not parsed, which costs more than all the rest:
  * a quote after a comma begins a string in any JSON, and from there to the end no brace is left that could change what belongs to whom.
+ * What we wrote is tried first, because a pattern without classes of characters is matched in two thirds of the time.
  */
 const FIELDS_OF = `
 local ENDING = '^,%s?"properties":%s?{[^{}]*"delivery_info":%s?{"exchange":%s?"([^"\\\\]*)",%s?"routing_key":%s?"([^"\\\\]*)"}' ..
   '[^{}]*"delivery_tag":%s?"([^"\\\\]+)"}}$'
+local OURS = '^,"properties":{"delivery_mode":2,"priority":%d,"correlation_id":"[^"\\\\]*","delivery_info":{"exchange":"([^"\\\\]*)",' ..
+  '"routing_key":"([^"\\\\]*)"},"body_encoding":"base64","delivery_tag":"([^"\\\\]+)"}}$'
 local function fieldsOf(message, list)
   local at = message:find(',"properties":{', -1024, true) or message:find(', "properties": {', -1024, true)
   if at then
-    local exchange, key, tag = message:match(ENDING, at)
+    local exchange, key, tag = message:match(OURS, at)
+    if not tag then exchange, key, tag = message:match(ENDING, at) end
     if tag then return tag, '"' .. exchange .. '"', '"' .. key .. '"' end
   end
   local readable, envelope = pcall(cjson.decode, message)
@@ -100,7 +104,7 @@ for list = 7, #KEYS do
       n = n + 1
       index[2 * n - 1], index[2 * n] = now, tag
       unacked[2 * n - 1], unacked[2 * n] = tag, '[' .. message .. ', ' .. exchange .. ', ' .. key .. ']'
-      held[2 * n - 1], held[2 * n] = tag, string.format('%.0f', sequence) .. suffix
+      held[2 * n - 1], held[2 * n] = tag, sequence .. suffix
       sequence = sequence + 1
       messages[n] = message
       if anyDeaths then deaths[n] = tonumber(redis.call('HGET', KEYS[3], tag) or 0) end

@@ -81,9 +81,12 @@ export function createHooks({ app, log }: HookOptions): Hooks {
 
 function ownHook({ options }: Task, { state, value, error }: Ending) {
   const { onSuccess, onFailure, onRetry } = options
-  if (state === 'SUCCESS' && onSuccess !== undefined)
-    return { name: 'onSuccess', call: (context: RunContext, args: readonly unknown[]) => onSuccess(context, [...args], value) }
-  const [name, hook] = state === 'RETRY' ? ['onRetry', onRetry] : state === 'FAILURE' ? ['onFailure', onFailure] : ['', undefined]
+  if (state === 'SUCCESS')
+    return onSuccess === undefined
+      ? undefined
+      : { name: 'onSuccess', call: (context: RunContext, args: readonly unknown[]) => onSuccess(context, [...args], value) }
+  const name = state === 'RETRY' ? 'onRetry' : 'onFailure'
+  const hook = state === 'RETRY' ? onRetry : state === 'FAILURE' ? onFailure : undefined
   if (hook === undefined) return undefined
   return { name, call: (context: RunContext, args: readonly unknown[]) => hook(context, [...args], error) }
 }
