@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import { createGroupResult, type GroupBackend, type GroupResult } from './group-result.ts'
 import { READY_STATES, type State } from './outcome.ts'
+import { patienceOf } from './patience.ts'
 import type { Child } from './plan.ts'
 import { TaskError } from './task-error.ts'
 
@@ -96,11 +97,8 @@ export function createAsyncResult<Result>(
     ready: async () => READY_STATES.has(await state()),
     successful: async () => (await state()) === 'SUCCESS',
     async get({ timeoutMs, signal } = {}) {
-      const signals = [
-        ...(signal === undefined ? [] : [signal]),
-        ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
-      ]
-      const stored = await (await connect()).wait(id, AbortSignal.any(signals))
+      using patience = patienceOf({ timeoutMs, signal })
+      const stored = await (await connect()).wait(id, patience.signal)
       if (stored === undefined) {
         signal?.throwIfAborted()
         throw new AppError('RESULT_TIMEOUT', `${id} has not ended within ${timeoutMs} ms`)

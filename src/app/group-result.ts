@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { AsyncResult, ResultBackend, StoredResult } from './async-result.ts'
 import { READY_STATES, type State } from './outcome.ts'
+import { patienceOf } from './patience.ts'
 import { TaskError } from './task-error.ts'
 
 /** One member of a group that has ended. */
@@ -75,10 +76,9 @@ export function createGroupResult<Results extends unknown[]>(
 
   const iterate = async function* ({ timeoutMs, signal }: WaitOptions = {}): AsyncGenerator<Completed, void, void> {
     if (ids.length === 0) return
+    using patience = patienceOf({ timeoutMs, signal })
     const done = new AbortController()
-    const limits = [done.signal, ...(signal === undefined ? [] : [signal])]
-    if (timeoutMs !== undefined) limits.push(AbortSignal.timeout(timeoutMs))
-    const inTime = AbortSignal.any(limits)
+    const inTime = AbortSignal.any([done.signal, patience.signal])
     const backend = await connect()
     const arrivals = createArrivals<{ stored: StoredResult | undefined; index: number }>()
     for (const [index, member] of ids.entries())

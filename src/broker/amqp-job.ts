@@ -21,6 +21,13 @@ export interface Job {
   readonly refuse: (reason: Error) => void
 }
 
+/** What AMQP has no words for, as far as it can be said without a connection; undefined: nothing that is known here. */
+export function unsendable({ queue, headers }: Pick<Message, 'queue' | 'headers'>): Error | undefined {
+  if (Buffer.byteLength(queue) > MAX_SHORT_BYTES) return new Error(`the name of the queue has more than ${MAX_SHORT_BYTES} bytes`)
+  const isLong = (name: string) => Buffer.byteLength(name) > MAX_SHORT_BYTES
+  return Object.keys(headers).some(isLong) ? new Error(`the name of a header has more than ${MAX_SHORT_BYTES} bytes`) : undefined
+}
+
 /** HOT: once per message. */
 export function encodeJob(message: Message): Pick<Job, 'queue' | 'body' | 'options'> {
   const { headers, properties, body } = encodeCelery(message)

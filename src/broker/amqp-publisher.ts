@@ -3,7 +3,7 @@ import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import type { AmqpConnection } from './amqp-connection.ts'
-import { encodeJob, type Job, MAX_SHORT_BYTES } from './amqp-job.ts'
+import { encodeJob, type Job, MAX_SHORT_BYTES, unsendable } from './amqp-job.ts'
 import type { AmqpTopology } from './amqp-topology.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
@@ -208,7 +208,7 @@ export function createAmqpPublisher(
 
   return {
     send(messages, timeoutMs) {
-      if (timeoutMs <= 0) return Promise.resolve(messages.map((message) => ({ message, sent: false })))
+      if (timeoutMs <= 0) return Promise.resolve(messages.map((message) => unconfirmed(message, false)))
       return new Promise((resolve) => {
         const left = new Map<Job, Message>()
         const refused: Unconfirmed[] = []
@@ -216,7 +216,7 @@ export function createAmqpPublisher(
           clearTimeout(timer)
           givesUp.delete(end)
           for (const job of left.keys()) job.over = true
-          resolve([...refused, ...[...left].map(([{ sent }, message]) => ({ message, sent }))])
+          resolve([...refused, ...[...left].map(([{ sent }, message]) => unconfirmed(message, sent))])
         }
         const timer = setTimeout(end, timeoutMs)
         givesUp.add(end)
@@ -234,7 +234,7 @@ export function createAmqpPublisher(
         }
         for (const job of [...left.keys()])
           if (Buffer.byteLength(job.queue) <= MAX_SHORT_BYTES) enqueue(job)
-          else job.refuse(new Error(`the name of the queue has more than ${MAX_SHORT_BYTES} bytes`))
+          else job.refuse(unsendable(left.get(job)!)!)
         if (left.size === 0) end()
       })
     },
@@ -266,6 +266,13 @@ export function createAmqpPublisher(
     },
   }
 }
+
+/** Nobody may find out later that it can never be sent: whoever has sent it is told now. */
+const unconfirmed = (message: Message, sent: boolean): Unconfirmed => ({
+  message,
+  sent,
+  refused: sent ? undefined : unsendable(message),
+})
 
 /** Reply codes of a channel's exceptions (AMQP 0-9-1 §1.1): 403 ACCESS_REFUSED to 406 PRECONDITION_FAILED. */
 const isRefused = (error: unknown): boolean => [403, 404, 405, 406].includes((error as { code?: number }).code ?? 0)

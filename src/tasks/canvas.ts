@@ -18,26 +18,28 @@ export interface CanvasTaskDependencies {
  * (reference/celery-protocol.md §4.6). Their arguments come as keywords from one, as a list from another.
  */
 export function registerCanvasTasks(app: App, { config, results }: CanvasTaskDependencies): void {
-  const add = (name: string, fn: (context: TaskContext, ...args: never[]) => unknown, description: string) => {
-    if (!app.tasks.has(name)) app.task(name, fn, { bind: true, description })
-  }
+  registerMapTasks(app)
+  add(app, 'celery.accumulate', accumulate, 'Returns its arguments, or one of them.')
+  add(app, 'celery.chord_unlock', chordUnlockTask(app, results), 'Sends the body of a chord when all of its header has ended.')
+  if (!app.tasks.has('celery.backend_cleanup')) app.task('celery.backend_cleanup', createCleanUp(config, results), cleanUpOptions)
+}
+
+/** Those that `map`, `starmap` and `chunks` of a task send. */
+export function registerMapTasks(app: App): void {
   const find = (signature: unknown): Task => {
     const name = (signature as Partial<Signature> | undefined)?.task ?? String(signature)
     const task = app.tasks.get(name)
     if (task === undefined) throw named('NotRegistered', name)
     return task
   }
+  const each = mapTask(find, (item) => [item])
+  add(app, 'celery.map', each, 'Calls a task for each item of a list.')
+  add(app, 'celery.starmap', mapTask(find, listOf), 'Calls a task for each list of arguments.')
+  add(app, 'celery.chunks', chunksTask(app), 'Sends a group of starmaps of so many calls each.')
+}
 
-  add(
-    'celery.map',
-    mapTask(find, (item) => [item]),
-    'Calls a task for each item of a list.',
-  )
-  add('celery.starmap', mapTask(find, listOf), 'Calls a task for each list of arguments.')
-  add('celery.chunks', chunksTask(app), 'Sends a group of starmaps of so many calls each.')
-  add('celery.accumulate', accumulate, 'Returns its arguments, or one of them.')
-  add('celery.chord_unlock', chordUnlockTask(app, results), 'Sends the body of a chord when all of its header has ended.')
-  if (!app.tasks.has('celery.backend_cleanup')) app.task('celery.backend_cleanup', createCleanUp(config, results), cleanUpOptions)
+function add(app: App, name: string, fn: (context: TaskContext, ...args: never[]) => unknown, description: string): void {
+  if (!app.tasks.has(name)) app.task(name, fn, { bind: true, description })
 }
 
 /** One after the other, in this run: a failure of one is the failure of all, and their results are its result. */

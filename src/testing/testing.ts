@@ -7,6 +7,7 @@ import { TaskError } from '../app/task-error.ts'
 import type { Consumer, Delivery } from '../broker/broker.ts'
 import { silentLog } from '../log.ts'
 import { decodeBody, type Message } from '../message/message.ts'
+import { registerMapTasks } from '../tasks/canvas.ts'
 import { createAttempt } from '../worker/attempt.ts'
 import { createExecutor, type ExecutorOptions } from '../worker/executor.ts'
 import { assertEnqueued, assertNotEnqueued, type Enqueued, type Expected, type TaskOrName } from './assertions.ts'
@@ -149,6 +150,7 @@ export function createTestApp(app: App, { eager = false, propagate = false, maxD
     close: async () => {},
   }
   app.connect(backend)
+  registerMapTasks(app)
 
   return {
     enqueued,

@@ -132,7 +132,7 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
   const ignored = (attempt: Attempt, error: unknown) => {
     const { id, task } = attempt.delivery.message.headers
     const sequel = ignoredSequel(attempt, error, (err, part) => log.error({ task, id, part, err }, UNREADABLE_PART))
-    consumer().finish(attempt.delivery, null, sequel === undefined ? undefined : { sequel })
+    consumer().finish(attempt.delivery, null, { sequel })
   }
 
   const failed = (attempt: Attempt, error: unknown): Promise<void> | undefined => {

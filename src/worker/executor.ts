@@ -10,9 +10,9 @@ import { createAttemptEnds, isOpen } from './attempt-ends.ts'
 import { encodeException } from './exception.ts'
 import type { TimeLimits } from './limits.ts'
 import type { WorkerObserver } from './observer.ts'
-import type { Limiter, LoopWatch, Reporter, Runner, Tracing } from './ports.ts'
+import type { Limiter, LoopWatch, Place, Reporter, Runner, Tracing } from './ports.ts'
 import { withPlace } from './rate-limiter.ts'
-import { isRecordable, notBefore, type Refused, refusalOf } from './refusal.ts'
+import { EXPIRED, isRecordable, notBefore, type Refused, refusalOf } from './refusal.ts'
 import { Revocation } from './revocation.ts'
 import { createRun } from './run-attempt.ts'
 import { createSettings, type TaskSettings } from './settings.ts'
@@ -72,14 +72,18 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
   const placeOf = ({ delivery }: Attempt, { task }: TaskSettings) =>
     limiter === undefined || park === undefined ? undefined : limiter.admit(delivery.message, task)
 
-  const admitLater = async (attempt: Attempt, own: TaskSettings, place: Date | Promise<Date | undefined>): Promise<void> => {
-    const dueAt = await Promise.resolve(place).catch((err) => {
+  const admitLater = async (attempt: Attempt, own: TaskSettings, asked: Place | Promise<Place>): Promise<void> => {
+    const place = await Promise.resolve(asked).catch((err) => {
       // It is worse not to run at all than to run too often.
       log.error({ task: own.task.name, err }, 'rate limit cannot be asked for, task runs without it')
       return undefined
     })
+    // Revoked or handed back meanwhile: kept as well, it would be there twice.
+    if (attempt.over) return
     const { message } = attempt.delivery
-    await (dueAt === undefined ? run(attempt, own) : keep(attempt, dueAt, parked(withPlace(message), dueAt)))
+    if (place === undefined) await run(attempt, own)
+    else if (place === 'expired') refuse(attempt, EXPIRED)
+    else await keep(attempt, place, parked(withPlace(message), place))
   }
 
   /** The outbox keeps it until its time, so that neither this worker's memory nor the broker's patience with the unacknowledged does. */

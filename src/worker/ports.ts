@@ -30,10 +30,12 @@ export interface Runner {
   close(): Promise<void>
 }
 
+/** When a message may run: undefined: now; a Date: then, and its place in time is taken; `expired`: not before it expires, and it takes none. */
+export type Place = Date | 'expired' | undefined
+
 /** Rate limits. */
 export interface Limiter {
-  /** undefined: it may run now; else when: its place in time is taken. */
-  admit(message: Message, task: Task): Date | undefined | Promise<Date | undefined>
+  admit(message: Message, task: Task): Place | Promise<Place>
   /**
    * Another limit for a task in this worker; null, 0 or an empty text: none. Places that are taken already stay where they are.
    * @throws AppError TASK_OPTION_INVALID

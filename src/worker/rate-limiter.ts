@@ -4,7 +4,8 @@ import type { PlacesAsked, RateLimits } from '../database/rate-limits.ts'
 import type { Log } from '../log.ts'
 import { PLACED } from '../message/marks.ts'
 import type { Message } from '../message/message.ts'
-import type { Limiter } from './ports.ts'
+import { parseCeleryTime } from '../message/typed-json.ts'
+import type { Limiter, Place } from './ports.ts'
 
 /** Limits of tasks, and a way to change them while the worker runs. */
 export interface RateLimiter extends Limiter {
@@ -54,7 +55,9 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
       const limit = limitOf(task)
       if (limit === undefined) return undefined
       const hasPlace = isPlaced(message)
-      if (limit.scope === 'app' && shared !== undefined) return hasPlace ? undefined : shared.take(task.name, limit.intervalMs)
+      const expiresMs = expiryOf(message)
+      if (limit.scope === 'app' && shared !== undefined)
+        return hasPlace ? undefined : shared.take(task.name, limit.intervalMs, expiresMs)
       const nowMs = now()
       const place = takePlace(nextAt.get(task.name) ?? 0, nowMs, limit.intervalMs)
       if (hasPlace) {
@@ -62,6 +65,7 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
         nextAt.set(task.name, Math.max(nextAt.get(task.name) ?? 0, nowMs + limit.intervalMs))
         return undefined
       }
+      if (place.atMs >= expiresMs) return 'expired'
       nextAt.set(task.name, place.nextAtMs)
       return place.atMs <= nowMs ? undefined : new Date(place.atMs)
     },
@@ -88,6 +92,10 @@ export const withPlace = (message: Message): Message => ({
 
 const isPlaced = ({ headers }: Message): boolean => headers[PLACED] === (headers.retries ?? 0)
 
+/** Milliseconds since the epoch. */
+const expiryOf = ({ headers: { expires } }: Message): number =>
+  typeof expires === 'string' ? parseCeleryTime(expires) : Number.POSITIVE_INFINITY
+
 /** `10/m`, with the unit in which the number is easiest to read. */
 export function describeRate(intervalMs: number): string {
   const perSecond = 1000 / intervalMs
@@ -104,6 +112,8 @@ interface Asking {
 function createShared(limits: RateLimits, { log, now }: { readonly log: Log; readonly now: () => number }) {
   let asking = new Map<string, Asking>()
   let running = false
+  /** Before it no place is free, by this process's clock: what expires by then need not ask. */
+  const taken = new Map<string, number>()
 
   const drain = async () => {
     while (asking.size > 0) {
@@ -127,27 +137,35 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
 
   const give = (batch: readonly (readonly [string, Asking])[], waitMs: readonly number[]) => {
     const nowMs = now()
-    for (const [index, [, { intervalMs, waiting }]] of batch.entries()) {
+    for (const [index, [key, { intervalMs, waiting }]] of batch.entries()) {
       let wait = waitMs[index]!
       for (const resolve of waiting) {
         resolve(wait <= 0 ? undefined : new Date(nowMs + wait))
         wait += intervalMs
       }
+      taken.set(key, nowMs + wait)
     }
   }
 
+  const ask = (key: string, intervalMs: number): Promise<Date | undefined> =>
+    new Promise((resolve) => {
+      const asked = asking.get(key)
+      if (asked !== undefined) asked.waiting.push(resolve)
+      else asking.set(key, { intervalMs, waiting: [resolve] })
+      if (running) return
+      running = true
+      setImmediate(drain)
+    })
+
   return {
-    take(task: string, intervalMs: number): Promise<Date | undefined> {
+    async take(task: string, intervalMs: number, expiresMs: number): Promise<Place> {
       // With another limit the places of the former one do not count.
       const key = `${task} ${describeRate(intervalMs)}`
-      return new Promise((resolve) => {
-        const asked = asking.get(key)
-        if (asked !== undefined) asked.waiting.push(resolve)
-        else asking.set(key, { intervalMs, waiting: [resolve] })
-        if (running) return
-        running = true
-        setImmediate(drain)
-      })
+      const before = asking.get(key)?.waiting.length ?? 0
+      if (Math.max(taken.get(key) ?? 0, now()) + before * intervalMs >= expiresMs) return 'expired'
+      const place = await ask(key, intervalMs)
+      // Other workers took those before it: this place is lost, and told here of those that come after it.
+      return place !== undefined && place.getTime() >= expiresMs ? 'expired' : place
     },
   }
 }

@@ -16,6 +16,8 @@ export interface Refused {
 export const isRecordable = (id: unknown): boolean =>
   typeof id === 'string' && id.length >= 1 && id.length <= 255 && !id.includes('\0')
 
+export const EXPIRED: Refused = Object.freeze({ state: 'REVOKED', name: 'TaskRevokedError', message: 'expired' })
+
 /** undefined: it may run, now or at its time. */
 export function refusalOf(
   { message, deliveries, refused }: Delivery,
@@ -33,8 +35,7 @@ export function refusalOf(
     return { state: 'FAILURE', name: 'WorkerLostError', message: `ended its worker ${deliveries - 1} times, not run again` }
   const wrong = wrongTime('expires', expires) ?? wrongTime('ETA', eta)
   if (wrong !== undefined) return { state: 'FAILURE', name: 'InvalidTaskError', message: wrong }
-  if (expires != null && parseCeleryTime(expires) <= known.now)
-    return { state: 'REVOKED', name: 'TaskRevokedError', message: 'expired' }
+  if (expires != null && parseCeleryTime(expires) <= known.now) return EXPIRED
   if (!known.tasks.has(task)) return { state: 'FAILURE', name: 'NotRegistered', message: task }
   return undefined
 }

@@ -134,6 +134,28 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
       await consumer.close()
     })
 
+    it('does not take what it cannot carry for an outage, and refuses it during one as well', async () => {
+      const broker = await fixture.open()
+      const refused = (id: string) =>
+        expect(broker.publish([createMessage({ id, task: 't', args: [], queue: 'q'.repeat(300) })])).rejects.toMatchObject({
+          code: 'MESSAGE_REFUSED',
+        })
+      const kept = () => fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox ORDER BY task_id' })
+      await refused('r1')
+      await broker.publish([message('a')])
+      expect(await kept(), 'straight to RabbitMQ').toEqual([])
+      fixture.proxyOf(broker).shut()
+      await broker.publish([message('b')])
+      await refused('r2')
+      const both = broker.publish([
+        message('c'),
+        createMessage({ id: 'r3', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } }),
+      ])
+      await expect(both).rejects.toMatchObject({ code: 'MESSAGE_REFUSED' })
+      expect(await kept()).toEqual([{ task_id: 'b' }, { task_id: 'c' }])
+      fixture.proxyOf(broker).open()
+    })
+
     it('makes no other message wait for a queue that the server refuses', async () => {
       const broker = await fixture.open()
       const refused = broker.publish([createMessage({ id: 'r', task: 't', args: [], queue: 'amq.reserved' })])

@@ -41,6 +41,21 @@ onEveryBroker('rate limits', (at) => {
     expectRate(20)
   })
 
+  it.each(['worker', 'app'] as const)(
+    'of the scope %s: what expires before its place is REVOKED at once, and takes none',
+    async (scope) => {
+      const task = at.app.task('rare', () => 1, { rateLimit: { limit: '1/m', scope } })
+      await at.work({ limiter: limiter() })
+      expect(await at.ended((await task.delay()).id)).toMatchObject({ state: 'SUCCESS' })
+      const late = await at.app.enqueue(Array.from({ length: 5 }, () => ({ task, options: { expires: 30 } })))
+      for (const { id } of late)
+        expect(await at.ended(id)).toMatchObject({ state: 'REVOKED', result: { exc_message: ['expired'] }, startedAt: null })
+      const { id } = await task.applyAsync([], { expires: 90 })
+      await until('it waits', async () => (await at.rows('SELECT FROM $outbox WHERE task_id = $1', [id])).length === 1)
+      expect(await at.rows("SELECT due_at < now() + interval '61 seconds' AS next FROM $outbox")).toEqual([{ next: true }])
+    },
+  )
+
   it('count a retry as another begin', async () => {
     begins.length = 0
     const task = at.app.task(

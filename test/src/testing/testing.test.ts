@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { chain, chord, createApp, group, Ignore, TaskError } from '../../../src/index.ts'
+import { chain, chord, createApp, group, Ignore, Reject, type TaskContext, TaskError } from '../../../src/index.ts'
 import { createTestApp, type TestApp } from '../../../src/testing/testing.ts'
 
 const opened: TestApp[] = []
@@ -136,6 +136,47 @@ describe('an eager application', () => {
     const members = await group([add.s(1, 1), add.s(2, 2)]).applyAsync()
     expect(await members.get()).toEqual([2, 4])
     expect(await (await chord([add.s(1, 1), add.s(2, 2)], total.s()).applyAsync()).get()).toBe(6)
+  })
+
+  it('runs map, starmap and chunks', async () => {
+    const { app, add, total } = createShop()
+    opened.push(await app.eager())
+    expect(await (await total.map([[1, 2], [3]]).delay()).get({ timeoutMs: 1000 })).toEqual([3, 3])
+    const calls = [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ] as [number, number][]
+    expect(await (await add.starmap(calls).delay()).get({ timeoutMs: 1000 })).toEqual([2, 4, 6])
+    expect(await (await add.chunks(calls, 2).delay()).get({ timeoutMs: 1000 })).toEqual([[2, 4], [6]])
+  })
+
+  it('ends what hangs by its limits, and lets a task decide about its message', async () => {
+    const { app, add, total } = createShop()
+    const told: string[] = []
+    const tell = app.task('shop.tell', (id: string) => void told.push(id))
+    const hangs = app.task('shop.hangs', () => new Promise<number>(() => {}), { timeLimit: 0.02, acks: 'early' })
+    const aborts = ({ signal }: TaskContext) =>
+      new Promise<number>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    const minds = app.task('shop.minds', aborts, { bind: true, softTimeLimit: 0.02 })
+    let runs = 0
+    const requeued = app.task('shop.requeued', () => {
+      if (++runs < 3) throw new Reject({ requeue: true })
+      return runs
+    })
+    const test = await app.eager()
+    opened.push(test)
+    const members = await group([add.s(1, 1), hangs.s()])
+      .linkError(tell.s())
+      .delay()
+    await expect(members.get({ timeoutMs: 1000 })).rejects.toMatchObject({ excType: 'TimeLimitExceeded' })
+    const nested = await chord([chord([minds.s(), add.s(1, 1)], total.s()), add.s(2, 2)], total.s())
+      .linkError(tell.s())
+      .delay()
+    await expect(nested.get({ timeoutMs: 1000 })).rejects.toMatchObject({ excType: 'ChordError' })
+    expect(told).toEqual([members.results[1]!.id, nested.id])
+    expect(await (await requeued.delay()).get({ timeoutMs: 1000 })).toBe(3)
+    expect(test.scheduled).toEqual([])
   })
 
   it('ends a chord at once when a member fails', async () => {

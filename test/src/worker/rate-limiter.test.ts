@@ -10,6 +10,9 @@ import { createRateLimiter, describeRate, takePlace, withPlace } from '../../../
 const message = (retries?: number): Message =>
   createMessage({ id: 'i', task: 't', args: [], ...(retries === undefined ? {} : { headers: { retries } }) })
 
+const expiring = (atMs: number): Message =>
+  createMessage({ id: 'i', task: 't', args: [], headers: { expires: new Date(atMs).toISOString() } })
+
 const taskOf = (rateLimit?: TaskOptions['rateLimit']) =>
   createRegistry(() => Promise.reject(new Error('nothing is sent here'))).task(
     't',
@@ -82,6 +85,14 @@ describe('the limit of a worker', () => {
     expect(limiter.admit(withPlace(retried), task)).toBeUndefined()
   })
 
+  it('gives no place to a message that expires before it, and the place to the next', () => {
+    const { limiter } = limiterAt(1000)
+    const task = taskOf('1/s')
+    expect(
+      [expiring(1500), expiring(1500), expiring(2000), expiring(2001), message()].map((m) => limiter.admit(m, task)),
+    ).toEqual([undefined, 'expired', 'expired', new Date(2000), new Date(3000)])
+  })
+
   it('can be set, changed and taken away while the worker runs', () => {
     const { limiter } = limiterAt(1000)
     const task = taskOf()
@@ -132,6 +143,27 @@ describe('the limit over all workers', () => {
     answer([0])
     await Promise.all(others)
     expect(counts).toEqual([1, 2])
+  })
+
+  it('asks for no place for a message that expires before it, as far as is known here', async () => {
+    const counts: number[] = []
+    let nextMs = 0
+    const take = async ([asked]: readonly PlacesAsked[]) => {
+      counts.push(asked!.places)
+      nextMs += asked!.places * asked!.intervalMs
+      return [nextMs - asked!.places * asked!.intervalMs]
+    }
+    const limiter = createRateLimiter({ log: silentLog(), now: () => 1000, limits: { take } })
+    const task = limited('1/s')
+    const first = [expiring(2500), expiring(2500), expiring(2500), message()].map((m) => limiter.admit(m, task))
+    expect(await Promise.all(first)).toEqual([undefined, new Date(2000), 'expired', new Date(3000)])
+    expect(await Promise.all([expiring(4000), expiring(4001)].map((m) => limiter.admit(m, task)))).toEqual([
+      'expired',
+      new Date(4000),
+    ])
+    nextMs = 60_000
+    expect(await limiter.admit(expiring(9000), task), 'other workers have taken it').toBe('expired')
+    expect(counts).toEqual([3, 1, 1])
   })
 
   it('runs tasks without it when the statement itself is refused', async () => {
