@@ -109,6 +109,7 @@ export function createRedisBroker(
               log,
               mirror: consume.mirror,
               planner: consume.planner,
+              unstored: consume.unstored,
               onStored,
             }),
           register: (wake) => registerRedisWorker({ id, connection, keys, prefix, visibilitySeconds, log, wake }),
