@@ -27,6 +27,8 @@ interface Job {
   /** It has left, so the server may have it, whatever was heard since. */
   sent: boolean
   readonly done: () => void
+  /** Its queue takes no messages now, and why. undefined: that is waited for. */
+  readonly putOff: ((reason: string) => void) | undefined
   /** It cannot be put into AMQP's words: no attempt ends otherwise. */
   readonly refuse: (reason: Error) => void
 }
@@ -38,6 +40,13 @@ export interface Unconfirmed {
   readonly sent: boolean
   /** It can never be sent, and why. */
   readonly refused?: Error | undefined
+  /** Its queue is refused, or full, and what the server says: those of other queues may be taken. */
+  readonly putOff?: string | undefined
+}
+
+export interface SendOptions {
+  /** What the server does not take because of its queue is not offered again, but `putOff`. */
+  readonly putOff?: boolean
 }
 
 /** Messages on their way to RabbitMQ, each until the server has confirmed it. */
@@ -46,7 +55,7 @@ export interface AmqpPublisher {
    * Sends, and sends again after a lost connection, a refusal of a full queue, or a queue that had vanished.
    * @returns those that were not confirmed within `timeoutMs`
    */
-  send(messages: readonly Message[], timeoutMs: number): Promise<Unconfirmed[]>
+  send(messages: readonly Message[], timeoutMs: number, options?: SendOptions): Promise<Unconfirmed[]>
   /** Answers a client that waits for a result (rpc://); dropped by the server when the client is gone. */
   reply(to: string, correlationId: string, body: string): void
   close(): void
@@ -107,12 +116,14 @@ export function createAmqpPublisher(
   const declared = async (batch: Job[]): Promise<Job[]> => {
     try {
       const queues = new Set(batch.map((job) => (job.options.mandatory === true ? job.queue : undefined)))
-      const refused = new Set<string>()
-      for (const queue of queues) if (queue !== undefined && !(await isThere(queue))) refused.add(queue)
+      const refused = new Map<string, string>()
+      for (const queue of queues) {
+        const reason = queue === undefined ? undefined : await refusalOf(queue)
+        if (queue !== undefined && reason !== undefined) refused.set(queue, reason)
+      }
       await beforeSending?.()
       if (refused.size === 0) return batch
-      const late = batch.filter(({ queue }) => refused.has(queue))
-      setTimeout(again, REFUSED_QUEUE_MS, late)
+      waitFor(refused, batch)
       return batch.filter(({ queue }) => !refused.has(queue))
     } catch (error) {
       waiting.unshift(...batch)
@@ -120,18 +131,36 @@ export function createAmqpPublisher(
     }
   }
 
-  /** Refused by the server, for its name or by a right that we lack: messages of other queues do not wait for it. */
-  const isThere = async (queue: string): Promise<boolean> => {
+  /** Messages of other queues do not wait for them. */
+  const waitFor = (refused: ReadonlyMap<string, string>, batch: readonly Job[]) => {
+    const late: Job[] = []
+    for (const job of batch) {
+      const reason = refused.get(job.queue)
+      if (reason === undefined || isPutOff(job, reason)) continue
+      late.push(job)
+      if (!refusedQueues.has(job.queue)) log.warn({ queue: job.queue, reason }, 'RabbitMQ refuses a queue, its messages wait')
+      refusedQueues.add(job.queue)
+    }
+    if (late.length > 0) setTimeout(again, REFUSED_QUEUE_MS, late)
+  }
+
+  /** @returns false when it is one that waits for its queue */
+  const isPutOff = (job: Job, reason: string): boolean => {
+    if (job.putOff === undefined) return false
+    if (!job.over) job.putOff(reason)
+    job.over = true
+    return true
+  }
+
+  /** By the server, for its name or by a right that we lack. */
+  const refusalOf = async (queue: string): Promise<string | undefined> => {
     try {
       await topology.declare(queue)
       refusedQueues.delete(queue)
-      return true
+      return undefined
     } catch (error) {
       if (!isRefused(error)) throw error
-      if (!refusedQueues.has(queue))
-        log.warn({ queue, reason: (error as Error).message }, 'RabbitMQ refuses a queue, its messages wait')
-      refusedQueues.add(queue)
-      return false
+      return (error as Error).message
     }
   }
 
@@ -167,6 +196,7 @@ export function createAmqpPublisher(
       return
     }
     if (job.returned) topology.forget(job.queue)
+    else if (isPutOff(job, 'not taken (basic.nack), as by a full queue')) return
     job.returned = false
     // Refused by a full queue, or unroutable: not at once again.
     if (channel === undefined) again([job])
@@ -206,7 +236,7 @@ export function createAmqpPublisher(
   }
 
   return {
-    send(messages, timeoutMs) {
+    send(messages, timeoutMs, options) {
       if (timeoutMs <= 0) return Promise.resolve(messages.map((message) => ({ message, sent: false })))
       return new Promise((resolve) => {
         const left = new Map<Job, Message>()
@@ -226,7 +256,16 @@ export function createAmqpPublisher(
             refused.push({ message, sent: false, refused: reason })
             finish(job)
           }
-          const job: Job = { ...encode(message), over: false, returned: false, sent: false, done: () => finish(job), refuse }
+          const putOff = (reason: string) => {
+            refused.push({ message, sent: false, putOff: reason })
+            finish(job)
+          }
+          const job: Job = {
+            ...encode(message),
+            ...{ over: false, returned: false, sent: false, refuse },
+            done: () => finish(job),
+            putOff: options?.putOff === true ? putOff : undefined,
+          }
           left.set(job, message)
         }
         for (const job of [...left.keys()])
@@ -247,6 +286,7 @@ export function createAmqpPublisher(
         over: false,
         returned: false,
         sent: false,
+        putOff: undefined,
         done: () => clearTimeout(timer),
         refuse(reason) {
           clearTimeout(timer)
