@@ -79,7 +79,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   }
 
   const confirmations = createAmqpConfirmations(publisher, await replyAddress(database))
-  const recorder = createRecorder<Finished>(database, { name: options.name, log, planner: options.planner, onStored })
+  const recorder = createRecorder<Finished>(database, {
+    ...{ name: options.name, log, planner: options.planner, unstored: options.unstored, onStored },
+  })
   const worker = await registerWorker(database, options, log, () => {})
   const redelivery = createAmqpRedelivery({
     ...{ database, log, redeliveries, worker, mirror: options.mirror, signal: ending.signal, held },
@@ -194,7 +196,8 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   const finish = (delivery: Held, outcome: Outcome | null, { rejected = false, sequel }: FinishOptions = {}) => {
     if (!held.delete(delivery)) return
     const redeliveredId = delivery.tag.raw.fields.redelivered ? delivery.message.headers.id : undefined
-    recorder.record({ outcome, delivery, redeliveredId, rejected, follows: followsOf(delivery.message, sequel) })
+    const { message } = delivery
+    recorder.record({ outcome, delivery, message, redeliveredId, rejected, follows: followsOf(message, sequel) })
     ahead.finished()
     resume()
   }

@@ -17,6 +17,8 @@ export interface Job {
   /** It has left, so the server may have it, whatever was heard since. */
   sent: boolean
   readonly done: () => void
+  /** Its queue takes no messages now, and why. undefined: that is waited for. */
+  readonly putOff: ((reason: string) => void) | undefined
   /** It cannot be put into AMQP's words: no attempt ends otherwise. */
   readonly refuse: (reason: Error) => void
 }

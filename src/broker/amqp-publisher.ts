@@ -21,6 +21,13 @@ export interface Unconfirmed {
   readonly sent: boolean
   /** It can never be sent, and why. */
   readonly refused?: Error | undefined
+  /** Its queue is refused, or full, and what the server says: those of other queues may be taken. */
+  readonly putOff?: string | undefined
+}
+
+export interface SendOptions {
+  /** What the server does not take because of its queue is not offered again, but `putOff`. */
+  readonly putOff?: boolean
 }
 
 /** Messages on their way to RabbitMQ, each until the server has confirmed it. */
@@ -29,7 +36,7 @@ export interface AmqpPublisher {
    * Sends, and sends again after a lost connection, a refusal of a full queue, or a queue that had vanished.
    * @returns those that were not confirmed within `timeoutMs`
    */
-  send(messages: readonly Message[], timeoutMs: number): Promise<Unconfirmed[]>
+  send(messages: readonly Message[], timeoutMs: number, options?: SendOptions): Promise<Unconfirmed[]>
   /** Answers a client that waits for a result (rpc://); dropped by the server when the client is gone. */
   reply(to: string, correlationId: string, body: string): void
   /** Every `send` that waits now waits no longer. */
@@ -100,12 +107,14 @@ export function createAmqpPublisher(
   const declared = async (batch: Job[]): Promise<Job[]> => {
     try {
       const queues = new Set(batch.map((job) => (job.options.mandatory === true ? job.queue : undefined)))
-      const refused = new Set<string>()
-      for (const queue of queues) if (queue !== undefined && !(await isThere(queue))) refused.add(queue)
+      const refused = new Map<string, string>()
+      for (const queue of queues) {
+        const reason = queue === undefined ? undefined : await refusalOf(queue)
+        if (queue !== undefined && reason !== undefined) refused.set(queue, reason)
+      }
       await beforeSending?.()
       if (refused.size === 0) return batch
-      const late = batch.filter(({ queue }) => refused.has(queue))
-      setTimeout(again, REFUSED_QUEUE_MS, late)
+      waitFor(refused, batch)
       return batch.filter(({ queue }) => !refused.has(queue))
     } catch (error) {
       waiting.unshift(...batch)
@@ -113,19 +122,37 @@ export function createAmqpPublisher(
     }
   }
 
-  /** Refused by the server, for its name or by a right that we lack: messages of other queues do not wait for it. */
-  const isThere = async (queue: string): Promise<boolean> => {
+  /** Messages of other queues do not wait for them. */
+  const waitFor = (refused: ReadonlyMap<string, string>, batch: readonly Job[]) => {
+    const late: Job[] = []
+    for (const job of batch) {
+      const reason = refused.get(job.queue)
+      if (reason === undefined || isPutOff(job, reason)) continue
+      late.push(job)
+      if (!refusedQueues.has(job.queue)) log.warn({ queue: job.queue, reason }, 'RabbitMQ refuses a queue, its messages wait')
+      refusedQueues.add(job.queue)
+    }
+    if (late.length > 0) setTimeout(again, REFUSED_QUEUE_MS, late)
+  }
+
+  /** @returns false when it is one that waits for its queue */
+  const isPutOff = (job: Job, reason: string): boolean => {
+    if (job.putOff === undefined) return false
+    if (!job.over) job.putOff(reason)
+    job.over = true
+    return true
+  }
+
+  /** By the server, for its name or by a right that we lack. */
+  const refusalOf = async (queue: string): Promise<string | undefined> => {
     try {
       await topology.declare(queue)
       refusedQueues.delete(queue)
-      return true
+      return undefined
     } catch (error) {
       if (!isRefused(error)) throw error
       onAnswer?.()
-      if (!refusedQueues.has(queue))
-        log.warn({ queue, reason: (error as Error).message }, 'RabbitMQ refuses a queue, its messages wait')
-      refusedQueues.add(queue)
-      return false
+      return (error as Error).message
     }
   }
 
@@ -154,25 +181,30 @@ export function createAmqpPublisher(
   }
 
   const confirmed = (job: Job, taken: boolean) => {
-    if (taken) onAnswer?.()
-    else setImmediate(refused, channel)
+    if (!taken) return void setImmediate(refused, job, channel)
+    onAnswer?.()
     if (!sent.delete(job) || job.over) return
-    if (taken && !job.returned) {
-      job.over = true
-      job.done()
-      return
-    }
-    if (job.returned) topology.forget(job.queue)
-    job.returned = false
-    // Refused by a full queue, or unroutable: not at once again.
-    if (channel === undefined) again([job])
-    else setTimeout(again, BACKOFF.firstMs, [job])
+    if (job.returned) return unroutable(job)
+    job.over = true
+    job.done()
   }
 
-  /** A channel that closes refuses what was not confirmed: that is no answer. */
-  const refused = (by: ConfirmChannel | undefined) => {
-    if (by !== undefined && channel === by) onAnswer?.()
+  /** A channel that closes refuses what was not confirmed: that is no answer, and what it had is sent again (`openChannel`). */
+  const refused = (job: Job, by: ConfirmChannel | undefined) => {
+    if (by === undefined || channel !== by) return
+    onAnswer?.()
+    if (!sent.delete(job) || job.over) return
+    if (job.returned) unroutable(job)
+    else if (!isPutOff(job, 'not taken (basic.nack), as by a full queue')) notAtOnce(job)
   }
+
+  const unroutable = (job: Job) => {
+    topology.forget(job.queue)
+    job.returned = false
+    notAtOnce(job)
+  }
+
+  const notAtOnce = (job: Job) => void setTimeout(again, BACKOFF.firstMs, [job])
 
   const again = (jobs: readonly Job[]) => {
     for (const job of jobs) {
@@ -207,7 +239,7 @@ export function createAmqpPublisher(
   }
 
   return {
-    send(messages, timeoutMs) {
+    send(messages, timeoutMs, options) {
       if (timeoutMs <= 0) return Promise.resolve(messages.map((message) => unconfirmed(message, false)))
       return new Promise((resolve) => {
         const left = new Map<Job, Message>()
@@ -229,7 +261,16 @@ export function createAmqpPublisher(
             refused.push({ message, sent: false, refused: reason })
             finish(job)
           }
-          const job: Job = { ...encodeJob(message), over: false, returned: false, sent: false, done: () => finish(job), refuse }
+          const putOff = (reason: string) => {
+            refused.push({ message, sent: false, putOff: reason })
+            finish(job)
+          }
+          const job: Job = {
+            ...encodeJob(message),
+            ...{ over: false, returned: false, sent: false, refuse },
+            done: () => finish(job),
+            putOff: options?.putOff === true ? putOff : undefined,
+          }
           left.set(job, message)
         }
         for (const job of [...left.keys()])
@@ -247,6 +288,7 @@ export function createAmqpPublisher(
         over: false,
         returned: false,
         sent: false,
+        putOff: undefined,
         done: () => clearTimeout(timer),
         refuse(reason) {
           clearTimeout(timer)

@@ -8,12 +8,13 @@ import { createAmqpCollect } from './amqp-collect.ts'
 import { type AmqpConnection, openAmqpConnection } from './amqp-connection.ts'
 import { type AmqpConsumer, createAmqpConsumer } from './amqp-consumer.ts'
 import { createAmqpDetour } from './amqp-detour.ts'
-import { createAmqpPublisher, type Unconfirmed } from './amqp-publisher.ts'
+import { createAmqpPublisher, type SendOptions, type Unconfirmed } from './amqp-publisher.ts'
 import { createAmqpTopology } from './amqp-topology.ts'
 import type { BeforeSending, Broker, ConsumeOptions } from './broker.ts'
 import { createCircuit } from './circuit.ts'
 import { keepUnsent } from './keep-unsent.ts'
-import { publishDue } from './outbox-publish.ts'
+import { publishDue, type Untaken } from './outbox-publish.ts'
+import { createRefusedQueues } from './refused-queues.ts'
 
 export interface AmqpBroker extends Broker {
   readonly kind: 'amqp'
@@ -37,6 +38,7 @@ export function createAmqpBroker(
   const { publishUrl, consumeUrl } = config.broker
   const consumers = new Set<AmqpConsumer>()
   const connections: Promise<AmqpConnection>[] = []
+  const refusedQueues = createRefusedQueues(log)
   let kept = false
 
   const connect = (url: string) =>
@@ -80,15 +82,16 @@ export function createAmqpBroker(
   }
 
   /** Who has waited once through an outage need not wait again for its end; `patient`: only where it is known that there is no connection. */
-  const send = async (messages: readonly Message[], patient = false): Promise<Unconfirmed[]> => {
+  const send = async (messages: readonly Message[], how: SendOptions & { patient?: boolean } = {}): Promise<Unconfirmed[]> => {
     const { connection, circuit, send } = await publisher()
     const awaySince = connection.awaySince ?? connection.blockedSince
     const known = awaySince !== undefined && (circuit.isOpen || performance.now() - awaySince > config.publishTimeoutMs)
-    const patienceMs = known ? 0 : patient ? config.publishTimeoutMs : circuit.patienceMs()
+    const patienceMs = known ? 0 : how.patient === true ? config.publishTimeoutMs : circuit.patienceMs()
     const outgoing = config.resultCollect === 'on' ? await awaited(messages) : messages
     const since = performance.now()
-    const left = await send(outgoing, patienceMs)
-    if (patienceMs > 0 && left.some(({ refused }) => refused === undefined)) circuit.unanswered(since)
+    const left = await send(outgoing, patienceMs, how)
+    if (patienceMs > 0 && left.some(({ refused, putOff }) => refused === undefined && putOff === undefined))
+      circuit.unanswered(since)
     return left
   }
 
@@ -97,6 +100,29 @@ export function createAmqpBroker(
     const { id, task } = message.headers
     log.error({ id, task, queue: message.queue, reason: reason.message }, 'message cannot be sent, kept aside in dead_letter')
     await keepAside(database, message, `RabbitMQ cannot carry it: ${reason.message}`)
+  }
+
+  /** Messages of the outbox: one queue that takes none holds up those of no other. */
+  const relay = async (due: readonly Message[]): Promise<readonly Untaken[]> => {
+    const open = due.filter(({ queue }) => refusedQueues.waitMs(queue) === 0)
+    const unconfirmed = open.length === 0 ? [] : await send(open, { patient: true, putOff: true })
+    for (const { message, refused } of unconfirmed) if (refused !== undefined) await keepUnsendable(message, refused)
+    const without = new Set(unconfirmed.map(({ message }) => message.headers.id))
+    for (const { queue, headers } of open) if (!without.has(headers.id)) refusedQueues.taken(queue)
+    const reasons = new Map(unconfirmed.flatMap(({ message, putOff }) => (putOff === undefined ? [] : [[message.queue, putOff]])))
+    for (const [queue, reason] of reasons) refusedQueues.refused(queue, reason)
+    const asked = new Set(open)
+    return [
+      ...due
+        .filter((message) => !asked.has(message))
+        .map((message) => ({ message, putOffMs: refusedQueues.waitMs(message.queue) })),
+      ...unconfirmed
+        .filter(({ refused }) => refused === undefined)
+        .map(({ message, putOff }) => ({
+          message,
+          putOffMs: putOff === undefined ? undefined : refusedQueues.waitMs(message.queue),
+        })),
+    ]
   }
 
   void publishing()
@@ -150,12 +176,7 @@ export function createAmqpBroker(
       }
     },
     async relayDue(limit) {
-      const publish = async (messages: readonly Message[]) => {
-        const unconfirmed = await send(messages, true)
-        for (const { message, refused } of unconfirmed) if (refused !== undefined) await keepUnsendable(message, refused)
-        return unconfirmed.filter(({ refused }) => refused === undefined).map(({ message }) => message)
-      }
-      const { left, ...moved } = await publishDue(database, limit, publish)
+      const { left, ...moved } = await publishDue(database, limit, relay)
       if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
       if (moved.moved > 0) kept = false
       return moved

@@ -4,6 +4,7 @@ import type { Sequel } from '../app/sequel.ts'
 import type { Message } from '../message/message.ts'
 import type { WireRefusal } from '../message/wire.ts'
 import type { ControlTransport } from './control-transport.ts'
+import type { Unstored } from './unstored.ts'
 
 /** A message in a worker's hands. It stays the broker's until it is finished or given back. */
 export interface Delivery {
@@ -58,6 +59,8 @@ export interface ConsumeOptions {
   readonly planner?: Planner | undefined
   /** Is told what is stored, before it is acknowledged where that is possible. */
   readonly mirror?: ResultMirror | undefined
+  /** Is told what was handed in and what is stored. It bounds nothing here: the worker begins no more. */
+  readonly unstored?: Unstored | undefined
 }
 
 /**

@@ -7,8 +7,9 @@ import { createClaimAhead } from './claim-ahead.ts'
 import { followsOf, isRecorded } from './follow-up.ts'
 import { createEarlyAcks } from './postgres-early.ts'
 import { type MessageRow, toMessage } from './postgres-row.ts'
-import { createSettler, nextBatch, recordedOf, type Settlement } from './postgres-settle.ts'
+import { createSettler, recordedOf, type Settlement } from './postgres-settle.ts'
 import { type PostgresWorker, registerWorker } from './postgres-worker.ts'
+import { nextBatch } from './unstored.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Wake-ups come by NOTIFY; this is for a connection pooler that swallows them, and costs one empty statement. */
@@ -136,6 +137,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     const { rows, claimed, besides } = await settler.settle(batch, room)
     const finished = rows.length === 0 ? undefined : new Set(settlements.map(({ tag }) => tag))
     settlements = settlements.slice(batch.length)
+    options.unstored?.stored(batch)
     if (options.mirror !== undefined)
       void options.mirror.write([...recordedOf(batch), ...besides.map((outcome) => ({ outcome, message: undefined }))])
     if (room > 0 && (!claimed || rows.length >= room)) maybeMore = true
@@ -147,7 +149,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
    * statement acknowledges a message that it claims.
    */
   const isNews = (tag: string, finished: ReadonlySet<string | undefined>): boolean => {
-    if (finished.has(tag)) settlements.push({ tag, message: undefined, outcome: null, early: false })
+    if (finished.has(tag)) keep({ tag, message: undefined, outcome: null, early: false })
     return !held.has(tag) && !finished.has(tag)
   }
 
@@ -174,11 +176,17 @@ export async function createPostgresConsumer(database: Database, options: Consum
     }
   }
 
+  /** Until it is stored. */
+  const keep = (settlement: Settlement) => {
+    settlements.push(settlement)
+    options.unstored?.added(settlement)
+  }
+
   const finish: Consumer['finish'] = (delivery, outcome, { sequel } = {}) => {
     const { message } = delivery
     const tag = delivery.tag as string
     if (!held.delete(tag)) return
-    settlements.push({ tag, message, outcome, early: early.delete(tag), follows: followsOf(message, sequel) })
+    keep({ tag, message, outcome, early: early.delete(tag), follows: followsOf(message, sequel) })
     ahead.finished()
     pump()
   }
@@ -235,7 +243,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
     },
     started(delivery, outcome) {
       if (!held.has(delivery.tag as string)) return
-      settlements.push({ tag: undefined, message: undefined, outcome, early: false })
+      keep({ tag: undefined, message: undefined, outcome, early: false })
       pump()
     },
     requeue(delivery, { counted }) {

@@ -11,11 +11,6 @@ import type { ConsumeOptions, Recorded } from './broker.ts'
 import { type Settled, somethingFollows, withLessIfRefused, writeFollowing } from './follow-up.ts'
 import type { MessageRow } from './postgres-row.ts'
 
-/** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
-const MAX_SETTLE = 2000
-/** Characters of the values in one statement, but for a single larger one: PostgreSQL takes a message of 1 GB, V8 a string of half of it. */
-const MAX_SETTLE_LENGTH = 8_000_000
-
 export interface Settlement extends Settled {
   /** undefined: it only began. */
   readonly message: Message | undefined
@@ -103,14 +98,4 @@ async function stillOurs(client: Queryable, batch: readonly Settlement[]): Promi
   const there = new Set(rows.map(({ id }) => id))
   const gone = new Set(unsaid.filter(({ tag }) => !there.has(tag ?? '')))
   return gone.size === 0 ? batch : batch.filter((settlement) => !gone.has(settlement))
-}
-
-/** As many of the first ones as fit into one statement. */
-export function nextBatch(settlements: readonly Settlement[]): readonly Settlement[] {
-  let length = 0
-  const end = settlements.findIndex(({ outcome }, index) => {
-    length += (outcome?.result?.length ?? 0) + (outcome?.traceback?.length ?? 0)
-    return index > 0 && (index >= MAX_SETTLE || length > MAX_SETTLE_LENGTH)
-  })
-  return settlements.slice(0, end === -1 ? undefined : end)
 }

@@ -9,14 +9,15 @@ import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { pauseMs, sleep } from '../retry.ts'
 import { type Follows, somethingFollows, withLessIfRefused, writeFollowing } from './follow-up.ts'
+import { nextBatch, type Unstored } from './unstored.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
-const MAX_BATCH = 2000
 
 export interface Settlement {
   /** null: nothing to store (the result is ignored, or another message with this id has been recorded). */
   readonly outcome: Outcome | null
+  /** undefined: it only began, or nobody holds one. */
+  readonly message?: Message | undefined
   /** Set when the message had come before: its history (`redelivery`) ends with it. */
   readonly redeliveredId?: string | undefined
   /** What is written in the same commit. */
@@ -49,6 +50,7 @@ export function createRecorder<T extends Settlement>(
     readonly name: string
     readonly log: Log
     readonly planner?: Planner | undefined
+    readonly unstored?: Unstored | undefined
     readonly onStored: (settlements: readonly T[], besides: readonly Outcome[]) => void
   },
 ): Recorder<T> {
@@ -72,11 +74,12 @@ export function createRecorder<T extends Settlement>(
 
   const drain = async () => {
     for (let attempt = 0; waiting.length > 0; ) {
-      const batch = waiting.slice(0, MAX_BATCH)
+      const batch = nextBatch(waiting)
       try {
         const besides = await store(batch)
         attempt = 0
         waiting = waiting.slice(batch.length)
+        options.unstored?.stored(batch)
         onStored(batch, besides)
       } catch (err) {
         if (!isConnectionError(err))
@@ -124,6 +127,7 @@ export function createRecorder<T extends Settlement>(
   return {
     record(settlement) {
       waiting.push(settlement)
+      options.unstored?.added(settlement)
       pump()
     },
     deadLetter: (message, reason) => keepAside(database, message, reason),

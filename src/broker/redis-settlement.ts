@@ -10,6 +10,7 @@ import type { ResultMirror } from './broker.ts'
 import type { Follows } from './follow-up.ts'
 import { storedOutcomes } from './mirror-again.ts'
 import { createRecorder, type Settlement } from './record.ts'
+import type { Unstored } from './unstored.ts'
 
 /** What it refuses for another reason than the value itself, such as a full disk, passes. */
 const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: (error: unknown) => !isRefusal(error) }
@@ -51,6 +52,7 @@ export function createRedisSettlement(
     readonly log: Log
     readonly mirror: ResultMirror | undefined
     readonly planner?: Planner | undefined
+    readonly unstored?: Unstored | undefined
     readonly onStored: (tags: readonly string[]) => void
   },
 ): RedisSettlement {
@@ -76,6 +78,7 @@ export function createRedisSettlement(
     name,
     log,
     planner: options.planner,
+    unstored: options.unstored,
     onStored: (settlements, besides) => track(onStored(settlements, besides)),
   })
 

@@ -124,6 +124,7 @@ export function createRedisBroker(
               log,
               mirror: consume.mirror,
               planner: consume.planner,
+              unstored: consume.unstored,
               onStored,
             }),
           register: (wake) => registerRedisWorker({ id, connection, keys, prefix, visibilitySeconds, log, wake }),

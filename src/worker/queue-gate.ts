@@ -1,3 +1,4 @@
+import { createUnstored } from '../broker/unstored.ts'
 import type { Database } from '../database/database.ts'
 import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
 import { createSlots, type Slots } from '../database/slots.ts'
@@ -31,7 +32,8 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
   }
 
   const isFree = (queue: string) => !known.has(queue)
-  const main = await startWorker({ ...options, queues: wanted.filter(isFree) })
+  const shared = { ...options, unstored: options.unstored ?? createUnstored(options.log) }
+  const main = await startWorker({ ...shared, queues: wanted.filter(isFree) })
 
   const apply = async () => {
     if (stopping !== undefined) return
@@ -47,7 +49,7 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
       const limit = limitOf(queue)
       if (limit === undefined || limited.has(queue)) continue
       slots ??= createSlots(database)
-      const created = createLimitedQueue(queue, { ...options, onStart }, await slots)
+      const created = createLimitedQueue(queue, { ...shared, onStart }, await slots)
       limited.set(queue, created)
       created.set(limit)
     }

@@ -1,6 +1,7 @@
 import { createPlanner } from '../app/plan.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
 import { endsWithin } from '../broker/ends-within.ts'
+import { createUnstored, type Unstored } from '../broker/unstored.ts'
 import { AppError } from '../errors.ts'
 import { type Attempt, createAttempt } from './attempt.ts'
 import { createExecutor, type ExecutorOptions } from './executor.ts'
@@ -19,6 +20,8 @@ export interface WorkerOptions extends ExecutorOptions {
   readonly graceMs: number
   /** Tasks begin in the order of the queue. Messages that wait for a slot are not handed back to other workers either. */
   readonly inOrder?: boolean | undefined
+  /** Shared by the workers of a process. Default: one of its own. */
+  readonly unstored?: Unstored | undefined
 }
 
 /** A task that runs now. */
@@ -69,7 +72,7 @@ const NONE: readonly Delivery[] = []
 
 /** take → run → record → ack. The broker batches records and acknowledgements; this file only decides what runs when. */
 export async function startWorker(options: WorkerOptions): Promise<SuspendableWorker> {
-  const { broker, log, name } = options
+  const { broker, log, name, unstored = createUnstored(options.log) } = options
   let { queues, concurrency } = options
   const buffer: Delivery[] = []
   const inFlight = new Map<Delivery, Attempt>()
@@ -91,13 +94,15 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
   }
 
   const fill = () => {
-    while (inFlight.size < concurrency && buffer.length > 0 && !suspended && consumer !== undefined && stopping === undefined) {
+    while (inFlight.size < concurrency && buffer.length > 0 && mayStart()) {
       if (startedThisTurn >= STARTS_PER_TURN) return
       if (startedThisTurn++ === 0) setImmediate(nextTurn)
       start(buffer.shift()!)
     }
     watchBuffer()
   }
+
+  const mayStart = () => !suspended && !unstored.isFull && consumer !== undefined && stopping === undefined
 
   const nextTurn = () => {
     startedThisTurn = 0
@@ -155,14 +160,15 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
 
   let bufferTimer: NodeJS.Timeout | undefined
   const watchBuffer = () => {
-    if (buffer.length === 0 || stopping !== undefined || options.inOrder === true) return
+    // Without a database nobody could end it either, nor could it be noted for RabbitMQ that it was given back and nobody died.
+    if (buffer.length === 0 || stopping !== undefined || options.inOrder === true || unstored.isFull) return
     bufferTimer ??= setTimeout(handBackBuffer, BUFFERED_TOO_LONG_MS, buffer.at(-1))
   }
 
   /** What was last in the buffer a quarter of a second ago and still is there has waited too long, and so has all before it. */
   const handBackBuffer = (last: Delivery | undefined) => {
     bufferTimer = undefined
-    if (last !== undefined && buffer.includes(last)) giveBack(buffer.splice(0, buffer.indexOf(last) + 1))
+    if (last !== undefined && !unstored.isFull && buffer.includes(last)) giveBack(buffer.splice(0, buffer.indexOf(last) + 1))
     watchBuffer()
   }
 
@@ -182,6 +188,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
     const open = consumer
     if (open === undefined) return
     clearTimeout(bufferTimer)
+    unwatch()
     const until = performance.now() + options.graceMs
     await endsWithin(open.stop(), options.graceMs)
     giveBack([...buffer.splice(0), ...lastChances.splice(0)])
@@ -205,7 +212,9 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
 
   const executor = createExecutor(options, () => consumer!)
   const planner = createPlanner(options.route ?? options.app.routeOf)
-  consumer = await createHold(broker, { queues, concurrency, name, onDeliveries, inOrder: options.inOrder, planner })
+  const taking = { queues, concurrency, name, onDeliveries, inOrder: options.inOrder, planner, unstored }
+  consumer = await createHold(broker, taking)
+  const unwatch = unstored.onRoom(fill)
   fill()
   log.info(
     { worker: name, queues: queues.join(','), concurrency, broker: broker.kind, tasks: options.app.tasks.size },

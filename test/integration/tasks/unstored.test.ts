@@ -1,0 +1,62 @@
+import { expect, it, onTestFinished } from 'vitest'
+import { createUnstored } from '../../../src/broker/unstored.ts'
+import { sleep } from '../../../src/retry.ts'
+import type { Worker } from '../../../src/worker/worker.ts'
+import { onEveryBroker } from '../../support/task-worker.ts'
+import { startTcpProxy } from '../../support/tcp-proxy.ts'
+import { until } from '../../support/until.ts'
+
+const MESSAGES = 400
+const IN_HAND = 20
+const CONCURRENCY = 4
+const RESULT = 'x'.repeat(50_000)
+/** That of ten results: more than wait for a database that is there. */
+const ROOM = 500_000
+/** Longer than a message waits for a slot before it is handed back. */
+const TOO_LONG_MS = 400
+
+onEveryBroker('results that the database does not take', (at) => {
+  it('are kept up to a size: then nothing more is started, handed back or lost until it takes them', async () => {
+    const url = new URL(at.schema.url)
+    const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) })
+    onTestFinished(() => proxy.close())
+    url.host = `127.0.0.1:${proxy.port}`
+    const ran: number[] = []
+    let before: number | undefined
+    const quick = at.app.task('quick', () => null)
+    const counted = at.app.task('counted', (n: number) => {
+      // Only now: so much is in hand that all of it would not fit.
+      if (before === undefined && worker.reserved().length >= IN_HAND) {
+        before = ran.length
+        proxy.shut()
+      }
+      ran.push(n)
+      return before === undefined ? null : RESULT
+    })
+    const lines: { level: string; msg: string }[] = []
+    const say = (level: string) => (_fields: unknown, msg: string) => void lines.push({ level, msg })
+    const unstored = createUnstored({ warn: say('warn'), info: say('info') } as never, ROOM)
+    const worker: Worker = await at.work({ env: { DATABASE_URL: url.href }, concurrency: CONCURRENCY, unstored })
+    // Taken hundreds at a time after that, so that more is in hand than there are slots.
+    const warm = await at.app.enqueue(Array.from({ length: 1000 }, () => ({ task: quick, args: [] as [] })))
+    for (const result of warm) await result.get({ timeoutMs: 20_000 })
+    const sent = await at.app.enqueue(Array.from({ length: MESSAGES }, (_, n) => ({ task: counted, args: [n] as [number] })))
+
+    await until('it is too much', () => lines.length > 0)
+    const started = ran.length
+    expect(before).toBeDefined()
+    expect(started - (before ?? 0)).toBeLessThanOrEqual(11 + CONCURRENCY)
+    await sleep(TOO_LONG_MS)
+    expect(ran).toHaveLength(started)
+    expect(worker.running).toBe(0)
+    expect(worker.reserved().length).toBeGreaterThan(0)
+
+    proxy.open()
+    for (const result of sent) await result.get({ timeoutMs: 20_000 })
+    expect(new Set(ran).size).toBe(MESSAGES)
+    expect(ran).toHaveLength(MESSAGES)
+    expect(lines[0]).toMatchObject({ level: 'warn', msg: expect.stringContaining('no more tasks are started') })
+    expect(lines[1]).toMatchObject({ level: 'info', msg: expect.stringContaining('tasks are started again') })
+    expect(await at.rows('SELECT * FROM $redelivery WHERE deaths > 0')).toEqual([])
+  })
+})
