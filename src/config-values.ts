@@ -17,8 +17,8 @@ export type ResultMirror = 'off' | 'redis' | { readonly url: string }
 
 export type KeepAwake = 'auto' | 'off' | { readonly minutes: number }
 
-/** Reads variables as src/options.ts declares them; what is wrong is added to `problems`. */
-export function readerOf(env: Environment, problems: string[]) {
+/** Reads variables as src/options.ts declares them; what is wrong is added to `problems`, under the name of the variable or `givenAs`. */
+export function readerOf(env: Environment, problems: string[], givenAs?: string) {
   const option = (name: OptionName): Option => OPTIONS[name]
   const text = (name: OptionName): string | undefined => {
     const value = env[name] ?? ''
@@ -31,14 +31,14 @@ export function readerOf(env: Environment, problems: string[]) {
       const { min = 0, max = Number.MAX_SAFE_INTEGER, unit } = option(name)
       if (/^[0-9]{1,15}$/.test(raw) && Number(raw) >= min && Number(raw) <= max) return Number(raw)
       problems.push(
-        `${name}=${JSON.stringify(raw)} is not a whole number of ${min} to ${max}${unit === 'number' || unit === 'port' ? '' : ` ${unit}`}`,
+        `${givenAs ?? name}=${JSON.stringify(raw)} is not a whole number of ${min} to ${max}${unit === 'number' || unit === 'port' ? '' : ` ${unit}`}`,
       )
       return min
     },
     choice<T extends string>(name: OptionName): T {
       const raw = text(name) ?? ''
       const choices = option(name).choices ?? []
-      if (!choices.includes(raw)) problems.push(`${name}=${JSON.stringify(raw)} is not one of ${choices.join(', ')}`)
+      if (!choices.includes(raw)) problems.push(`${givenAs ?? name}=${JSON.stringify(raw)} is not one of ${choices.join(', ')}`)
       return raw as T
     },
     url(name: OptionName, protocols: readonly string[]): string | undefined {

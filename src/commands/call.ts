@@ -79,7 +79,7 @@ function applyOptions({ kwargs, countdown, eta, expires, queue, priority }: Give
     ...(countdown !== undefined && { countdown: readNumber('--countdown', countdown) }),
     ...(eta !== undefined && { eta: readTime('--eta', eta) }),
     ...(expires !== undefined && { expires: /^\d+(\.\d+)?$/.test(expires) ? Number(expires) : readTime('--expires', expires) }),
-    ...(queue !== undefined && { queue }),
+    ...(queue !== undefined && { queue: readQueue('--queue', queue) }),
     ...(priority !== undefined && { priority: readNumber('--priority', priority) }),
   }
 }
@@ -95,6 +95,17 @@ function readJson(option: string, text: string): unknown {
 export function readNumber(option: string, text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text)) throw new AppError('USAGE', `${option} ${text} is not a number`)
   return Number(text)
+}
+
+/** A worker is told its queues as a list with commas, without spaces around the names: into such a queue no `worker -Q` would ever look. */
+function readQueue(option: string, text: string): string {
+  if (text !== '' && text === text.trim() && !text.includes(',')) return text
+  const names = text.split(',').map((name) => name.trim())
+  const instead = names.filter((name) => name !== '').join(' or ')
+  throw new AppError(
+    'USAGE',
+    `${option} ${JSON.stringify(text)} is no queue that \`worker -Q\` can take from: it takes one name${instead === '' ? '' : `, such as ${instead}`}`,
+  )
 }
 
 function readTime(option: string, text: string): Date {

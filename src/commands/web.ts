@@ -6,6 +6,7 @@ import { runWeb } from '../web/server.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
+import { optionEnv } from './option-env.ts'
 import { runRole } from './role.ts'
 import { webStores } from './web-stores.ts'
 
@@ -27,8 +28,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     args: [...argv],
     options: { port: { type: 'string', short: 'p' }, app: { type: 'string' }, loglevel: { type: 'string', short: 'l' } },
   })
-  const given: Record<string, string> = {}
-  if (values.port !== undefined) given.PORT = values.port
+  const given = optionEnv({ port: 'PORT' }, values)
   if (values.loglevel !== undefined) given.LOG_LEVEL = logLevel(values.loglevel)
   return runRole(
     'web',

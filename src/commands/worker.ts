@@ -24,6 +24,7 @@ import type { Worker } from '../worker/worker.ts'
 import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
+import { optionEnv } from './option-env.ts'
 import { runRole } from './role.ts'
 import { slotsOf, whereCodeRuns } from './where-code-runs.ts'
 
@@ -142,6 +143,17 @@ function guardTasks(log: Log, running: () => number): () => void {
   }
 }
 
+/** What options stand for. */
+const VARIABLES = {
+  concurrency: 'CONCURRENCY',
+  queues: 'QUEUES',
+  pool: 'WORKER_POOL',
+  'max-tasks': 'WORKER_MAX_TASKS',
+  'max-memory': 'WORKER_MAX_MEMORY',
+  'time-limit': 'TASK_TIME_LIMIT',
+  'soft-time-limit': 'TASK_SOFT_TIME_LIMIT',
+} as const
+
 function parse(argv: readonly string[]) {
   const { values } = parseArgs({
     args: [...argv],
@@ -160,14 +172,7 @@ function parse(argv: readonly string[]) {
       hostname: { type: 'string', short: 'n', default: `celery@${hostname()}` },
     },
   })
-  const env: Record<string, string> = {}
-  if (values.concurrency !== undefined) env.CONCURRENCY = values.concurrency
-  if (values.queues !== undefined) env.QUEUES = values.queues
-  if (values.pool !== undefined) env.WORKER_POOL = values.pool
-  if (values['max-tasks'] !== undefined) env.WORKER_MAX_TASKS = values['max-tasks']
-  if (values['max-memory'] !== undefined) env.WORKER_MAX_MEMORY = values['max-memory']
-  if (values['time-limit'] !== undefined) env.TASK_TIME_LIMIT = values['time-limit']
-  if (values['soft-time-limit'] !== undefined) env.TASK_SOFT_TIME_LIMIT = values['soft-time-limit']
+  const env = optionEnv(VARIABLES, values)
   if (values.events) env.WORKER_EVENTS = 'on'
   if (values.loglevel !== undefined) env.LOG_LEVEL = logLevel(values.loglevel)
   return { env, beat: values.beat, app: values.app, name: values.hostname }
