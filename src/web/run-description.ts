@@ -61,9 +61,14 @@ function errorOf({ result, traceback }: StoredResult): NonNullable<RunDescriptio
   return { type: String(exc_type ?? 'Error'), message: said, traceback }
 }
 
+/** Of the log of a run, unless all are asked for: the last ones. */
+export const LINES_SHOWN = 200
+
 /** Changes when the page does. */
 export const revisionOf = ({ state, retries, progress }: RunDescription, lines: readonly StoredLine[]): string =>
-  [state, retries, progress?.n ?? '', progress?.note ?? '', lines.length, lines.at(-1)?.at_ms ?? ''].join(' ')
+  [state, retries, progress?.n ?? '', progress?.note ?? '', Math.min(lines.length, LINES_SHOWN), lines.at(-1)?.at_ms ?? ''].join(
+    ' ',
+  )
 
 /** For programs: names as in the database, times in ISO 8601. */
 export const runJson = (run: RunDescription, lines: readonly StoredLine[]) => ({

@@ -64,7 +64,8 @@ async function revisionOf(path, seconds) {
 
 /** Takes the server's own markup, so that there is one place that draws a run. */
 async function refresh(element) {
-  const response = await fetch(element.dataset.path, { headers: { accept: 'text/html' } })
+  const all = new URLSearchParams(location.search).get('log') === 'all' ? '?log=all' : ''
+  const response = await fetch(`${element.dataset.path}${all}`, { headers: { accept: 'text/html' } })
   if (!response.ok) return
   const page = new DOMParser().parseFromString(await response.text(), 'text/html')
   const fresh = page.getElementById('run')

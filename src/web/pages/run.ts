@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { runPath } from '../paths.ts'
-import { describeLocated, describeStored, type RunDescription, runJson } from '../run-description.ts'
+import { describeLocated, describeStored, LINES_SHOWN, type RunDescription, runJson } from '../run-description.ts'
 import { sendFailure } from '../send-failure.ts'
 import { runPage } from '../views/run-page.ts'
 import { sendPage, type WebContext, wantsJson } from '../web-context.ts'
@@ -9,8 +9,8 @@ import { sendPage, type WebContext, wantsJson } from '../web-context.ts'
 const MAX_WAIT_SECONDS = 25
 /** Each costs some kilobytes; whoever comes later is answered at once and asks again. */
 const MAX_WAITING = 200
-/** Of the log of a run: the last ones. */
-const LINES_SHOWN = 200
+/** Of the log of a run, with `?log=all`: as many as a browser still shows well. */
+const LINES_AT_MOST = 5000
 
 /** `GET /tasks/:name/:id`: the state of one run. `?wait=SECONDS` holds the answer back until it has ended, at most so long. */
 export function registerRun(server: FastifyInstance, web: WebContext): void {
@@ -41,16 +41,24 @@ export function registerRun(server: FastifyInstance, web: WebContext): void {
     }
   }
 
-  server.get<{ Params: { name: string; id: string }; Querystring: { wait?: string; revoked?: unknown } }>(
+  server.get<{ Params: { name: string; id: string }; Querystring: { wait?: string; revoked?: unknown; log?: unknown } }>(
     '/tasks/:name/:id',
     async (request, reply) => {
       const { name, id } = request.params
       const found = isId(id) ? await describe(id) : undefined
       if (found === undefined || found.task !== name) return sendFailure(web, request, reply, NOT_FOUND)
       const run = await wait(found, waitSeconds(request.query.wait), request)
-      const lines = run.startedAt === null && run.createdAt === null ? [] : await reports.lines(id, LINES_SHOWN)
+      const atMost = request.query.log === 'all' ? LINES_AT_MOST : LINES_SHOWN
+      const last = run.startedAt === null && run.createdAt === null ? [] : await reports.lines(id, atMost + 1)
+      const hasEarlierLines = last.length > atMost
+      const lines = hasEarlierLines ? last.slice(1) : last
       if (wantsJson(request)) return reply.type('application/json; charset=utf-8').send(JSON.stringify(runJson(run, lines)))
-      return sendPage(web, request, reply, runPage({ run, lines, isRevoked: 'revoked' in request.query, now: web.now() }))
+      return sendPage(
+        web,
+        request,
+        reply,
+        runPage({ run, lines, hasEarlierLines, isRevoked: 'revoked' in request.query, now: web.now() }),
+      )
     },
   )
 

@@ -30,12 +30,14 @@ export interface RunView {
   readonly run: RunDescription
   /** The last lines that it logged, oldest first. */
   readonly lines: readonly StoredLine[]
+  /** It has logged more than these. */
+  readonly hasEarlierLines: boolean
   /** It has just been revoked from here. */
   readonly isRevoked: boolean
   readonly now: Date
 }
 
-export function runPage({ run, lines, isRevoked, now }: RunView): Page {
+export function runPage({ run, lines, hasEarlierLines, isRevoked, now }: RunView): Page {
   const path = runPath(run.task, run.id)
   return {
     title: `${run.state}: ${run.task}`,
@@ -47,7 +49,7 @@ export function runPage({ run, lines, isRevoked, now }: RunView): Page {
 !${progress(run)}
 !${outcome(run)}
 <dl class="facts">!${facts(run, now)}</dl>
-!${log(lines)}
+!${log(lines, hasEarlierLines ? path : undefined)}
 </div>
 !${run.ready ? '' : revokeForm(path)}
 <p class="links"><a href="${againPath(run)}">Run it again</a> <a href="${path}?format=json">JSON</a></p>`,
@@ -70,9 +72,14 @@ function progress({ progress: said, ready }: RunDescription): Html {
 
 const LEVELS: Readonly<Record<number, string>> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
 
-function log(lines: readonly StoredLine[]): Html {
+/** @param earlierAt path of the run, where there are more lines than these */
+function log(lines: readonly StoredLine[], earlierAt: string | undefined): Html {
   if (lines.length === 0) return ''
-  return html`<section aria-labelledby="log-title"><h2 id="log-title">Log <span class="soft">(times in UTC)</span></h2><pre class="log" tabindex="0">!${lines.map(
+  const earlier =
+    earlierAt === undefined
+      ? ''
+      : html`<p class="soft">The last ${lines.length} lines. <a href="${earlierAt}?log=all#log-title">Earlier ones, too</a></p>`
+  return html`<section aria-labelledby="log-title"><h2 id="log-title">Log <span class="soft">(times in UTC)</span></h2>!${earlier}<pre class="log" tabindex="0">!${lines.map(
     (line) => html`${lineOf(line)}
 `,
   )}</pre></section>`

@@ -60,6 +60,24 @@ describe('the status page', () => {
     expect(web.revoked).toEqual([{ unwanted: { ids: ['run-1'] }, terminate: true }])
   })
 
+  test('of a task that logged much shows its last lines, and all of them on demand', async () => {
+    const web = withRun({ state: 'STARTED', doneAt: null })
+    for (let n = 1; n <= 201; n++)
+      web.lines.push({ retries: 0, level: 30, at_ms: NOW.getTime(), message: `line ${n}.`, fields: null })
+    const { body } = await web.get(PATH)
+    expect(body).not.toContain('line 1.')
+    expect(body).toContain('line 2.')
+    expect(body).toContain(`The last 200 lines. <a href="${PATH}?log=all#log-title">`)
+    const all = (await web.get(`${PATH}?log=all`)).body
+    expect(all).toContain('line 1.')
+    expect(all).not.toContain('The last')
+    // A page with all of them is not new because of that.
+    const revision = (text: string) => /data-revision="([^"]*)"/.exec(text)?.[1]
+    expect(revision(all)).toBe(revision(body))
+    web.lines.pop()
+    expect((await web.get(PATH)).body).not.toContain('The last')
+  })
+
   test('of a task that is to be tried again says when, of one that sent others links to them and back', async () => {
     const nextAt = new Date(NOW.getTime() + 60_000)
     const web = withRun({
