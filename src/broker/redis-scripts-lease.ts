@@ -68,28 +68,35 @@ return #back`,
 
 /**
  * Entries of \`unacked\` that nobody renewed for long, as kombu restores them: their worker, Python or not, is gone and left no other trace.
+ * What cannot be read, by kombu neither, stays where it is and is found again when the time has passed once more.
  * KEYS: unacked, unacked_index, sleepers · ARGV: seconds, key prefix, wake channel, at most so many
+ * Returns { how many were restored, tags of those that cannot be read… }
  */
 export const RESTORE: Script = {
   name: 'restore',
   lua: `${MESSAGE_OF}${MARKED}${WAKE}
 local time = redis.call('TIME')
 local tags = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', tonumber(time[1]) - tonumber(ARGV[1]), 'LIMIT', 0, ARGV[4])
-local count = 0
+local answer = { 0 }
 for i = #tags, 1, -1 do
   local entry = redis.call('HGET', KEYS[1], tags[i])
   local readable, decoded = pcall(cjson.decode, entry or '')
   local message = readable and messageOf(entry)
-  redis.call('ZREM', KEYS[2], tags[i])
   if message and type(decoded[3]) == 'string' then
     local properties = type(decoded[1].properties) == 'table' and decoded[1].properties or {}
     local priority = type(properties.priority) == 'number' and properties.priority or 0
     local step = priority >= 9 and '9' or priority >= 6 and '6' or priority >= 3 and '3' or ''
     redis.call('RPUSH', ARGV[2] .. decoded[3] .. (step == '' and '' or '\\6\\22' .. step), marked(message))
     redis.call('HDEL', KEYS[1], tags[i])
-    count = count + 1
+    redis.call('ZREM', KEYS[2], tags[i])
+    answer[1] = answer[1] + 1
+  elseif entry then
+    redis.call('ZADD', KEYS[2], time[1], tags[i])
+    answer[#answer + 1] = tags[i]
+  else
+    redis.call('ZREM', KEYS[2], tags[i])
   end
 end
-if count > 0 then wakeSleepers(KEYS[3], ARGV[3]) end
-return count`,
+if answer[1] > 0 then wakeSleepers(KEYS[3], ARGV[3]) end
+return answer`,
 }

@@ -87,8 +87,13 @@ export async function registerRedisWorker(options: RedisWorkerOptions): Promise<
 
   const restoreLost = async () => {
     const args = [options.visibilitySeconds, options.prefix, keys.wakeChannel, RESTORE_AT_ONCE]
-    const count = await connection.run(RESTORE, [keys.unacked, keys.index, keys.sleepers], args)
-    if (Number(count) > 0) log.warn({ messages: count }, 'messages that nobody acknowledged for long are handed out again')
+    const [count, ...tags] = (await connection.run(RESTORE, [keys.unacked, keys.index, keys.sleepers], args)) as [
+      number,
+      ...string[],
+    ]
+    if (count > 0) log.warn({ messages: count }, 'messages that nobody acknowledged for long are handed out again')
+    if (tags.length > 0)
+      log.error({ key: keys.unacked, tags }, 'messages that nobody acknowledged for long cannot be read, left where they are')
   }
 
   const next = () => {

@@ -5,6 +5,7 @@ import { createRedisConnection, type RedisConnection } from '../../../src/broker
 import { encodeEnvelope } from '../../../src/broker/redis-envelope.ts'
 import { redisKeys } from '../../../src/broker/redis-keys.ts'
 import { ACK, GIVE_BACK, TAKE } from '../../../src/broker/redis-scripts.ts'
+import { RESTORE } from '../../../src/broker/redis-scripts-lease.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 
@@ -112,5 +113,22 @@ describe('what Redis notes of a message that is taken', () => {
     expect(await redis.hkeys(keys.unacked)).toEqual(['d'])
     expect(await redis.zrange(keys.index, '0', '-1')).toEqual(['d'])
     expect(await redis.exists(keys.deaths)).toBe(0)
+  })
+
+  it('is restored when nobody acknowledged it for long, and left where it is found again when it cannot be read', async () => {
+    const held = envelope('held')
+    await redis.hset(keys.unacked, {
+      held: `[${held}, "e", "q"]`,
+      broken: '[{"no": "end"',
+      nowhere: `[${envelope('nowhere')}, "e", 7]`,
+    })
+    for (const [at, tag] of ['held', 'broken', 'nowhere', 'gone'].entries()) await redis.zadd(keys.index, at + 1, tag)
+    const args = [60, prefix, keys.wakeChannel, 100]
+    const restore = () => connection.run(RESTORE, [keys.unacked, keys.index, keys.sleepers], args)
+    expect(await restore()).toEqual([1, 'nowhere', 'broken'])
+    expect((await redis.lrange(list, 0, -1)).map((text) => JSON.parse(text).properties.delivery_tag)).toEqual(['held'])
+    expect((await redis.hkeys(keys.unacked)).sort()).toEqual(['broken', 'nowhere'])
+    expect((await redis.zrange(keys.index, '0', '-1')).sort()).toEqual(['broken', 'nowhere'])
+    expect(await restore()).toEqual([0])
   })
 })
