@@ -7,7 +7,7 @@ import { silentLog } from '../../src/log.ts'
 import { createMessage } from '../../src/message/message.ts'
 import { startWorker, type Worker } from '../../src/worker/worker.ts'
 import { createTestSchema, query, type TestSchema } from '../support/database.ts'
-import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { startDatabaseProxy } from '../support/database-proxy.ts'
 import { until } from '../support/until.ts'
 
 let schema: TestSchema
@@ -33,11 +33,9 @@ async function work(): Promise<void> {
 }
 
 it('a worker whose outcome nobody takes stops in its time, and its task is run by the next one', async () => {
-  const url = new URL(schema.url)
-  const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) })
+  const { proxy, url } = await startDatabaseProxy(schema.url)
   onTestFinished(() => proxy.close())
-  url.host = `127.0.0.1:${proxy.port}`
-  const far = createPostgresBroker(schema.open({ env: { DATABASE_URL: url.href } }), schema.config, silentLog())
+  const far = createPostgresBroker(schema.open({ env: { DATABASE_URL: url } }), schema.config, silentLog())
   let runs = 0
   const away = app.task('away', () => {
     if (runs++ === 0) proxy.shut()

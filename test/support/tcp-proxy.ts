@@ -18,7 +18,7 @@ export interface TcpProxy {
 }
 
 /** Between a client and a server on this machine: what the network does to them is the test's decision. */
-export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+export async function startTcpProxy(target: { host: string; port: number } | { path: string }): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
   let isShut = false
   let watch: { left: number; then: () => void } | undefined

@@ -7,7 +7,8 @@ import { sql } from '../../../src/database/sql.ts'
 import { createLog, silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema, query, type TestSchema } from '../../support/database.ts'
-import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { startDatabaseProxy } from '../../support/database-proxy.ts'
+import type { TcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 
 let schema: TestSchema
@@ -31,11 +32,9 @@ const open = (name?: string) => createPostgresBroker(schema.open(name === undefi
 
 /** A broker whose way to the database the test may break. */
 async function openFar(): Promise<{ far: Broker; proxy: TcpProxy }> {
-  const url = new URL(schema.url)
-  const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) })
+  const { proxy, url } = await startDatabaseProxy(schema.url)
   proxies.push(proxy)
-  url.host = `127.0.0.1:${proxy.port}`
-  const database = schema.open({ env: { DATABASE_URL: url.href } })
+  const database = schema.open({ env: { DATABASE_URL: url } })
   return { far: createPostgresBroker(database, schema.config, silentLog()), proxy }
 }
 

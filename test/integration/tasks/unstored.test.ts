@@ -2,8 +2,8 @@ import { expect, it, onTestFinished } from 'vitest'
 import { createUnstored } from '../../../src/broker/unstored.ts'
 import { sleep } from '../../../src/retry.ts'
 import type { Worker } from '../../../src/worker/worker.ts'
+import { startDatabaseProxy } from '../../support/database-proxy.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
-import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 
 const MESSAGES = 400
@@ -17,10 +17,8 @@ const TOO_LONG_MS = 400
 
 onEveryBroker('results that the database does not take', (at) => {
   it('are kept up to a size: then nothing more is started, handed back or lost until it takes them', async () => {
-    const url = new URL(at.schema.url)
-    const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) })
+    const { proxy, url } = await startDatabaseProxy(at.schema.url)
     onTestFinished(() => proxy.close())
-    url.host = `127.0.0.1:${proxy.port}`
     const ran: number[] = []
     let before: number | undefined
     const quick = at.app.task('quick', () => null)
@@ -36,7 +34,7 @@ onEveryBroker('results that the database does not take', (at) => {
     const lines: { level: string; msg: string }[] = []
     const say = (level: string) => (_fields: unknown, msg: string) => void lines.push({ level, msg })
     const unstored = createUnstored({ warn: say('warn'), info: say('info') } as never, ROOM)
-    const worker: Worker = await at.work({ env: { DATABASE_URL: url.href }, concurrency: CONCURRENCY, unstored })
+    const worker: Worker = await at.work({ env: { DATABASE_URL: url }, concurrency: CONCURRENCY, unstored })
     // Taken hundreds at a time after that, so that more is in hand than there are slots.
     const warm = await at.app.enqueue(Array.from({ length: 1000 }, () => ({ task: quick, args: [] as [] })))
     for (const result of warm) await result.get({ timeoutMs: 20_000 })
