@@ -4,6 +4,7 @@ import { READY_STATES } from '../../src/app/outcome.ts'
 import { type Ours, openOurs } from './celery-ours.ts'
 import { createCeleryProcesses } from './celery-process.ts'
 import { createTestSchema } from './database.ts'
+import { lacks } from './lacks.ts'
 import { createTestVhost } from './rabbit.ts'
 import { createOwnRedis } from './redis-server.ts'
 import { startRole } from './role.ts'
@@ -12,7 +13,8 @@ import { until } from './until.ts'
 /** Where messages go, and where Python keeps results. */
 export type CanvasPlace = 'RabbitMQ and rpc://' | 'RabbitMQ and redis://' | 'Redis'
 
-export const isHere = (place: CanvasPlace): boolean => place === 'Redis' || inject('amqpUrl') !== undefined
+export const isHere = (place: CanvasPlace): boolean =>
+  !lacks('celery', place === 'Redis' ? 'redis' : 'amqp') && !(place === 'RabbitMQ and redis://' && lacks('redis'))
 
 /** What a Python client answers to an expression. */
 export interface PythonValue {

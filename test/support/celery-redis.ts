@@ -1,8 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { Redis } from 'ioredis'
+import { inject } from 'vitest'
 import { type CeleryProcesses, createCeleryProcesses } from './celery-process.ts'
-
-const server = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
 
 export interface CeleryRedis extends CeleryProcesses {
   readonly url: string
@@ -20,7 +19,7 @@ export interface CeleryRedis extends CeleryProcesses {
  * test's own, which knows no counters of others.
  */
 export async function createCeleryRedis(own?: string): Promise<CeleryRedis> {
-  const url = own ?? `${server}/${randomInt(1, 16)}`
+  const url = own ?? `${inject('redisUrl')}/${randomInt(1, 16)}`
   const prefix = `test_${randomBytes(6).toString('hex')}:`
   const redis = new Redis(url, { protocol: 2 })
   const ids = new Set<string>()

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
 import { Client } from 'pg'
 import type { TestProject } from 'vitest/node'
@@ -9,6 +10,8 @@ declare module 'vitest' {
     databaseUrl: string
     amqpUrl: string | undefined
     redisUrl: string | undefined
+    /** Real Celery, of the Python that Debian's packages belong to. */
+    hasCelery: boolean
   }
 }
 
@@ -29,10 +32,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('databaseUrl', database.url)
   project.provide('amqpUrl', await findService('RabbitMQ', process.env.TEST_AMQP_URL ?? DEFAULTS.amqp, 5672, skipped))
   project.provide('redisUrl', await findService('Redis', process.env.TEST_REDIS_URL ?? DEFAULTS.redis, 6379, skipped))
+  project.provide('hasCelery', findCelery(skipped))
   return async () => {
     await database.stop()
     for (const name of skipped)
-      process.stderr.write(`\n!!! SKIPPED: every test that needs ${name}, which does not answer. CI=true makes this a failure.\n`)
+      process.stderr.write(
+        `\n!!! SKIPPED: every test that needs ${name}, which does not answer or is not installed. CI=true makes this a failure.\n`,
+      )
   }
 }
 
@@ -63,6 +69,13 @@ async function findService(name: string, url: string, defaultPort: number, skipp
   if (process.env.CI === 'true') throw new Error(`${name} does not answer at ${hostname}:${port}`)
   skipped.push(name)
   return undefined
+}
+
+function findCelery(skipped: string[]): boolean {
+  if (spawnSync('/usr/bin/python3', ['-c', 'import celery, redis']).status === 0) return true
+  if (process.env.CI === 'true') throw new Error('Celery is missing: apt-get install celery python3-redis')
+  skipped.push('Celery')
+  return false
 }
 
 const listens = (host: string, port: number): Promise<boolean> =>

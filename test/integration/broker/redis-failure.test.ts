@@ -6,6 +6,7 @@ import { createRedisBroker, type RedisBroker } from '../../../src/broker/redis.t
 import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createOwnRedis, type OwnRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/until.ts'
 
@@ -23,7 +24,7 @@ const succeeded = ({ message: { headers, queue } }: Delivery): Outcome => ({
   doneAt: Date.now(),
 })
 
-describe('a Redis broker when things break', () => {
+describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
   let schema: TestSchema
   let server: OwnRedis
   const brokers: RedisBroker[] = []

@@ -12,6 +12,7 @@ import type { Platform } from '../../../src/config.ts'
 import { createLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createOwnRedis, freePort, type OwnRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/until.ts'
 
@@ -51,7 +52,7 @@ async function collect(broker: RedisBroker): Promise<Delivery[]> {
   return got
 }
 
-describe('Redis behind TLS with a certificate that no authority signed', () => {
+describe.skipIf(lacks('redis'))('Redis behind TLS with a certificate that no authority signed', () => {
   let url: string
   let folder: string
   let certificate: string
@@ -110,7 +111,7 @@ describe('Redis behind TLS with a certificate that no authority signed', () => {
   })
 })
 
-describe.each([
+describe.skipIf(lacks('redis')).each([
   ['CLIENT TRACKING', ['-client|tracking']],
   ['every CLIENT command', ['-client']],
 ])('Redis that refuses %s', (_what, rules) => {

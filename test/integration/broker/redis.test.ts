@@ -1,16 +1,18 @@
 import { randomInt } from 'node:crypto'
 import { Redis } from 'ioredis'
+import { describe, inject } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.ts'
 import { createRedisBroker } from '../../../src/broker/redis.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createTestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { recordedIn } from '../../support/recorded.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { brokerContract } from './contract.ts'
 import { refusalContract } from './refusal-contract.ts'
 import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
-const server = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379'
+const server = inject('redisUrl')
 
 const create = async (): Promise<SequelFixture> => {
   const schema = await createTestSchema()
@@ -48,6 +50,8 @@ const create = async (): Promise<SequelFixture> => {
   }
 }
 
-brokerContract('Redis', create, { redeliveredWithinMs: 10_000 })
-sequelContract('Redis', create)
-refusalContract('Redis', create)
+describe.skipIf(lacks('redis'))('Redis', () => {
+  brokerContract('Redis', create, { redeliveredWithinMs: 10_000 })
+  sequelContract('Redis', create)
+  refusalContract('Redis', create)
+})

@@ -13,6 +13,7 @@ import { startWorker } from '../../../src/worker/worker.ts'
 import { createCeleryAmqp } from '../../support/celery-amqp.ts'
 import type { CeleryProcesses, PythonClient } from '../../support/celery-process.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createTestVhost, type TestVhost } from '../../support/rabbit.ts'
 import { until } from '../../support/until.ts'
 
@@ -47,7 +48,7 @@ async function openAll() {
   return { schema, celery, database, results, broker, app, channel, close }
 }
 
-describe.skipIf(server === undefined)('a Python client and our worker on RabbitMQ', () => {
+describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on RabbitMQ', () => {
   let all: Awaited<ReturnType<typeof openAll>>
   let python: PythonClient
   let python1: PythonClient
@@ -197,7 +198,7 @@ describe.skipIf(server === undefined)('a Python client and our worker on RabbitM
   })
 })
 
-describe.skipIf(server === undefined)('our client and a Python worker on RabbitMQ', () => {
+describe.skipIf(lacks('amqp', 'celery'))('our client and a Python worker on RabbitMQ', () => {
   let all: Awaited<ReturnType<typeof openAll>>
   const replies = new Map<string, Record<string, unknown>>()
   let replyTo: string

@@ -5,6 +5,7 @@ import { type Ours, openOurs, openOursOnRedis } from '../../support/celery-ours.
 import type { CeleryProcesses, PythonClient, PythonSignature } from '../../support/celery-process.ts'
 import { type CeleryRedis, createCeleryRedis } from '../../support/celery-redis.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createTestVhost, type TestVhost } from '../../support/rabbit.ts'
 import { createOwnRedis, type OwnRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/until.ts'
@@ -126,7 +127,7 @@ function sharedCases(place: () => Place) {
   })
 }
 
-describe('chords of Python on Redis, which our worker counts', () => {
+describe.skipIf(lacks('redis', 'celery'))('chords of Python on Redis, which our worker counts', () => {
   let schema: TestSchema
   let server: OwnRedis
   let celery: CeleryRedis
@@ -151,33 +152,36 @@ describe('chords of Python on Redis, which our worker counts', () => {
   sharedCases(() => place)
 })
 
-describe.skipIf(amqpUrl === undefined)('chords of Python on RabbitMQ with results in Redis (RESULT_MIRROR=redis://…)', () => {
-  let schema: TestSchema
-  let vhost: TestVhost
-  let server: OwnRedis
-  let celery: CeleryRedis
-  let amqp: CeleryProcesses
-  let place: Place
-  beforeAll(async () => {
-    schema = await createTestSchema()
-    vhost = await createTestVhost(amqpUrl!)
-    server = await createOwnRedis()
-    celery = await createCeleryRedis(server.url)
-    amqp = createCeleryAmqp(vhost.url, { BACKEND: celery.url })
-    const ours = await openOurs(schema, { CLOUDAMQP_URL: vhost.url, RESULT_MIRROR: celery.url })
-    ourTasks(ours)
-    place = { ours, celery, python: amqp.client() }
-    await Promise.all([ours.worker({ queues: ['ours'] }), amqp.worker()])
-  })
-  afterAll(async () => {
-    const rows = (await place?.ours.database.query<{ id: string }>({ name: 'i', text: 'SELECT id FROM task_result' })) ?? []
-    celery?.owns(...rows.map(({ id }) => id))
-    await place?.ours.close()
-    await amqp?.close()
-    await celery?.close()
-    await server?.close()
-    await schema?.drop()
-    await vhost?.drop()
-  })
-  sharedCases(() => place)
-})
+describe.skipIf(lacks('amqp', 'redis', 'celery'))(
+  'chords of Python on RabbitMQ with results in Redis (RESULT_MIRROR=redis://…)',
+  () => {
+    let schema: TestSchema
+    let vhost: TestVhost
+    let server: OwnRedis
+    let celery: CeleryRedis
+    let amqp: CeleryProcesses
+    let place: Place
+    beforeAll(async () => {
+      schema = await createTestSchema()
+      vhost = await createTestVhost(amqpUrl!)
+      server = await createOwnRedis()
+      celery = await createCeleryRedis(server.url)
+      amqp = createCeleryAmqp(vhost.url, { BACKEND: celery.url })
+      const ours = await openOurs(schema, { CLOUDAMQP_URL: vhost.url, RESULT_MIRROR: celery.url })
+      ourTasks(ours)
+      place = { ours, celery, python: amqp.client() }
+      await Promise.all([ours.worker({ queues: ['ours'] }), amqp.worker()])
+    })
+    afterAll(async () => {
+      const rows = (await place?.ours.database.query<{ id: string }>({ name: 'i', text: 'SELECT id FROM task_result' })) ?? []
+      celery?.owns(...rows.map(({ id }) => id))
+      await place?.ours.close()
+      await amqp?.close()
+      await celery?.close()
+      await server?.close()
+      await schema?.drop()
+      await vhost?.drop()
+    })
+    sharedCases(() => place)
+  },
+)

@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createCeleryAmqp } from '../../support/celery-amqp.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createTestVhost } from '../../support/rabbit.ts'
 import { type RoleProcess, startRole } from '../../support/role.ts'
 import { until } from '../../support/until.ts'
@@ -46,11 +47,13 @@ async function redis(): Promise<Place> {
   return { env: { REDIS_URL: url, QUEUES: queue }, close }
 }
 
-describe.each([
+const PLACES = [
   ['PostgreSQL', 'postgres', postgres],
   ['RabbitMQ', 'amqp', rabbit],
   ['Redis', 'redis', redis],
-] as const)('onedyno inspect and control on %s', (_name, kind, open) => {
+] as const
+
+describe.each(PLACES.filter(([, kind]) => !lacks(kind)))('onedyno inspect and control on %s', (_name, kind, open) => {
   const name = `celery@${randomBytes(6).toString('hex')}`
   let schema: TestSchema
   let place: Place
@@ -113,7 +116,7 @@ describe.each([
   })
 })
 
-describe('a Python worker', () => {
+describe.skipIf(lacks('amqp', 'celery'))('a Python worker', () => {
   it('answers `onedyno inspect` too, without a database', async () => {
     const vhost = await createTestVhost(inject('amqpUrl')!)
     const celery = createCeleryAmqp(vhost.url)

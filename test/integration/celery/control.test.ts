@@ -18,6 +18,7 @@ import { startWorker, type Worker } from '../../../src/worker/worker.ts'
 import { type CeleryCli, createCeleryCli } from '../../support/celery-control.ts'
 import { createCeleryRedis } from '../../support/celery-redis.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createTestVhost } from '../../support/rabbit.ts'
 import { until } from '../../support/until.ts'
 
@@ -111,169 +112,176 @@ async function redis(schema: TestSchema): Promise<Place> {
   return { config, broker, celery, close }
 }
 
-describe.each([
+const PLACES = [
   ['RabbitMQ', 'amqp', rabbit],
   ['Redis', 'redis', redis],
-] as const)('real Celery looks at our worker on %s', (_name, kind, open) => {
-  let schema: TestSchema
-  let place: Place
-  let ours: Awaited<ReturnType<typeof openWorker>>
+] as const
 
-  beforeAll(async () => {
-    schema = await createTestSchema()
-    place = await open(schema)
-    ours = await openWorker(schema, place)
-  })
-  afterAll(async () => {
-    await ours?.worker.stop()
-    await ours?.control.stop()
-    await place?.close()
-    await schema?.drop()
-  })
+describe.each(PLACES.filter(([, kind]) => !lacks(kind, 'celery')))(
+  'real Celery looks at our worker on %s',
+  (_name, kind, open) => {
+    let schema: TestSchema
+    let place: Place
+    let ours: Awaited<ReturnType<typeof openWorker>>
 
-  const inspect = async (...args: string[]) => (await place.celery.ask('inspect', ...args))[HOST]
-  const control = async (...args: string[]) => (await place.celery.ask('control', ...args))[HOST]
-  const tell = async (method: string, given: object): Promise<unknown> =>
-    (await askWorkers(await place.broker.control(), { method, given: { ...given }, destination: [HOST], timeoutMs: 10_000 })).get(
-      HOST,
-    )
-
-  it('lists it with `celery status`', async () => {
-    const { code, output } = await place.celery.run('status', '--timeout', '2')
-    expect(output).toContain(`${HOST}: OK`)
-    expect(output).toContain('1 node online')
-    expect(code).toBe(0)
-  })
-
-  it('is answered by `inspect ping`, `registered` and `active_queues`', async () => {
-    expect(await inspect('ping')).toEqual({ ok: 'pong' })
-    expect(await inspect('registered')).toEqual(['tasks.echo', 'tasks.fail', 'tasks.wait'])
-    expect(await inspect('active_queues')).toMatchObject([
-      { name: 'celery', routing_key: 'celery', exchange: { name: 'celery' } },
-    ])
-  })
-
-  it('is answered by `inspect active` with what runs, until it is revoked and terminated', async () => {
-    const run = await ours.app.sendTask('tasks.wait', [], { kwargs: {} })
-    await until('it runs', () => ours.worker.running === 1)
-    expect(await inspect('active')).toMatchObject([
-      { id: run.id, name: 'tasks.wait', args: [], kwargs: {}, hostname: HOST, delivery_info: { routing_key: 'celery' } },
-    ])
-    expect(await tell('revoke', { task_id: run.id, terminate: true, signal: 'SIGTERM' })).toEqual({ ok: `terminate: ${run.id}` })
-    const row = await until('recorded', async () => {
-      const found = await ours.results.find(run.id)
-      return found?.state === 'REVOKED' ? found : undefined
+    beforeAll(async () => {
+      schema = await createTestSchema()
+      place = await open(schema)
+      ours = await openWorker(schema, place)
     })
-    expect(ours.aborted).toEqual([run.id])
-    expect(JSON.stringify(row)).toContain('TaskRevokedError')
-    expect(await inspect('active')).toEqual([])
-  })
-
-  it('is answered by `inspect stats` with what Flower reads', async () => {
-    await (await ours.app.sendTask('tasks.echo', [1])).get({ timeoutMs: 10_000 })
-    expect(await inspect('stats')).toMatchObject({
-      total: { 'tasks.echo': 1 },
-      pid: process.pid,
-      clock: expect.stringMatching(/^\d+$/),
-      pool: { 'max-concurrency': 4 },
-      broker: { transport: kind, hostname: '127.0.0.1' },
-      prefetch_count: 4,
+    afterAll(async () => {
+      await ours?.worker.stop()
+      await ours?.control.stop()
+      await place?.close()
+      await schema?.drop()
     })
-  })
 
-  it('is answered by `reserved`, `scheduled`, `revoked`, `conf` and `report`, and shows no password', async () => {
-    expect(await inspect('reserved')).toEqual([])
-    expect(await inspect('scheduled')).toEqual([])
-    expect(await inspect('revoked')).toEqual(expect.arrayContaining([expect.any(String)]))
-    const conf = JSON.stringify(await inspect('conf'))
-    expect(conf).toContain('broker_url')
-    expect(conf).not.toContain('guest:guest')
-    expect(await inspect('report')).toEqual({ ok: expect.stringContaining('onedyno:') })
-  })
+    const inspect = async (...args: string[]) => (await place.celery.ask('inspect', ...args))[HOST]
+    const control = async (...args: string[]) => (await place.celery.ask('control', ...args))[HOST]
+    const tell = async (method: string, given: object): Promise<unknown> =>
+      (
+        await askWorkers(await place.broker.control(), { method, given: { ...given }, destination: [HOST], timeoutMs: 10_000 })
+      ).get(HOST)
 
-  it('does not run what was revoked before, and records it as REVOKED', async () => {
-    const id = randomUUID()
-    expect(await tell('revoke', { task_id: [id] })).toEqual({ ok: `tasks {'${id}'} flagged as revoked` })
-    await ours.app.sendTask('tasks.echo', ['never'], { taskId: id })
-    await until('recorded', async () => (await ours.results.find(id))?.state === 'REVOKED')
-  })
-
-  it('takes from another queue after `add_consumer`, and no more after `cancel_consumer`, while a task runs through it all', async () => {
-    const slow = await ours.app.sendTask('tasks.wait', [])
-    await until('it runs', () => ours.worker.running === 1)
-    const extra = await ours.app.sendTask('tasks.echo', ['extra'], { queue: 'extra' })
-    expect(await control('add_consumer', 'extra')).toEqual({ ok: 'add consumer extra' })
-    expect(await extra.get({ timeoutMs: 10_000 })).toBe('extra')
-    expect(await control('cancel_consumer', 'extra')).toEqual({ ok: 'no longer consuming from extra' })
-    await ours.app.sendTask('tasks.echo', ['left'], { queue: 'extra' })
-    expect(await (await ours.app.sendTask('tasks.echo', ['still here'])).get({ timeoutMs: 10_000 })).toBe('still here')
-    expect(await place.broker.depths(['extra'])).toMatchObject([{ queue: 'extra', ready: 1 }])
-    await tell('revoke', { task_id: slow.id, terminate: true })
-    await until('recorded', async () => (await ours.results.find(slow.id))?.state === 'REVOKED')
-  })
-
-  it('runs more and fewer tasks at once after `pool_grow` and `pool_shrink`', async () => {
-    expect(await control('pool_grow', '2')).toEqual({ ok: 'pool will grow' })
-    expect(ours.worker.concurrency).toBe(6)
-    expect(await control('pool_shrink', '2')).toEqual({ ok: 'pool will shrink' })
-    expect(ours.worker.concurrency).toBe(4)
-    expect(await tell('pool_shrink', { n: 4 })).toEqual({ error: expect.stringContaining('ValueError') })
-  })
-
-  it('sets time limits, which hold for the next attempt', async () => {
-    expect(await control('time_limit', 'tasks.wait', '0.05', '30')).toEqual({ ok: 'time limits set successfully' })
-    const { id } = await ours.app.sendTask('tasks.wait', [])
-    const stored = await ours.app
-      .asyncResult(id)
-      .get({ timeoutMs: 10_000 })
-      .catch((error) => error)
-    expect(stored).toMatchObject({ taskId: id, excType: 'SoftTimeLimitExceeded' })
-    expect(await tell('time_limit', { task_name: 'tasks.wait' })).toEqual({ ok: 'time limits set successfully' })
-    expect(await tell('time_limit', { task_name: 'tasks.wait', hard: -1 })).toEqual({
-      error: expect.stringContaining('above 0'),
+    it('lists it with `celery status`', async () => {
+      const { code, output } = await place.celery.run('status', '--timeout', '2')
+      expect(output).toContain(`${HOST}: OK`)
+      expect(output).toContain('1 node online')
+      expect(code).toBe(0)
     })
-  })
 
-  it('sets rate limits, and takes them away', async () => {
-    expect(await control('rate_limit', 'tasks.fail', '10/m')).toEqual({ ok: 'new rate limit set successfully' })
-    expect(await tell('rate_limit', { task_name: 'tasks.fail', rate_limit: 0 })).toEqual({
-      ok: 'rate limit disabled successfully',
+    it('is answered by `inspect ping`, `registered` and `active_queues`', async () => {
+      expect(await inspect('ping')).toEqual({ ok: 'pong' })
+      expect(await inspect('registered')).toEqual(['tasks.echo', 'tasks.fail', 'tasks.wait'])
+      expect(await inspect('active_queues')).toMatchObject([
+        { name: 'celery', routing_key: 'celery', exchange: { name: 'celery' } },
+      ])
     })
-    expect(await tell('rate_limit', { task_name: 'tasks.fail', rate_limit: 'often' })).toEqual({
-      error: expect.stringContaining('Invalid rate limit string'),
+
+    it('is answered by `inspect active` with what runs, until it is revoked and terminated', async () => {
+      const run = await ours.app.sendTask('tasks.wait', [], { kwargs: {} })
+      await until('it runs', () => ours.worker.running === 1)
+      expect(await inspect('active')).toMatchObject([
+        { id: run.id, name: 'tasks.wait', args: [], kwargs: {}, hostname: HOST, delivery_info: { routing_key: 'celery' } },
+      ])
+      expect(await tell('revoke', { task_id: run.id, terminate: true, signal: 'SIGTERM' })).toEqual({
+        ok: `terminate: ${run.id}`,
+      })
+      const row = await until('recorded', async () => {
+        const found = await ours.results.find(run.id)
+        return found?.state === 'REVOKED' ? found : undefined
+      })
+      expect(ours.aborted).toEqual([run.id])
+      expect(JSON.stringify(row)).toContain('TaskRevokedError')
+      expect(await inspect('active')).toEqual([])
     })
-  })
 
-  it('says what it cannot do, instead of pretending', async () => {
-    expect(await tell('rate_limit', { task_name: 'tasks.none', rate_limit: '1/m' })).toEqual({ error: 'unknown task' })
-    expect(await tell('no_such_cmd', {})).toEqual({ error: "KeyError('no_such_cmd')" })
-  })
-
-  it('sends nothing before `enable_events`, and after it what `celery events --dump` shows', async () => {
-    const dump = place.celery.dump()
-    await until('the dump starts', () => dump.output().includes('evdump: starting capture'))
-    await (await ours.app.sendTask('tasks.echo', ['unseen'])).get({ timeoutMs: 10_000 })
-    // The subscription of the dump is there when it hears the worker say that it is online.
-    await until('it hears us', async () => {
-      await tell('disable_events', {})
-      expect(await tell('enable_events', {})).toEqual({ ok: 'task events enabled' })
-      return dump.output().includes(`${HOST} [`)
+    it('is answered by `inspect stats` with what Flower reads', async () => {
+      await (await ours.app.sendTask('tasks.echo', [1])).get({ timeoutMs: 10_000 })
+      expect(await inspect('stats')).toMatchObject({
+        total: { 'tasks.echo': 1 },
+        pid: process.pid,
+        clock: expect.stringMatching(/^\d+$/),
+        pool: { 'max-concurrency': 4 },
+        broker: { transport: kind, hostname: '127.0.0.1' },
+        prefetch_count: 4,
+      })
     })
-    expect(await tell('enable_events', {})).toEqual({ ok: 'task events already enabled' })
-    const good = await ours.app.sendTask('tasks.echo', ['seen'])
-    const bad = await ours.app.sendTask('tasks.fail', ['boom'])
-    await until('a heartbeat', () => dump.output().includes('heartbeat'))
-    const text = await until('all of it', () => (dump.output().includes('task failed') ? dump.output() : undefined))
-    expect(text).toContain(`task received: tasks.echo(${good.id}) args=["seen"]`)
-    expect(text).toContain(`task started: tasks.echo(${good.id})`)
-    expect(text).toMatch(new RegExp(`task succeeded: tasks.echo.${good.id}. .*result='seen'`))
-    expect(text).toMatch(new RegExp(`task failed: tasks.fail.${bad.id}. .*exception=ValueError.'boom'.`))
-    expect(text).not.toContain('unseen')
-    expect(await tell('disable_events', {})).toEqual({ ok: 'task events disabled' })
-  })
 
-  it('stops when it is told `shutdown`', async () => {
-    await place.celery.run('control', '--timeout', '1', 'shutdown')
-    await until('told', () => ours.told.aborted)
-  })
-})
+    it('is answered by `reserved`, `scheduled`, `revoked`, `conf` and `report`, and shows no password', async () => {
+      expect(await inspect('reserved')).toEqual([])
+      expect(await inspect('scheduled')).toEqual([])
+      expect(await inspect('revoked')).toEqual(expect.arrayContaining([expect.any(String)]))
+      const conf = JSON.stringify(await inspect('conf'))
+      expect(conf).toContain('broker_url')
+      expect(conf).not.toContain('guest:guest')
+      expect(await inspect('report')).toEqual({ ok: expect.stringContaining('onedyno:') })
+    })
+
+    it('does not run what was revoked before, and records it as REVOKED', async () => {
+      const id = randomUUID()
+      expect(await tell('revoke', { task_id: [id] })).toEqual({ ok: `tasks {'${id}'} flagged as revoked` })
+      await ours.app.sendTask('tasks.echo', ['never'], { taskId: id })
+      await until('recorded', async () => (await ours.results.find(id))?.state === 'REVOKED')
+    })
+
+    it('takes from another queue after `add_consumer`, and no more after `cancel_consumer`, while a task runs through it all', async () => {
+      const slow = await ours.app.sendTask('tasks.wait', [])
+      await until('it runs', () => ours.worker.running === 1)
+      const extra = await ours.app.sendTask('tasks.echo', ['extra'], { queue: 'extra' })
+      expect(await control('add_consumer', 'extra')).toEqual({ ok: 'add consumer extra' })
+      expect(await extra.get({ timeoutMs: 10_000 })).toBe('extra')
+      expect(await control('cancel_consumer', 'extra')).toEqual({ ok: 'no longer consuming from extra' })
+      await ours.app.sendTask('tasks.echo', ['left'], { queue: 'extra' })
+      expect(await (await ours.app.sendTask('tasks.echo', ['still here'])).get({ timeoutMs: 10_000 })).toBe('still here')
+      expect(await place.broker.depths(['extra'])).toMatchObject([{ queue: 'extra', ready: 1 }])
+      await tell('revoke', { task_id: slow.id, terminate: true })
+      await until('recorded', async () => (await ours.results.find(slow.id))?.state === 'REVOKED')
+    })
+
+    it('runs more and fewer tasks at once after `pool_grow` and `pool_shrink`', async () => {
+      expect(await control('pool_grow', '2')).toEqual({ ok: 'pool will grow' })
+      expect(ours.worker.concurrency).toBe(6)
+      expect(await control('pool_shrink', '2')).toEqual({ ok: 'pool will shrink' })
+      expect(ours.worker.concurrency).toBe(4)
+      expect(await tell('pool_shrink', { n: 4 })).toEqual({ error: expect.stringContaining('ValueError') })
+    })
+
+    it('sets time limits, which hold for the next attempt', async () => {
+      expect(await control('time_limit', 'tasks.wait', '0.05', '30')).toEqual({ ok: 'time limits set successfully' })
+      const { id } = await ours.app.sendTask('tasks.wait', [])
+      const stored = await ours.app
+        .asyncResult(id)
+        .get({ timeoutMs: 10_000 })
+        .catch((error) => error)
+      expect(stored).toMatchObject({ taskId: id, excType: 'SoftTimeLimitExceeded' })
+      expect(await tell('time_limit', { task_name: 'tasks.wait' })).toEqual({ ok: 'time limits set successfully' })
+      expect(await tell('time_limit', { task_name: 'tasks.wait', hard: -1 })).toEqual({
+        error: expect.stringContaining('above 0'),
+      })
+    })
+
+    it('sets rate limits, and takes them away', async () => {
+      expect(await control('rate_limit', 'tasks.fail', '10/m')).toEqual({ ok: 'new rate limit set successfully' })
+      expect(await tell('rate_limit', { task_name: 'tasks.fail', rate_limit: 0 })).toEqual({
+        ok: 'rate limit disabled successfully',
+      })
+      expect(await tell('rate_limit', { task_name: 'tasks.fail', rate_limit: 'often' })).toEqual({
+        error: expect.stringContaining('Invalid rate limit string'),
+      })
+    })
+
+    it('says what it cannot do, instead of pretending', async () => {
+      expect(await tell('rate_limit', { task_name: 'tasks.none', rate_limit: '1/m' })).toEqual({ error: 'unknown task' })
+      expect(await tell('no_such_cmd', {})).toEqual({ error: "KeyError('no_such_cmd')" })
+    })
+
+    it('sends nothing before `enable_events`, and after it what `celery events --dump` shows', async () => {
+      const dump = place.celery.dump()
+      await until('the dump starts', () => dump.output().includes('evdump: starting capture'))
+      await (await ours.app.sendTask('tasks.echo', ['unseen'])).get({ timeoutMs: 10_000 })
+      // The subscription of the dump is there when it hears the worker say that it is online.
+      await until('it hears us', async () => {
+        await tell('disable_events', {})
+        expect(await tell('enable_events', {})).toEqual({ ok: 'task events enabled' })
+        return dump.output().includes(`${HOST} [`)
+      })
+      expect(await tell('enable_events', {})).toEqual({ ok: 'task events already enabled' })
+      const good = await ours.app.sendTask('tasks.echo', ['seen'])
+      const bad = await ours.app.sendTask('tasks.fail', ['boom'])
+      await until('a heartbeat', () => dump.output().includes('heartbeat'))
+      const text = await until('all of it', () => (dump.output().includes('task failed') ? dump.output() : undefined))
+      expect(text).toContain(`task received: tasks.echo(${good.id}) args=["seen"]`)
+      expect(text).toContain(`task started: tasks.echo(${good.id})`)
+      expect(text).toMatch(new RegExp(`task succeeded: tasks.echo.${good.id}. .*result='seen'`))
+      expect(text).toMatch(new RegExp(`task failed: tasks.fail.${bad.id}. .*exception=ValueError.'boom'.`))
+      expect(text).not.toContain('unseen')
+      expect(await tell('disable_events', {})).toEqual({ ok: 'task events disabled' })
+    })
+
+    it('stops when it is told `shutdown`', async () => {
+      await place.celery.run('control', '--timeout', '1', 'shutdown')
+      await until('told', () => ours.told.aborted)
+    })
+  },
+)

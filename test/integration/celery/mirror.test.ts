@@ -7,13 +7,14 @@ import { createMessage } from '../../../src/message/message.ts'
 import { createCeleryAmqp } from '../../support/celery-amqp.ts'
 import { openOurs } from '../../support/celery-ours.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createTestVhost } from '../../support/rabbit.ts'
 import { createOwnRedis, type OwnRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/until.ts'
 
 const amqpUrl = inject('amqpUrl')
 
-describe('results in a Redis beside the broker (RESULT_MIRROR=redis://…)', () => {
+describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MIRROR=redis://…)', () => {
   let schema: TestSchema
   let redis: OwnRedis
   beforeEach(async () => {

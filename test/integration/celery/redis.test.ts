@@ -10,9 +10,10 @@ import { type Ours, openOursOnRedis } from '../../support/celery-ours.ts'
 import type { PythonClient } from '../../support/celery-process.ts'
 import { type CeleryRedis, createCeleryRedis } from '../../support/celery-redis.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { until } from '../../support/until.ts'
 
-describe('a Python client and our worker on Redis', () => {
+describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Redis', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   let ours: Ours
@@ -157,7 +158,7 @@ describe('a Python client and our worker on Redis', () => {
   })
 })
 
-describe('our client and a Python worker on Redis', () => {
+describe.skipIf(lacks('redis', 'celery'))('our client and a Python worker on Redis', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   let ours: Ours
@@ -228,7 +229,7 @@ describe('our client and a Python worker on Redis', () => {
   })
 })
 
-describe('Python and TypeScript workers on the same queue in Redis', () => {
+describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the same queue in Redis', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   beforeEach(async () => {

@@ -10,6 +10,7 @@ import { type Ours, openOurs, openOursOnRedis } from '../../support/celery-ours.
 import type { CeleryProcesses } from '../../support/celery-process.ts'
 import { type CeleryRedis, createCeleryRedis } from '../../support/celery-redis.ts'
 import { createTestSchema, type TestSchema } from '../../support/database.ts'
+import { lacks } from '../../support/lacks.ts'
 import { createTestVhost, rabbitmqctl, type TestVhost } from '../../support/rabbit.ts'
 import { until } from '../../support/until.ts'
 
@@ -88,7 +89,7 @@ function sharedCases(ours: () => Ours) {
   })
 }
 
-describe.skipIf(server === undefined)('results of Python workers by rpc:// (RESULT_COLLECT=on)', () => {
+describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (RESULT_COLLECT=on)', () => {
   let vhost: TestVhost
   let schema: TestSchema
   let celery: CeleryProcesses
@@ -188,7 +189,7 @@ describe.skipIf(server === undefined)('results of Python workers by rpc:// (RESU
   })
 })
 
-describe('results of Python workers in Redis (RESULT_COLLECT=on)', () => {
+describe.skipIf(lacks('redis', 'celery'))('results of Python workers in Redis (RESULT_COLLECT=on)', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   let ours: Ours

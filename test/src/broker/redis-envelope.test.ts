@@ -31,6 +31,7 @@ describe('an envelope of our own without anything special', () => {
     ['a long body', { args: ['x'.repeat(20_000)] }],
     ['a priority', { priority: 7 }],
     ['another queue', { queue: 'slow queue' }],
+    ['an ignored result', { headers: { ignore_result: true } }],
     ['a workflow in its body', { embed: { chain: null, chord: null, callbacks: [], errbacks: null } }],
   ])('is recognised with %s', (_name, options) => {
     const text = textOf(options)
@@ -45,7 +46,6 @@ describe('an envelope with anything special', () => {
     ['an end', textOf({ expires: new Date(0) })],
     ['a header of somebody', textOf({ headers: { mine: 1 } })],
     ['retries', textOf({ headers: { retries: 2 } })],
-    ['an ignored result', textOf({ headers: { ignore_result: true } })],
     ['another root', textOf({ headers: { root_id: 'another' } })],
     ['somebody to reply to', textOf({ properties: { reply_to: 'me' } })],
     ['the mark of a message that was restored', text.replace('"delivery_info":{', '"delivery_info":{"redelivered": true, ')],
