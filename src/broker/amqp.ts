@@ -105,24 +105,19 @@ export function createAmqpBroker(
 
   /** Messages of the outbox: one queue that takes none holds up those of no other. */
   const relay = async (due: readonly Message[]): Promise<readonly Untaken[]> => {
-    const open = due.filter(({ queue }) => refusedQueues.waitMs(queue) === 0)
-    const unconfirmed = open.length === 0 ? [] : await send(open, { patient: true, putOff: true })
+    const open = new Set(due.filter(({ queue }) => refusedQueues.waitMs(queue) === 0))
+    const unconfirmed = open.size === 0 ? [] : await send([...open], { patient: true, putOff: true })
     for (const { message, refused } of unconfirmed) if (refused !== undefined) await keepUnsendable(message, refused)
     const without = new Set(unconfirmed.map(({ message }) => message.headers.id))
     for (const { queue, headers } of open) if (!without.has(headers.id)) refusedQueues.taken(queue)
     const reasons = new Map(unconfirmed.flatMap(({ message, putOff }) => (putOff === undefined ? [] : [[message.queue, putOff]])))
     for (const [queue, reason] of reasons) refusedQueues.refused(queue, reason)
-    const asked = new Set(open)
+    const later = (message: Message): Untaken => ({ message, putOffMs: refusedQueues.waitMs(message.queue) })
     return [
-      ...due
-        .filter((message) => !asked.has(message))
-        .map((message) => ({ message, putOffMs: refusedQueues.waitMs(message.queue) })),
+      ...due.filter((message) => !open.has(message)).map(later),
       ...unconfirmed
         .filter(({ refused }) => refused === undefined)
-        .map(({ message, putOff }) => ({
-          message,
-          putOffMs: putOff === undefined ? undefined : refusedQueues.waitMs(message.queue),
-        })),
+        .map(({ message, putOff }) => (putOff === undefined ? { message } : later(message))),
     ]
   }
 

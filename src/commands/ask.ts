@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util'
 import { chooseBroker } from '../broker/choose.ts'
 import type { ControlTransport } from '../broker/control-transport.ts'
+import { endsWithin } from '../broker/ends-within.ts'
 import { parseConfig } from '../config.ts'
 import { askWorkers } from '../control/ask.ts'
 import { createDatabase } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
-import { brokerAnswers, closeInTime } from './broker-answers.ts'
+import { brokerAnswers, CLOSING_MS } from './broker-answers.ts'
 
 /** What `onedyno inspect` and `onedyno control` have in common: a method, its arguments, and how the answers are shown. */
 export interface Asked {
@@ -105,8 +106,15 @@ export async function ask(
     return [...answers.values()].some(isError) ? 1 : 0
   } finally {
     // Before its connection: only so is what was sent last certainly on its way.
-    if (transport !== undefined) await closeInTime(transport.close().catch(() => {}))
-    await closeInTime(broker.close().catch(() => {}))
+    if (transport !== undefined)
+      await endsWithin(
+        transport.close().catch(() => {}),
+        CLOSING_MS,
+      )
+    await endsWithin(
+      broker.close().catch(() => {}),
+      CLOSING_MS,
+    )
     await database.close()
   }
 }

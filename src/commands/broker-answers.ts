@@ -1,8 +1,10 @@
+import { endsWithin } from '../broker/ends-within.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { maskUrl } from '../log-text.ts'
 
-const CLOSING_MS = 1000
+/** Closing a connection to a server that is away could take as long as it is away. */
+export const CLOSING_MS = 1000
 
 const NAMES = { amqp: 'RabbitMQ', redis: 'Redis', postgres: 'PostgreSQL' }
 
@@ -17,24 +19,6 @@ export async function brokerAnswers<T>(
 ): Promise<T> {
   const ms = Math.max(1000, publishTimeoutMs) + moreMs
   const url = broker.kind === 'amqp' ? broker.consumeUrl : broker.kind === 'redis' ? broker.url : (databaseUrl ?? '')
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    const error = new AppError('BROKER_SILENT', `${NAMES[broker.kind]} at ${maskUrl(url)} does not answer within ${ms / 1000} s`)
-    timer = setTimeout(() => reject(error), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** Closing a connection to a server that is away could take as long as it is away. */
-export async function closeInTime(closing: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, CLOSING_MS)
-  })
-  await Promise.race([closing, late])
-  clearTimeout(timer)
+  if (await endsWithin(work, ms)) return work
+  throw new AppError('BROKER_SILENT', `${NAMES[broker.kind]} at ${maskUrl(url)} does not answer within ${ms / 1000} s`)
 }

@@ -1,6 +1,7 @@
 import type { App } from '../app/app.ts'
 import type { Broker } from '../broker/broker.ts'
 import { chooseBroker } from '../broker/choose.ts'
+import { endsWithin } from '../broker/ends-within.ts'
 import { type Config, parseConfig } from '../config.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
@@ -8,7 +9,7 @@ import { createResults, type Results } from '../database/results.ts'
 import { createLog, type Log } from '../log.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { createBackend } from './backend.ts'
-import { closeInTime } from './broker-answers.ts'
+import { CLOSING_MS } from './broker-answers.ts'
 import { loadApp } from './load-app.ts'
 
 /** What a command of one moment works with. */
@@ -44,7 +45,7 @@ export async function withSession<T>(
     app.connect(createBackend(database, broker, results))
     return await work({ config, database, broker, results, app })
   } finally {
-    if (broker !== undefined) await closeInTime(broker.close())
+    if (broker !== undefined) await endsWithin(broker.close(), CLOSING_MS)
     await database.close()
   }
 }

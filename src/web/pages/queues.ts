@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { endsWithin } from '../../broker/ends-within.ts'
 import { AppError } from '../../errors.ts'
 import { type QueueView, queuesPage } from '../views/queues-page.ts'
 import { type AskedDepth, sendPage, type WebContext } from '../web-context.ts'
@@ -42,17 +43,8 @@ export function registerQueues(server: FastifyInstance, web: WebContext): void {
 }
 
 /** A broker that is away answers when it is back; its queues can be paused meanwhile. */
-async function inTime(asked: Promise<readonly AskedDepth[]>): Promise<readonly AskedDepth[]> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<readonly AskedDepth[]>((resolve) => {
-    timer = setTimeout(resolve, MAX_WAIT_MS, [])
-  })
-  try {
-    return await Promise.race([asked, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const inTime = async (asked: Promise<readonly AskedDepth[]>): Promise<readonly AskedDepth[]> =>
+  (await endsWithin(asked, MAX_WAIT_MS)) ? asked : []
 
 /** An empty field means no limit. */
 function limitOf(text: string): number | null {
