@@ -2,13 +2,14 @@
 import { type Backend, createRegistry, type App as Registry } from './app/app.ts'
 import type { TestApp } from './testing/testing.ts'
 
-export type { AsyncResult, Progress, StoredResult } from './app/async-result.ts'
-export { type ChainSignature, chain, chord, type GroupSignature, group } from './app/canvas.ts'
-export type { Completed, GroupResult } from './app/group-result.ts'
+export type { Route, RouteTarget } from './app/calls/routes.ts'
+export type { EnqueueItem, EnqueueItems, EnqueueResults } from './app/calls/sender.ts'
+export { type ChainSignature, chain, chord, type GroupSignature, group } from './app/canvas/canvas.ts'
+export type { AnySignature, SetOptions, TaskSignature } from './app/canvas/signature.ts'
 export type { State } from './app/outcome.ts'
-export type { Route, RouteTarget } from './app/routes.ts'
-export type { EnqueueItem, EnqueueItems, EnqueueResults } from './app/sender.ts'
-export type { AnySignature, SetOptions, TaskSignature } from './app/signature.ts'
+export type { AsyncResult, Progress, StoredResult } from './app/results/async-result.ts'
+export type { Completed, GroupResult } from './app/results/group-result.ts'
+export { TaskError } from './app/results/task-error.ts'
 export type {
   ApplyOptions,
   BoundTaskOptions,
@@ -18,7 +19,6 @@ export type {
   TransactionClient,
   UniqueOptions,
 } from './app/task.ts'
-export { TaskError } from './app/task-error.ts'
 export {
   Ignore,
   MaxRetriesExceededError,

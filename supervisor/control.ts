@@ -3,10 +3,10 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isNamed } from './formation.ts'
+import type { Cause } from './lifecycle.ts'
 import type { LogRing } from './log-ring.ts'
-import type { Managed } from './managed.ts'
 import { groupMemoryBytes } from './process-group.ts'
-import type { Cause } from './run.ts'
+import type { Managed } from './slot.ts'
 
 /** What a client asks, as one line of JSON. The answer is "+" and text for a person, or "-" and why it is refused. */
 export interface ControlRequest {

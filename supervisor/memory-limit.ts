@@ -1,7 +1,7 @@
 import { SupervisorError } from './errors.ts'
 import type { LifeEvent } from './formats.ts'
-import type { Managed } from './managed.ts'
 import { groupMemoryBytes } from './process-group.ts'
+import type { Managed } from './slot.ts'
 import { splitList } from './split-list.ts'
 
 /** Bytes by type. */

@@ -1,9 +1,9 @@
 import type { Writable } from 'node:stream'
 import { type Control, serveControl } from './control.ts'
 import type { Instance } from './formation.ts'
+import { createRun, LAST_MS, type Run } from './lifecycle.ts'
 import type { MemoryLimits } from './memory-limit.ts'
 import type { RestartPolicies } from './restart-policy.ts'
-import { createRun, LAST_MS, type Run } from './run.ts'
 import { within } from './within.ts'
 
 // What a caller needs besides to say what to run: "onedyno/supervisor" is this file.

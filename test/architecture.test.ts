@@ -28,13 +28,14 @@ describe('who may import whom', () => {
 
   test('every room that the architecture names is there', () => {
     const rooms = new Set(files.map(roomOf))
-    const named = 'base message schedule app database broker control testing tasks worker beat web commands main index supervisor'
+    const named =
+      'base message schedule embedded app database broker control testing tasks worker beat web commands main index supervisor'
     expect([...rooms].sort()).toEqual(named.split(' ').sort())
   })
 
   test('the environment is read at the edges and nowhere else', () => {
     const readers = files.filter((file) => readsEnvironment(readSource(file)))
-    expect(readers).toEqual(['src/index.ts', 'src/main.ts', 'supervisor/init.ts', 'supervisor/run.ts'])
+    expect(readers).toEqual(['src/index.ts', 'src/main.ts', 'supervisor/init.ts', 'supervisor/lifecycle.ts'])
   })
 
   test('sql/ is opened by sql.ts and migrate.ts and nowhere else', () => {
@@ -50,9 +51,9 @@ describe('the rules can fail', () => {
   const found = (from: string, code: string) => importsOf(from, code).map(refusalOf)
 
   test.each<[what: string, from: string, code: string]>([
-    ['the supervisor imports src', 'supervisor/run.ts', "import { ERRORS } from '../src/errors.ts'"],
-    ['the supervisor imports a type of src', 'supervisor/run.ts', "import type { Log } from '../src/log.ts'"],
-    ['the supervisor imports a library', 'supervisor/run.ts', "import { pino } from 'pino'"],
+    ['the supervisor imports src', 'supervisor/lifecycle.ts', "import { ERRORS } from '../src/errors.ts'"],
+    ['the supervisor imports a type of src', 'supervisor/lifecycle.ts', "import type { Log } from '../src/log.ts'"],
+    ['the supervisor imports a library', 'supervisor/lifecycle.ts', "import { pino } from 'pino'"],
     ['a role imports another', 'src/web/app.ts', "import { startWorker } from '../worker/worker.ts'"],
     ['a role imports another at run time', 'src/worker/worker.ts', "const { x } = await import('../beat/beat.ts')"],
     ['a role imports a command', 'src/beat/beat.ts', "import { runRole } from '../commands/role.ts'"],
@@ -64,16 +65,16 @@ describe('the rules can fail', () => {
     ['the database imports the broker', 'src/database/results.ts', "import type { Broker } from '../broker/broker.ts'"],
     ['a command imports the supervisor', 'src/commands/start.ts', "import { supervise } from '../../supervisor/supervise.ts'"],
     ['a role imports a type of the supervisor', 'src/web/app.ts', "import type { A } from '../../supervisor/supervise.ts'"],
-    ['pg outside the database', 'src/broker/postgres.ts', "import { Pool } from 'pg'"],
-    ['amqplib outside its broker', 'src/broker/postgres.ts', "import amqp from 'amqplib'"],
+    ['pg outside the database', 'src/broker/postgres/broker.ts', "import { Pool } from 'pg'"],
+    ['amqplib outside its broker', 'src/broker/postgres/broker.ts', "import amqp from 'amqplib'"],
     ['ioredis outside its broker', 'src/broker/broker.ts', "import type { Redis } from 'ioredis'"],
     ['a plug-in of Fastify outside web', 'src/worker/worker.ts', "import cookie from '@fastify/cookie'"],
     ['undici outside tasks', 'src/web/app.ts', "import { request } from 'undici'"],
     ['execa in src', 'src/worker/worker.ts', "import { execa } from 'execa'"],
     ['cron-parser by require outside schedule', 'src/beat/tick.ts', "createRequire(import.meta.url)('cron-parser')"],
     ['typebox as a value', 'src/app/task.ts', "import { Type } from 'typebox'"],
-    ['piscina at start', 'src/worker/thread-pool.ts', "import { Piscina } from 'piscina'"],
-    ['ajv at start', 'src/app/arguments.ts', "import { Ajv } from 'ajv'"],
+    ['piscina at start', 'src/worker/threads/pool.ts', "import { Piscina } from 'piscina'"],
+    ['ajv at start', 'src/app/calls/arguments.ts', "import { Ajv } from 'ajv'"],
     ['a package without a rule', 'src/web/app.ts', "import _ from 'lodash/fp'"],
     ['an import that is spread over lines', 'src/web/app.ts', "import {\n  a,\n  type B,\n} from '../worker/worker.ts'"],
     ['an export from', 'src/index.ts', "export { supervise } from '../supervisor/supervise.ts'"],
@@ -83,7 +84,7 @@ describe('the rules can fail', () => {
 
   test.each<[what: string, from: string, code: string]>([
     ['a type by its own word', 'src/app/task.ts', "import { type Static, type TSchema } from 'typebox'"],
-    ['ajv when it is needed', 'src/app/arguments.ts', "const { Ajv } = createRequire(import.meta.url)('ajv')"],
+    ['ajv when it is needed', 'src/app/calls/arguments.ts', "const { Ajv } = createRequire(import.meta.url)('ajv')"],
     ['a lower room', 'src/web/app.ts', "import { sql } from '../database/sql.ts'"],
     ['a type of the supervisor in start', 'src/commands/start.ts', "import type { A } from '../../supervisor/supervise.ts'"],
   ])('%s: allowed', (_what, from, code) => {

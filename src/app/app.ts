@@ -1,16 +1,12 @@
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import type { Signature } from '../message/signature.ts'
-import { createArgumentCheck } from './arguments.ts'
-import { type AsyncResult, createAsyncResult, findGroupResult } from './async-result.ts'
 import type { Backend } from './backend.ts'
-import type { GroupResult } from './group-result.ts'
-import { checkPlace, checkTaskOptions, isText, refuse } from './options.ts'
-import type { RouteOf } from './plan.ts'
-import { checkRetryPolicy } from './retry-policy.ts'
-import type { Revoke } from './revoke.ts'
-import { createRoutes, type RouteTarget } from './routes.ts'
-import { createSender, type EnqueueItems, type EnqueueResults, type EnqueueTask } from './sender.ts'
+import { createArgumentCheck } from './calls/arguments.ts'
+import type { Revoke } from './calls/revoke.ts'
+import { createRoutes, type RouteTarget } from './calls/routes.ts'
+import { createSender, type EnqueueItems, type EnqueueResults, type EnqueueTask } from './calls/sender.ts'
+import type { RouteOf } from './canvas/plan.ts'
 import {
   type AnySignature,
   createSignature,
@@ -19,9 +15,13 @@ import {
   type SetOptions,
   type TaskSignature,
   taskSignature,
-} from './signature.ts'
-import { createRouteOf, createSignatureSender } from './signature-sender.ts'
-import { readSignature } from './signature-tree.ts'
+} from './canvas/signature.ts'
+import { createRouteOf, createSignatureSender } from './canvas/signature-sender.ts'
+import { readSignature } from './canvas/signature-tree.ts'
+import { checkPlace, checkTaskOptions, isText, refuse } from './options.ts'
+import { type AsyncResult, createAsyncResult, findGroupResult } from './results/async-result.ts'
+import type { GroupResult } from './results/group-result.ts'
+import { checkRetryPolicy } from './retry-policy.ts'
 import type {
   AfterHook,
   ApplyOptions,

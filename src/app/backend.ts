@@ -1,10 +1,10 @@
 import type { Message } from '../message/message.ts'
-import type { Due } from './build.ts'
-import type { GroupBackend } from './group-result.ts'
-import type { Revoke } from './revoke.ts'
+import type { Due } from './calls/build.ts'
+import type { Revoke } from './calls/revoke.ts'
+import type { UniqueStore } from './calls/unique.ts'
+import type { GroupBackend } from './results/group-result.ts'
 import type { Plan } from './sequel.ts'
 import type { TransactionClient } from './task.ts'
-import type { UniqueStore } from './unique.ts'
 
 /** What an application needs from outside: given by the process that runs it, or made from the environment when first used. */
 export interface Backend extends GroupBackend, UniqueStore {

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import { checkJson } from '../message/check-json.ts'
-import { rateLimitOf } from './rate.ts'
+import { rateLimitOf } from './calls/rate.ts'
 import type { ApplyOptions, TaskOptions } from './task.ts'
 
 /** Headers that options stand for, and those that only onedyno and Celery write: one given by hand could contradict what is done. */

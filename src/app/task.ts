@@ -1,7 +1,7 @@
 import type { Static, TSchema } from 'typebox'
 import type { Log } from '../log.ts'
-import type { AsyncResult } from './async-result.ts'
-import type { TaskSignatures } from './signature.ts'
+import type { TaskSignatures } from './canvas/signature.ts'
+import type { AsyncResult } from './results/async-result.ts'
 
 /** What a bound task (`bind: true`) is given before its arguments. */
 export interface TaskContext {

@@ -1,10 +1,10 @@
+import type { Planner } from '../app/canvas/plan.ts'
 import type { Outcome } from '../app/outcome.ts'
-import type { Planner } from '../app/plan.ts'
 import type { Sequel } from '../app/sequel.ts'
 import type { Message } from '../message/message.ts'
 import type { WireRefusal } from '../message/wire.ts'
 import type { ControlTransport } from './control-transport.ts'
-import type { Unstored } from './unstored.ts'
+import type { Unstored } from './outcomes/backlog.ts'
 
 /** A message in a worker's hands. It stays the broker's until it is finished or given back. */
 export interface Delivery {

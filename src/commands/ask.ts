@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import { chooseBroker } from '../broker/choose.ts'
 import type { ControlTransport } from '../broker/control-transport.ts'
 import { endsWithin } from '../broker/ends-within.ts'
+import { chooseBroker } from '../broker/open-broker.ts'
 import { parseConfig } from '../config.ts'
 import { askWorkers } from '../control/ask.ts'
 import { createDatabase } from '../database/database.ts'

@@ -1,6 +1,6 @@
 import type { Backend } from '../app/app.ts'
 import type { Broker } from '../broker/broker.ts'
-import { sendPlan } from '../broker/send-plan.ts'
+import { sendPlan } from '../broker/outbox/send-plan.ts'
 import type { Database } from '../database/database.ts'
 import { createGroups } from '../database/groups.ts'
 import { keepMany } from '../database/keep-many.ts'

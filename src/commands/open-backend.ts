@@ -1,5 +1,5 @@
 import type { Backend } from '../app/app.ts'
-import { chooseBroker } from '../broker/choose.ts'
+import { chooseBroker } from '../broker/open-broker.ts'
 import { parseConfig } from '../config.ts'
 import { createDatabase } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'

@@ -1,7 +1,7 @@
 import type { App } from '../app/app.ts'
 import type { Broker } from '../broker/broker.ts'
-import { chooseBroker } from '../broker/choose.ts'
 import { endsWithin } from '../broker/ends-within.ts'
+import { chooseBroker } from '../broker/open-broker.ts'
 import { type Config, parseConfig } from '../config.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'

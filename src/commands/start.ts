@@ -19,7 +19,7 @@ export function attachDatabase(cwd: string): (entries: readonly { readonly comma
       const say = host.log('postgres')
       const note = (message: string, fields: object = {}) =>
         say(Buffer.from(renderText(JSON.stringify({ level: 'info', msg: message, ...fields }), false)))
-      const { startEmbedded } = await import('../database/embedded/embedded.ts')
+      const { startEmbedded } = await import('../embedded/embedded.ts')
       const { parseConfig } = await import('../config.ts')
       const config = parseConfig(env)
       if (config.platform !== 'none')

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { signatureOf } from '../app/arguments.ts'
+import { signatureOf } from '../app/calls/arguments.ts'
 import { parseConfig } from '../config.ts'
 import { silentLog } from '../log.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'

@@ -3,9 +3,9 @@ import type { App, Backend } from '../app/app.ts'
 import { createLog, type Log } from '../log.ts'
 import { registerCanvasTasks } from '../tasks/canvas.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
-import { createThread, type Thread } from '../worker/thread-main.ts'
-import type { ThreadData, ThreadStart } from '../worker/thread-protocol.ts'
-import { carry } from '../worker/thread-thrown.ts'
+import { createThread, type Thread } from '../worker/threads/main.ts'
+import type { ThreadData, ThreadStart } from '../worker/threads/protocol.ts'
+import { carry } from '../worker/threads/thrown.ts'
 import { loadApp } from './load-app.ts'
 
 interface Loaded {

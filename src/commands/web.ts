@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { chooseBroker } from '../broker/choose.ts'
+import { chooseBroker } from '../broker/open-broker.ts'
 import { createResults } from '../database/results.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { runWeb } from '../web/server.ts'

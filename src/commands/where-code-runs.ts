@@ -5,12 +5,12 @@ import type { Backend } from '../app/backend.ts'
 import type { Config } from '../config.ts'
 import type { Results } from '../database/results.ts'
 import type { Log } from '../log.ts'
-import { createLoopWatch, type OwnLoopWatch } from '../worker/loop-watch.ts'
-import type { Runner } from '../worker/ports.ts'
+import type { Runner } from '../worker/attempt/ports.ts'
 import { createRecycling } from '../worker/recycle.ts'
-import { createRunner, runsInThread } from '../worker/runner.ts'
-import type { ThreadRunner } from '../worker/thread-runner.ts'
-import { startWatchdog } from '../worker/watchdog.ts'
+import type { ThreadRunner } from '../worker/threads/runner.ts'
+import { createLoopWatch, type OwnLoopWatch } from '../worker/watchdog/loop-watch.ts'
+import { startWatchdog } from '../worker/watchdog/watchdog.ts'
+import { createRunner, runsInThread } from '../worker/where-code-runs.ts'
 import type { Worker } from '../worker/worker.ts'
 
 export interface WhereOptions {
@@ -73,7 +73,7 @@ export function whereCodeRuns(options: WhereOptions): WhereCodeRuns {
 
 /** Loaded by the first task that asks for a thread. */
 async function openThreads({ config, log, appModule, backend, results }: WhereOptions): Promise<ThreadRunner> {
-  const { createThreadRunner } = await import('../worker/thread-runner.ts')
+  const { createThreadRunner } = await import('../worker/threads/runner.ts')
   return createThreadRunner({
     entry: new URL(`./thread${extname(import.meta.filename)}`, import.meta.url),
     threads: threadsOf(config),

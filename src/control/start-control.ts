@@ -1,4 +1,4 @@
-import type { Revoke } from '../app/revoke.ts'
+import type { Revoke } from '../app/calls/revoke.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'

@@ -1,5 +1,5 @@
+import { abandonedBy, type Lineage, type Planner } from '../app/canvas/plan.ts'
 import type { Outcome } from '../app/outcome.ts'
-import { abandonedBy, type Lineage, type Planner } from '../app/plan.ts'
 import type { Plan } from '../app/sequel.ts'
 import { DEFAULT_QUEUE } from '../message/message.ts'
 import type { Signature } from '../message/signature.ts'

@@ -1,4 +1,4 @@
-import { createPlanner, type Planner } from '../app/plan.ts'
+import { createPlanner, type Planner } from '../app/canvas/plan.ts'
 import type { Log } from '../log.ts'
 import type { Database } from './database.ts'
 import { giveUpChords } from './forgotten-chords.ts'

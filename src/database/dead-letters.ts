@@ -1,4 +1,4 @@
-import { abandonedBy } from '../app/plan.ts'
+import { abandonedBy } from '../app/canvas/plan.ts'
 import { decodeBody } from '../message/message.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'

@@ -1,4 +1,4 @@
-import type { Planner } from '../app/plan.ts'
+import type { Planner } from '../app/canvas/plan.ts'
 import type { Log } from '../log.ts'
 import type { Signature } from '../message/signature.ts'
 import { type ChordPlace, countMembers, endChords, neverRuns } from './chords.ts'

@@ -1,6 +1,6 @@
-import type { StoredResult } from '../app/async-result.ts'
+import type { Child } from '../app/canvas/plan.ts'
 import type { State } from '../app/outcome.ts'
-import type { Child } from '../app/plan.ts'
+import type { StoredResult } from '../app/results/async-result.ts'
 
 /** A row of `task_result`, as far as a query asks for it. */
 export interface ResultRow extends Record<string, unknown> {

@@ -1,4 +1,4 @@
-import type { StoredResult } from '../app/async-result.ts'
+import type { StoredResult } from '../app/results/async-result.ts'
 import { pauseMs, retry, sleep } from '../retry.ts'
 import { type Database, isConnectionError } from './database.ts'
 import { type ResultRow, toStored } from './result-row.ts'

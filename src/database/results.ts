@@ -1,5 +1,5 @@
-import type { ResultBackend } from '../app/async-result.ts'
 import type { State } from '../app/outcome.ts'
+import type { ResultBackend } from '../app/results/async-result.ts'
 import { type CleanUpOptions, cleanUp } from './clean-up.ts'
 import { type Database, isRefusal } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'

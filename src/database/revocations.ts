@@ -1,4 +1,4 @@
-import type { Revoke } from '../app/revoke.ts'
+import type { Revoke } from '../app/calls/revoke.ts'
 import { AppError } from '../errors.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'

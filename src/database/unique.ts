@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { UniqueClaim, UniqueHolder, UniqueStore } from '../app/calls/unique.ts'
 import type { TransactionClient } from '../app/task.ts'
-import type { UniqueClaim, UniqueHolder, UniqueStore } from '../app/unique.ts'
 import { AppError } from '../errors.ts'
 import { retry } from '../retry.ts'
 import { type Database, isConnectionError } from './database.ts'

@@ -1,6 +1,6 @@
-import type { Progress, StoredResult } from '../app/async-result.ts'
+import type { Planner } from '../app/canvas/plan.ts'
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
-import type { Planner } from '../app/plan.ts'
+import type { Progress, StoredResult } from '../app/results/async-result.ts'
 import type { ChordPlan, Plan, Sequel } from '../app/sequel.ts'
 import { endOf } from '../database/chords.ts'
 import type { Message } from '../message/message.ts'

@@ -1,10 +1,10 @@
-import { createUnstored } from '../broker/unstored.ts'
+import { createUnstored } from '../broker/outcomes/backlog.ts'
 import type { Database } from '../database/database.ts'
 import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
 import { createSlots, type Slots } from '../database/slots.ts'
 import { startWokenLoop } from '../database/woken-loop.ts'
 import { retry } from '../retry.ts'
-import type { TimeLimits } from './limits.ts'
+import type { TimeLimits } from './attempt/limits.ts'
 import { createLimitedQueue, type LimitedQueue } from './ordered-queues.ts'
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts'
 

@@ -1,13 +1,13 @@
-import { createPlanner } from '../app/plan.ts'
+import { createPlanner } from '../app/canvas/plan.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
 import { endsWithin } from '../broker/ends-within.ts'
-import { createUnstored, type Unstored } from '../broker/unstored.ts'
+import { createUnstored, type Unstored } from '../broker/outcomes/backlog.ts'
 import { AppError } from '../errors.ts'
-import { type Attempt, createAttempt } from './attempt.ts'
+import { type Attempt, createAttempt } from './attempt/attempt.ts'
+import type { TimeLimits } from './attempt/limits.ts'
+import { Shutdown } from './attempt/revocation.ts'
 import { createExecutor, type ExecutorOptions } from './executor.ts'
 import { createHold, type Hold } from './hold.ts'
-import type { TimeLimits } from './limits.ts'
-import { Shutdown } from './revocation.ts'
 
 export interface WorkerOptions extends ExecutorOptions {
   readonly broker: Broker

@@ -4,10 +4,10 @@ import { chmod, cp, mkdir, readdir, readFile, rm, rmdir, stat } from 'node:fs/pr
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { databaseUrl } from '../../src/database/embedded/address.ts'
-import { findNative, linkLibraries, prepareBundled } from '../../src/database/embedded/bundled-server.ts'
-import { type Embedded, startEmbedded } from '../../src/database/embedded/embedded.ts'
-import { parsePasswd, type ServerUser } from '../../src/database/embedded/server-user.ts'
+import { databaseUrl } from '../../src/embedded/address.ts'
+import { findNative, linkLibraries, prepareBundled } from '../../src/embedded/bundled-server.ts'
+import { type Embedded, startEmbedded } from '../../src/embedded/embedded.ts'
+import { parsePasswd, type ServerUser } from '../../src/embedded/server-user.ts'
 import { forkOwner, type Owner, openTemporaryFolder, query, removeTemporaryFolder } from '../support/embedded-owner.ts'
 
 const run = promisify(execFile)

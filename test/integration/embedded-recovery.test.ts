@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { findNative } from '../../src/database/embedded/bundled-server.ts'
+import { findNative } from '../../src/embedded/bundled-server.ts'
 import {
   forkOwner,
   type Owner,

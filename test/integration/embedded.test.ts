@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Embedded, type EmbeddedOptions, startEmbedded } from '../../src/database/embedded/embedded.ts'
-import { findServer } from '../../src/database/embedded/find-server.ts'
+import { type Embedded, type EmbeddedOptions, startEmbedded } from '../../src/embedded/embedded.ts'
+import { findServer } from '../../src/embedded/find-server.ts'
 import { openTemporaryFolder, processesBelow, query, removeTemporaryFolder, serverPid } from '../support/embedded-owner.ts'
 
 const run = promisify(execFile)

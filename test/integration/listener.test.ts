@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createPostgresControl } from '../../src/broker/postgres-control.ts'
+import { createPostgresControl } from '../../src/broker/postgres/control.ts'
 import type { Database } from '../../src/database/database.ts'
 import { silentLog } from '../../src/log.ts'
 import { createTestSchema, query, type TestSchema } from '../support/database.ts'

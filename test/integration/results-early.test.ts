@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createRecorder } from '../../src/broker/record.ts'
+import { createRecorder } from '../../src/broker/outcomes/recorder.ts'
 import { createResults, type Results } from '../../src/database/results.ts'
 import { silentLog } from '../../src/log.ts'
 import { createTestSchema, type TestSchema } from '../support/database.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { chord, group } from '../../src/app/canvas.ts'
+import { chord, group } from '../../src/app/canvas/canvas.ts'
 import { onEveryBroker } from '../support/task-worker.ts'
 import { until } from '../support/until.ts'
 

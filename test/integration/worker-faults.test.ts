@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type App, createRegistry } from '../../src/app/app.ts'
-import { createPostgresBroker } from '../../src/broker/postgres.ts'
+import { createPostgresBroker } from '../../src/broker/postgres/broker.ts'
 import { createBackend } from '../../src/commands/backend.ts'
 import { createResults } from '../../src/database/results.ts'
 import { silentLog } from '../../src/log.ts'

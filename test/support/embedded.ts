@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startEmbedded } from '../../src/database/embedded/embedded.ts'
+import { startEmbedded } from '../../src/embedded/embedded.ts'
 
 /** A PostgreSQL server for tests. */
 export interface TestDatabase {

@@ -3,7 +3,7 @@ import type { Import } from './import-graph.ts'
 /** The rooms of the house, lowest first: a room may use those on lower floors. */
 const FLOORS: readonly (readonly string[])[] = [
   ['base'],
-  ['message', 'schedule'],
+  ['message', 'schedule', 'embedded'],
   ['app'],
   ['database'],
   ['broker'],
@@ -22,18 +22,18 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   execa: /^supervisor\//,
   fastify: /^src\/web\//,
   ghtml: /^src\/web\/views\//,
-  pg: /^src\/database\//,
+  pg: /^src\/(database|embedded)\//,
   'node-pg-migrate': /^src\/database\/migrate\.ts$/,
-  amqplib: /^src\/broker\/amqp/,
-  ioredis: /^src\/broker\/redis/,
+  amqplib: /^src\/broker\/amqp\//,
+  ioredis: /^src\/broker\/(redis|celery-results)\//,
   undici: /^src\/tasks\//,
   'cron-parser': /^src\/schedule\//,
   pino: /^src\/log\.ts$/,
-  ajv: /^src\/app\/arguments\.ts$/,
+  ajv: /^src\/app\/calls\/arguments\.ts$/,
   typebox: /^src\/app\//,
   uuid: /^src\//,
-  '@opentelemetry/api': /^src\/app\/tracing\.ts$/,
-  piscina: /^src\/worker\/thread-pool\.ts$/,
+  '@opentelemetry/api': /^src\/app\/calls\/tracing\.ts$/,
+  piscina: /^src\/worker\/threads\/pool\.ts$/,
 }
 /** 129 ms and 22 MB in each process that imports it (docs/adr/0008). */
 const TYPES_ONLY = ['typebox']

@@ -1,5 +1,5 @@
 import { createRegistry } from '../../src/app/app.ts'
-import { createPostgresBroker } from '../../src/broker/postgres.ts'
+import { createPostgresBroker } from '../../src/broker/postgres/broker.ts'
 import { createBackend } from '../../src/commands/backend.ts'
 import { webStores } from '../../src/commands/web-stores.ts'
 import { type Environment, parseConfig } from '../../src/config.ts'

@@ -1,7 +1,7 @@
-import { abandonedBy, createPlanner, type Planned } from '../../src/app/plan.ts'
+import { abandonedBy, createPlanner, type Planned } from '../../src/app/canvas/plan.ts'
 import type { ChordPlan, Plan } from '../../src/app/sequel.ts'
 import { decodeBody, type Message } from '../../src/message/message.ts'
-import { workflowOf } from '../../src/worker/workflow.ts'
+import { workflowOf } from '../../src/worker/attempt/workflow.ts'
 
 /** What a task of a simulated worker does. */
 export type TaskFunction = (name: string, args: readonly unknown[]) => unknown

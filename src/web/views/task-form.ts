@@ -1,6 +1,6 @@
 import { html } from 'ghtml'
 import type { App } from '../../app/app.ts'
-import { argumentName } from '../../app/arguments.ts'
+import { argumentName } from '../../app/calls/arguments.ts'
 import type { Task } from '../../app/task.ts'
 import type { Failure } from '../failure.ts'
 import { FIELDS, type Field, type Problem, type Suggestion } from '../submission.ts'

@@ -1,6 +1,6 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
-import { createAmqpBroker } from '../../../src/broker/amqp.ts'
+import { createAmqpBroker } from '../../../src/broker/amqp/broker.ts'
 import type { Broker, Delivery } from '../../../src/broker/broker.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { keepInOutbox } from '../../../src/database/outbox.ts'

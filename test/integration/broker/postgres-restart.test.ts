@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { hasPostgres, startPostgres } from '../../../bench/chaos-servers.ts'
-import { createPostgresBroker } from '../../../src/broker/postgres.ts'
+import { createPostgresBroker } from '../../../src/broker/postgres/broker.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createTestSchema, query } from '../../support/database.ts'
 import { until } from '../../support/until.ts'

@@ -1,5 +1,5 @@
 import type { Broker } from '../../../src/broker/broker.ts'
-import { createPostgresBroker } from '../../../src/broker/postgres.ts'
+import { createPostgresBroker } from '../../../src/broker/postgres/broker.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createTestSchema } from '../../support/database.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { connect } from 'amqplib'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { storedOutcomes } from '../../../src/broker/mirror-again.ts'
+import { storedOutcomes } from '../../../src/broker/celery-results/stored-again.ts'
 import { createLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createCeleryAmqp } from '../../support/celery-amqp.ts'

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { chain, chord } from '../../../src/app/canvas.ts'
+import { chain, chord } from '../../../src/app/canvas/canvas.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 

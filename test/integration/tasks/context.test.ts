@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createTaskReports } from '../../../src/database/task-reports.ts'
-import { createReporter } from '../../../src/worker/run-report.ts'
-import { tracing } from '../../../src/worker/tracing.ts'
+import { createReporter } from '../../../src/worker/attempt/run-report.ts'
+import { tracing } from '../../../src/worker/attempt/tracing.ts'
 import { onEveryBroker, type TaskFixture } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { chain } from '../../../src/app/canvas.ts'
+import { chain } from '../../../src/app/canvas/canvas.ts'
 import { Reject } from '../../../src/app/task-errors.ts'
 import { createDeadLetters } from '../../../src/database/dead-letters.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'

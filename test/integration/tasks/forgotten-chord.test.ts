@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { chord } from '../../../src/app/canvas.ts'
+import { chord } from '../../../src/app/canvas/canvas.ts'
 import { cleanUp } from '../../../src/database/clean-up.ts'
 import type { Log } from '../../../src/log.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'

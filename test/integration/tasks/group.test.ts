@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { group } from '../../../src/app/canvas.ts'
+import { group } from '../../../src/app/canvas/canvas.ts'
 import { registerCanvasTasks } from '../../../src/tasks/canvas.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'

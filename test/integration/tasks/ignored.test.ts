@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { chain, chord } from '../../../src/app/canvas.ts'
+import { chain, chord } from '../../../src/app/canvas/canvas.ts'
 import { Ignore, Reject } from '../../../src/app/task-errors.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { publishDue } from '../../../src/broker/outbox-publish.ts'
+import { publishDue } from '../../../src/broker/outbox/publish.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { createDeadLetters } from '../../../src/database/dead-letters.ts'
 import { parkInOutbox } from '../../../src/database/keep-many.ts'

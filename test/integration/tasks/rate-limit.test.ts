@@ -3,7 +3,7 @@ import type { App } from '../../../src/app/app.ts'
 import { createRateLimits } from '../../../src/database/rate-limits.ts'
 import { silentLog } from '../../../src/log.ts'
 import { PLACED } from '../../../src/message/marks.ts'
-import { createRateLimiter } from '../../../src/worker/rate-limiter.ts'
+import { createRateLimiter } from '../../../src/worker/attempt/rate-limiter.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 

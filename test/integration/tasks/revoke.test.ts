@@ -82,7 +82,7 @@ onEveryBroker('what is revoked', (at) => {
   })
 
   it('tells the errback, and ends the chord that it is a member of', async () => {
-    const { chord } = await import('../../../src/app/canvas.ts')
+    const { chord } = await import('../../../src/app/canvas/canvas.ts')
     const add = at.app.task('tasks.add', (a: number, b: number) => a + b)
     const sum = at.app.task('tasks.sum', (numbers: number[]) => numbers.length)
     const result = await chord([add.s(1, 1), add.s(2, 2).set({ countdown: 3600 })], sum.s()).applyAsync()

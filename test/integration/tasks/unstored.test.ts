@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { createUnstored } from '../../../src/broker/unstored.ts'
+import { createUnstored } from '../../../src/broker/outcomes/backlog.ts'
 import { sleep } from '../../../src/retry.ts'
 import type { Worker } from '../../../src/worker/worker.ts'
 import { startDatabaseProxy } from '../../support/database-proxy.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../../src/app/app.ts'
-import type { StoredResult } from '../../../src/app/async-result.ts'
 import type { Backend } from '../../../src/app/backend.ts'
+import type { StoredResult } from '../../../src/app/results/async-result.ts'
 import type { Plan } from '../../../src/app/sequel.ts'
 import type { TaskContext } from '../../../src/app/task.ts'
 import { parseConfig } from '../../../src/config.ts'

@@ -8,9 +8,9 @@ import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage, type Message } from '../../../src/message/message.ts'
 import type { WireRefusal } from '../../../src/message/wire.ts'
-import { createAttempt } from '../../../src/worker/attempt.ts'
+import { createAttempt } from '../../../src/worker/attempt/attempt.ts'
+import { Shutdown } from '../../../src/worker/attempt/revocation.ts'
 import { createExecutor, type ExecutorOptions } from '../../../src/worker/executor.ts'
-import { Shutdown } from '../../../src/worker/revocation.ts'
 
 const app = createRegistry(() => Promise.reject(new Error('no connections')))
 app.task('echo', (value: unknown) => value)

@@ -1,0 +1,81 @@
+import { v7 as uuidv7 } from 'uuid'
+import { PARKED, UNIQUE } from '../../message/marks.ts'
+import { createMessage, type Message } from '../../message/message.ts'
+import type { ApplyOptions, TaskOptions } from '../task.ts'
+import type { CurrentTask } from './current-task.ts'
+import type { Route } from './routes.ts'
+import { traceHeaders } from './tracing.ts'
+import { type UniqueClaim, uniqueClaimOf } from './unique.ts'
+
+/** When a message is to be published: a moment, or so many seconds after the database has taken it, by its clock. */
+export type Due = Date | { readonly afterSeconds: number }
+
+/** A call that has been checked, ready to be sent. */
+export interface Prepared {
+  readonly message: Message
+  /** undefined: at once. */
+  readonly due: Due | undefined
+  readonly unique: UniqueClaim | undefined
+}
+
+export interface Call {
+  readonly name: string
+  readonly args: readonly unknown[]
+  readonly options: ApplyOptions
+  /** What the task is registered with here; undefined: it is not. */
+  readonly task: TaskOptions | undefined
+  readonly route: Route | undefined
+  /** The task that makes the call. */
+  readonly parent: CurrentTask | undefined
+}
+
+/** From a checked call to its message: what the call says, else what the task says, else what its route says. HOT: once per call. */
+export function prepare(call: Call): Prepared {
+  const { name, args, options, task, route } = call
+  const id = options.taskId ?? uuidv7()
+  const eta = etaOf(options)
+  const message = createMessage({
+    id,
+    task: name,
+    args,
+    kwargs: options.kwargs,
+    queue: options.queue ?? task?.queue ?? route?.queue,
+    priority: options.priority ?? task?.priority ?? route?.priority,
+    eta,
+    expires: expiresOf(options.expires ?? task?.expires),
+    headers: headersOf(call, eta),
+  })
+  const due = eta === undefined || options.countdown === undefined ? eta : { afterSeconds: options.countdown }
+  const unique = task?.unique === undefined ? undefined : uniqueClaimOf(name, task, { id, args, kwargs: options.kwargs })
+  return { message, due, unique }
+}
+
+/** What the call gives stands last, so that it wins over what is inherited. */
+function headersOf({ name, options, task, parent }: Call, eta: Date | undefined): Record<string, unknown> {
+  const headers: Record<string, unknown> = {}
+  if (parent !== undefined) {
+    Object.assign(headers, parent.inherited)
+    headers.parent_id = parent.id
+    headers.root_id = parent.rootId
+  }
+  const trace = traceHeaders(name)
+  if (trace !== undefined) Object.assign(headers, trace)
+  Object.assign(headers, options.headers)
+  if (options.ignoreResult || task?.ignoreResult) headers.ignore_result = true
+  // Of the task itself the worker knows them.
+  if (options.timeLimit !== undefined || options.softTimeLimit !== undefined)
+    headers.timelimit = [options.timeLimit ?? null, options.softTimeLimit ?? null]
+  if (options.shadow !== undefined) headers.shadow = options.shadow
+  if (task?.unique !== undefined && task.unique.until !== 'time') headers[UNIQUE] = 'end'
+  // It waits in the outbox: a worker whose clock is late must not put it there again.
+  if (eta !== undefined) headers[PARKED] = eta.toISOString()
+  return headers
+}
+
+function etaOf({ countdown, eta }: ApplyOptions): Date | undefined {
+  if (eta !== undefined) return eta
+  return countdown === undefined || countdown === 0 ? undefined : new Date(Date.now() + countdown * 1000)
+}
+
+const expiresOf = (expires: Date | number | undefined): Date | undefined =>
+  typeof expires === 'number' ? new Date(Date.now() + expires * 1000) : expires

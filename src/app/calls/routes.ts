@@ -1,0 +1,78 @@
+import { AppError } from '../../errors.ts'
+import type { ApplyOptions } from '../task.ts'
+
+/** Where a task is sent when neither the call nor the task says so. */
+export interface Route {
+  readonly queue?: string | undefined
+  /** 0 to 255, higher first. */
+  readonly priority?: number | undefined
+}
+
+/** A route, or a function that gives one; undefined: the next route is asked. */
+export type RouteTarget = Route | ((name: string, args: readonly unknown[], options: ApplyOptions) => Route | undefined)
+
+export interface Routes {
+  /** @throws AppError TASK_OPTION_INVALID */
+  add(pattern: string | RegExp | Readonly<Record<string, RouteTarget>>, target?: RouteTarget): void
+  /** The first route that matches, or undefined. */
+  find(name: string, args: readonly unknown[], options: ApplyOptions): Route | undefined
+}
+
+/** Routes in the order in which they were added: the first that matches decides, as with Celery's `task_routes`. */
+export function createRoutes(check: (route: Route, where: string) => void): Routes {
+  const routes: { readonly matches: (name: string) => boolean; readonly target: RouteTarget; readonly where: string }[] = []
+
+  const addOne = (pattern: string | RegExp, target: RouteTarget | undefined) => {
+    const where = `the route ${pattern}`
+    if (typeof target !== 'function') {
+      if (target === null || typeof target !== 'object')
+        throw new AppError('TASK_OPTION_INVALID', `${where} leads nowhere: give { queue, priority } or a function`)
+      check(target, where)
+    }
+    routes.push({ matches: matcherOf(pattern), target, where })
+  }
+
+  return {
+    add(pattern, target) {
+      if (typeof pattern === 'string' || pattern instanceof RegExp) return addOne(pattern, target)
+      if (pattern === null || typeof pattern !== 'object' || target !== undefined)
+        throw new AppError('TASK_OPTION_INVALID', 'a route is given as (pattern, target), or as one object of patterns')
+      // In one object a name is stronger than a pattern that matches it too, wherever it stands.
+      const entries = Object.entries(pattern)
+      for (const [name, to] of entries) if (!isGlob(name)) addOne(name, to)
+      for (const [glob, to] of entries) if (isGlob(glob)) addOne(glob, to)
+    },
+    find(name, args, options) {
+      for (const { matches, target, where } of routes) {
+        if (!matches(name)) continue
+        if (typeof target !== 'function') return target
+        const route = target(name, args, options)
+        if (route === undefined || route === null) continue
+        check(route, where)
+        return route
+      }
+      return undefined
+    },
+  }
+}
+
+const isGlob = (pattern: string) => /[*?[]/.test(pattern)
+
+function matcherOf(pattern: string | RegExp): (name: string) => boolean {
+  // `lastIndex` of a global expression would make every second answer wrong.
+  if (pattern instanceof RegExp) return (name) => new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).test(name)
+  if (!isGlob(pattern)) return (name) => name === pattern
+  const expression = globExpression(pattern)
+  return (name) => expression.test(name)
+}
+
+/** A glob as Python's fnmatch reads it: `*`, `?`, `[abc]`, `[!abc]`; a bracket that is not closed is a bracket. */
+function globExpression(glob: string): RegExp {
+  const source = glob.replace(/\*+|\?|\[(!?)(\]?[^\]]*)\]|[^*?]/gs, (token, not: string | undefined, set: string | undefined) => {
+    if (token.startsWith('*')) return '.*'
+    if (token === '?') return '.'
+    if (set !== undefined) return `[${not === '!' ? '^' : ''}${set.replace(/[\\\]^[]/g, '\\$&')}]`
+    return token.replace(/[\\^$.|+()[\]{}/-]/g, '\\$&')
+  })
+  return new RegExp(`^(?:${source})$`, 's')
+}

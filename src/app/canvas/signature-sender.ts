@@ -1,0 +1,72 @@
+import { decodeBody } from '../../message/message.ts'
+import type { Backend } from '../backend.ts'
+import { currentTask } from '../calls/current-task.ts'
+import type { Routes } from '../calls/routes.ts'
+import { traceHeaders } from '../calls/tracing.ts'
+import { checkCall } from '../options.ts'
+import { type AsyncResult, createAsyncResult } from '../results/async-result.ts'
+import { createGroupResult, type GroupResult } from '../results/group-result.ts'
+import type { Plan } from '../sequel.ts'
+import type { Task } from '../task.ts'
+import { planOf, type ResultNode, type RouteOf } from './plan.ts'
+import { type SignatureSender, wireOptions } from './signature.ts'
+
+export interface SignatureSenderOptions {
+  readonly task: (name: string) => (Task & { check(args: readonly unknown[]): void }) | undefined
+  readonly routeOf: RouteOf
+  readonly connect: () => Promise<Backend>
+}
+
+/** What an app knows of a task: what it was registered with, else its route. */
+export function createRouteOf(task: SignatureSenderOptions['task'], routes: Routes): RouteOf {
+  return (name, args) => {
+    const options = task(name)?.options
+    const route = routes.find(name, args, {})
+    const { queue = route?.queue, priority = route?.priority, ignoreResult, expires } = options ?? {}
+    return { queue, priority, ignoreResult, expires }
+  }
+}
+
+/** From compositions to messages that are queued: all of them or none. What can be checked is checked before anything is sent. */
+export function createSignatureSender({ task, routeOf: route, connect }: SignatureSenderOptions): SignatureSender {
+  return {
+    async send(signature, args, options) {
+      checkCall(signature.task, args, options)
+      const parent = currentTask.getStore()
+      const inherited = { ...parent?.inherited, ...traceHeaders(signature.task) }
+      const lineage = { parentId: parent?.id, rootId: parent?.rootId, inherited }
+      const { kwargs, transaction } = options
+      const planned = planOf(signature, { args, kwargs, options: wireOptions(options), route, ...lineage })
+      checkArguments(planned, task)
+      const isEmpty = planned.messages.length + planned.chords.length + planned.groups.length === 0
+      if (!isEmpty) await (await connect()).send(planned, transaction)
+      for (const child of planned.children) parent?.sent(child)
+      return handleOf(planned.result, connect)
+    },
+  }
+}
+
+/** What begins has all of its arguments; a later step gets its first one only when it is reached. */
+function checkArguments({ messages }: Plan, task: SignatureSenderOptions['task']): void {
+  for (const { headers, body } of messages) {
+    const registered = task(headers.task)
+    if (registered?.options.args !== undefined) registered.check(decodeBody(body).args)
+  }
+}
+
+/** Nodes are shared: the header of a chord is the parent of every member of its body. */
+function handleOf(
+  node: ResultNode,
+  connect: () => Promise<Backend>,
+  made: Map<ResultNode, AsyncResult | GroupResult> = new Map(),
+): AsyncResult | GroupResult {
+  const known = made.get(node)
+  if (known !== undefined) return known
+  const { id, members, parent } = node
+  const before = parent === undefined ? undefined : handleOf(parent, connect, made)
+  const results = members?.map((member) => handleOf(member, connect, made) as AsyncResult)
+  const handle =
+    results === undefined ? createAsyncResult(id, connect, before) : createGroupResult({ id, results, parent: before }, connect)
+  made.set(node, handle)
+  return handle
+}

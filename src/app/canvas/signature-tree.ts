@@ -1,0 +1,128 @@
+import type { Signature, SignatureOptions } from '../../message/signature.ts'
+import { checkOptions, invalid, isRecord } from './signature-options.ts'
+import { give, joined, linked, named, overridden } from './tree-options.ts'
+
+/**
+ * A signature that makes sense, unrolled: no chain in a chain, no group in a group; what follows a group or a chord in a chain is the body
+ * of a chord, as Celery's producers do it (reference/celery-protocol.md §4.3). A group without members is the only empty tree.
+ */
+export type Tree = TaskTree | ChainTree | GroupTree | ChordTree
+
+export interface TaskTree {
+  readonly kind: 'task'
+  readonly signature: Signature
+}
+/** Two steps or more, tasks all but the last. */
+export interface ChainTree {
+  readonly kind: 'chain'
+  readonly steps: readonly Tree[]
+  /** An empty group stood at its end: its result is that of no task. */
+  readonly endsEmpty: boolean
+}
+/** Members are no groups. */
+export interface GroupTree {
+  readonly kind: 'group'
+  readonly id: string | undefined
+  readonly members: readonly Tree[]
+}
+/** Header members are no groups; the body is not empty. `id`: of the header. */
+export interface ChordTree {
+  readonly kind: 'chord'
+  readonly id: string | undefined
+  readonly members: readonly Tree[]
+  readonly body: Tree
+}
+
+/** Deeper than anybody composes by hand, and far from the end of the stack. */
+const MAX_DEPTH = 100
+
+/** Whatever came along with a message or was composed here. @throws AppError SIGNATURE_INVALID naming what is wrong */
+export function readTree(value: unknown, depth = 0): Tree {
+  const signature = readSignature(value)
+  if (depth > MAX_DEPTH) invalid(`it is nested more than ${MAX_DEPTH} deep`)
+  const { options } = signature
+  const tree = treeOf(signature, depth + 1)
+  if (options.chain == null) return tree
+  // Celery's worker hands the rest of a chain on as an option of a chord's body.
+  if (!Array.isArray(options.chain)) invalid('options.chain is not a list')
+  return chainOf([tree, ...options.chain.map((step) => readTree(step, depth + 1)).reverse()])
+}
+
+/** @throws AppError SIGNATURE_INVALID */
+export function readSignature(value: unknown): Signature {
+  if (!isRecord(value)) invalid(`${JSON.stringify(value)?.slice(0, 80)} is not an object`)
+  const { task, args, kwargs, options, subtask_type = null, immutable } = value
+  if (typeof task !== 'string' || task === '' || task.length > 200)
+    invalid(`it names no task but ${JSON.stringify(task)?.slice(0, 80)}`)
+  if (args != null && !Array.isArray(args)) invalid(`${task}: args is not a list`)
+  if (kwargs != null && !isRecord(kwargs)) invalid(`${task}: kwargs is not an object`)
+  if (options != null && !isRecord(options)) invalid(`${task}: options is not an object`)
+  return {
+    task,
+    args: args ?? [],
+    kwargs: kwargs ?? {},
+    options: checkOptions(task, (options ?? {}) as SignatureOptions),
+    subtask_type: typeof subtask_type === 'string' ? subtask_type : null,
+    immutable: immutable === true,
+  }
+}
+
+function treeOf(signature: Signature, depth: number): Tree {
+  const { subtask_type, options, kwargs, args, immutable } = signature
+  if (subtask_type !== 'chain' && subtask_type !== 'group' && subtask_type !== 'chord') {
+    const { chain, ...own } = options
+    return { kind: 'task', signature: chain == null ? signature : { ...signature, options: own } }
+  }
+  const composed = subtask_type === 'chord' ? chordOf(kwargs, options, depth) : partsOf(subtask_type, kwargs, options, depth)
+  const given = immutable ? composed : give(composed, args, {})
+  return joined(linked(overridden(given, options), options), options)
+}
+
+function partsOf(type: 'chain' | 'group', kwargs: Signature['kwargs'], { task_id }: SignatureOptions, depth: number): Tree {
+  if (!Array.isArray(kwargs.tasks)) invalid(`celery.${type}: kwargs.tasks is not a list`)
+  const parts = kwargs.tasks.map((part: unknown) => readTree(part, depth))
+  if (type === 'group') return { kind: 'group', id: task_id, members: unrolled(parts) }
+  return named(chainOf(parts), task_id)
+}
+
+function chordOf(kwargs: Signature['kwargs'], { task_id }: SignatureOptions, depth: number): Tree {
+  const { header, body } = kwargs
+  if (body == null) invalid('celery.chord: it has no body')
+  const parts = Array.isArray(header) ? header.map((part: unknown) => readTree(part, depth)) : [readTree(header, depth)]
+  // Frozen by Celery, the id of a chord is that of its header.
+  const id = parts.length === 1 && !Array.isArray(header) && parts[0]!.kind === 'group' ? parts[0]!.id : undefined
+  const callback = readTree(body, depth)
+  const members = unrolled(parts)
+  if (isEmpty(callback)) return { kind: 'group', id, members }
+  return { kind: 'chord', id, members, body: id === task_id ? callback : named(callback, task_id) }
+}
+
+/** Members of groups within groups, in their order; what is empty has no result and no place. */
+const unrolled = (parts: readonly Tree[]): readonly Tree[] =>
+  parts.flatMap((part) => (part.kind === 'group' ? part.members : [part]))
+
+export const isEmpty = (tree: Tree): boolean => tree.kind === 'group' && tree.members.length === 0
+
+/** One after the other. */
+export function chainOf(parts: readonly Tree[]): Tree {
+  const last = parts.at(-1)
+  const steps = parts.flatMap((part) => (part.kind === 'chain' ? stepsOf(part, part === last) : [part]))
+  let endsEmpty = last !== undefined && last.kind === 'chain' && last.endsEmpty
+  while (steps.length > 1 && isEmpty(steps.at(-1)!)) {
+    steps.pop()
+    endsEmpty = true
+  }
+  const at = steps.findIndex(({ kind }) => kind === 'group' || kind === 'chord')
+  const parallel = steps[at]
+  if (parallel !== undefined && at < steps.length - 1 && (parallel.kind === 'group' || parallel.kind === 'chord')) {
+    const rest = steps.slice(at + 1)
+    const body = chainOf(parallel.kind === 'chord' ? [parallel.body, ...rest] : rest)
+    steps.splice(at, steps.length, { kind: 'chord', id: parallel.id, members: parallel.members, body })
+  }
+  if (steps.length === 0) return { kind: 'group', id: undefined, members: [] }
+  return steps.length === 1 && !endsEmpty ? steps[0]! : { kind: 'chain', steps, endsEmpty }
+}
+
+/** What follows a chain that ends in an empty group gets no results, not those of the task before it. */
+const stepsOf = ({ steps, endsEmpty }: ChainTree, isLast: boolean): readonly Tree[] =>
+  endsEmpty && !isLast ? [...steps, { kind: 'group', id: undefined, members: [] }] : steps

@@ -1,0 +1,57 @@
+import type { ConsumeMessage } from 'amqplib'
+import type { Outcome } from '../../app/outcome.ts'
+import type { Message } from '../../message/message.ts'
+import type { Settlement } from '../outcomes/recorder.ts'
+import type { Follows } from '../outcomes/sequel.ts'
+import type { AmqpAcks, Held } from './acks.ts'
+import type { AmqpPublisher } from './publisher.ts'
+import { isAnswered, replyBody } from './reply.ts'
+
+/** What is to be stored, and then acknowledged. */
+export interface Finished extends Settlement {
+  /** undefined: it only began. */
+  readonly delivery: Held | undefined
+  readonly rejected: boolean
+}
+
+/** What comes after an outcome is stored: whoever waits for it is told, and its message is acknowledged. */
+export interface AmqpConfirmations {
+  /** Does a client wait for a reply? */
+  isAnswered(message: Message): boolean
+  /** Whoever waits for the end of a chain that failed waits for another id (of `alike`), in the same place. */
+  answer(message: Message, outcome: Outcome, alike?: readonly Outcome[]): void
+  /** @param besides what was stored with the batch without being in it */
+  confirm(batch: readonly Finished[], besides: readonly Outcome[]): void
+}
+
+export function createAmqpConfirmations(publisher: Pick<AmqpPublisher, 'reply'>, ownAddress: string): AmqpConfirmations {
+  const answer = (message: Message, outcome: Outcome, alike: readonly Outcome[] = []) => {
+    if (!isAnswered(message, ownAddress)) return
+    const { reply_to = '', correlation_id = outcome.id } = message.properties
+    publisher.reply(reply_to, correlation_id, replyBody(outcome))
+    for (const other of alike) publisher.reply(reply_to, other.id, replyBody(other))
+  }
+
+  return {
+    isAnswered: (message) => isAnswered(message, ownAddress),
+    answer,
+    confirm(batch, besides) {
+      const settled = new Map<AmqpAcks, ConsumeMessage[]>()
+      for (const { delivery, outcome, rejected, follows } of batch) {
+        if (delivery === undefined) continue
+        const { tag, message } = delivery
+        if (outcome !== null) answer(message, outcome, shared(follows, besides))
+        if (rejected) tag.acks.reject(tag.raw, { requeue: false })
+        else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
+        else settled.set(tag.acks, [tag.raw])
+      }
+      for (const [each, messages] of settled) each.ack(messages)
+    },
+  }
+}
+
+/** The rest of a chain, which ended with this task. */
+function shared(follows: Follows | undefined, besides: readonly Outcome[]): readonly Outcome[] {
+  const alike = follows?.sequel.alike
+  return alike === undefined ? [] : besides.filter(({ id }) => alike.some((each) => each.id === id))
+}

@@ -1,0 +1,102 @@
+import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Log } from '../../log.ts'
+import type { AmqpTopology } from './topology.ts'
+
+/** The consumers of one channel, one for each queue. Their methods run one after the other; they reject when the channel breaks. */
+export interface AmqpSubscriptions {
+  /**
+   * Unacknowledged messages that each consumer may hold. RabbitMQ keeps the limit that a consumer began with (and from 4.3 on refuses the
+   * one for a whole channel, which could be changed), so each is replaced by a new one; what the old one was given stays with us.
+   */
+  limit(prefetch: number): Promise<void>
+  /** Takes nothing from a queue until `resume`. */
+  pause(queue: string): Promise<void>
+  resume(): Promise<void>
+  readonly paused: number
+  /** Takes nothing any more. Resolves when nothing more will arrive. */
+  stop(): Promise<void>
+}
+
+export interface AmqpSubscriptionsParts {
+  readonly channel: Channel
+  readonly topology: AmqpTopology
+  readonly log: Log
+  /** Nobody else may consume meanwhile. RabbitMQ says 403 ACCESS_REFUSED, and closes the channel, while somebody does. */
+  readonly exclusive: boolean | undefined
+}
+
+export function createAmqpSubscriptions(
+  { channel, topology, log, exclusive = false }: AmqpSubscriptionsParts,
+  queues: readonly string[],
+  onMessage: (queue: string, message: ConsumeMessage) => void,
+): AmqpSubscriptions {
+  const tags = new Map<string, string>()
+  const paused = new Set<string>()
+  let stopped = false
+  let last: Promise<unknown> = Promise.resolve()
+
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const result = last.then(work)
+    last = result.catch(() => {})
+    return result
+  }
+
+  const subscribe = async (queue: string) => {
+    if (stopped || paused.has(queue)) return
+    // An exclusive one excludes its own successor too.
+    if (exclusive) await cancel(queue)
+    const former = tags.get(queue)
+    const take = (message: ConsumeMessage | null) => {
+      if (message === null) cancelled(queue)
+      else onMessage(queue, message)
+    }
+    const { consumerTag } = await channel.consume(queue, take, { exclusive })
+    tags.set(queue, consumerTag)
+    if (former !== undefined) await channel.cancel(former)
+  }
+
+  /** The queue was deleted, or its leader moved. The channel is closed where that cannot be mended, and all begins anew. */
+  const cancelled = (queue: string) => {
+    log.warn({ queue }, 'RabbitMQ cancelled the consumer, subscribing again')
+    tags.delete(queue)
+    topology.forget(queue)
+    inTurn(async () => {
+      await topology.declare(queue)
+      await subscribe(queue)
+    }).catch(() => channel.close().catch(() => {}))
+  }
+
+  const cancel = async (queue: string) => {
+    const tag = tags.get(queue)
+    tags.delete(queue)
+    if (tag !== undefined) await channel.cancel(tag)
+  }
+
+  return {
+    limit: (prefetch) =>
+      inTurn(async () => {
+        await channel.prefetch(prefetch)
+        for (const queue of queues) await subscribe(queue)
+      }),
+    pause(queue) {
+      paused.add(queue)
+      return inTurn(() => cancel(queue))
+    },
+    resume() {
+      const back = [...paused]
+      paused.clear()
+      return inTurn(async () => {
+        for (const queue of back) await subscribe(queue)
+      })
+    },
+    get paused() {
+      return paused.size
+    },
+    stop() {
+      stopped = true
+      return inTurn(async () => {
+        for (const queue of [...tags.keys()]) await cancel(queue)
+      })
+    },
+  }
+}

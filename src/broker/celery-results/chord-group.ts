@@ -1,0 +1,59 @@
+import { parseJson } from '../../message/message.ts'
+
+/** What the members of a chord returned, as JSON texts, or why the body cannot have it. */
+export type Collected = { readonly values: readonly string[] } | { readonly problem: string }
+
+/** The shape of a header: an id for a task, a list for a group. */
+type Shape = string | readonly Shape[]
+
+export interface SavedGroup {
+  readonly shape: readonly Shape[]
+  /** All tasks in it, in their order. */
+  readonly ids: readonly string[]
+}
+
+/** `GroupResult.save()` (reference/celery-protocol.md §3.3): `{"result": [["<group>", null], [[["<id>", null], null], …]]}`. */
+export function readGroup(text: string): SavedGroup | undefined {
+  try {
+    const { result } = JSON.parse(text) as { result?: unknown }
+    const shape = shapeOf(result)
+    if (typeof shape === 'string') return undefined
+    return { shape, ids: (shape as unknown[]).flat(Number.POSITIVE_INFINITY) as string[] }
+  } catch {
+    return undefined
+  }
+}
+
+/** A result as a tuple: `[[id, parent], null]` for a task, `[[id, parent], [members]]` for a group. */
+function shapeOf(tuple: unknown): Shape {
+  const [[id], members] = tuple as [[string, unknown], unknown[] | null]
+  return members === null ? id : members.map(shapeOf)
+}
+
+/** The results of a saved group in its shape, from the documents of its ids. */
+export function resultsOfGroup({ shape, ids }: SavedGroup, documents: readonly (string | null)[]): Collected {
+  const values = new Map<string, string>()
+  for (const [at, id] of ids.entries()) {
+    const text = documents[at]
+    if (text == null) return { problem: `Join error: the result of ${id} is not there` }
+    const { status, result = null } = parseJson(text, 'any') as { status?: string; result?: unknown }
+    if (status !== 'SUCCESS') return { problem: dependencyFailed(id, JSON.stringify(result)) }
+    values.set(id, JSON.stringify(result))
+  }
+  const textOf = (each: Shape): string =>
+    typeof each === 'string' ? (values.get(each) ?? 'null') : `[${each.map(textOf).join(', ')}]`
+  return { values: shape.map(textOf) }
+}
+
+/** In Celery's words, as far as they go without Python: `Dependency <id> raised ValueError('boom')`. */
+export function dependencyFailed(id: string, exception: string): string {
+  const { exc_type = 'Exception', exc_message = [] } = (parseJson(exception, 'any') ?? {}) as {
+    exc_type?: string
+    exc_message?: unknown
+  }
+  const args = Array.isArray(exc_message) ? exc_message : [exc_message]
+  return `Dependency ${id} raised ${exc_type}(${args.map(repr).join(', ')})`
+}
+
+const repr = (value: unknown): string =>
+  typeof value === 'string' && !/['\\\n]/.test(value) ? `'${value}'` : (JSON.stringify(value) ?? 'None')

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import type { Planner } from '../../app/canvas/plan.ts'
+import { type Outcome, READY_STATES } from '../../app/outcome.ts'
+import type { Plan } from '../../app/sequel.ts'
+import { type End, neverRuns } from '../../database/chords.ts'
+import { AppError } from '../../errors.ts'
+import type { Log } from '../../log.ts'
+import type { Message } from '../../message/message.ts'
+import type { RedisConnection } from '../redis/connection.ts'
+import type { Script } from '../redis/scripts.ts'
+import { type Collected, dependencyFailed, readGroup, resultsOfGroup } from './chord-group.ts'
+import { type ChordPart, partsOf } from './chord-part.ts'
+
+/** The chords that Celery's Redis result backend counts (reference/celery-protocol.md §4.5). */
+export interface CeleryChords {
+  /**
+   * Celery's on_chord_part_return, to be called when the results lie in Redis: counts a member of a chord, and ends the chord when it was the
+   * last. Costs nothing for messages of no chord. A part that returns twice counts once; the body may then be sent twice, under the same id.
+   * @throws what Redis and `end` throw: then nothing is lost by calling it again
+   */
+  partReturn(message: Message, outcome: Outcome): Promise<void>
+}
+
+export interface CeleryChordOptions {
+  readonly ttlSeconds: number
+  readonly prefix?: string
+  readonly log: Log
+  /** How bodies and errbacks become messages. */
+  readonly planner: Planner
+  /** Sends what follows, and records that a body will not run. */
+  readonly end: (end: End) => Promise<void>
+}
+
+/**
+ * As Celery does it in a transaction: with `result_chord_ordered` off, members are in a list instead of a sorted set.
+ * KEYS: members, size of the chord, what was added to it · ARGV: place in the group, member, seconds to keep all of it
+ * Returns { members so far, size, added }
+ */
+const PART: Script = {
+  name: 'chord-part',
+  lua: `
+local count
+if redis.call('TYPE', KEYS[1]).ok == 'list' then count = redis.call('RPUSH', KEYS[1], ARGV[2])
+else
+  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+  count = redis.call('ZCARD', KEYS[1])
+end
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[3]) end
+return { count, redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3]) }`,
+}
+
+const MEMBERS: Script = {
+  name: 'chord-members',
+  lua: `
+if redis.call('TYPE', KEYS[1]).ok == 'list' then return redis.call('LRANGE', KEYS[1], 0, -1) end
+return redis.call('ZRANGE', KEYS[1], 0, -1)`,
+}
+
+export function createCeleryChords(connection: RedisConnection, options: CeleryChordOptions): CeleryChords {
+  const { ttlSeconds, prefix = '', log, planner, end } = options
+
+  const count = async (part: ChordPart, { message, state, result }: Ended) => {
+    const base = `${prefix}celery-taskset-meta-${part.group}`
+    const keys = [`${base}.j`, `${base}.s`, `${base}.t`]
+    const member = `[1, ${JSON.stringify(part.id)}, "${state}", ${result ?? 'null'}]`
+    const [members, size, added] = (await connection.run(PART, keys, [part.index ?? '+inf', member, ttlSeconds])) as Counted
+    if (size === null || members !== Number(size) + Number(added ?? 0)) return
+    const collected = await collect(base, keys[0]!)
+    if ('problem' in collected) return end(failed(part, collected.problem, message))
+    await end(bodyOf(part, collected.values, message))
+    await connection.pipeline([['DEL', ...keys]])
+  }
+
+  /** A header with groups inside has left its shape in Redis; any other is the list of its members. */
+  const collect = async (base: string, membersKey: string): Promise<Collected> => {
+    const [shape] = await connection.pipeline([['GET', base]])
+    const group = typeof shape === 'string' ? readGroup(shape) : undefined
+    if (group !== undefined) {
+      const ids = group.ids.map((id) => `${prefix}celery-task-meta-${id}`)
+      const [documents] = await connection.pipeline([['MGET', ...ids]])
+      return resultsOfGroup(group, documents as (string | null)[])
+    }
+    return resultsOf((await connection.run(MEMBERS, [membersKey], [])) as string[])
+  }
+
+  /** The body is planned with a token in the place of the results, which are put in as texts: so they arrive as they were sent. */
+  const bodyOf = (part: ChordPart, values: readonly string[], last: Message): End => {
+    const token = randomUUID()
+    try {
+      const plan = planner.planSignature(part.body, [token], lineageOf(part, last))
+      return { plan: withText(plan, JSON.stringify(token), `[${values.join(', ')}]`), outcomes: [] }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      return failed(part, `Callback error: ${error.message}`, last)
+    }
+  }
+
+  /** As Celery: the body has failed for whoever waits for it, and its errbacks are told. The counters are left to expire. */
+  const failed = (part: ChordPart, reason: string, last: Message): End => {
+    log.error({ chord: part.group, task: part.body.task, reason }, 'chord failed, its body is not run')
+    return neverRuns(part.body, reason, { of: lineageOf(part, last), planner, chordId: part.group })
+  }
+
+  return {
+    async partReturn(message, { id, state, result }) {
+      if (!READY_STATES.has(state)) return
+      for (const part of partsOf(message, { id, state })) await count(part, { message, state, result })
+    },
+  }
+}
+
+interface Ended extends Pick<Outcome, 'state' | 'result'> {
+  readonly message: Message
+}
+
+type Counted = [count: number, size: string | null, added: string | null]
+
+const lineageOf = ({ id }: ChordPart, { headers }: Message) => ({ parentId: id, rootId: headers.root_id ?? headers.id })
+
+/** The token is in what begins now: arguments are given to nothing else. */
+const withText = (plan: Plan, token: string, text: string): Plan => ({
+  ...plan,
+  messages: plan.messages.map((message) => ({ ...message, body: message.body.replaceAll(token, () => text) })),
+})
+
+/** `[1, "id", "STATE", value]`: the value is cut out as text, so that it arrives as it was sent, whatever its numbers and types are. */
+const MEMBER = /^\s*\[\s*1\s*,\s*("(?:[^"\\]|\\.)*")\s*,\s*"(\w+)"\s*,\s*([\s\S]*)\]\s*$/
+
+function resultsOf(members: readonly string[]): Collected {
+  const values: string[] = []
+  for (const text of members) {
+    const [, id = '""', state = '', value = 'null'] = MEMBER.exec(text) ?? []
+    if (state === 'FAILURE' || state === 'REVOKED') return { problem: dependencyFailed(JSON.parse(id), value) }
+    if (state === '') return { problem: `a member of the chord cannot be read: ${text.slice(0, 100)}` }
+    values.push(value)
+  }
+  return { values }
+}

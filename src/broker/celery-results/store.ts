@@ -1,0 +1,139 @@
+import { createPlanner } from '../../app/canvas/plan.ts'
+import { type Outcome, READY_STATES } from '../../app/outcome.ts'
+import { countForeign } from '../../database/chords.ts'
+import { type Database, isConnectionError, isRefusal, type Queryable } from '../../database/database.ts'
+import { sql } from '../../database/sql.ts'
+import { tellOutcomes } from '../../database/told-outcomes.ts'
+import type { Log } from '../../log.ts'
+import { pauseMs, sleep } from '../../retry.ts'
+import type { ForeignOutcome } from './document.ts'
+
+const BACKOFF = { firstMs: 100, maxMs: 5000 }
+/** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
+const MAX_BATCH = 500
+
+/** For bodies of chords: their signatures say all that is known of their tasks. */
+const planner = createPlanner()
+
+/**
+ * Stores what others recorded (no id twice), as `outcome-collect.sql` says, and tells it to who waits: the one place where outcomes from
+ * outside enter. Members of our chords are counted in the same commit. Rejects when the database is away or refuses.
+ * @returns outcomes that were stored besides: of bodies of chords that will never run
+ */
+export async function storeForeignOutcomes(database: Database, outcomes: readonly ForeignOutcome[]): Promise<readonly Outcome[]> {
+  const ended = outcomes.filter(isFinal).map(({ id }) => id)
+  if (ended.length === 0) {
+    await write(database, database, outcomes)
+    return []
+  }
+  // Through the outbox, whatever the broker is: this process may be one that sends nothing.
+  const place = { channel: database.channel, worker: '', direct: false, planner }
+  return database.transaction(async (client) => {
+    await write(client, database, outcomes)
+    return countForeign(client, place, ended)
+  })
+}
+
+async function write(client: Queryable, database: Database, outcomes: readonly ForeignOutcome[]): Promise<void> {
+  const columns: unknown[][] = [[], [], [], [], [], [], [], [], []]
+  for (const { id, task, state, result, traceback, queue, worker, startedAt, doneAt } of outcomes) {
+    const row = [id, task, state, result, traceback, queue, worker, startedAt, doneAt]
+    for (const [index, value] of row.entries()) columns[index]?.push(value)
+  }
+  const { payload, final } = tellOutcomes(outcomes.map(tellable), null)
+  await client.query(sql('outcome-collect'), [...columns, database.channel('result'), payload, final])
+}
+
+const tellable = ({ task, queue, worker: _worker, ...outcome }: ForeignOutcome): Outcome => ({
+  ...outcome,
+  task: task ?? '(unknown)',
+  queue: queue ?? '',
+  retries: 0,
+})
+
+/** One INSERT cannot touch a row twice. What came before the first final outcome of an id adds what that does not tell: when, and where. */
+function mergeEach(batch: readonly { readonly outcome: ForeignOutcome }[]): ForeignOutcome[] {
+  const merged = new Map<string, ForeignOutcome>()
+  for (const { outcome } of batch) {
+    const before = merged.get(outcome.id)
+    if (before !== undefined && isFinal(before)) continue
+    const startedAt = outcome.startedAt ?? before?.startedAt ?? null
+    merged.set(outcome.id, { ...outcome, startedAt, worker: outcome.worker ?? before?.worker ?? null })
+  }
+  return [...merged.values()]
+}
+
+interface Collected<Tag> {
+  readonly outcome: ForeignOutcome
+  readonly tag: Tag
+}
+
+/** Outcomes on their way into the database, in their order; while it is away they are kept. */
+export interface OutcomeCollector<Tag> {
+  add(outcome: ForeignOutcome, tag: Tag): void
+  /** Resolves when everything that was added is stored. */
+  flush(): Promise<void>
+}
+
+/** What comes in while one statement is under way goes out with the next. `onStored` must not throw. */
+export function createOutcomeCollector<Tag>(
+  database: Database,
+  log: Log,
+  onStored: (batch: readonly Collected<Tag>[]) => void,
+): OutcomeCollector<Tag> {
+  let waiting: Collected<Tag>[] = []
+  let pumping: Promise<void> | undefined
+
+  const drain = async () => {
+    for (let attempt = 0; waiting.length > 0; ) {
+      const batch = waiting.slice(0, MAX_BATCH)
+      try {
+        await store(mergeEach(batch))
+        attempt = 0
+        waiting = waiting.slice(batch.length)
+        onStored(batch)
+      } catch (err) {
+        const fields = { reason: (err as Error).message, results: waiting.length }
+        if (attempt === 0) log.warn(fields, 'results of other workers cannot be stored now, trying again until they can')
+        await sleep(pauseMs(attempt++, BACKOFF))
+      }
+    }
+  }
+
+  /** One that the database refuses must not hold up the others, nor come back for ever. */
+  const store = async (outcomes: readonly ForeignOutcome[]) => {
+    try {
+      await storeForeignOutcomes(database, outcomes)
+    } catch (error) {
+      if (isConnectionError(error) || !isRefusal(error)) throw error
+      for (const outcome of outcomes) await storeAlone(outcome)
+    }
+  }
+
+  const storeAlone = (outcome: ForeignOutcome) =>
+    storeForeignOutcomes(database, [outcome]).catch((err) => {
+      if (isConnectionError(err) || !isRefusal(err)) throw err
+      log.error({ err, id: outcome.id }, 'result of another worker refused by the database, left out')
+    })
+
+  const pump = () => {
+    // After the current turn of the event loop, so that results that come together are stored together.
+    pumping ??= new Promise<void>((resolve) => setImmediate(resolve)).then(drain).finally(() => {
+      pumping = undefined
+      if (waiting.length > 0) pump()
+    })
+  }
+
+  return {
+    add(outcome, tag) {
+      waiting.push({ outcome, tag })
+      pump()
+    },
+    async flush() {
+      while (pumping !== undefined) await pumping
+    },
+  }
+}
+
+/** Is nothing more to come for this id? */
+export const isFinal = ({ state }: Pick<ForeignOutcome, 'state'>): boolean => READY_STATES.has(state)

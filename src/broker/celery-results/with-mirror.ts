@@ -1,0 +1,61 @@
+import { createPlanner, type Planner } from '../../app/canvas/plan.ts'
+import type { Config } from '../../config.ts'
+import type { End } from '../../database/chords.ts'
+import type { Database } from '../../database/database.ts'
+import type { Log } from '../../log.ts'
+import type { Broker, ConsumeOptions } from '../broker.ts'
+import { sendPlan } from '../outbox/send-plan.ts'
+import type { RedisConnection } from '../redis/connection.ts'
+import { replyAddress } from '../reply-address.ts'
+import { createCeleryChords } from './chord.ts'
+import { createRedisMirror, type RedisMirror } from './mirror.ts'
+import { storeForeignOutcomes } from './store.ts'
+
+export interface MirroredOptions {
+  readonly config: Pick<Config, 'resultTtlSeconds'>
+  readonly log: Log
+  /** Used by a process that takes messages only. */
+  readonly connection: RedisConnection
+  /** Another server than the broker's (RESULT_MIRROR is a URL). */
+  readonly apart: boolean
+}
+
+/** A broker whose workers write their results to Redis as well (RESULT_MIRROR), and count Celery's chords there. */
+export function withMirror(broker: Broker, database: Database, options: MirroredOptions): Broker {
+  const { log, connection, apart, config } = options
+  const ttlSeconds = config.resultTtlSeconds
+  let opening: Promise<RedisMirror> | undefined
+
+  const open = async (planner: Planner) => {
+    const origin = await replyAddress(database)
+    const chords = createCeleryChords(connection, { ttlSeconds, log, planner, end: (end) => finish(end) })
+    const onWritten = chords.partReturn
+    const mirror = createRedisMirror(connection, { ttlSeconds, origin, log, apart, onWritten })
+    /** Nobody runs such a body, so that no worker records it. */
+    const finish = async ({ plan, outcomes }: End) => {
+      if (outcomes.length > 0) {
+        const besides = await storeForeignOutcomes(
+          database,
+          outcomes.map((outcome) => ({ ...outcome, worker: null })),
+        )
+        void mirror.of('').write([...outcomes, ...besides].map((outcome) => ({ outcome, message: undefined })))
+      }
+      if (plan.messages.length > 0) await sendPlan({ database, broker }, plan)
+    }
+    return mirror
+  }
+
+  return {
+    ...broker,
+    async consume(wanted: ConsumeOptions) {
+      opening ??= open(wanted.planner ?? createPlanner())
+      const mirror = await opening
+      return broker.consume({ ...wanted, mirror: mirror.of(wanted.name) })
+    },
+    async close() {
+      const mirror = await opening?.catch(() => undefined)
+      await mirror?.close()
+      await broker.close()
+    },
+  }
+}

@@ -1,0 +1,54 @@
+import type { Config } from '../config.ts'
+import type { Database } from '../database/database.ts'
+import type { Log } from '../log.ts'
+import { maskUrl } from '../log-text.ts'
+import type { BeforeSending, Broker } from './broker.ts'
+import type { RedisBroker } from './redis/broker.ts'
+
+interface ChooseOptions {
+  readonly name: string
+  readonly log: Log
+}
+
+/**
+ * The broker that the configuration names, and one line of log that says why; with it the Redis where Celery's clients and workers have
+ * results, if there is one (RESULT_MIRROR, RESULT_COLLECT). Only the client libraries that are needed are loaded.
+ */
+export async function chooseBroker(database: Database, config: Config, options: ChooseOptions): Promise<Broker> {
+  const { broker: choice, resultMirror, resultCollect } = config
+  const { log } = options
+  const url = choice.kind === 'amqp' ? choice.consumeUrl : choice.kind === 'redis' ? choice.url : undefined
+  log.info({ broker: choice.kind, because: choice.why, ...(url === undefined ? {} : { url: maskUrl(url) }) }, 'broker chosen')
+  if (resultMirror === 'off' && (resultCollect === 'off' || choice.kind !== 'redis')) return open(database, config, options)
+  const apart = typeof resultMirror === 'object' ? resultMirror.url : undefined
+  let broker: Broker | undefined
+  const { openResultServer } = await import('./celery-results/server.ts')
+  const server = openResultServer(database, config, { log, apart, own: () => broker as RedisBroker })
+  broker = await open(database, config, { ...options, beforeSending: server.beforeSending })
+  return server.join(broker)
+}
+
+async function open(
+  database: Database,
+  config: Config,
+  options: ChooseOptions & { readonly beforeSending?: BeforeSending | undefined },
+): Promise<Broker> {
+  const { broker: choice, processName } = config
+  const { log, name, beforeSending } = options
+  switch (choice.kind) {
+    case 'amqp': {
+      const { createAmqpBroker } = await import('./amqp/broker.ts')
+      return createAmqpBroker(database, { ...config, broker: choice }, { name: processName ?? name, log, beforeSending })
+    }
+    case 'redis': {
+      const { createRedisBroker } = await import('./redis/broker.ts')
+      return createRedisBroker(database, config, log, { url: choice.url, beforeSending })
+    }
+    case 'postgres': {
+      const { createPostgresBroker } = await import('./postgres/broker.ts')
+      return createPostgresBroker(database, config, log)
+    }
+    default:
+      return choice satisfies never
+  }
+}

@@ -1,0 +1,37 @@
+import type { Database } from '../../database/database.ts'
+import { sql } from '../../database/sql.ts'
+import type { Message } from '../../message/message.ts'
+import { type MessageRow, toMessage } from '../postgres/row.ts'
+
+/** A message that stays in the outbox. */
+export interface Untaken {
+  readonly message: Message
+  /** Its queue is the reason: it, and all that is due for the queue, is put off for so many milliseconds. */
+  readonly putOffMs?: number | undefined
+}
+
+/**
+ * `Broker.relayDue` for brokers outside of the database: due rows are locked, published, and deleted when the broker has confirmed them.
+ * A crash between the two publishes a message twice, under the same id, so that it is recorded once.
+ * @param publish resolves with those that were not confirmed (nothing: all were); they stay in the outbox, `left` in number but for what is put off
+ */
+export async function publishDue(
+  database: Database,
+  limit: number,
+  publish: (messages: readonly Message[]) => Promise<readonly Untaken[] | void>,
+): Promise<{ moved: number; left: number; nextDueMs: number | null }> {
+  const { moved, left } = await database.transaction(async (client) => {
+    const rows = await client.query<MessageRow & Record<string, unknown>>(sql('outbox-due'), [limit])
+    if (rows.length === 0) return { moved: 0, left: 0 }
+    const untaken = (await publish(rows.map(toMessage))) ?? []
+    const unconfirmed = new Set(untaken.map(({ message }) => message.headers.id))
+    const confirmed = rows.map((row) => row.task_id).filter((id) => !unconfirmed.has(id))
+    await client.query(sql('outbox-published'), [confirmed])
+    const later = new Map<string, number>()
+    for (const { message, putOffMs } of untaken) if (putOffMs !== undefined) later.set(message.queue, putOffMs)
+    if (later.size > 0) await client.query(sql('outbox-put-off'), [[...later.keys()], [...later.values()]])
+    return { moved: confirmed.length, left: untaken.filter(({ putOffMs }) => putOffMs === undefined).length }
+  })
+  const [next] = await database.query<{ next_due_ms: number }>(sql('outbox-next'))
+  return { moved, left, nextDueMs: next?.next_due_ms ?? null }
+}

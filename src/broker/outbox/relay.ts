@@ -1,0 +1,37 @@
+import type { Database } from '../../database/database.ts'
+import { startWokenLoop } from '../../database/woken-loop.ts'
+import type { Log } from '../../log.ts'
+import { pauseMs } from '../../retry.ts'
+import type { Broker } from '../broker.ts'
+
+const BATCH = 500
+const MAX_SLEEP_MS = 5000
+/** Due rows that another relay holds: usually it publishes them within milliseconds; it may also fail, or its machine may vanish. */
+const HELD = { firstMs: 20, maxMs: 1000 }
+
+/** The one loop that publishes what is due. Run by worker and beat alike: rows are claimed, so any number may run. */
+export interface OutboxRelay {
+  /** Finishes the statement under way. */
+  stop(): Promise<void>
+}
+
+/** Woken by NOTIFY when a row is added, and by the next due time. Never rejects: while the database or the broker is away it tries again. */
+export async function startOutboxRelay(database: Database, broker: Broker, log: Log): Promise<OutboxRelay> {
+  let held = 0
+
+  const pass = async (): Promise<number> => {
+    const { moved, nextDueMs } = await broker.relayDue(BATCH)
+    if (moved === BATCH) return 0
+    const left = nextDueMs !== null && nextDueMs <= 0
+    held = left ? held + 1 : 0
+    return left ? pauseMs(held - 1, HELD) : (nextDueMs ?? MAX_SLEEP_MS)
+  }
+
+  return startWokenLoop(database, {
+    log,
+    pass,
+    channel: database.channel('outbox'),
+    maxSleepMs: MAX_SLEEP_MS,
+    words: { failed: 'outbox cannot be published now, trying again until it can', restored: 'outbox is published again' },
+  })
+}

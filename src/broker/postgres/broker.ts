@@ -1,0 +1,66 @@
+import type { Config } from '../../config.ts'
+import { type Database, isConnectFailure } from '../../database/database.ts'
+import { createGroupCommit } from '../../database/group-commit.ts'
+import { messageColumns } from '../../database/message-columns.ts'
+import { notTaken, takenInPart } from '../../database/not-taken.ts'
+import { sql } from '../../database/sql.ts'
+import { AppError } from '../../errors.ts'
+import type { Log } from '../../log.ts'
+import type { Message } from '../../message/message.ts'
+import { retry } from '../../retry.ts'
+import type { Broker, QueueDepth } from '../broker.ts'
+import { createPostgresConsumer } from './consumer.ts'
+
+const BACKOFF = { firstMs: 50, maxMs: 1000 }
+
+/** Messages in PostgreSQL: nothing else to install, and enqueued, run and recorded with the durability of the database. */
+export function createPostgresBroker(database: Database, config: Pick<Config, 'publishTimeoutMs'>, log: Log): Broker {
+  /** Tried again only where no connection was made: after a connection that broke, the message may be there already. */
+  const insert = async (messages: readonly Message[]) => {
+    const values = [...messageColumns(messages), database.channel('message')]
+    const isRetryable = isConnectFailure
+    try {
+      await retry(() => database.query(sql('message-publish'), values), {
+        ...BACKOFF,
+        isRetryable,
+        giveUpAfterMs: config.publishTimeoutMs,
+      })
+    } catch (cause) {
+      throw notTaken(cause)
+    }
+  }
+
+  const publishing = createGroupCommit(insert, (error) => error instanceof AppError && error.code === 'MESSAGE_REFUSED')
+
+  return {
+    kind: 'postgres',
+    async publish(messages) {
+      const each = messages.map((message) => publishing.add(message))
+      try {
+        await Promise.all(each)
+      } catch (error) {
+        throw await takenInPart(error, each)
+      }
+    },
+    consume: (options) => createPostgresConsumer(database, options, log),
+    async relayDue(limit) {
+      const [row] = await database.query<{ moved: number; next_due_ms: number | null }>(sql('outbox-to-message'), [
+        limit,
+        database.channel('message'),
+      ])
+      return { moved: row?.moved ?? 0, nextDueMs: row?.next_due_ms ?? null }
+    },
+    depths: (queues) => database.query<QueueDepth & Record<string, unknown>>(sql('message-depths'), [queues]),
+    async purge(queue) {
+      const [row] = await database.query<{ purged: number }>(sql('message-purge'), [queue])
+      return row?.purged ?? 0
+    },
+    async control() {
+      const { createPostgresControl } = await import('./control.ts')
+      return createPostgresControl(database, log)
+    },
+    async close() {
+      await publishing.idle()
+    },
+  }
+}

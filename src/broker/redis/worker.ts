@@ -1,0 +1,147 @@
+import type { Log } from '../../log.ts'
+import { retry } from '../../retry.ts'
+import { isRedisConnectionError, type RedisConnection, scriptCommand } from './connection.ts'
+import type { RedisKeys } from './keys.ts'
+import { BEAT, REAP, RESTORE } from './scripts-lease.ts'
+
+/** A worker that gave no sign for so long, and whose connection is gone, is dead. Seconds. */
+const LEASE_S = 3
+const BEAT_EVERY_MS = 1000
+const START = { firstMs: 100, maxMs: 2000 }
+/** A connection that still stands speaks for its worker: its event loop may be busy. But not for ever: the machine may have vanished. */
+const SILENT_TOO_LONG_MS = 120_000
+/** After a reconnection the others get time to give a sign again before anybody is declared dead. */
+const REAP_AFTER_RECONNECT_MS = 3000
+/** Entries are renewed so often that a Python worker takes nothing that runs here, unless its visibility timeout is under ten seconds. */
+const RENEW_EVERY_BEATS = 5
+const RESTORE_EVERY_BEATS = 300
+const RESTORE_AT_ONCE = 100
+
+export const REMEMBER_DEATHS_S = 7 * 86_400
+
+export interface RedisWorker {
+  /** Name among the workers: connection, number and `celery@host`. */
+  readonly id: string
+  /** Gives a sign of life at once. */
+  register(): Promise<void>
+  /** Gives back what is still held and takes the name away. */
+  leave(): Promise<void>
+  /** Ends the signs of life without a word. */
+  stop(): void
+}
+
+export interface RedisWorkerOptions {
+  readonly id: string
+  readonly connection: RedisConnection
+  readonly keys: RedisKeys
+  readonly prefix: string
+  /** Entries of `unacked` older than this belong to nobody. Seconds. */
+  readonly visibilitySeconds: number
+  readonly log: Log
+  readonly wake: () => void
+}
+
+/**
+ * Alive = the lease is renewed, or the connection stands. kill -9 ends both at once; a busy event loop ends only the lease, a broken
+ * network only the connection, so neither makes a worker lose its messages.
+ */
+export async function registerRedisWorker(options: RedisWorkerOptions): Promise<RedisWorker> {
+  const { id, connection, keys, log } = options
+  let reapNotBefore = 0
+  let beats = 0
+  let stopped = false
+  let beating: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  const beat = async () => {
+    const renew = beats % RENEW_EVERY_BEATS === RENEW_EVERY_BEATS - 1 ? 1 : 0
+    const reply = (await connection.run(BEAT, [keys.workers, keys.index, keys.held(id)], [id, LEASE_S, renew])) as [
+      number,
+      ...string[],
+    ]
+    const [known, ...overdue] = reply
+    if (known === 0 && beats > 0) log.warn({ id }, 'declared dead while the connection was away, registered again')
+    beats++
+    if (overdue.length > 0 && performance.now() >= reapNotBefore) await reapDead(overdue)
+    if (beats % RESTORE_EVERY_BEATS === 0) await restoreLost()
+  }
+
+  const reapDead = async (overdue: readonly string[]) => {
+    const connected = await connectedNames(connection)
+    for (let at = 0; at < overdue.length; at += 2) {
+      const worker = overdue[at] ?? ''
+      const stands = connected.has(worker.slice(0, worker.indexOf('/')))
+      if (!stands || Number(overdue[at + 1]) > SILENT_TOO_LONG_MS) await reap(worker)
+    }
+  }
+
+  const reap = async (worker: string) => {
+    const count = await connection.run(REAP, reapKeys(keys, worker), [worker, keys.wakeChannel, REMEMBER_DEATHS_S, 0])
+    if (count === -1) return
+    log.warn(
+      { worker: worker.slice(worker.indexOf(' ') + 1), messages: count },
+      'worker is dead, its messages are handed out again',
+    )
+    options.wake()
+  }
+
+  const restoreLost = async () => {
+    const args = [options.visibilitySeconds, options.prefix, keys.wakeChannel, RESTORE_AT_ONCE]
+    const [count, ...tags] = (await connection.run(RESTORE, [keys.unacked, keys.index, keys.sleepers], args)) as [
+      number,
+      ...string[],
+    ]
+    if (count > 0) log.warn({ messages: count }, 'messages that nobody acknowledged for long are handed out again')
+    if (tags.length > 0)
+      log.error({ key: keys.unacked, tags }, 'messages that nobody acknowledged for long cannot be read, left where they are')
+  }
+
+  const next = () => {
+    if (stopped || connection.closed) return
+    timer = setTimeout(() => {
+      beating = beat()
+        .catch((error: Error) => log.debug({ reason: error.message }, 'could not give a sign of life'))
+        .finally(next)
+    }, BEAT_EVERY_MS)
+  }
+
+  const stopWatching = connection.onReady(() => {
+    reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
+  })
+  // One that starts just when Redis goes away waits until it is back: to end would only mean to be started again to wait.
+  await retry(beat, { ...START, isRetryable: (error) => !connection.closed && isRedisConnectionError(error) })
+  next()
+
+  const stop = () => {
+    stopped = true
+    clearTimeout(timer)
+    stopWatching()
+  }
+  return {
+    id,
+    register: beat,
+    stop,
+    async leave() {
+      stop()
+      await beating
+      await connection.pipeline([scriptCommand(REAP, reapKeys(keys, id), [id, keys.wakeChannel, REMEMBER_DEATHS_S, 1])])
+    },
+  }
+}
+
+const reapKeys = (keys: RedisKeys, worker: string) => [
+  keys.unacked,
+  keys.index,
+  keys.deaths,
+  keys.workers,
+  keys.held(worker),
+  keys.begun(worker),
+  keys.broken(worker),
+  keys.sleepers,
+]
+
+/** Names of all connections of the server; empty where it is not told, and then the lease alone decides. */
+async function connectedNames(connection: RedisConnection): Promise<Set<string>> {
+  const list = String(await connection.pipeline([['CLIENT', 'LIST']]).catch(() => ''))
+  return new Set(Array.from(list.matchAll(/ name=(\S+)/g), ([, name]) => name ?? ''))
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto'
+import { chmod, lstat, mkdir, mkdtemp, readFile, realpath, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../errors.ts'
+import { canEnter, canKeepFiles, chooseServerUser, type ServerUser } from './server-user.ts'
+
+/** Where the data are and who owns them. */
+export interface Home {
+  /** Ours: the data directory, the socket's directory and, if need be, a copy of the bundled server are in here. */
+  readonly path: string
+  readonly dataDirectory: string
+  /** undefined: the server runs as this process does. */
+  readonly user: ServerUser | undefined
+}
+
+export interface HomeOptions {
+  /** `<project>/.onedyno`, from `prepareFolder`. */
+  readonly folder: string
+  /** Where temporary files go. */
+  readonly temporary: string
+  readonly note: (message: string, fields?: object) => void
+}
+
+/** Makes `.onedyno/`, which git is told to ignore, and returns its real path. */
+export async function prepareFolder(path: string): Promise<string> {
+  const created = await mkdir(path, { recursive: true })
+  // The server's user must be able to pass, whatever the umask. Only what was created just now is changed: other folders are the user's.
+  if (created !== undefined) await chmod(path, 0o755)
+  await writeFile(join(path, '.gitignore'), '*\n', { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  return realpath(path)
+}
+
+/**
+ * In `.onedyno/` whenever the server's user can keep files there. As root in a project below a 0700 folder (a home directory) it cannot: then
+ * in /var/lib/onedyno/<hash of the folder>, at worst in the temporary directory, and `.onedyno/location.json` tells where.
+ * @throws AppError DATABASE_FOLDER_UNUSABLE
+ */
+export async function findHome(options: HomeOptions): Promise<Home> {
+  const { folder, note } = options
+  const known = (await hasData(folder)) ? folder : await readLocation(options)
+  if (known !== undefined) return existingHome(known)
+  const user = await chooseServerUser(dataIn(folder))
+  if (await canKeepFiles(user, folder)) return homeIn(folder, user)
+  const path = await makeElsewhere(options, user)
+  await writeFile(locationOf(folder), `${JSON.stringify({ folder, home: path })}\n`, { flush: true })
+  note('database kept outside the project', { path, reason: `user ${user?.name} cannot use ${folder}` })
+  return homeIn(path, user)
+}
+
+/** Prefix of directories in the home that are renamed when they are complete; any that is found at a start is a leftover. */
+export const DRAFT = 'draft-'
+
+const dataIn = (home: string) => join(home, 'postgres')
+const locationOf = (folder: string) => join(folder, 'location.json')
+const homeIn = (path: string, user: ServerUser | undefined): Home => ({ path, dataDirectory: dataIn(path), user })
+const exists = (path: string) =>
+  stat(path)
+    .then(() => true)
+    .catch(() => false)
+const hasData = (home: string) => exists(dataIn(home))
+
+/** Data that are there but out of reach are never replaced by an empty database. */
+async function existingHome(path: string): Promise<Home> {
+  const home = homeIn(path, await chooseServerUser(dataIn(path)))
+  if (await canEnter(home.user, home.dataDirectory)) return home
+  throw new AppError(
+    'DATABASE_FOLDER_UNUSABLE',
+    `user ${home.user?.name}, who owns the database in ${home.dataDirectory}, cannot enter that folder: one above it is closed to others`,
+  )
+}
+
+async function readLocation({ folder, note }: HomeOptions): Promise<string | undefined> {
+  const location = await parseLocation(folder)
+  if (location === undefined) return undefined
+  // A folder that was copied brings the original's pointer along, and two projects must not share one database. A moved one is alone.
+  if (location.folder !== folder && (await parseLocation(location.folder))?.home === location.home) return undefined
+  if (await hasData(location.home)) return location.home
+  note('database of an earlier run is gone, a new one is made', { path: location.home })
+  return undefined
+}
+
+async function parseLocation(folder: string): Promise<{ folder: string; home: string } | undefined> {
+  try {
+    const { folder: of, home } = JSON.parse(await readFile(locationOf(folder), 'utf8')) as Record<string, unknown>
+    return typeof of === 'string' && typeof home === 'string' ? { folder: of, home } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function makeElsewhere({ folder, temporary }: HomeOptions, user: ServerUser | undefined): Promise<string> {
+  const id = shortHash(folder)
+  const attempts = [
+    async () => {
+      await makeOwn('/var/lib/onedyno')
+      return makeOwn(join('/var/lib/onedyno', id))
+    },
+    () => makeOwn(join(temporary, `onedyno-${id}`)),
+    () => mkdtemp(join(temporary, 'onedyno-')).then(makeOwn),
+  ]
+  const failures: unknown[] = []
+  for (const attempt of attempts) {
+    try {
+      const path = await attempt()
+      if (await canKeepFiles(user, path)) return path
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  throw new AppError(
+    'DATABASE_FOLDER_UNUSABLE',
+    `user ${user?.name} can keep files neither in ${folder}, /var/lib/onedyno nor ${temporary}`,
+    {
+      cause: new AggregateError(failures),
+    },
+  )
+}
+
+/** A directory that only this process's user can change: in /tmp anybody may have made one of that name before. */
+async function makeOwn(path: string): Promise<string> {
+  await mkdir(path, { recursive: true })
+  const found = await lstat(path)
+  if (!found.isDirectory() || found.uid !== process.geteuid?.() || (found.mode & 0o022) !== 0)
+    throw new Error(`${path} is not ours alone`)
+  await chmod(path, 0o755)
+  return path
+}
+
+/** For names in shared directories: one project, one name. */
+export const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)

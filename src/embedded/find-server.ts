@@ -1,0 +1,151 @@
+import { glob, realpath, stat } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import { AppError } from '../errors.ts'
+import { bundledPackage, findNative, prepareBundled } from './bundled-server.ts'
+import type { Home } from './data-home.ts'
+import { runProgram } from './run-program.ts'
+
+/** EMBEDDED_POSTGRES. */
+export type ServerChoice = 'auto' | 'system' | 'bundled'
+
+export interface Server {
+  /** Holds `postgres` and `initdb`. */
+  readonly binDirectory: string
+  /** Such as `18.4`. */
+  readonly version: string
+  readonly major: number
+  readonly origin: 'system' | 'bundled'
+}
+
+/** Our SQL is tested with 15 and 18; older majors than this are not looked at. */
+const OLDEST_MAJOR = 14
+
+/** Where installers put a server without putting it on the PATH. */
+export const USUAL_PLACES: readonly string[] = [
+  '/usr/lib/postgresql/*/bin', // Debian, Ubuntu
+  '/usr/libexec/postgresql*', // Alpine
+  '/usr/pgsql-*/bin', // Red Hat, from postgresql.org
+  '/opt/homebrew/opt/postgresql*/bin',
+  '/usr/local/opt/postgresql*/bin',
+  '/home/linuxbrew/.linuxbrew/opt/postgresql*/bin',
+  '/Applications/Postgres.app/Contents/Versions/*/bin',
+  'C:/Program Files/PostgreSQL/*/bin',
+]
+
+export interface FindServerOptions {
+  readonly choice: ServerChoice
+  /** The PATH of the environment. */
+  readonly path: string
+  /** Glob patterns of folders with programs, such as `USUAL_PLACES`. */
+  readonly places: readonly string[]
+  readonly home: Home
+  /** The version that made the data; undefined when there are none and any will do. */
+  readonly major: number | undefined
+  readonly signal: AbortSignal
+}
+
+/**
+ * The first server that the server's user can run and that fits the data: installed ones before the bundled one, which is then not copied.
+ * @throws AppError DATABASE_NOT_FOUND, DATABASE_VERSION_MISMATCH
+ */
+export async function findServer(options: FindServerOptions): Promise<Server> {
+  const seen: string[] = []
+  let isOtherMajor = false
+  for await (const candidate of candidates(options)) {
+    const server = await examine(candidate, options)
+    if (typeof server === 'string') seen.push(`${candidate.binDirectory}: ${server}`)
+    else if (options.major === undefined || server.major === options.major) return server
+    else {
+      isOtherMajor = true
+      seen.push(`${server.version} (${server.origin}, ${server.binDirectory})`)
+    }
+  }
+  if (isOtherMajor) throw versionMismatch(options, seen)
+  throw notFound(options, seen)
+}
+
+function versionMismatch({ home, major, choice }: FindServerOptions, seen: readonly string[]): AppError {
+  const where = choice === 'auto' ? 'here' : `with EMBEDDED_POSTGRES=${choice}`
+  return new AppError(
+    'DATABASE_VERSION_MISMATCH',
+    `PostgreSQL ${major} made the data in ${home.dataDirectory}; found ${where}: ${seen.join(', ')}`,
+  )
+}
+
+function notFound({ choice }: FindServerOptions, seen: readonly string[]): AppError {
+  const places = {
+    auto: `on the PATH, in the usual places or as npm package ${bundledPackage}`,
+    system: 'on the PATH or in the usual places',
+    bundled: `as npm package ${bundledPackage}`,
+  }
+  const why = seen.length === 0 ? '' : `; not usable: ${seen.join(', ')}`
+  return new AppError(
+    'DATABASE_NOT_FOUND',
+    `DATABASE_URL is not set and no PostgreSQL server is installed ${places[choice]}${why}`,
+  )
+}
+
+type Candidate = Pick<Server, 'binDirectory' | 'origin'>
+
+async function* candidates(options: FindServerOptions): AsyncGenerator<Candidate> {
+  const { choice, home } = options
+  const given = new Set<string>()
+  if (choice !== 'bundled') {
+    for await (const place of systemPlaces(options)) {
+      const binDirectory = await serverIn(place)
+      if (binDirectory === undefined || given.has(binDirectory)) continue
+      given.add(binDirectory)
+      yield { binDirectory, origin: 'system' }
+    }
+  }
+  if (choice === 'system') return
+  const native = findNative()
+  if (native !== undefined) yield { binDirectory: await prepareBundled(native, home), origin: 'bundled' }
+}
+
+async function* systemPlaces({ path, places, signal }: FindServerOptions): AsyncGenerator<string> {
+  const onPath = path.split(delimiter).filter((folder) => folder !== '')
+  yield* onPath
+  const usual: string[] = []
+  for await (const place of glob(places)) usual.push(place)
+  yield* usual.sort((a, b) => numberIn(b) - numberIn(a))
+  for (const folder of onPath) {
+    const program = join(folder, 'pg_config')
+    if (!(await isFile(program))) continue
+    const { output } = await runProgram(program, ['--bindir'], { cwd: '/', user: undefined, signal })
+    yield output.trim()
+  }
+}
+
+/** The folder of the real programs, when both are in `place`. PostgreSQL finds its own files from there. */
+async function serverIn(place: string): Promise<string | undefined> {
+  const program = (name: string) => join(place, process.platform === 'win32' ? `${name}.exe` : name)
+  if (!(await isFile(program('postgres')))) return undefined
+  const folder = dirname(await realpath(program('postgres')))
+  return (await isFile(join(folder, 'initdb'))) || process.platform === 'win32' ? folder : undefined
+}
+
+const isFile = (path: string) =>
+  stat(path)
+    .then((found) => found.isFile())
+    .catch(() => false)
+
+const numberIn = (place: string) => Number(/\d+(\.\d+)?/.exec(place)?.[0] ?? 0)
+
+/** By running it as the server's user, because only that tells that it can be run: rights, the C library and missing libraries included. */
+async function examine({ binDirectory, origin }: Candidate, { home, signal }: FindServerOptions): Promise<Server | string> {
+  try {
+    const { code, output } = await runProgram(join(binDirectory, 'postgres'), ['--version'], {
+      cwd: '/',
+      user: home.user,
+      signal,
+    })
+    const [, version, major] = /\(PostgreSQL\) ((\d+)[^\s]*)/.exec(output) ?? []
+    if (code !== 0 || version === undefined) return output.trim().split('\n').at(-1) ?? `ended with ${code}`
+    if (Number(major) < OLDEST_MAJOR) return `version ${version} is too old`
+    return { binDirectory, origin, version, major: Number(major) }
+  } catch (error) {
+    signal.throwIfAborted()
+    return (error as Error).message
+  }
+}

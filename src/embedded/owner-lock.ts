@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../errors.ts'
+import { isSameStart, pidNamespace, startOf } from './process-identity.ts'
+
+interface Owner {
+  readonly pid: number
+  /** From `startOf`: a lock outlives kill -9 and the pid may be used again. */
+  readonly start: string
+  readonly pidNamespace: string
+  readonly since: string
+}
+
+/**
+ * Makes this process the only one that runs a database in `folder`. Returns what gives it back.
+ * Node has no flock(2), so this is a file that names its owner; it is created whole by link(2), and one whose owner is dead is taken over.
+ * @throws AppError ALREADY_RUNNING
+ */
+export async function takeOwnership(folder: string): Promise<() => Promise<void>> {
+  const path = join(folder, 'owner.lock')
+  const me: Owner = {
+    pid: process.pid,
+    start: (await startOf(process.pid)) ?? '',
+    pidNamespace: await pidNamespace(),
+    since: new Date().toISOString(),
+  }
+  const text = `${JSON.stringify(me)}\n`
+  for (let attempt = 0; attempt < 5; attempt++) {
+    if (await createWhole(path, text)) return () => giveBack(path, text)
+    const found = await readFile(path, 'utf8').catch(() => undefined)
+    if (found === undefined) continue // given back between the two calls
+    const owner = parseOwner(found)
+    if (owner !== undefined && (await isHeld(owner, me.pidNamespace))) throw alreadyRunning(folder, owner)
+    await setAside(path, found)
+  }
+  throw new AppError('ALREADY_RUNNING', `several onedyno processes are starting in ${folder} at the same time`)
+}
+
+async function isHeld(owner: Owner, myNamespace: string): Promise<boolean> {
+  // A pid of another container says nothing here. Its server, if it runs, is met and refused later (leftover-server.ts).
+  if (owner.pidNamespace !== myNamespace) return false
+  const start = await startOf(owner.pid)
+  return start !== undefined && isSameStart(start, owner.start)
+}
+
+const alreadyRunning = (folder: string, owner: Owner) =>
+  new AppError('ALREADY_RUNNING', `process ${owner.pid} runs the database of ${folder} since ${owner.since}`)
+
+/** False when the file is there already. */
+async function createWhole(path: string, text: string): Promise<boolean> {
+  const draft = `${path}.${process.pid}.${randomUUID()}`
+  try {
+    await writeFile(draft, text, { flush: true })
+    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') throw error
+      return writeFile(path, text, { flag: 'wx' }) // a file system without hard links (exFAT, some shared folders)
+    })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+/** Removes the lock only if it still is the one that was judged: between the two another starter may have put its own there. */
+async function setAside(path: string, judged: string): Promise<void> {
+  const aside = `${path}.${randomUUID()}`
+  try {
+    await rename(path, aside)
+    if ((await readFile(aside, 'utf8')) !== judged) await link(aside, path).catch(() => {})
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+async function giveBack(path: string, text: string): Promise<void> {
+  if ((await readFile(path, 'utf8').catch(() => undefined)) === text) await rm(path, { force: true })
+}
+
+/** undefined for a file that a crash of the machine left empty or torn: nobody's. */
+function parseOwner(text: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(text) as Partial<Owner>
+    return typeof owner.pid === 'number' && typeof owner.start === 'string' ? (owner as Owner) : undefined
+  } catch {
+    return undefined
+  }
+}

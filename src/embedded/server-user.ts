@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process'
+import { chown, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { AppError } from '../errors.ts'
+
+const run = promisify(execFile)
+
+/** Whom the server runs as: PostgreSQL refuses to run as root. */
+export interface ServerUser {
+  readonly uid: number
+  readonly gid: number
+  readonly name: string
+}
+
+/**
+ * undefined: the server runs as this process does. As root: the owner of the data if there are any, else `postgres` where that user exists,
+ * else `nobody`, which exists everywhere; no user is ever created. A uid without an entry in /etc/passwd is refused by initdb.
+ * @throws AppError DATABASE_FOLDER_UNUSABLE when the data belong to somebody this process cannot become
+ */
+export async function chooseServerUser(dataDirectory: string): Promise<ServerUser | undefined> {
+  const me = process.geteuid?.()
+  if (me === undefined) return undefined
+  const owner = await stat(dataDirectory)
+    .then(({ uid }) => uid)
+    .catch(() => undefined)
+  if (me !== 0) {
+    if (owner === undefined || owner === me) return undefined
+    throw new AppError(
+      'DATABASE_FOLDER_UNUSABLE',
+      `the database in ${dataDirectory} belongs to user ${owner}; this process runs as user ${me}`,
+    )
+  }
+  const users = parsePasswd(await readFile('/etc/passwd', 'utf8').catch(() => ''))
+  const user =
+    owner === undefined || owner === 0
+      ? (users.find(isUsual('postgres')) ?? users.find(isUsual('nobody')))
+      : users.find(({ uid }) => uid === owner)
+  if (user !== undefined) return user
+  const wanted =
+    owner === undefined || owner === 0 ? 'neither `postgres` nor `nobody`' : `no user ${owner}, the owner of ${dataDirectory}`
+  throw new AppError('DATABASE_FOLDER_UNUSABLE', `PostgreSQL refuses to run as root, and /etc/passwd has ${wanted}`)
+}
+
+const isUsual = (name: string) => (user: ServerUser) => user.name === name && user.uid !== 0
+
+/** passwd(5): name:password:uid:gid:… */
+export function parsePasswd(text: string): ServerUser[] {
+  const users: ServerUser[] = []
+  for (const line of text.split('\n')) {
+    const [name = '', , uid = '', gid = ''] = line.split(':')
+    if (name !== '' && /^\d+$/.test(uid) && /^\d+$/.test(gid)) users.push({ name, uid: Number(uid), gid: Number(gid) })
+  }
+  return users
+}
+
+/** The part of spawn's options that makes a child run as `user`. */
+export const asUser = (user: ServerUser | undefined) => (user === undefined ? {} : { uid: user.uid, gid: user.gid })
+
+/** Gives one of our own directories to the server's user. */
+export async function giveTo(user: ServerUser | undefined, path: string): Promise<void> {
+  if (user !== undefined) await chown(path, user.uid, user.gid)
+}
+
+/**
+ * Can `user` keep files of its own in `folder`? Asked of the system by doing it, as that user: mode bits do not know of ACLs, of
+ * root-squashed mounts, or of shared folders of a virtual machine that ignore chown.
+ */
+export async function canKeepFiles(user: ServerUser | undefined, folder: string): Promise<boolean> {
+  const probe = await mkdtemp(join(folder, 'probe-'))
+  try {
+    await giveTo(user, probe)
+    if (user === undefined) return true
+    return (await stat(probe)).uid === user.uid && (await canDo(user, 'cd -- "$1" && : > file && rm file', probe))
+  } catch {
+    return false
+  } finally {
+    await rm(probe, { recursive: true, force: true })
+  }
+}
+
+/** Can `user` enter `directory`, all folders above it included? */
+export const canEnter = async (user: ServerUser | undefined, directory: string): Promise<boolean> =>
+  user === undefined || canDo(user, 'cd -- "$1"', directory)
+
+/** A shell is there wherever initdb works: initdb itself starts the server through one. */
+async function canDo(user: ServerUser, script: string, argument: string): Promise<boolean> {
+  try {
+    await run('/bin/sh', ['-c', script, 'sh', argument], { ...asUser(user), cwd: '/', env: {} })
+    return true
+  } catch (cause) {
+    if (typeof (cause as { code: unknown }).code === 'number') return false // the shell's exit code
+    throw new AppError(
+      'DATABASE_START_FAILED',
+      `this process is root but cannot run a program as user ${user.name} (${user.uid})`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,171 @@
+import { parseRate, type RateLimit, rateLimitOf } from '../../app/calls/rate.ts'
+import type { Task } from '../../app/task.ts'
+import type { PlacesAsked, RateLimits } from '../../database/rate-limits.ts'
+import type { Log } from '../../log.ts'
+import { PLACED } from '../../message/marks.ts'
+import type { Message } from '../../message/message.ts'
+import { parseCeleryTime } from '../../message/typed-json.ts'
+import type { Limiter, Place } from './ports.ts'
+
+/** Limits of tasks, and a way to change them while the worker runs. */
+export interface RateLimiter extends Limiter {
+  /** The limit that is in force, as a text for people; undefined: none. */
+  describe(task: Task): string | undefined
+}
+
+export interface RateLimiterOptions {
+  readonly log: Log
+  /** Where limits over all workers are kept; without it each worker limits for itself. */
+  readonly limits?: RateLimits | undefined
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+/**
+ * The generic cell rate algorithm (ITU-T I.371) without a burst, which is Celery's token bucket of capacity 1: a limit is one number, the
+ * moment of its next free place. Every place that is given is taken, so that who waits for it need not ask again.
+ */
+export function takePlace(
+  nextAtMs: number,
+  nowMs: number,
+  intervalMs: number,
+): { readonly atMs: number; readonly nextAtMs: number } {
+  const atMs = Math.max(nextAtMs, nowMs)
+  return { atMs, nextAtMs: atMs + intervalMs }
+}
+
+export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOptions): RateLimiter {
+  /** Limits as the tasks have them, read once. */
+  const own = new Map<string, RateLimit | undefined>()
+  /** Limits that were set while the worker runs; `undefined`: none. */
+  const changed = new Map<string, RateLimit | undefined>()
+  const nextAt = new Map<string, number>()
+  const shared = limits === undefined ? undefined : createShared(limits, { log, now })
+
+  const ownLimit = ({ name, options }: Task): RateLimit | undefined => {
+    if (!own.has(name)) own.set(name, rateLimitOf(options.rateLimit))
+    return own.get(name)
+  }
+  const limitOf = (task: Task) => (changed.has(task.name) ? changed.get(task.name) : ownLimit(task))
+
+  return {
+    // HOT: once per task; one without a limit costs a comparison.
+    admit(message, task) {
+      if (task.options.rateLimit === undefined && changed.size === 0) return undefined
+      const limit = limitOf(task)
+      if (limit === undefined) return undefined
+      const hasPlace = isPlaced(message)
+      const expiresMs = expiryOf(message)
+      if (limit.scope === 'app' && shared !== undefined)
+        return hasPlace ? undefined : shared.take(task.name, limit.intervalMs, expiresMs)
+      const nowMs = now()
+      const place = takePlace(nextAt.get(task.name) ?? 0, nowMs, limit.intervalMs)
+      if (hasPlace) {
+        // Given by a worker that does not run any more, perhaps: then those that come after it must be told of it.
+        nextAt.set(task.name, Math.max(nextAt.get(task.name) ?? 0, nowMs + limit.intervalMs))
+        return undefined
+      }
+      if (place.atMs >= expiresMs) return 'expired'
+      nextAt.set(task.name, place.nextAtMs)
+      return place.atMs <= nowMs ? undefined : new Date(place.atMs)
+    },
+    set(task, limit) {
+      const intervalMs = parseRate(limit)
+      const scope = ownLimit(task)?.scope ?? 'worker'
+      changed.set(task.name, intervalMs === undefined ? undefined : { intervalMs, scope })
+      nextAt.delete(task.name)
+    },
+    describe(task) {
+      const limit = limitOf(task)
+      return limit === undefined
+        ? undefined
+        : `${describeRate(limit.intervalMs)}${limit.scope === 'app' ? ' over all workers' : ''}`
+    },
+  }
+}
+
+/** The same message, with its place: it is not limited again until it is retried. */
+export const withPlace = (message: Message): Message => ({
+  ...message,
+  headers: { ...message.headers, [PLACED]: message.headers.retries ?? 0 },
+})
+
+const isPlaced = ({ headers }: Message): boolean => headers[PLACED] === (headers.retries ?? 0)
+
+/** Milliseconds since the epoch. */
+const expiryOf = ({ headers: { expires } }: Message): number =>
+  typeof expires === 'string' ? parseCeleryTime(expires) : Number.POSITIVE_INFINITY
+
+/** `10/m`, with the unit in which the number is easiest to read. */
+export function describeRate(intervalMs: number): string {
+  const perSecond = 1000 / intervalMs
+  const [count, unit] = perSecond >= 1 ? [perSecond, 's'] : perSecond * 60 >= 1 ? [perSecond * 60, 'm'] : [perSecond * 3600, 'h']
+  return `${Number((count as number).toPrecision(6))}/${unit}`
+}
+
+interface Asking {
+  readonly intervalMs: number
+  readonly waiting: ((dueAt: Date | undefined) => void)[]
+}
+
+/** What is asked in one turn of the event loop, or while a statement is under way, goes out with one statement. */
+function createShared(limits: RateLimits, { log, now }: { readonly log: Log; readonly now: () => number }) {
+  let asking = new Map<string, Asking>()
+  let running = false
+  /** Before it no place is free, by this process's clock: what expires by then need not ask. */
+  const taken = new Map<string, number>()
+
+  const drain = async () => {
+    while (asking.size > 0) {
+      const batch = [...asking]
+      asking = new Map()
+      try {
+        give(
+          batch,
+          await limits.take(
+            batch.map(([key, { intervalMs, waiting }]): PlacesAsked => ({ key, intervalMs, places: waiting.length })),
+          ),
+        )
+      } catch (err) {
+        // It is worse not to run at all than to run too often.
+        log.error({ err, limits: batch.map(([key]) => key) }, 'rate limits cannot be asked for, tasks run without them')
+        for (const [, { waiting }] of batch) for (const resolve of waiting) resolve(undefined)
+      }
+    }
+    running = false
+  }
+
+  const give = (batch: readonly (readonly [string, Asking])[], waitMs: readonly number[]) => {
+    const nowMs = now()
+    for (const [index, [key, { intervalMs, waiting }]] of batch.entries()) {
+      let wait = waitMs[index]!
+      for (const resolve of waiting) {
+        resolve(wait <= 0 ? undefined : new Date(nowMs + wait))
+        wait += intervalMs
+      }
+      taken.set(key, nowMs + wait)
+    }
+  }
+
+  const ask = (key: string, intervalMs: number): Promise<Date | undefined> =>
+    new Promise((resolve) => {
+      const asked = asking.get(key)
+      if (asked !== undefined) asked.waiting.push(resolve)
+      else asking.set(key, { intervalMs, waiting: [resolve] })
+      if (running) return
+      running = true
+      setImmediate(drain)
+    })
+
+  return {
+    async take(task: string, intervalMs: number, expiresMs: number): Promise<Place> {
+      // With another limit the places of the former one do not count.
+      const key = `${task} ${describeRate(intervalMs)}`
+      const before = asking.get(key)?.waiting.length ?? 0
+      if (Math.max(taken.get(key) ?? 0, now()) + before * intervalMs >= expiresMs) return 'expired'
+      const place = await ask(key, intervalMs)
+      // Other workers took those before it: this place is lost, and told here of those that come after it.
+      return place !== undefined && place.getTime() >= expiresMs ? 'expired' : place
+    },
+  }
+}

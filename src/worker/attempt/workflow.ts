@@ -1,0 +1,113 @@
+import {
+  abandonedBy,
+  type Child,
+  mergePlans,
+  type PlanWithChildren,
+  planEach,
+  planSteps,
+  type RouteOf,
+} from '../../app/canvas/plan.ts'
+import type { State } from '../../app/outcome.ts'
+import type { Sequel } from '../../app/sequel.ts'
+import type { Delivery } from '../../broker/broker.ts'
+import type { Embed } from '../../message/signature.ts'
+
+/** How a task ended, as far as its workflow cares. */
+export interface WorkflowEnding {
+  readonly state: State
+  /** What the task returned. */
+  readonly value?: unknown
+}
+
+export interface WorkflowParts {
+  /** Queue and priority of the tasks that are registered here. */
+  readonly route?: RouteOf | undefined
+  /** Headers that children inherit. */
+  readonly inherited?: Readonly<Record<string, unknown>> | undefined
+  /** Told of every part of the embed that makes no sense: it comes from anybody. */
+  readonly report?: ((error: unknown, part: 'callbacks' | 'chain' | 'errbacks') => void) | undefined
+}
+
+/** What follows for others; `children`: what the plan begins with, for the result. */
+export interface Workflow extends Pick<Sequel, 'plan' | 'countsForChord' | 'alike'> {
+  readonly children?: readonly Child[] | undefined
+}
+
+/**
+ * What follows from the end of a task that is part of a workflow: callbacks and the next step of its chain, or errbacks and the end of the
+ * chain's rest (reference/celery-protocol.md §4.2, §4.3). undefined: nothing, as for most tasks and for an attempt that is to be retried.
+ * Pure. Never throws: what cannot be read is reported, left out, and the task's own outcome stands. HOT: once per task.
+ */
+export function workflowOf(
+  delivery: Pick<Delivery, 'message'>,
+  embed: Embed,
+  ending: WorkflowEnding,
+  parts: WorkflowParts = {},
+): Workflow | undefined {
+  const { callbacks, errbacks, chain, chord } = embed
+  if (callbacks == null && errbacks == null && chain == null && chord == null) return undefined
+  const countsForChord = chord == null ? {} : { countsForChord: true }
+  switch (ending.state) {
+    case 'SUCCESS':
+      return following(countsForChord, succeeded(delivery, embed, ending.value ?? null, parts))
+    case 'FAILURE':
+    case 'REVOKED': {
+      const alike = restOf(chain, parts)
+      return following(alike.length === 0 ? countsForChord : { ...countsForChord, alike }, failed(delivery, errbacks, parts))
+    }
+    default:
+      return undefined
+  }
+}
+
+function following(workflow: Workflow, { children, ...plan }: PlanWithChildren): Workflow | undefined {
+  if (plan.messages.length > 0 || plan.groups.length > 0) return { ...workflow, plan, children }
+  return workflow.countsForChord === undefined && workflow.alike === undefined ? undefined : workflow
+}
+
+/** Callbacks first, then the next step, as in Celery. */
+function succeeded(delivery: Pick<Delivery, 'message'>, embed: Embed, value: unknown, parts: WorkflowParts): PlanWithChildren {
+  const options = { ...contextOf(delivery, parts), args: [value] }
+  const plans: PlanWithChildren[] = []
+  const callbacks = listed(embed.callbacks, 'callbacks', parts)
+  if (callbacks.length > 0) plans.push(planEach(callbacks, options, (error) => parts.report?.(error, 'callbacks')))
+  const chain = listed(embed.chain, 'chain', parts)
+  try {
+    if (chain.length > 0) plans.push(planSteps(chain.toReversed(), options))
+  } catch (error) {
+    parts.report?.(error, 'chain')
+  }
+  return mergePlans(plans)
+}
+
+/** Always as a message, also where the errback is registered here: it may fail, and be retried, like any task. */
+function failed(delivery: Pick<Delivery, 'message'>, errbacks: Embed['errbacks'], parts: WorkflowParts): PlanWithChildren {
+  const options = { ...contextOf(delivery, parts), args: [delivery.message.headers.id] }
+  return planEach(listed(errbacks, 'errbacks', parts), options, (error) => parts.report?.(error, 'errbacks'))
+}
+
+/** The tasks of the chain that will never run: they end with this one. */
+function restOf(chain: Embed['chain'], parts: WorkflowParts): NonNullable<Sequel['alike']> {
+  return listed(chain, 'chain', parts)
+    .toReversed()
+    .flatMap((step) => {
+      try {
+        return abandonedBy(step)
+      } catch (error) {
+        parts.report?.(error, 'chain')
+        return []
+      }
+    })
+}
+
+function contextOf({ message: { headers } }: Pick<Delivery, 'message'>, { route, inherited }: WorkflowParts) {
+  const rootId = typeof headers.root_id === 'string' ? headers.root_id : headers.id
+  return { parentId: headers.id, rootId, route, inherited }
+}
+
+function listed(value: unknown, part: 'callbacks' | 'chain' | 'errbacks', { report }: WorkflowParts): readonly unknown[] {
+  if (value == null) return []
+  if (Array.isArray(value)) return value
+  report?.(new TypeError(`embed.${part} is not a list`), part)
+  return []
+}

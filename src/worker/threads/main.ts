@@ -1,0 +1,98 @@
+import type { MessagePort } from 'node:worker_threads'
+import type { App } from '../../app/app.ts'
+import { currentTask } from '../../app/calls/current-task.ts'
+import type { RetryOptions, TaskContext } from '../../app/task.ts'
+import type { Log } from '../../log.ts'
+import { checkJson } from '../../message/check-json.ts'
+import { answerQuery, createCalls } from './calls.ts'
+import type { FromThread, ThreadStart, ToThread } from './protocol.ts'
+import { carry, revive } from './thrown.ts'
+
+/** A thread's end of the line to the main thread. */
+export interface Thread {
+  /** Asks the main thread, which has the connections. Rejects as the function there does. */
+  call(method: string, args: readonly unknown[]): Promise<unknown>
+  /** Where a logger of this thread writes its JSON lines; the main thread's logger repeats them. */
+  readonly lines: { write(line: string): void }
+  /** Runs one task and says how it ended. Never rejects. */
+  run(start: ThreadStart, load: () => Promise<{ readonly app: Pick<App, 'tasks'>; readonly log: Log }>): Promise<void>
+}
+
+/** What `context.retry` throws: the main thread, which knows the policy, decides what becomes of it. */
+class RetryAsked extends Error {
+  override readonly name = 'Retry'
+  readonly options: RetryOptions
+
+  constructor(options: RetryOptions) {
+    super('the task is to be tried again')
+    this.options = options
+  }
+}
+
+/** Speaks for one thread over `port`. Tasks run one at a time. */
+export function createThread(port: MessagePort): Thread {
+  const say = (message: FromThread) => port.postMessage(message)
+  const calls = createCalls(say)
+  let running: { readonly run: number; readonly controller: AbortController } | undefined
+
+  port.on('message', (message: ToThread) => {
+    if (message.tag === 'abort') {
+      if (running?.run === message.run) running.controller.abort(revive(message.reason))
+    } else if (message.tag === 'query') void answerQuery(message, calls.clientOf(message.call), say)
+    else calls.answered(message)
+  })
+
+  const contextOf = ({ run, context }: ThreadStart, signal: AbortSignal, log: Log): TaskContext => ({
+    ...context,
+    signal,
+    log,
+    progress: (n, of, note) => say({ tag: 'progress', run, n, of, note }),
+    retry(options = {}) {
+      throw new RetryAsked(options)
+    },
+  })
+
+  return {
+    call: calls.call,
+    lines: { write: (line) => say({ tag: 'log', run: running?.run, line }) },
+    async run(start, load) {
+      const { run, context, inherited } = start
+      const controller = new AbortController()
+      running = { run, controller }
+      say({ tag: 'begun', run })
+      try {
+        const { app, log } = await load()
+        const task = app.tasks.get(context.task)
+        if (task === undefined) throw named('NotRegistered', `${context.task} (in a thread)`)
+        const sent = (child: string | { readonly group: string }) => say({ tag: 'sent', run, child })
+        const current = { id: context.id, rootId: context.rootId, inherited, sent }
+        const value = await currentTask.run(current, () => task.run(contextOf(start, controller.signal, log), start.args))
+        say({ tag: 'done', run, value: checked(value) })
+      } catch (thrown) {
+        say(
+          thrown instanceof RetryAsked
+            ? { tag: 'retry', run, options: carriedRetry(thrown.options) }
+            : { tag: 'threw', run, thrown: carry(thrown) },
+        )
+      } finally {
+        running = undefined
+      }
+    },
+  }
+}
+
+/** Before it is cloned: cloning takes what JSON does not have, such as a Map, and the place of the mistake would be lost. @throws EncodeError */
+function checked(value: unknown): unknown {
+  if (value === undefined) return undefined
+  try {
+    checkJson(value, 'result')
+  } catch (cause) {
+    throw named('EncodeError', (cause as Error).message)
+  }
+  return value
+}
+
+const named = (name: string, message: string) => Object.assign(new Error(message), { name })
+
+const carriedRetry = ({ error, ...options }: RetryOptions) =>
+  error === undefined ? options : { ...options, error: carry(error) }

@@ -1,0 +1,35 @@
+import { createPlanner } from '../../app/canvas/plan.ts'
+import { TimeLimitExceeded } from '../../app/task-errors.ts'
+import type { Consumer } from '../../broker/broker.ts'
+import { createRecorder, type Settlement } from '../../broker/outcomes/recorder.ts'
+import { followsOf } from '../../broker/outcomes/sequel.ts'
+import { createDatabase } from '../../database/database.ts'
+import type { Log } from '../../log.ts'
+import { createAttempt } from '../attempt/attempt.ts'
+import { createSettlement, endedBy } from '../attempt/ending.ts'
+import type { Guarded, WatchdogData } from './protocol.ts'
+
+/**
+ * Records tasks as past their time limit, with a connection of its own, as their worker would: the first final outcome of an id wins, who
+ * waits is told, and what follows from the failure (errbacks, the end of a chord) is sent. Resolves when it is durable, however long that takes.
+ */
+export async function recordTimeLimits(
+  tasks: readonly Guarded[],
+  { config, name, routes }: Omit<WatchdogData, 'shared' | 'blockedMs'>,
+  log: Log,
+): Promise<void> {
+  if (tasks.length === 0) return
+  const database = createDatabase(config, { name: 'watchdog', log, poolMax: 1 })
+  const route = (task: string) => routes[task]
+  const recorder = createRecorder<Settlement>(database, { name, log, planner: createPlanner(route), onStored: () => {} })
+  const consumer: Pick<Consumer, 'finish'> = {
+    finish: ({ message }, outcome, how) => recorder.record({ outcome, follows: followsOf(message, how?.sequel) }),
+  }
+  const settle = createSettlement({ log, route }, () => consumer)
+  for (const { message, startedAt, limitMs } of tasks) {
+    const attempt = createAttempt({ message, deliveries: 1, tag: undefined }, () => {})
+    settle(attempt, endedBy('FAILURE', new TimeLimitExceeded(limitMs / 1000), { startedAt }))
+  }
+  await recorder.flush()
+  await database.close()
+}

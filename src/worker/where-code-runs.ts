@@ -1,0 +1,56 @@
+import type { Runner, TaskRun } from './attempt/ports.ts'
+import type { Recycling } from './recycle.ts'
+import type { ThreadRunner } from './threads/runner.ts'
+import type { OwnLoopWatch } from './watchdog/loop-watch.ts'
+
+export interface RunnerOptions {
+  /** For tasks that do not say it themselves. */
+  readonly pool: 'async' | 'thread'
+  /** Made when the first task asks for a thread. */
+  readonly threads: () => Promise<ThreadRunner>
+  readonly watch?: OwnLoopWatch | undefined
+  readonly recycling?: Recycling | undefined
+}
+
+/** Does this task run in a thread? */
+export const runsInThread = (
+  task: { readonly options: { readonly pool?: 'async' | 'thread' | undefined } },
+  pool: string,
+): boolean => (task.options.pool ?? pool) === 'thread'
+
+/** Where code runs: on the event loop, or in a thread when the task or the worker says so. */
+export function createRunner({ pool, watch, recycling, ...options }: RunnerOptions): Runner {
+  let opening: Promise<ThreadRunner> | undefined
+  let threads: ThreadRunner | undefined
+
+  const inThread = async (run: TaskRun): Promise<unknown> => {
+    if (threads === undefined) {
+      opening ??= options.threads()
+      threads = await opening
+    }
+    return threads.run(run)
+  }
+
+  /** HOT. Until its first await a task has the loop for itself: that part is timed. */
+  const onLoop = (run: TaskRun): Promise<unknown> => {
+    if (watch === undefined) return run.task.run(run.context, run.body.args)
+    watch.enter(run.delivery)
+    const result = run.task.run(run.context, run.body.args)
+    watch.leave(run.delivery, result)
+    return result
+  }
+
+  const start = (run: TaskRun) => (runsInThread(run.task, pool) ? inThread(run) : onLoop(run))
+  const counted = (recycling: Recycling) => (run: TaskRun) => {
+    recycling.begun()
+    return start(run).finally(recycling.ended)
+  }
+  return {
+    waits: (task) => runsInThread(task, pool),
+    run: recycling === undefined ? start : counted(recycling),
+    abandon: (run) => threads?.abandon(run) ?? false,
+    async close() {
+      await (await opening)?.close()
+    },
+  }
+}

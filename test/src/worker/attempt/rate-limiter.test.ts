@@ -1,0 +1,182 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createRegistry } from '../../../../src/app/app.ts'
+import type { TaskOptions } from '../../../../src/app/task.ts'
+import type { PlacesAsked } from '../../../../src/database/rate-limits.ts'
+import { silentLog } from '../../../../src/log.ts'
+import { createMessage, type Message } from '../../../../src/message/message.ts'
+import { createRateLimiter, describeRate, takePlace, withPlace } from '../../../../src/worker/attempt/rate-limiter.ts'
+
+const message = (retries?: number): Message =>
+  createMessage({ id: 'i', task: 't', args: [], ...(retries === undefined ? {} : { headers: { retries } }) })
+
+const expiring = (atMs: number): Message =>
+  createMessage({ id: 'i', task: 't', args: [], headers: { expires: new Date(atMs).toISOString() } })
+
+const taskOf = (rateLimit?: TaskOptions['rateLimit']) =>
+  createRegistry(() => Promise.reject(new Error('nothing is sent here'))).task(
+    't',
+    () => 1,
+    rateLimit === undefined ? {} : { rateLimit },
+  )
+
+describe('the places under a limit', () => {
+  it.each([
+    // next free place, now, interval → place, next free place
+    ['the first is now', 0, 1000, 100, 1000, 1100],
+    ['the second waits for its turn', 1100, 1000, 100, 1100, 1200],
+    ['a late one is now, and saves nothing up', 1100, 5000, 100, 5000, 5100],
+    ['one just in time is now', 1100, 1100, 100, 1100, 1200],
+  ])('%s', (_name, next, now, interval, at, after) =>
+    expect(takePlace(next, now, interval)).toEqual({ atMs: at, nextAtMs: after }),
+  )
+
+  it('are never nearer than the interval, never before they are asked for, and none is left out while somebody waits', () =>
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 10_000 }),
+        fc.array(fc.integer({ min: 0, max: 20_000 }), { minLength: 2 }),
+        (interval, gaps) => {
+          let [now, next] = [0, 0]
+          let before = Number.NEGATIVE_INFINITY
+          for (const gap of gaps) {
+            now += gap
+            const place = takePlace(next, now, interval)
+            expect(place.atMs).toBeGreaterThanOrEqual(now)
+            expect(place.atMs - before).toBeGreaterThanOrEqual(interval)
+            expect(place.atMs === now || place.atMs - before === interval).toBe(true)
+            before = place.atMs
+            next = place.nextAtMs
+          }
+        },
+      ),
+    ))
+})
+
+describe('the limit of a worker', () => {
+  const limiterAt = (start: number) => {
+    const time = { now: start }
+    return { time, limiter: createRateLimiter({ log: silentLog(), now: () => time.now }) }
+  }
+
+  it('does not concern a task without one', () => {
+    const { limiter } = limiterAt(0)
+    expect([1, 2, 3].map(() => limiter.admit(message(), taskOf()))).toEqual([undefined, undefined, undefined])
+  })
+
+  it('gives the first its place now and each other one interval later', () => {
+    const { limiter, time } = limiterAt(1000)
+    const task = taskOf('10/s')
+    expect([1, 2, 3].map(() => limiter.admit(message(), task))).toEqual([undefined, new Date(1100), new Date(1200)])
+    time.now = 1250
+    expect(limiter.admit(message(), task)).toEqual(new Date(1300))
+    time.now = 9000
+    expect(limiter.admit(message(), task)).toBeUndefined()
+  })
+
+  it('lets a message run that has waited for its place, and limits its next attempt', () => {
+    const { limiter } = limiterAt(1000)
+    const task = taskOf('1/s')
+    expect(limiter.admit(withPlace(message()), task)).toBeUndefined()
+    // Somebody else gave that place: what comes now stands behind it.
+    expect(limiter.admit(message(), task)).toEqual(new Date(2000))
+    const retried = { ...withPlace(message()), headers: { ...withPlace(message()).headers, retries: 1 } }
+    expect(limiter.admit(retried, task)).toEqual(new Date(3000))
+    expect(limiter.admit(withPlace(retried), task)).toBeUndefined()
+  })
+
+  it('gives no place to a message that expires before it, and the place to the next', () => {
+    const { limiter } = limiterAt(1000)
+    const task = taskOf('1/s')
+    expect(
+      [expiring(1500), expiring(1500), expiring(2000), expiring(2001), message()].map((m) => limiter.admit(m, task)),
+    ).toEqual([undefined, 'expired', 'expired', new Date(2000), new Date(3000)])
+  })
+
+  it('can be set, changed and taken away while the worker runs', () => {
+    const { limiter } = limiterAt(1000)
+    const task = taskOf()
+    limiter.set(task, '1/m')
+    expect(limiter.describe(task)).toBe('1/m')
+    expect([1, 2].map(() => limiter.admit(message(), task))).toEqual([undefined, new Date(61_000)])
+    limiter.set(task, '2/s')
+    expect([1, 2].map(() => limiter.admit(message(), task))).toEqual([undefined, new Date(1500)])
+    limiter.set(task, null)
+    expect([1, 2].map(() => limiter.admit(message(), task))).toEqual([undefined, undefined])
+    expect(limiter.describe(task)).toBeUndefined()
+    expect(() => limiter.set(task, 'often')).toThrow('is not like 10/m')
+  })
+})
+
+describe('the limit over all workers', () => {
+  const limited = (rate: string) => taskOf({ limit: rate, scope: 'app' })
+
+  it('asks once for all that come in one turn, and gives out the places in their order', async () => {
+    const asked: (readonly PlacesAsked[])[] = []
+    const take = async (places: readonly PlacesAsked[]) => {
+      asked.push(places)
+      return places.map(() => -3)
+    }
+    const limiter = createRateLimiter({ log: silentLog(), now: () => 1000, limits: { take } })
+    const task = limited('10/s')
+    const places = [1, 2, 3].map(() => limiter.admit(message(), task))
+    expect(await Promise.all(places)).toEqual([undefined, new Date(1097), new Date(1197)])
+    expect(asked).toEqual([[{ key: 't 10/s', intervalMs: 100, places: 3 }]])
+    expect(limiter.admit(withPlace(message()), task)).toBeUndefined()
+  })
+
+  it('collects what comes while the database is asked', async () => {
+    let answer = (_waits: number[]) => {}
+    const counts: number[] = []
+    const take = (places: readonly PlacesAsked[]) => {
+      counts.push(places[0]!.places)
+      return new Promise<number[]>((resolve) => (answer = resolve))
+    }
+    const limiter = createRateLimiter({ log: silentLog(), limits: { take } })
+    const task = limited('1/s')
+    const first = limiter.admit(message(), task)
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+    const others = [1, 2].map(() => limiter.admit(message(), task))
+    answer([0])
+    await first
+    await new Promise((resolve) => setImmediate(resolve))
+    answer([0])
+    await Promise.all(others)
+    expect(counts).toEqual([1, 2])
+  })
+
+  it('asks for no place for a message that expires before it, as far as is known here', async () => {
+    const counts: number[] = []
+    let nextMs = 0
+    const take = async ([asked]: readonly PlacesAsked[]) => {
+      counts.push(asked!.places)
+      nextMs += asked!.places * asked!.intervalMs
+      return [nextMs - asked!.places * asked!.intervalMs]
+    }
+    const limiter = createRateLimiter({ log: silentLog(), now: () => 1000, limits: { take } })
+    const task = limited('1/s')
+    const first = [expiring(2500), expiring(2500), expiring(2500), message()].map((m) => limiter.admit(m, task))
+    expect(await Promise.all(first)).toEqual([undefined, new Date(2000), 'expired', new Date(3000)])
+    expect(await Promise.all([expiring(4000), expiring(4001)].map((m) => limiter.admit(m, task)))).toEqual([
+      'expired',
+      new Date(4000),
+    ])
+    nextMs = 60_000
+    expect(await limiter.admit(expiring(9000), task), 'other workers have taken it').toBe('expired')
+    expect(counts).toEqual([3, 1, 1])
+  })
+
+  it('runs tasks without it when the statement itself is refused', async () => {
+    const limiter = createRateLimiter({ log: silentLog(), limits: { take: () => Promise.reject(new Error('no table')) } })
+    expect(await limiter.admit(message(), limited('1/s'))).toBeUndefined()
+  })
+})
+
+describe('a limit for people', () => {
+  it.each([
+    [100, '10/s'],
+    [6000, '10/m'],
+    [1_200_000, '3/h'],
+    [7_200_000, '0.5/h'],
+  ])('%s ms between two are %s', (intervalMs, text) => expect(describeRate(intervalMs)).toBe(text))
+})

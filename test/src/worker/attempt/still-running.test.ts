@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createStillRunning } from '../../../../src/worker/attempt/still-running.ts'
+
+describe('what still runs', () => {
+  const said: string[] = []
+  const still = () => createStillRunning<string>(100, (one) => said.push(one))
+
+  beforeEach(() => {
+    said.length = 0
+    vi.useFakeTimers()
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('is said once, each at its own time', async () => {
+    const { begun } = still()
+    begun('first')
+    await vi.advanceTimersByTimeAsync(60)
+    begun('second')
+    await vi.advanceTimersByTimeAsync(50)
+    expect(said).toEqual(['first'])
+    await vi.advanceTimersByTimeAsync(50)
+    expect(said).toEqual(['first', 'second'])
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(said).toEqual(['first', 'second'])
+  })
+
+  it('says nothing of what ended in time, also beside what has not', async () => {
+    const { begun, ended } = still()
+    begun('short')
+    begun('long')
+    ended('short')
+    await vi.advanceTimersByTimeAsync(101)
+    expect(said).toEqual(['long'])
+  })
+
+  it('has one timer for any number of them, and none when nothing runs', async () => {
+    const { begun, ended } = still()
+    for (let task = 0; task < 1000; task++) {
+      begun(`task ${task}`)
+      if (task % 2 === 0) ended(`task ${task}`)
+    }
+    expect(vi.getTimerCount()).toBe(1)
+    await vi.advanceTimersByTimeAsync(101)
+    expect(said).toHaveLength(500)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
