@@ -5,7 +5,6 @@ import type { Settlement } from '../outcomes/recorder.ts'
 import type { Follows } from '../outcomes/sequel.ts'
 import type { AmqpAcks, Held } from './acks.ts'
 import type { AmqpPublisher } from './publisher.ts'
-import { isAnswered, replyBody } from './reply.ts'
 
 /** What is to be stored, and then acknowledged. */
 export interface Finished extends Settlement {
@@ -55,3 +54,11 @@ function shared(follows: Follows | undefined, besides: readonly Outcome[]): read
   const alike = follows?.sequel.alike
   return alike === undefined ? [] : besides.filter(({ id }) => alike.some((each) => each.id === id))
 }
+
+/** The reply that a Celery client with the backend rpc:// waits for (docs/internals/wire-protocol.md). `result` is JSON text already. */
+const replyBody = ({ id, state, result, traceback }: Outcome): string =>
+  `{"task_id": ${JSON.stringify(id)}, "status": "${state}", "result": ${result ?? 'null'}, "traceback": ${JSON.stringify(traceback)}, "children": []}`
+
+/** Processes of this application (`replyAddress`) read results from the database and need no reply. */
+const isAnswered = ({ properties }: Message, ownAddress: string): boolean =>
+  properties.reply_to !== undefined && properties.reply_to !== ownAddress

@@ -1,9 +1,8 @@
 import type { Message } from '../../message/message.ts'
 import { type Decoded, decodeCelery, encodeCelery, type WireProperties } from '../../message/wire.ts'
 import { fromWirePriority, toWirePriority } from './keys.ts'
-import { openPlainEnvelope } from './plain-envelope.ts'
 
-/** A message as kombu puts it into a list: one JSON object (reference/celery-protocol.md §2.2). HOT: once per publish. */
+/** Encodes a message as kombu does: one JSON object per list element (docs/internals/wire-protocol.md). HOT: runs once per publish. */
 export function encodeEnvelope(message: Message, deliveryTag: string): { text: string; wirePriority: number } {
   const { headers, properties, body } = encodeCelery(message)
   const { content_type, content_encoding, ...rest } = properties
@@ -26,8 +25,58 @@ export function encodeEnvelope(message: Message, deliveryTag: string): { text: s
 
 export interface Opened extends Decoded {
   readonly tag: string
-  /** Somebody had it before, and it was restored: its outcome may be known already. */
+  /** Another worker held the message before, and it was restored. Its outcome may be stored already. */
   readonly redelivered: boolean
+}
+
+/**
+ * HOT: runs once per delivery.
+ * @throws Error if the text is not an envelope. Faults inside the envelope are reported in `refused`.
+ */
+export function openEnvelope(text: string, queue: string): Opened {
+  return openPlainEnvelope(text, queue) ?? parseEnvelope(text, queue)
+}
+
+/** Matches the content of any JSON string. */
+const ANY = '[^"\\\\]*(?:\\\\.[^"\\\\]*)*'
+
+/** Matches the output of `encodeEnvelope` if all headers except `ignore_result` have their defaults. Most messages match. */
+const PLAIN = new RegExp(
+  [
+    '^{"body":"([A-Za-z0-9+/]*={0,2})","content-encoding":"utf-8","content-type":"application/json",',
+    '"headers":{"lang":"js","task":"([\\w.:-]+)","id":"([\\w-]+)","shadow":null,"eta":null,"expires":null,"group":null,',
+    '"group_index":null,"retries":0,"timelimit":\\[null,null\\],"root_id":"\\3","parent_id":null,',
+    `"argsrepr":"${ANY}","kwargsrepr":"${ANY}","origin":"[^"\\\\]*",`,
+    '"ignore_result":(true|false),"replaced_task_nesting":0,"stamped_headers":null,"stamps":{}},',
+    '"properties":{"delivery_mode":2,"priority":(\\d),"correlation_id":"\\3",',
+    '"delivery_info":{"exchange":"","routing_key":"[^"\\\\]*"},"body_encoding":"base64","delivery_tag":"([\\w-]+)"}}$',
+  ].join(''),
+)
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * HOT: runs once per delivery. String-matches our own envelopes, four times faster than JSON.parse.
+ * @returns undefined if the text needs the slow path, `parseEnvelope`
+ */
+export function openPlainEnvelope(text: string, queue: string): Opened | undefined {
+  const found = PLAIN.exec(text)
+  if (found === null) return undefined
+  // Groups are read by number: array destructuring would allocate six objects.
+  const body = decodeUtf8(found[1]!)
+  if (body === undefined) return undefined
+  const task = found[2]!
+  const id = found[3]!
+  const headers = found[4] === 'true' ? { id, task, ignore_result: true } : { id, task }
+  const message = { headers, properties: {}, body, queue, priority: fromWirePriority(Number(found[5])) }
+  return { message, refused: undefined, tag: found[6]!, redelivered: false }
+}
+
+function decodeUtf8(base64: string): string | undefined {
+  try {
+    return UTF8.decode(Buffer.from(base64, 'base64'))
+  } catch {
+    return undefined
+  }
 }
 
 interface Properties extends WireProperties {
@@ -36,15 +85,7 @@ interface Properties extends WireProperties {
   readonly body_encoding?: unknown
 }
 
-/**
- * HOT: once per delivery.
- * @throws Error when it is no envelope at all; what is wrong inside is told by `refused`
- */
-export function openEnvelope(text: string, queue: string): Opened {
-  return openPlainEnvelope(text, queue) ?? readEnvelope(text, queue)
-}
-
-function readEnvelope(text: string, queue: string): Opened {
+function parseEnvelope(text: string, queue: string): Opened {
   const envelope = JSON.parse(text) as Record<string, unknown>
   const { reply_to, correlation_id, priority, delivery_tag, delivery_info, body_encoding } = envelope.properties as Properties
   const wire: WireProperties = {
@@ -54,27 +95,27 @@ function readEnvelope(text: string, queue: string): Opened {
     correlation_id,
     reply_to,
   }
-  const { headers, marked } = headersOf(envelope.headers)
+  const { headers, restored } = splitHeaders(envelope.headers)
   const decoded = decodeCelery({ headers, properties: wire, body: bodyOf(envelope.body, body_encoding), queue })
-  const redelivered = marked || delivery_info?.redelivered === true
+  const redelivered = restored || delivery_info?.redelivered === true
   return { message: decoded.message, refused: decoded.refused, tag: String(delivery_tag), redelivered }
 }
 
-/** kombu's mark of a restored message is not a header of the task. */
-function headersOf(given: unknown): { headers: Record<string, unknown>; marked: boolean } {
-  if (!isRecord(given)) return { headers: {}, marked: false }
-  if (given.redelivered === undefined) return { headers: given, marked: false }
+/** kombu marks a restored message with the header `redelivered`, which does not belong to the task. */
+function splitHeaders(given: unknown): { headers: Record<string, unknown>; restored: boolean } {
+  if (!isRecord(given)) return { headers: {}, restored: false }
+  if (given.redelivered === undefined) return { headers: given, restored: false }
   const { redelivered, ...headers } = given
-  return { headers, marked: redelivered === true }
+  return { headers, restored: redelivered === true }
 }
 
-/** The tag that a script found in what JSON.parse does not take: Lua's cjson is not that strict. */
+/** Finds the delivery tag of an envelope that JSON.parse refuses. Lua's cjson is less strict, so the claim script accepted it. */
 export function tagOfUnreadable(text: string): string {
   const [, quoted, number] = [...text.matchAll(/"delivery_tag":\s*(?:("(?:[^"\\]|\\.)*")|(\d+))/g)].at(-1) ?? []
   return quoted === undefined ? (number ?? '') : (JSON.parse(quoted) as string)
 }
 
-/** kombu writes base64; an envelope without `body_encoding` has its body as text. */
+/** kombu writes base64. The body of an envelope without `body_encoding` is plain text. */
 function bodyOf(body: unknown, encoding: unknown): Buffer {
   if (typeof body !== 'string') return Buffer.from(JSON.stringify(body ?? null))
   return Buffer.from(body, encoding === 'base64' ? 'base64' : 'utf8')
