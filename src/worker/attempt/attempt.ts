@@ -1,9 +1,9 @@
 import type { Delivery } from '../../broker/broker.ts'
 import type { Body } from '../../message/message.ts'
 import type { RunContext } from './context.ts'
+import type { TaskSettings } from './effective-options.ts'
 import type { Ending } from './ending.ts'
 import type { TaskRun } from './ports.ts'
-import type { TaskSettings } from './settings.ts'
 
 /** One attempt of one message, from taking it to its outcome. Its executor alone writes to it. */
 export interface Attempt {

@@ -3,7 +3,7 @@ import type { RetryPolicy } from '../../app/task.ts'
 import { endingOf, type Reject, type Retry, SoftTimeLimitExceeded } from '../../app/task-errors.ts'
 import { toError } from '../../errors.ts'
 import { WorkerLostError } from '../threads/worker-lost.ts'
-import { Revocation, Shutdown } from './revocation.ts'
+import { Revocation, Shutdown } from './interruptions.ts'
 
 /** What becomes of an attempt whose code threw. */
 export type Verdict =

@@ -9,7 +9,7 @@ import { silentLog } from '../../../src/log.ts'
 import { createMessage, type Message } from '../../../src/message/message.ts'
 import type { WireRefusal } from '../../../src/message/wire.ts'
 import { createAttempt } from '../../../src/worker/attempt/attempt.ts'
-import { Shutdown } from '../../../src/worker/attempt/revocation.ts'
+import { Shutdown } from '../../../src/worker/attempt/interruptions.ts'
 import { createExecutor, type ExecutorOptions } from '../../../src/worker/executor.ts'
 
 const app = createRegistry(() => Promise.reject(new Error('no connections')))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Ignore, MaxRetriesExceededError, Reject, Retry, SoftTimeLimitExceeded } from '../../../../src/app/task-errors.ts'
-import { Revocation, Shutdown } from '../../../../src/worker/attempt/revocation.ts'
+import { Revocation, Shutdown } from '../../../../src/worker/attempt/interruptions.ts'
 import { type Circumstances, type Verdict, verdictOf } from '../../../../src/worker/attempt/verdict.ts'
 import { WorkerLostError } from '../../../../src/worker/threads/worker-lost.ts'
 

@@ -6,10 +6,10 @@ import { createSettlement, type Ending, endedBy, type SettlementOptions, UNREADA
 import { encodeThrown, UNSHOWN } from './exception.ts'
 import { createHooks, type HookOptions, type Hooks } from './hooks.ts'
 import { ignoredSequel } from './ignored.ts'
+import { Revocation } from './interruptions.ts'
 import { nextMessage } from './next-attempt.ts'
 import type { LoopWatch, Runner } from './ports.ts'
 import { resultText } from './result-text.ts'
-import { Revocation } from './revocation.ts'
 import { afterError, lostEarly, type Verdict, verdictOf } from './verdict.ts'
 
 export interface EndOptions extends SettlementOptions, HookOptions {
