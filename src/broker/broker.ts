@@ -1,6 +1,6 @@
 import type { Planner } from '../app/canvas/plan.ts'
+import type { Effects } from '../app/effects.ts'
 import type { Outcome } from '../app/outcome.ts'
-import type { Sequel } from '../app/sequel.ts'
 import type { Message } from '../message/message.ts'
 import type { WireRefusal } from '../message/wire.ts'
 import type { ControlTransport } from './control-transport.ts'
@@ -24,7 +24,7 @@ export interface Refusal {
 
 export interface FinishOptions {
   readonly rejected?: boolean
-  readonly sequel?: Sequel | undefined
+  readonly effects?: Effects | undefined
 }
 
 /** Is told which messages leave now; they wait for it. Does not reject. */
@@ -70,7 +70,7 @@ export interface ConsumeOptions {
 export interface Consumer {
   /**
    * The outcome is stored and the message acknowledged, in this order or in one commit; batched by the broker. `rejected`: it was never
-   * run, so a broker that has a place for rejected messages (a dead letter exchange) puts it there. `sequel`: written in the same commit.
+   * run, so a broker that has a place for rejected messages (a dead letter exchange) puts it there. `effects`: written in the same commit.
    */
   finish(delivery: Delivery, outcome: Outcome | null, options?: FinishOptions): void
   /**

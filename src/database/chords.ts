@@ -1,6 +1,6 @@
 import { abandonedBy, type Lineage, type Planner } from '../app/canvas/plan.ts'
+import type { Plan } from '../app/effects.ts'
 import type { Outcome } from '../app/outcome.ts'
-import type { Plan } from '../app/sequel.ts'
 import { DEFAULT_QUEUE } from '../message/message.ts'
 import type { Signature } from '../message/signature.ts'
 import type { Queryable } from './database.ts'

@@ -1,4 +1,4 @@
-import type { ChordPlan, GroupPlan, Plan } from '../app/sequel.ts'
+import type { ChordPlan, GroupPlan, Plan } from '../app/effects.ts'
 import type { Message } from '../message/message.ts'
 import { parseCeleryTime } from '../message/typed-json.ts'
 import { columnsOf, storable } from './columns.ts'

@@ -1,5 +1,5 @@
+import type { Effects, Plan } from '../app/effects.ts'
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
-import type { Plan, Sequel } from '../app/sequel.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import { type ChordPlace, countMembers } from './chords.ts'
 import { columnsOf, storable } from './columns.ts'
@@ -16,7 +16,7 @@ export interface Ended {
   readonly retries: number
   /** null: nothing is stored of it. */
   readonly outcome: Outcome | null
-  readonly sequel: Sequel
+  readonly effects: Effects
 }
 
 /** Which of these outcomes has this transaction stored? For those that came second somebody else has written what follows. */
@@ -37,30 +37,30 @@ export async function writeSequels(client: Queryable, place: ChordPlace, ended: 
   await writeLogs(client, ended)
   await writeDeadLetters(client, ended)
   await freeUnique(client, ended)
-  const alike = ended.flatMap(alikeOf)
-  await storeOutcomes(client, place, alike)
+  const unreachable = ended.flatMap(unreachableOf)
+  await storeOutcomes(client, place, unreachable)
   await forgetIgnored(client, ended)
   const counted = await countMembers(client, place, countedIds(ended), ignoredMembers(ended))
-  const own = ended.flatMap(({ sequel }): Plan[] => (sequel.plan === undefined ? [] : [sequel.plan]))
+  const own = ended.flatMap(({ effects }): Plan[] => (effects.plan === undefined ? [] : [effects.plan]))
   await writePlans(client, place, [...own, ...counted.plans])
   await writeRetries(client, place, ended)
-  return [...alike, ...counted.outcomes]
+  return [...unreachable, ...counted.outcomes]
 }
 
 const isFinal = ({ outcome }: Ended) => outcome === null || READY_STATES.has(outcome.state)
 
 /** They end with this one, and as it did. */
-function alikeOf({ outcome, sequel }: Ended): Outcome[] {
+function unreachableOf({ outcome, effects }: Ended): Outcome[] {
   if (outcome === null) return []
-  return (sequel.alike ?? []).map(({ id, task }) => ({ ...outcome, id, task, retries: 0, startedAt: null }))
+  return (effects.unreachable ?? []).map(({ id, task }) => ({ ...outcome, id, task, retries: 0, startedAt: null }))
 }
 
 function countedIds(ended: readonly Ended[]): string[] {
   const ids: string[] = []
   for (const each of ended) {
     if (!isFinal(each)) continue
-    if (each.sequel.countsForChord === true) ids.push(each.id)
-    for (const { id, countsForChord } of each.sequel.alike ?? []) if (countsForChord) ids.push(id)
+    if (each.effects.countsForChord === true) ids.push(each.id)
+    for (const { id, countsForChord } of each.effects.unreachable ?? []) if (countsForChord) ids.push(id)
   }
   return ids
 }
@@ -68,23 +68,23 @@ function countedIds(ended: readonly Ended[]): string[] {
 /** Members that left no outcome, and why: their chords cannot come to an end. */
 function ignoredMembers(ended: readonly Ended[]): Map<string, string> {
   const reasons = new Map<string, string>()
-  for (const { id, sequel } of ended) {
-    if (sequel.ignored === undefined) continue
-    for (const member of [id, ...(sequel.alike ?? []).map((other) => other.id)]) reasons.set(member, sequel.ignored)
+  for (const { id, effects } of ended) {
+    if (effects.ignored === undefined) continue
+    for (const member of [id, ...(effects.unreachable ?? []).map((other) => other.id)]) reasons.set(member, effects.ignored)
   }
   return reasons
 }
 
 async function forgetIgnored(client: Queryable, ended: readonly Ended[]): Promise<void> {
-  const ids = ended.flatMap(({ id, sequel }) => (sequel.ignored === undefined ? [] : [id]))
+  const ids = ended.flatMap(({ id, effects }) => (effects.ignored === undefined ? [] : [id]))
   if (ids.length > 0) await client.query(sql('result-ignored'), [ids])
 }
 
 async function writeExtras(client: Queryable, ended: readonly Ended[]): Promise<void> {
   const rows: unknown[][] = []
-  for (const { outcome, sequel } of ended) {
-    if (outcome === null || sequel.extra === undefined) continue
-    const { nextAt, ttlSeconds, parentId, rootId, children, progress } = sequel.extra
+  for (const { outcome, effects } of ended) {
+    if (outcome === null || effects.extra === undefined) continue
+    const { nextAt, ttlSeconds, parentId, rootId, children, progress } = effects.extra
     const listed = children === undefined ? null : JSON.stringify(children)
     rows.push([outcome.id, nextAt?.getTime(), ttlSeconds, parentId, rootId, listed, progress])
   }
@@ -92,7 +92,7 @@ async function writeExtras(client: Queryable, ended: readonly Ended[]): Promise<
 }
 
 async function writeLogs(client: Queryable, ended: readonly Ended[]): Promise<void> {
-  const rows = ended.flatMap(({ id, retries, sequel }) => (sequel.logs ?? []).map((line) => ({ ...line, id, retries })))
+  const rows = ended.flatMap(({ id, retries, effects }) => (effects.logs ?? []).map((line) => ({ ...line, id, retries })))
   if (rows.length > 0)
     await client.query(
       sql('task-log-add'),
@@ -102,9 +102,9 @@ async function writeLogs(client: Queryable, ended: readonly Ended[]): Promise<vo
 
 async function writeDeadLetters(client: Queryable, ended: readonly Ended[]): Promise<void> {
   const rows: unknown[][] = []
-  for (const { sequel } of ended) {
-    if (sequel.deadLetter === undefined) continue
-    const { message, reason } = sequel.deadLetter
+  for (const { effects } of ended) {
+    if (effects.deadLetter === undefined) continue
+    const { message, reason } = effects.deadLetter
     const { headers, properties, queue, body, priority } = message
     rows.push([queue, reason, headers.id, headers.task, priority, sparseJson(headers), sparseJson(properties), body])
   }
@@ -112,12 +112,12 @@ async function writeDeadLetters(client: Queryable, ended: readonly Ended[]): Pro
 }
 
 async function freeUnique(client: Queryable, ended: readonly Ended[]): Promise<void> {
-  const ids = ended.flatMap((each) => (each.sequel.releasesUnique === true && isFinal(each) ? [each.id] : []))
+  const ids = ended.flatMap((each) => (each.effects.releasesUnique === true && isFinal(each) ? [each.id] : []))
   if (ids.length > 0) await client.query(sql('unique-free'), [ids])
 }
 
 /** Into the outbox, also when due: there the next attempt replaces one that was never sent. */
 async function writeRetries(client: Queryable, place: ChordPlace, ended: readonly Ended[]): Promise<void> {
-  const due = ended.flatMap(({ sequel }): Due[] => (sequel.retry === undefined ? [] : [sequel.retry]))
+  const due = ended.flatMap(({ effects }): Due[] => (effects.retry === undefined ? [] : [effects.retry]))
   if (due.length > 0) await writeMessages(client, { ...place, direct: false }, due)
 }

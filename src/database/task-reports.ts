@@ -1,4 +1,4 @@
-import type { LogLine } from '../app/sequel.ts'
+import type { LogLine } from '../app/effects.ts'
 import type { Database } from './database.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { sql } from './sql.ts'

@@ -3,7 +3,7 @@
 /** Set on a message that was parked, to the eta that it was parked for: clocks that differ must not park it again and again. */
 export const PARKED = 'onedyno_parked'
 
-/** `end`: the message holds the key of a unique task, to be freed with its final outcome (`Sequel.releasesUnique`). */
+/** `end`: the message holds the key of a unique task, to be freed with its final outcome (`Effects.releasesUnique`). */
 export const UNIQUE = 'onedyno_unique'
 
 /** Set on a message that waited for its place under a rate limit, to its number of retries: it has its place, another attempt needs a new one. */

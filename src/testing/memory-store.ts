@@ -1,7 +1,7 @@
 import type { Planner } from '../app/canvas/plan.ts'
+import type { ChordPlan, Effects, Plan } from '../app/effects.ts'
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
 import type { Progress, StoredResult } from '../app/results/async-result.ts'
-import type { ChordPlan, Plan, Sequel } from '../app/sequel.ts'
 import { endOf } from '../database/chords.ts'
 import type { Message } from '../message/message.ts'
 
@@ -25,7 +25,7 @@ export interface MemoryStore {
   waiting: Waiting[]
   send(plan: Plan): void
   /** As the database: the first final outcome wins, and what follows is written with it. */
-  record(outcome: Outcome | null, id: string, sequel?: Sequel): void
+  record(outcome: Outcome | null, id: string, effects?: Effects): void
   /** Resolves with the final result, or with undefined when `signal` aborts first. */
   wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined>
 }
@@ -54,9 +54,9 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
         store.waiting.push({ message, dueMs: clock.nowMs() + delayMs })
       }
     },
-    record(outcome, id, sequel) {
-      if (outcome !== null && !keep(outcome, sequel)) return
-      if (sequel !== undefined) follow(sequel, id, outcome)
+    record(outcome, id, effects) {
+      if (outcome !== null && !keep(outcome, effects)) return
+      if (effects !== undefined) follow(effects, id, outcome)
     },
     async wait(id, signal) {
       const stored = results.get(id)
@@ -70,10 +70,10 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
   }
 
   /** @returns false when another final outcome was there first */
-  const keep = (outcome: Outcome, sequel?: Sequel): boolean => {
+  const keep = (outcome: Outcome, effects?: Effects): boolean => {
     const former = results.get(outcome.id)
     if (former !== undefined && READY_STATES.has(former.state)) return false
-    const stored = storedOf(outcome, former, sequel)
+    const stored = storedOf(outcome, former, effects)
     results.set(outcome.id, stored)
     if (READY_STATES.has(outcome.state)) {
       for (const resolve of waiters.get(outcome.id) ?? []) resolve(stored)
@@ -82,8 +82,8 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     return true
   }
 
-  const follow = (sequel: Sequel, id: string, outcome: Outcome | null) => {
-    const { plan, retry, alike = [], countsForChord, deadLetter, ignored, releasesUnique } = sequel
+  const follow = (effects: Effects, id: string, outcome: Outcome | null) => {
+    const { plan, retry, unreachable = [], countsForChord, deadLetter, ignored, releasesUnique } = effects
     if (plan !== undefined) store.send(plan)
     if (retry !== undefined) {
       const dueMs = clock.nowMs() + Math.max(0, retry.dueAt.getTime() - Date.now())
@@ -93,7 +93,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     if (releasesUnique) for (const [key, holder] of keys) if (holder.id === id) keys.delete(key)
     const ended = countsForChord ? [id] : []
     if (ignored !== undefined && !isFinal(results.get(id))) results.delete(id)
-    for (const other of alike) {
+    for (const other of unreachable) {
       if (ignored !== undefined && other.countsForChord) ended.push(other.id)
       if (outcome === null || !keep({ ...outcome, id: other.id, task: other.task })) continue
       if (other.countsForChord) ended.push(other.id)
@@ -132,9 +132,9 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
 
 const isFinal = (stored: StoredResult | undefined) => stored !== undefined && READY_STATES.has(stored.state)
 
-function storedOf(outcome: Outcome, former: StoredResult | undefined, sequel: Sequel | undefined): StoredResult {
+function storedOf(outcome: Outcome, former: StoredResult | undefined, effects: Effects | undefined): StoredResult {
   const { startedAt, doneAt, result, ...rest } = outcome
-  const { nextAt = null, parentId = null, rootId = null, children = [], progress } = sequel?.extra ?? {}
+  const { nextAt = null, parentId = null, rootId = null, children = [], progress } = effects?.extra ?? {}
   return {
     ...rest,
     result: result === null ? null : JSON.parse(result),

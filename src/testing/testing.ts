@@ -62,7 +62,7 @@ export function createTestApp(app: App, { eager = false, propagate = false, maxD
   const revoked = new Set<string>()
 
   const consumer: Pick<Consumer, 'finish' | 'started' | 'acknowledge' | 'requeue' | 'deadLetter' | 'begin'> = {
-    finish: ({ message }, outcome, options) => store.record(outcome, message.headers.id, options?.sequel),
+    finish: ({ message }, outcome, options) => store.record(outcome, message.headers.id, options?.effects),
     started: (_delivery, outcome) => store.record(outcome, outcome.id),
     acknowledge: async () => true,
     requeue: ({ message, deliveries }, { counted }) => {

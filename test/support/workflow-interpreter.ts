@@ -1,5 +1,5 @@
 import { abandonedBy, createPlanner, type Planned } from '../../src/app/canvas/plan.ts'
-import type { ChordPlan, Plan } from '../../src/app/sequel.ts'
+import type { ChordPlan, Plan } from '../../src/app/effects.ts'
 import { decodeBody, type Message } from '../../src/message/message.ts'
 import { workflowOf } from '../../src/worker/attempt/workflow.ts'
 
@@ -55,11 +55,11 @@ export function runPlan(first: Plan, run: TaskFunction, pick: (waiting: number) 
     const how = attempt(() => run(task, args))
     end(id, how)
     const workflow = workflowOf({ message: message! }, embed, how, { report: (error) => reported.push(error) })
-    const alike = workflow?.alike ?? []
-    for (const other of alike) end(other.id, how)
+    const unreachable = workflow?.unreachable ?? []
+    for (const other of unreachable) end(other.id, how)
     if (workflow?.plan !== undefined) add(workflow.plan)
     if (workflow?.countsForChord === true) count(id)
-    for (const other of alike) if (other.countsForChord) count(other.id)
+    for (const other of unreachable) if (other.countsForChord) count(other.id)
   }
   return { ended, runs, reported, openChords: chords.size }
 }

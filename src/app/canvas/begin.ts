@@ -1,6 +1,6 @@
 import type { Message } from '../../message/message.ts'
 import type { Signature } from '../../message/signature.ts'
-import type { ChordPlan, GroupPlan, Plan } from '../sequel.ts'
+import type { ChordPlan, GroupPlan, Plan } from '../effects.ts'
 import { type Frozen, type FrozenChord, type FrozenGroup, signatureOf } from './freeze.ts'
 import { type MessageContext, messageOf } from './signature-message.ts'
 

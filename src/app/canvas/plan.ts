@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
-import type { Plan, Sequel } from '../sequel.ts'
+import type { Effects, Plan } from '../effects.ts'
 import { begin } from './begin.ts'
 import { type FreezeContext, type Frozen, freeze, type ResultNode } from './freeze.ts'
 import type { MessageContext, RouteOf } from './signature-message.ts'
@@ -138,12 +138,12 @@ function errbacksOf(tree: Tree): readonly Signature[] {
  * The tasks of a signature that will never run, to be recorded as what it depended on ended: the rest of a chain, the body of a chord.
  * Whoever waits for any of them must not wait for ever. @throws AppError SIGNATURE_INVALID
  */
-export function abandonedBy(signature: unknown): NonNullable<Sequel['alike']> {
+export function abandonedBy(signature: unknown): NonNullable<Effects['unreachable']> {
   return abandoned(readTree(signature), true)
 }
 
 /** `counts`: the chord that it is a member of has begun, and waits for it. */
-function abandoned(tree: Tree, counts: boolean): NonNullable<Sequel['alike']> {
+function abandoned(tree: Tree, counts: boolean): NonNullable<Effects['unreachable']> {
   switch (tree.kind) {
     case 'task': {
       const { task, options } = tree.signature

@@ -17,18 +17,18 @@ export interface Finished extends Settlement {
 export interface AmqpConfirmations {
   /** Does a client wait for a reply? */
   isAnswered(message: Message): boolean
-  /** Whoever waits for the end of a chain that failed waits for another id (of `alike`), in the same place. */
-  answer(message: Message, outcome: Outcome, alike?: readonly Outcome[]): void
+  /** Whoever waits for the end of a chain that failed waits for another id (of `unreachable`), in the same place. */
+  answer(message: Message, outcome: Outcome, unreachable?: readonly Outcome[]): void
   /** @param besides what was stored with the batch without being in it */
   confirm(batch: readonly Finished[], besides: readonly Outcome[]): void
 }
 
 export function createAmqpConfirmations(publisher: Pick<AmqpPublisher, 'reply'>, ownAddress: string): AmqpConfirmations {
-  const answer = (message: Message, outcome: Outcome, alike: readonly Outcome[] = []) => {
+  const answer = (message: Message, outcome: Outcome, unreachable: readonly Outcome[] = []) => {
     if (!isAnswered(message, ownAddress)) return
     const { reply_to = '', correlation_id = outcome.id } = message.properties
     publisher.reply(reply_to, correlation_id, replyBody(outcome))
-    for (const other of alike) publisher.reply(reply_to, other.id, replyBody(other))
+    for (const other of unreachable) publisher.reply(reply_to, other.id, replyBody(other))
   }
 
   return {
@@ -51,8 +51,8 @@ export function createAmqpConfirmations(publisher: Pick<AmqpPublisher, 'reply'>,
 
 /** The rest of a chain, which ended with this task. */
 function shared(follows: Follows | undefined, besides: readonly Outcome[]): readonly Outcome[] {
-  const alike = follows?.sequel.alike
-  return alike === undefined ? [] : besides.filter(({ id }) => alike.some((each) => each.id === id))
+  const unreachable = follows?.effects.unreachable
+  return unreachable === undefined ? [] : besides.filter(({ id }) => unreachable.some((each) => each.id === id))
 }
 
 /** The reply that a Celery client with the backend rpc:// waits for (docs/internals/wire-protocol.md). `result` is JSON text already. */

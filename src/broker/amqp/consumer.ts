@@ -193,11 +193,11 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     errands.add(promise)
   }
 
-  const finish = (delivery: Held, outcome: Outcome | null, { rejected = false, sequel }: FinishOptions = {}) => {
+  const finish = (delivery: Held, outcome: Outcome | null, { rejected = false, effects }: FinishOptions = {}) => {
     if (!held.delete(delivery)) return
     const redeliveredId = delivery.tag.raw.fields.redelivered ? delivery.message.headers.id : undefined
     const { message } = delivery
-    recorder.record({ outcome, delivery, message, redeliveredId, rejected, follows: followsOf(message, sequel) })
+    recorder.record({ outcome, delivery, message, redeliveredId, rejected, follows: followsOf(message, effects) })
     ahead.finished()
     resume()
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Planner } from '../../app/canvas/plan.ts'
+import type { Plan } from '../../app/effects.ts'
 import { type Outcome, READY_STATES } from '../../app/outcome.ts'
-import type { Plan } from '../../app/sequel.ts'
 import { type End, neverRuns } from '../../database/chords.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'

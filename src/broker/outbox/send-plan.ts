@@ -1,4 +1,4 @@
-import type { Plan } from '../../app/sequel.ts'
+import type { Plan } from '../../app/effects.ts'
 import type { TransactionClient } from '../../app/task.ts'
 import { type Database, isConnectFailure, isConnectionError, type Queryable } from '../../database/database.ts'
 import { keepInOutbox } from '../../database/outbox.ts'

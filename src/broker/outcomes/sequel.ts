@@ -1,5 +1,5 @@
+import type { Effects } from '../../app/effects.ts'
 import type { Outcome } from '../../app/outcome.ts'
-import type { Sequel } from '../../app/sequel.ts'
 import type { ChordPlace } from '../../database/chords.ts'
 import { isRefusal, type Queryable } from '../../database/database.ts'
 import { withoutValue } from '../../database/outcome-columns.ts'
@@ -12,14 +12,14 @@ export interface Follows {
   readonly id: string
   /** Attempts before the one that ended. */
   readonly retries: number
-  readonly sequel: Sequel
+  readonly effects: Effects
 }
 
 /** undefined: nothing follows, as with most messages. */
-export function followsOf({ headers }: Message, sequel: Sequel | undefined): Follows | undefined {
-  if (sequel === undefined) return undefined
+export function followsOf({ headers }: Message, effects: Effects | undefined): Follows | undefined {
+  if (effects === undefined) return undefined
   const { id, retries } = headers
-  return { id, retries: isCount(retries) ? retries : 0, sequel }
+  return { id, retries: isCount(retries) ? retries : 0, effects }
 }
 
 /** What `finish` was given, as far as this file cares. */
@@ -82,8 +82,8 @@ export async function withLessIfRefused<S extends Settled, T>(
 /** Nothing is sent, and nobody waits for ever: chords, the rest of a chain, the next task of the same key. */
 function withoutPlans(follows: Follows | undefined): Follows | undefined {
   if (follows === undefined) return undefined
-  const { countsForChord, alike, ignored, releasesUnique } = follows.sequel
-  return { ...follows, sequel: { countsForChord, alike, ignored, releasesUnique } }
+  const { countsForChord, unreachable, ignored, releasesUnique } = follows.effects
+  return { ...follows, effects: { countsForChord, unreachable, ignored, releasesUnique } }
 }
 
 /** Is this attempt, or a later one, recorded already? `recorded`: as sql/queries/redelivery-look.sql tells it. */

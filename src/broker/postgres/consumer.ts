@@ -182,11 +182,11 @@ export async function createPostgresConsumer(database: Database, options: Consum
     options.unstored?.added(settlement)
   }
 
-  const finish: Consumer['finish'] = (delivery, outcome, { sequel } = {}) => {
+  const finish: Consumer['finish'] = (delivery, outcome, { effects } = {}) => {
     const { message } = delivery
     const tag = delivery.tag as string
     if (!held.delete(tag)) return
-    keep({ tag, message, outcome, early: early.delete(tag), follows: followsOf(message, sequel) })
+    keep({ tag, message, outcome, early: early.delete(tag), follows: followsOf(message, effects) })
     ahead.finished()
     pump()
   }

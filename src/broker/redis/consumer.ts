@@ -214,10 +214,10 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
   }
   const settlement = parts.settle(ack)
 
-  const finish: Consumer['finish'] = (delivery, outcome, { sequel } = {}) => {
+  const finish: Consumer['finish'] = (delivery, outcome, { effects } = {}) => {
     if (!held.delete(delivery)) return
     const tag = early.has(delivery) ? undefined : (delivery.tag as string)
-    const follows = followsOf(delivery.message, sequel)
+    const follows = followsOf(delivery.message, effects)
     ahead.finished()
     // Also what stores nothing: of two messages with one id the second must not be acknowledged before the outcome of the first is stored.
     if (outcome !== null || follows !== undefined || tag !== undefined)

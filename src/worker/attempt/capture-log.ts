@@ -1,5 +1,5 @@
 import { format } from 'node:util'
-import type { LogLine } from '../../app/sequel.ts'
+import type { LogLine } from '../../app/effects.ts'
 import type { Log } from '../../log.ts'
 
 const LEVELS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 } as const

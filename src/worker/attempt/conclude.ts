@@ -5,7 +5,7 @@ import type { Attempt } from './attempt.ts'
 import { createSettlement, type Ending, endedBy, type SettlementOptions, UNREADABLE_PART } from './ending.ts'
 import { encodeThrown, UNSHOWN } from './exception.ts'
 import { createHooks, type HookOptions, type Hooks } from './hooks.ts'
-import { ignoredSequel } from './ignored.ts'
+import { ignoredEffects } from './ignored.ts'
 import { Revocation } from './interruptions.ts'
 import { nextMessage } from './next-attempt.ts'
 import type { LoopWatch, Runner } from './ports.ts'
@@ -131,8 +131,8 @@ export function createAttemptEnds(options: EndOptions, consumer: () => Consumer)
 
   const ignored = (attempt: Attempt, error: unknown) => {
     const { id, task } = attempt.delivery.message.headers
-    const sequel = ignoredSequel(attempt, error, (err, part) => log.error({ task, id, part, err }, UNREADABLE_PART))
-    consumer().finish(attempt.delivery, null, { sequel })
+    const effects = ignoredEffects(attempt, error, (err, part) => log.error({ task, id, part, err }, UNREADABLE_PART))
+    consumer().finish(attempt.delivery, null, { effects })
   }
 
   const failed = (attempt: Attempt, error: unknown): Promise<void> | undefined => {

@@ -1,6 +1,6 @@
 import type { Child, RouteOf } from '../../app/canvas/plan.ts'
+import type { Effects, ResultExtra } from '../../app/effects.ts'
 import { type Outcome, READY_STATES, type State } from '../../app/outcome.ts'
-import type { ResultExtra, Sequel } from '../../app/sequel.ts'
 import type { Consumer, FinishOptions } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'
 import { UNIQUE } from '../../message/marks.ts'
@@ -26,7 +26,7 @@ export interface Ending {
   readonly startedAt: number | null
   /** Milliseconds since the epoch. */
   readonly endedAt: number
-  readonly retry: Sequel['retry']
+  readonly retry: Effects['retry']
   /** Kept in `dead_letter` too, and why. */
   readonly deadLetter: string | undefined
 }
@@ -94,9 +94,9 @@ export function createSettlement(
 
   return (attempt, ending) => {
     const { delivery } = attempt
-    const sequel = sequelOf(attempt, ending, hasWorkflow(attempt) ? follow(attempt, ending) : undefined)
+    const effects = effectsOf(attempt, ending, hasWorkflow(attempt) ? follow(attempt, ending) : undefined)
     const outcome = outcomeOf(delivery.message, ending)
-    consumer().finish(delivery, isIgnored(attempt, ending.state) ? null : outcome, howToFinish(ending, sequel))
+    consumer().finish(delivery, isIgnored(attempt, ending.state) ? null : outcome, howToFinish(ending, effects))
     observer?.ended(delivery, outcome)
   }
 }
@@ -127,12 +127,12 @@ const isIgnored = (attempt: Attempt, state: State): boolean =>
 /** As in Celery, the body of a chord is given what its members returned, also where that is not to be kept. */
 const isOfChord = ({ body }: Attempt): boolean => body?.embed.chord != null
 
-function howToFinish({ startedAt, state }: Ending, sequel: Sequel | undefined): FinishOptions | undefined {
+function howToFinish({ startedAt, state }: Ending, effects: Effects | undefined): FinishOptions | undefined {
   const rejected = startedAt === null && state === 'FAILURE'
-  return rejected || sequel !== undefined ? { rejected, sequel } : undefined
+  return rejected || effects !== undefined ? { rejected, effects } : undefined
 }
 
-function sequelOf(attempt: Attempt, ending: Ending, workflow: Workflow | undefined): Sequel | undefined {
+function effectsOf(attempt: Attempt, ending: Ending, workflow: Workflow | undefined): Effects | undefined {
   const { delivery, context, settings } = attempt
   const { headers } = delivery.message
   const { state, retry, deadLetter } = ending
@@ -154,9 +154,9 @@ function sequelOf(attempt: Attempt, ending: Ending, workflow: Workflow | undefin
     releasesUnique === undefined
   )
     return undefined
-  const { plan, countsForChord, alike } = workflow ?? {}
+  const { plan, countsForChord, unreachable } = workflow ?? {}
   const letter = deadLetter === undefined ? undefined : { message: delivery.message, reason: deadLetter }
-  return { plan, countsForChord, alike, retry, extra, logs: said?.logs, deadLetter: letter, releasesUnique }
+  return { plan, countsForChord, unreachable, retry, extra, logs: said?.logs, deadLetter: letter, releasesUnique }
 }
 
 const childrenOf = (sent: readonly Child[] | undefined, next: readonly Child[] | undefined): readonly Child[] | undefined =>

@@ -1,5 +1,5 @@
 import type { TraceHeaders } from '../../app/calls/tracing.ts'
-import type { LogLine } from '../../app/sequel.ts'
+import type { LogLine } from '../../app/effects.ts'
 import type { Task, TaskContext } from '../../app/task.ts'
 import type { Delivery } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'

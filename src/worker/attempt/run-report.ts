@@ -1,4 +1,4 @@
-import type { LogLine } from '../../app/sequel.ts'
+import type { LogLine } from '../../app/effects.ts'
 import type { TaskReports } from '../../database/task-reports.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'

@@ -7,8 +7,8 @@ import {
   planSteps,
   type RouteOf,
 } from '../../app/canvas/plan.ts'
+import type { Effects } from '../../app/effects.ts'
 import type { State } from '../../app/outcome.ts'
-import type { Sequel } from '../../app/sequel.ts'
 import type { Delivery } from '../../broker/broker.ts'
 import type { Embed } from '../../message/signature.ts'
 
@@ -29,7 +29,7 @@ export interface WorkflowParts {
 }
 
 /** What follows for others; `children`: what the plan begins with, for the result. */
-export interface Workflow extends Pick<Sequel, 'plan' | 'countsForChord' | 'alike'> {
+export interface Workflow extends Pick<Effects, 'plan' | 'countsForChord' | 'unreachable'> {
   readonly children?: readonly Child[] | undefined
 }
 
@@ -52,8 +52,11 @@ export function workflowOf(
       return following(countsForChord, succeeded(delivery, embed, ending.value ?? null, parts))
     case 'FAILURE':
     case 'REVOKED': {
-      const alike = restOf(chain, parts)
-      return following(alike.length === 0 ? countsForChord : { ...countsForChord, alike }, failed(delivery, errbacks, parts))
+      const unreachable = restOf(chain, parts)
+      return following(
+        unreachable.length === 0 ? countsForChord : { ...countsForChord, unreachable },
+        failed(delivery, errbacks, parts),
+      )
     }
     default:
       return undefined
@@ -62,7 +65,7 @@ export function workflowOf(
 
 function following(workflow: Workflow, { children, ...plan }: PlanWithChildren): Workflow | undefined {
   if (plan.messages.length > 0 || plan.groups.length > 0) return { ...workflow, plan, children }
-  return workflow.countsForChord === undefined && workflow.alike === undefined ? undefined : workflow
+  return workflow.countsForChord === undefined && workflow.unreachable === undefined ? undefined : workflow
 }
 
 /** Callbacks first, then the next step, as in Celery. */
@@ -87,7 +90,7 @@ function failed(delivery: Pick<Delivery, 'message'>, errbacks: Embed['errbacks']
 }
 
 /** The tasks of the chain that will never run: they end with this one. */
-function restOf(chain: Embed['chain'], parts: WorkflowParts): NonNullable<Sequel['alike']> {
+function restOf(chain: Embed['chain'], parts: WorkflowParts): NonNullable<Effects['unreachable']> {
   return listed(chain, 'chain', parts)
     .toReversed()
     .flatMap((step) => {

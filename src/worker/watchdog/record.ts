@@ -23,7 +23,7 @@ export async function recordTimeLimits(
   const route = (task: string) => routes[task]
   const recorder = createRecorder<Settlement>(database, { name, log, planner: createPlanner(route), onStored: () => {} })
   const consumer: Pick<Consumer, 'finish'> = {
-    finish: ({ message }, outcome, how) => recorder.record({ outcome, follows: followsOf(message, how?.sequel) }),
+    finish: ({ message }, outcome, how) => recorder.record({ outcome, follows: followsOf(message, how?.effects) }),
   }
   const settle = createSettlement({ log, route }, () => consumer)
   for (const { message, startedAt, limitMs } of tasks) {

@@ -12,9 +12,9 @@ import { recordedIn } from '../../support/recorded.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 import { brokerContract } from './contract.ts'
+import { type EffectsFixture, effectsContract } from './effects-contract.ts'
 import { type BreakableFixture, brokerFailures } from './failure.ts'
 import { refusalContract } from './refusal-contract.ts'
-import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
 const server = inject('amqpUrl')
 
@@ -25,7 +25,7 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
   })
   afterAll(() => vhost.drop())
 
-  const create = async (publishTimeoutMs = 10_000): Promise<BreakableFixture & SequelFixture> => {
+  const create = async (publishTimeoutMs = 10_000): Promise<BreakableFixture & EffectsFixture> => {
     const schema = await createTestSchema()
     const reader = schema.open()
     const { hostname, port } = new URL(vhost.url)
@@ -68,12 +68,12 @@ describe.skipIf(server === undefined)('RabbitMQ', () => {
   }
 
   brokerContract('RabbitMQ', () => create())
-  sequelContract('RabbitMQ', () => create())
+  effectsContract('RabbitMQ', () => create())
   refusalContract('RabbitMQ', () => create())
   brokerFailures('RabbitMQ', () => create(2000))
 
   describe('RabbitMQ that is not as expected', () => {
-    let fixture: BreakableFixture & SequelFixture
+    let fixture: BreakableFixture & EffectsFixture
     let raw: ChannelModel
     let channel: Channel
     beforeEach(async () => {

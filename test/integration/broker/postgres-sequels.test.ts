@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createPlanner } from '../../../src/app/canvas/plan.ts'
+import type { Plan } from '../../../src/app/effects.ts'
 import type { Outcome, State } from '../../../src/app/outcome.ts'
-import type { Plan } from '../../../src/app/sequel.ts'
 import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { sendPlan } from '../../../src/broker/outbox/send-plan.ts'
 import { createPostgresBroker } from '../../../src/broker/postgres/broker.ts'
@@ -80,7 +80,7 @@ describe('in PostgreSQL', () => {
     asked.splice(0)
     await broker.publish([message('c')])
     await until('delivered', () => got.length === 3)
-    consumer.finish(got[2]!, outcome('c'), { sequel: { plan: planOf('d') } })
+    consumer.finish(got[2]!, outcome('c'), { effects: { plan: planOf('d') } })
     await until('the next step', () => got.length === 4)
     expect(asked).toContain('BEGIN')
   })
@@ -92,7 +92,7 @@ describe('in PostgreSQL', () => {
     // As a worker does that got the message because this one was taken for dead.
     await rows(`DELETE FROM message WHERE task_id = 'a'`)
     for (const delivery of got)
-      consumer.finish(delivery, null, { sequel: { plan: planOf(`after ${delivery.message.headers.id}`) } })
+      consumer.finish(delivery, null, { effects: { plan: planOf(`after ${delivery.message.headers.id}`) } })
     await until('the next step', () => got.length === 3)
     await consumer.flush()
     expect(got.map(({ message }) => message.headers.id)).toEqual(['a', 'b', 'after b'])

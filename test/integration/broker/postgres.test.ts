@@ -5,9 +5,9 @@ import { silentLog } from '../../../src/log.ts'
 import { createTestSchema } from '../../support/database.ts'
 import { recordedIn } from '../../support/recorded.ts'
 import { brokerContract } from './contract.ts'
-import { type SequelFixture, sequelContract } from './sequel-contract.ts'
+import { type EffectsFixture, effectsContract } from './effects-contract.ts'
 
-const create = async (): Promise<SequelFixture> => {
+const create = async (): Promise<EffectsFixture> => {
   const schema = await createTestSchema()
   const reader = schema.open()
   const databases = new Map<Broker, Database>()
@@ -29,4 +29,4 @@ const create = async (): Promise<SequelFixture> => {
 }
 
 brokerContract('PostgreSQL', create)
-sequelContract('PostgreSQL', create, { outside: false })
+effectsContract('PostgreSQL', create, { outside: false })

@@ -9,12 +9,12 @@ import { lacks } from '../../support/lacks.ts'
 import { recordedIn } from '../../support/recorded.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { brokerContract } from './contract.ts'
+import { type EffectsFixture, effectsContract } from './effects-contract.ts'
 import { refusalContract } from './refusal-contract.ts'
-import { type SequelFixture, sequelContract } from './sequel-contract.ts'
 
 const server = inject('redisUrl')
 
-const create = async (): Promise<SequelFixture> => {
+const create = async (): Promise<EffectsFixture> => {
   const schema = await createTestSchema()
   const reader = schema.open()
   const url = `${server}/${randomInt(1, 16)}`
@@ -52,6 +52,6 @@ const create = async (): Promise<SequelFixture> => {
 
 describe.skipIf(lacks('redis'))('Redis', () => {
   brokerContract('Redis', create, { redeliveredWithinMs: 10_000 })
-  sequelContract('Redis', create)
+  effectsContract('Redis', create)
   refusalContract('Redis', create)
 })

@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Broker, Delivery } from '../../../src/broker/broker.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { until } from '../../support/until.ts'
-import type { SequelFixture } from './sequel-contract.ts'
+import type { EffectsFixture } from './effects-contract.ts'
 
 const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: [] })
 
 /** Brokers outside of the database carry what it does not take. */
-export function refusalContract(name: string, create: () => Promise<SequelFixture>): void {
+export function refusalContract(name: string, create: () => Promise<EffectsFixture>): void {
   describe(`${name} and a database that refuses`, () => {
-    let fixture: SequelFixture
+    let fixture: EffectsFixture
     let broker: Broker
     beforeEach(async () => {
       fixture = await create()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../../src/app/app.ts'
+import type { Effects } from '../../../src/app/effects.ts'
 import type { Outcome } from '../../../src/app/outcome.ts'
-import type { Sequel } from '../../../src/app/sequel.ts'
 import type { TaskContext } from '../../../src/app/task.ts'
 import { Ignore } from '../../../src/app/task-errors.ts'
 import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
@@ -56,7 +56,7 @@ type Report = {
   requeued?: boolean
   counted?: boolean
   acknowledged?: boolean
-  sequel?: Sequel
+  effects?: Effects
   deadLetter?: string
 }
 
@@ -267,8 +267,8 @@ describe('what follows from an outcome', () => {
     immutable: false,
   })
   const embed = { chain: [signature('last', 'id-3'), signature('next', 'id-2')], errbacks: [signature('errback', 'id-e')] }
-  const tasksOf = ({ sequel }: Report) => sequel?.plan?.messages.map(({ headers }) => headers.task)
-  const alikeOf = ({ sequel }: Report) => sequel?.alike?.map(({ id }) => id)
+  const tasksOf = ({ effects }: Report) => effects?.plan?.messages.map(({ headers }) => headers.task)
+  const unreachableOf = ({ effects }: Report) => effects?.unreachable?.map(({ id }) => id)
 
   it('is nothing for a plain task', async () => {
     const report = await execute(message('echo', [1]))
@@ -278,8 +278,8 @@ describe('what follows from an outcome', () => {
   it('is the next step of a chain, with the value in front', async () => {
     const report = await execute(message('echo', ['v'], { embed }))
     expect(tasksOf(report)).toEqual(['next'])
-    expect(report.sequel!.plan!.messages[0]!.body).toMatch(/^\[\["v"\]/)
-    expect(alikeOf(report)).toBeUndefined()
+    expect(report.effects!.plan!.messages[0]!.body).toMatch(/^\[\["v"\]/)
+    expect(unreachableOf(report)).toBeUndefined()
   })
 
   it.each<[what: string, task: string, options: object, more: object]>([
@@ -291,7 +291,7 @@ describe('what follows from an outcome', () => {
   ])('is the errback, and the end of the rest of the chain, when the task %s', async (_what, task, options, more) => {
     const report = await execute(message(task, [], { embed, ...options }), more)
     expect(tasksOf(report)).toEqual(['errback'])
-    expect(alikeOf(report)).toEqual(['id-2', 'id-3'])
+    expect(unreachableOf(report)).toEqual(['id-2', 'id-3'])
   })
 
   it('is no step before the last attempt', async () => {
@@ -299,8 +299,12 @@ describe('what follows from an outcome', () => {
     again.task('again', () => Promise.reject(new Error('x')), { autoretryFor: [Error] })
     const report = await execute(message('again', [], { embed }), { app: again })
     expect(report.outcome).toMatchObject({ state: 'RETRY', doneAt: null })
-    expect(report.sequel).toMatchObject({ plan: undefined, alike: undefined, retry: { message: { headers: { retries: 1 } } } })
-    expect(report.sequel!.extra!.nextAt).toEqual(report.sequel!.retry!.dueAt)
+    expect(report.effects).toMatchObject({
+      plan: undefined,
+      unreachable: undefined,
+      retry: { message: { headers: { retries: 1 } } },
+    })
+    expect(report.effects!.extra!.nextAt).toEqual(report.effects!.retry!.dueAt)
   })
 
   it.each<[what: string, task: string, more: object, reason: string | undefined]>([
@@ -309,8 +313,8 @@ describe('what follows from an outcome', () => {
     ['that is revoked', 'echo', { isRevoked: () => true }, undefined],
     ['that fails', 'fail', {}, undefined],
   ])('is a dead letter, or none, for a message %s', async (_what, task, more, reason) => {
-    const { sequel } = await execute(message(task), more)
-    expect(sequel?.deadLetter?.reason).toBe(reason)
+    const { effects } = await execute(message(task), more)
+    expect(effects?.deadLetter?.reason).toBe(reason)
   })
 
   it('frees the key of a unique task, unless it is tried again', async () => {
@@ -318,19 +322,19 @@ describe('what follows from an outcome', () => {
     const once = createRegistry(() => Promise.reject(new Error('no connections')))
     once.task('ignoring', () => Promise.reject(new Ignore()))
     once.task('again', ({ retry }: TaskContext) => retry(), { bind: true })
-    expect((await execute(message('ignoring', [], { headers }), { app: once })).sequel).toMatchObject({ releasesUnique: true })
-    expect((await execute(message('again', [], { headers }), { app: once })).sequel?.releasesUnique).toBeUndefined()
-    expect((await execute(message('echo', [], { headers }))).sequel).toMatchObject({ releasesUnique: true })
-    expect((await execute(message('fail', [], { headers }))).sequel).toMatchObject({ releasesUnique: true })
+    expect((await execute(message('ignoring', [], { headers }), { app: once })).effects).toMatchObject({ releasesUnique: true })
+    expect((await execute(message('again', [], { headers }), { app: once })).effects?.releasesUnique).toBeUndefined()
+    expect((await execute(message('echo', [], { headers }))).effects).toMatchObject({ releasesUnique: true })
+    expect((await execute(message('fail', [], { headers }))).effects).toMatchObject({ releasesUnique: true })
   })
 
   it('says whose child it is', async () => {
     const family = { parent_id: 'parent', root_id: 'root' }
-    expect((await execute(message('echo', [], { headers: family }))).sequel?.extra).toMatchObject({
+    expect((await execute(message('echo', [], { headers: family }))).effects?.extra).toMatchObject({
       parentId: 'parent',
       rootId: 'root',
     })
-    expect((await execute(message('echo', [], { headers: { parent_id: 'id-1', root_id: 'id-1' } }))).sequel).toBeUndefined()
+    expect((await execute(message('echo', [], { headers: { parent_id: 'id-1', root_id: 'id-1' } }))).effects).toBeUndefined()
   })
 })
 

@@ -4,10 +4,10 @@ import type { Backend } from '../../../../src/app/backend.ts'
 import { currentTask } from '../../../../src/app/calls/current-task.ts'
 import { chain, chord, group } from '../../../../src/app/canvas/canvas.ts'
 import type { Child } from '../../../../src/app/canvas/plan.ts'
+import type { Plan } from '../../../../src/app/effects.ts'
 import type { AsyncResult, StoredResult } from '../../../../src/app/results/async-result.ts'
 import type { GroupResult } from '../../../../src/app/results/group-result.ts'
 import { TaskError } from '../../../../src/app/results/task-error.ts'
-import type { Plan } from '../../../../src/app/sequel.ts'
 import { decodeBody } from '../../../../src/message/message.ts'
 
 /** An app whose plans are kept, and whose results are given by the test. */

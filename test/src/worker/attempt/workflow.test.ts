@@ -82,7 +82,7 @@ describe('what follows from the end of a task', () => {
         ['e', ['me']],
         ['f', ['me', 1]],
       ])
-      expect(ended.workflow!.alike).toEqual([
+      expect(ended.workflow!.unreachable).toEqual([
         { id: 'id of n', task: 'n', countsForChord: false },
         { id: 'id of h', task: 'h', countsForChord: false },
         { id: 'id of b', task: 'b', countsForChord: true },

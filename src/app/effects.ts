@@ -42,7 +42,7 @@ export interface LogLine {
  * its next step, one that is to be retried has its next attempt in the outbox. Not written when the outcome was not stored because
  * another final one came first.
  */
-export interface Sequel {
+export interface Effects {
   /** Steps of the workflow, callbacks, errbacks. */
   readonly plan?: Plan | undefined
   /** The next attempt, under the same id; replaces an older one that is still in the outbox. */
@@ -50,8 +50,8 @@ export interface Sequel {
   /** The task is a header member of a chord: counted, when its outcome is final. */
   readonly countsForChord?: boolean | undefined
   /** Tasks of the same workflow that end with this one and share its outcome: the rest of a chain that failed. */
-  readonly alike?: readonly { readonly id: string; readonly task: string; readonly countsForChord: boolean }[] | undefined
-  /** The task left no outcome by its own wish, and `alike` have none either: JSON of what it threw. A chord that waits for one of them fails by it. */
+  readonly unreachable?: readonly { readonly id: string; readonly task: string; readonly countsForChord: boolean }[] | undefined
+  /** The task left no outcome by its own wish, and `unreachable` have none either: JSON of what it threw. A chord that waits for one of them fails by it. */
   readonly ignored?: string | undefined
   readonly extra?: ResultExtra | undefined
   readonly logs?: readonly LogLine[] | undefined

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import type { Effects, Plan } from '../../../src/app/effects.ts'
 import type { Outcome, State } from '../../../src/app/outcome.ts'
-import type { Plan, Sequel } from '../../../src/app/sequel.ts'
 import type { Broker, Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { sendPlan } from '../../../src/broker/outbox/send-plan.ts'
 import type { Database } from '../../../src/database/database.ts'
@@ -11,7 +11,7 @@ import type { Signature } from '../../../src/message/signature.ts'
 import { until } from '../../support/until.ts'
 import type { BrokerFixture } from './contract.ts'
 
-export interface SequelFixture extends BrokerFixture {
+export interface EffectsFixture extends BrokerFixture {
   /** For looking at tables. */
   readonly database: Database
   /** Ends the connections to the message broker, not those to the database; undefined where they are the same. */
@@ -57,13 +57,13 @@ const chordOf = (members: readonly string[], body: Signature): Plan => ({
 })
 
 /** What follows from outcomes, on every broker. `outside`: its messages are not in the database, so one may be there without the other. */
-export function sequelContract(
+export function effectsContract(
   name: string,
-  create: () => Promise<SequelFixture>,
+  create: () => Promise<EffectsFixture>,
   { outside = true }: { outside?: boolean } = {},
 ): void {
   describe(`${name}: what follows from an outcome`, () => {
-    let fixture: SequelFixture
+    let fixture: EffectsFixture
     let broker: Broker
     const consumers: Consumer[] = []
     const brokers = new Set<Broker>()
@@ -114,9 +114,9 @@ export function sequelContract(
       return { consumer, got, of: (id: string) => got.filter((delivery) => idOf(delivery) === id) }
     }
     const finishAs =
-      (sequelOf: (delivery: Delivery) => Sequel | undefined, outcomeOf = (delivery: Delivery) => outcome(delivery)): Run =>
+      (effectsOf: (delivery: Delivery) => Effects | undefined, outcomeOf = (delivery: Delivery) => outcome(delivery)): Run =>
       (delivery, consumer) =>
-        consumer.finish(delivery, outcomeOf(delivery), { sequel: sequelOf(delivery) })
+        consumer.finish(delivery, outcomeOf(delivery), { effects: effectsOf(delivery) })
 
     it('is written with it', async () => {
       const later = new Date(Date.now() + 3_600_000)
@@ -144,7 +144,7 @@ export function sequelContract(
     it('is written with an outcome that nobody keeps', async () => {
       await broker.publish([message('a')])
       await consume(broker, (delivery, consumer) =>
-        consumer.finish(delivery, null, { sequel: idOf(delivery) === 'a' ? { plan: planOf(message('b')) } : undefined }),
+        consumer.finish(delivery, null, { effects: idOf(delivery) === 'a' ? { plan: planOf(message('b')) } : undefined }),
       )
       await eventually(
         'all is quiet',
@@ -159,16 +159,16 @@ export function sequelContract(
         await broker.publish([message('same'), message('same')])
         const { consumer, got, of } = await consume(broker)
         await until('both delivered', () => got.length === 2)
-        consumer.finish(got[0]!, outcome(got[0]!), { sequel: { plan: planOf(message('first')) } })
+        consumer.finish(got[0]!, outcome(got[0]!), { effects: { plan: planOf(message('first')) } })
         if (when === 'later') await consumer.flush()
-        const sequel: Sequel = {
+        const effects: Effects = {
           plan: planOf(message('second')),
           retry: { message: message('third'), dueAt: new Date() },
-          alike: [{ id: 'fourth', task: 't', countsForChord: false }],
+          unreachable: [{ id: 'fourth', task: 't', countsForChord: false }],
           logs: [{ level: 30, at: 0, message: 'lost', fields: null }],
           deadLetter: { message: message('same'), reason: 'lost' },
         }
-        consumer.finish(got[1]!, outcome(got[1]!, 'FAILURE', boom), { sequel })
+        consumer.finish(got[1]!, outcome(got[1]!, 'FAILURE', boom), { effects })
         await consumer.flush()
         await eventually('the first step is there', () => of('first').length === 1)
         expect(got.map(idOf)).toEqual(['same', 'same', 'first'])
@@ -207,8 +207,8 @@ export function sequelContract(
       await until('both delivered', () => got.length === 2)
       const finish = async (retries: number, due: Date) => {
         const delivery = got.find((each) => retriesOf(each) === retries)!
-        const sequel = { retry: { message: attempt(retries + 1), dueAt: due }, extra: { nextAt: due, ttlSeconds: 5 } }
-        consumer.finish(delivery, outcome(delivery, 'RETRY', boom), { sequel })
+        const effects = { retry: { message: attempt(retries + 1), dueAt: due }, extra: { nextAt: due, ttlSeconds: 5 } }
+        consumer.finish(delivery, outcome(delivery, 'RETRY', boom), { effects })
         await consumer.flush()
       }
       await finish(0, dueAt)
@@ -232,11 +232,11 @@ export function sequelContract(
       const { consumer, got } = await consume(broker)
       await until('both delivered', () => got.length === 2)
       consumer.finish(got[0]!, outcome(got[0]!, 'RETRY', boom), {
-        sequel: { releasesUnique: true, retry: { message: message('a'), dueAt } },
+        effects: { releasesUnique: true, retry: { message: message('a'), dueAt } },
       })
       await consumer.flush()
       expect(await ids('unique_task')).toEqual(['a'])
-      consumer.finish(got[1]!, outcome(got[1]!), { sequel: { releasesUnique: true } })
+      consumer.finish(got[1]!, outcome(got[1]!), { effects: { releasesUnique: true } })
       await consumer.flush()
       expect(await ids('unique_task')).toEqual([])
     })
@@ -245,7 +245,7 @@ export function sequelContract(
       const sent = message('a', { priority: 7, headers: { custom: 1 } })
       await broker.publish([sent])
       const { consumer, got } = await consume(broker, (delivery, on) =>
-        on.finish(delivery, outcome(delivery, 'FAILURE', boom), { sequel: { deadLetter: { message: sent, reason: 'why' } } }),
+        on.finish(delivery, outcome(delivery, 'FAILURE', boom), { effects: { deadLetter: { message: sent, reason: 'why' } } }),
       )
       await until('delivered', () => got.length === 1)
       await consumer.flush()
@@ -255,13 +255,13 @@ export function sequelContract(
     })
 
     it('that the database refuses does not hold up the outcome, nor the others', async () => {
-      const bad: Sequel = { plan: { messages: [], chords: [], groups: [{ id: 'x'.repeat(300), members: [] }] } }
+      const bad: Effects = { plan: { messages: [], chords: [], groups: [{ id: 'x'.repeat(300), members: [] }] } }
       await broker.publish([message('good'), message('bad'), message('unkept')])
       const { consumer, got } = await consume(broker)
       await until('delivered', () => got.length === 3)
       for (const delivery of got) {
-        const sequel = idOf(delivery) === 'good' ? { plan: planOf(message('next')) } : bad
-        consumer.finish(delivery, idOf(delivery) === 'unkept' ? null : outcome(delivery), { sequel })
+        const effects = idOf(delivery) === 'good' ? { plan: planOf(message('next')) } : bad
+        consumer.finish(delivery, idOf(delivery) === 'unkept' ? null : outcome(delivery), { effects })
       }
       await consumer.flush()
       await eventually('the next step is here', () => got.length === 4)
@@ -282,8 +282,8 @@ export function sequelContract(
         const run: Run = (delivery, consumer) => {
           if (idOf(delivery) === 'body') values.push(decodeBody(delivery.message.body).args)
           const result = idOf(delivery).startsWith('m') ? idOf(delivery).slice(1) : 'null'
-          const sequel = { countsForChord: idOf(delivery) !== 'body' }
-          setImmediate(() => consumer.finish(delivery, outcome(delivery, 'SUCCESS', result), { sequel }))
+          const effects = { countsForChord: idOf(delivery) !== 'body' }
+          setImmediate(() => consumer.finish(delivery, outcome(delivery, 'SUCCESS', result), { effects }))
         }
         const first = await consume(broker, run)
         const second = await consume(await open(), run)
@@ -299,7 +299,7 @@ export function sequelContract(
         await send(chordOf(['m0', 'm1'], signature('tasks.sum', 'body')))
         const { of } = await consume(broker, (delivery, consumer) => {
           const kept = idOf(delivery) === 'm0' ? null : outcome(delivery, 'SUCCESS', '7')
-          consumer.finish(delivery, kept, { sequel: { countsForChord: true } })
+          consumer.finish(delivery, kept, { effects: { countsForChord: true } })
         })
         await eventually('the body is here', () => of('body').length === 1)
         expect(decodeBody(of('body')[0]!.message.body).args).toEqual([[null, 7]])
@@ -320,7 +320,7 @@ export function sequelContract(
           const { consumer, got, of } = await consume(broker)
           await eventually('all delivered', () => got.length === 3)
           const finish = (id: string, as: State, value: string) =>
-            consumer.finish(of(id)[0]!, outcome(of(id)[0]!, as, value), { sequel: { countsForChord: true } })
+            consumer.finish(of(id)[0]!, outcome(of(id)[0]!, as, value), { effects: { countsForChord: true } })
           finish('m1', ended, result)
           await consumer.flush()
           expect(await rows(`SELECT state, result FROM task_result WHERE id = 'body'`)).toEqual([
@@ -348,11 +348,11 @@ export function sequelContract(
         )
         await send({ messages: [message('chain begin')], chords: [...outer.chords, ...inner.chords], groups: [] })
         await consume(broker, (delivery, consumer) => {
-          const alike = [
+          const unreachable = [
             { id: 'chain middle', task: 'middle', countsForChord: false },
             { id: 'chain end', task: 'end', countsForChord: true },
           ]
-          consumer.finish(delivery, outcome(delivery, 'FAILURE', boom), { sequel: { alike } })
+          consumer.finish(delivery, outcome(delivery, 'FAILURE', boom), { effects: { unreachable } })
         })
         await eventually('all have ended', async () => (await fixture.recorded()).size === 5)
         const all = await rows(`SELECT id, task, result FROM task_result ORDER BY id`)
@@ -450,7 +450,7 @@ export function sequelContract(
         await until('delivered', () => got.length === 1)
         await consumer.acknowledge(got[0]!)
         consumer.started(got[0]!, { ...outcome(got[0]!, 'STARTED'), doneAt: null, result: null })
-        consumer.finish(got[0]!, kept ? outcome(got[0]!) : null, { sequel: { plan: planOf(message('b')) } })
+        consumer.finish(got[0]!, kept ? outcome(got[0]!) : null, { effects: { plan: planOf(message('b')) } })
         await consumer.flush()
         await eventually('the next step is here', () => of('b').length === 1)
         expect(await state('a')).toBe(kept ? 'SUCCESS' : 'STARTED')
@@ -504,7 +504,7 @@ export function sequelContract(
       fixture.shut!(doomed)
       const [a, b, c] = ['a', 'b', 'c'].map((id) => of(id)[0]!) as [Delivery, Delivery, Delivery]
       const next = message('a', { headers: { retries: 1 } })
-      consumer.finish(a, outcome(a, 'RETRY', boom), { sequel: { retry: { message: next, dueAt } } })
+      consumer.finish(a, outcome(a, 'RETRY', boom), { effects: { retry: { message: next, dueAt } } })
       consumer.started(b, { ...outcome(b, 'STARTED'), retries: 2, doneAt: null })
       consumer.started(c, { ...outcome(c, 'STARTED'), retries: 2, doneAt: null })
       await until('recorded', async () => (await fixture.recorded()).size === 3)
