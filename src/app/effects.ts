@@ -1,7 +1,7 @@
 import type { Message } from '../message/message.ts'
 import type { Signature } from '../message/signature.ts'
 
-/** What is to be sent, all of it or nothing. */
+/** Messages, chords and groups that are sent together or not at all. */
 export interface Plan {
   /** Sent at their `eta`, or at once. */
   readonly messages: readonly Message[]
@@ -14,13 +14,13 @@ export interface Plan {
 export interface ChordPlan {
   /** The group id of the header. */
   readonly id: string
-  /** Ids of the members, in the order of the results that the body gets. Not empty. */
+  /** Ids of the members, in the order of the results that the body receives. Not empty. */
   readonly members: readonly string[]
   readonly body: Signature
   readonly rootId: string | null
 }
 
-/** A group whose result can be asked for by its id (Celery's GroupResult.save). */
+/** A group whose result can be read by its id (Celery's GroupResult.save). */
 export interface GroupPlan {
   readonly id: string
   readonly members: readonly string[]
@@ -38,38 +38,40 @@ export interface LogLine {
 }
 
 /**
- * What is written in the same commit as the outcome of a message, so that neither exists without the other: a task that succeeded has sent
- * its next step, one that is to be retried has its next attempt in the outbox. Not written when the outcome was not stored because
- * another final one came first.
+ * Writes that share the commit of an outcome, so that neither exists without the other: the next step of a workflow is sent if and only
+ * if the task's success is stored. Effects are dropped if another final outcome was stored first.
  */
 export interface Effects {
-  /** Steps of the workflow, callbacks, errbacks. */
+  /** Next steps of the workflow, callbacks, errbacks. */
   readonly plan?: Plan | undefined
-  /** The next attempt, under the same id; replaces an older one that is still in the outbox. */
+  /** The next attempt, under the same id. Replaces an older one that is still in the outbox. */
   readonly retry?: { readonly message: Message; readonly dueAt: Date } | undefined
-  /** The task is a header member of a chord: counted, when its outcome is final. */
+  /** The task is a member of a chord's header. A final outcome counts for the chord. */
   readonly countsForChord?: boolean | undefined
-  /** Tasks of the same workflow that end with this one and share its outcome: the rest of a chain that failed. */
+  /** Tasks of the same workflow that can no longer run and share the outcome: the rest of a chain that failed. */
   readonly unreachable?: readonly { readonly id: string; readonly task: string; readonly countsForChord: boolean }[] | undefined
-  /** The task left no outcome by its own wish, and `unreachable` have none either: JSON of what it threw. A chord that waits for one of them fails by it. */
+  /**
+   * JSON of the error of a task that threw `Ignore`. Neither the task nor the `unreachable` tasks get an outcome, and a chord that waits
+   * for one of them fails with this error.
+   */
   readonly ignored?: string | undefined
   readonly extra?: ResultExtra | undefined
   readonly logs?: readonly LogLine[] | undefined
-  /** The message is kept in `dead_letter` too, for somebody to look at and to requeue. */
+  /** The message also becomes a row of `dead_letter`, where a person can read and requeue it. */
   readonly deadLetter?: { readonly message: Message; readonly reason: string } | undefined
-  /** The task holds the key of a unique task, which is free again when the outcome is final. */
+  /** The task holds the key of a unique task. A final outcome frees the key. */
   readonly releasesUnique?: boolean | undefined
 }
 
-/** What few results have. */
+/** Fields that few results have. */
 export interface ResultExtra {
-  /** RETRY: when it runs again. */
+  /** RETRY: when the next attempt is due. */
   readonly nextAt?: Date | undefined
   readonly ttlSeconds?: number | undefined
   readonly parentId?: string | undefined
   readonly rootId?: string | undefined
-  /** JSON {n, of, note}: what was said last and is not written yet. */
+  /** JSON {n, of, note}: the latest progress, if it is not written yet. */
   readonly progress?: string | undefined
-  /** What the task sent: ids, and groups as `{ group: id }`. */
+  /** Tasks that this task sent: ids, and groups as `{ group: id }`. */
   readonly children?: readonly (string | { readonly group: string })[] | undefined
 }

@@ -2,38 +2,38 @@ import { AppError } from '../errors.ts'
 import type { ErrorMatch, RetryOptions, RetryPolicy } from './task.ts'
 import { MaxRetriesExceededError, Retry } from './task-errors.ts'
 
-/** What is known when an attempt asks for another one. Times are milliseconds since the epoch. */
+/** The state of a task when its next attempt is planned. Times are milliseconds since the epoch. */
 export interface AttemptSoFar {
   /** Attempts before this one. */
   readonly retries: number
   readonly now: number
-  /** No attempt is due later. */
+  /** The latest time for an attempt. */
   readonly until?: number | undefined
-  /** What `ctx.retry()` was given; it wins over the policy. */
-  readonly wish?: RetryOptions | undefined
+  /** Options of `ctx.retry()`. They override the policy. */
+  readonly options?: RetryOptions | undefined
 }
 
 /** Celery's defaults (app/task.py). */
 const MAX_RETRIES = 3
 const RETRY_DELAY_S = 180
 const BACKOFF_MAX_S = 600
-/** A hundred years: what a Date and a database can hold. */
+/** A hundred years, which fits into a Date and into PostgreSQL's timestamptz. */
 const LONGEST_S = 3.2e9
 
 /**
- * When the next attempt is due; undefined: none is left.
- * @throws AppError TASK_OPTION_INVALID for a wish that is no time or number
+ * Returns when the next attempt is due, or undefined if none is left.
+ * @throws AppError TASK_OPTION_INVALID if an option of `ctx.retry()` is not a time or number
  */
 export function nextAttempt(policy: RetryPolicy, attempt: AttemptSoFar, random: () => number = Math.random): Date | undefined {
-  const { retries, now, until = Number.POSITIVE_INFINITY, wish = {} } = attempt
-  checkWish(wish)
-  const max = wish.max === undefined ? (policy.maxRetries === undefined ? MAX_RETRIES : policy.maxRetries) : wish.max
+  const { retries, now, until = Number.POSITIVE_INFINITY, options = {} } = attempt
+  checkRetryOptions(options)
+  const { max = policy.maxRetries === undefined ? MAX_RETRIES : policy.maxRetries } = options
   if (max !== null && retries >= max) return undefined
-  const due = wish.eta?.getTime() ?? now + (wish.countdown ?? pauseOf(policy, retries, random)) * 1000
+  const due = options.eta?.getTime() ?? now + (options.countdown ?? pauseOf(policy, retries, random)) * 1000
   return due > until ? undefined : new Date(due)
 }
 
-/** Seconds. Full jitter: many tasks that failed together do not come back together (Celery's get_exponential_backoff_interval). */
+/** Seconds. Full jitter spreads tasks that failed at the same time (get_exponential_backoff_interval in celery/utils/time.py). */
 function pauseOf(policy: RetryPolicy, retries: number, random: () => number): number {
   const { retryDelay = RETRY_DELAY_S, retryBackoff = false, retryBackoffMax = BACKOFF_MAX_S, retryJitter = true } = policy
   if (retryBackoff === false || retryBackoff === 0) return retryDelay
@@ -41,7 +41,11 @@ function pauseOf(policy: RetryPolicy, retries: number, random: () => number): nu
   return retryJitter ? random() * longest : longest
 }
 
-/** The end of all attempts. @param kept what the first attempt left in the message (`RETRY_UNTIL`) · @param begun when this attempt began */
+/**
+ * The latest time for an attempt, in milliseconds since the epoch.
+ * @param kept the message's header `RETRY_UNTIL`, which the first attempt set
+ * @param begun when this attempt began
+ */
 export function retryUntil({ retryUntil: until }: RetryPolicy, kept: unknown, begun: number): number | undefined {
   if (until === undefined) return undefined
   if (typeof until === 'object') return until.getTime()
@@ -49,21 +53,21 @@ export function retryUntil({ retryUntil: until }: RetryPolicy, kept: unknown, be
 }
 
 /**
- * `ctx.retry()`.
- * @throws Retry; or `options.error`, else MaxRetriesExceededError, when no attempt is left
+ * The implementation of `ctx.retry()`.
+ * @throws Retry; if no attempt is left, `options.error` or else MaxRetriesExceededError
  */
 export function throwRetry(
   policy: RetryPolicy,
-  attempt: Omit<AttemptSoFar, 'wish' | 'now'> & { readonly id: string; readonly task: string },
+  attempt: Omit<AttemptSoFar, 'options' | 'now'> & { readonly id: string; readonly task: string },
   options: RetryOptions = {},
 ): never {
-  const dueAt = nextAttempt(policy, { ...attempt, now: Date.now(), wish: options })
+  const dueAt = nextAttempt(policy, { ...attempt, now: Date.now(), options })
   if (dueAt !== undefined) throw new Retry(dueAt, options.error)
   if (options.error !== undefined) throw options.error
   throw new MaxRetriesExceededError(`can't retry ${attempt.task}[${attempt.id}] after ${attempt.retries} retries`)
 }
 
-/** Is the task tried again after this error without having asked for it? @throws what a function of the policy throws */
+/** Does the policy retry the task after this error? @throws whatever a function of the policy throws */
 export const isRetried = (policy: RetryPolicy, error: unknown): boolean =>
   policy.autoretryFor !== undefined && matches(policy.autoretryFor, error) && !matches(policy.dontAutoretryFor, error)
 
@@ -73,7 +77,7 @@ function matches(match: ErrorMatch | undefined, error: unknown): boolean {
   return match.some((each) => (typeof each === 'string' ? isNamed(error, each) : isOfClass(error, each)))
 }
 
-/** A time limit has to be named: what took too long once would take too long again, and `Error` means what the task throws. */
+/** `Error` does not match time limits, because a retry would most likely exceed them again. They must be named. */
 const isOfClass = (error: unknown, each: abstract new (...args: never[]) => unknown): boolean =>
   error instanceof each &&
   !((each as unknown) === Error && (isNamed(error, 'TimeLimitExceeded') || isNamed(error, 'SoftTimeLimitExceeded')))
@@ -83,7 +87,7 @@ function isNamed(error: unknown, name: string): boolean {
   return error.name === name || error.constructor.name === name || (error as { code?: unknown }).code === name
 }
 
-function checkWish({ countdown, eta, max }: RetryOptions): void {
+function checkRetryOptions({ countdown, eta, max }: RetryOptions): void {
   if (countdown !== undefined && !(countdown >= 0 && countdown <= LONGEST_S)) refuse(`countdown ${countdown}`, 'seconds from 0')
   if (eta !== undefined && Number.isNaN(eta?.getTime?.() ?? Number.NaN)) refuse(`eta ${eta}`, 'a valid Date')
   if (max !== undefined) checkMax('max', max)
@@ -93,7 +97,7 @@ const checkMax = (name: string, max: unknown) => {
   if (max !== null && !(Number.isInteger(max) && (max as number) >= 0)) refuse(`${name} ${max}`, 'a whole number from 0, or null')
 }
 
-/** What `app.task()` is given. @throws AppError TASK_OPTION_INVALID */
+/** Checks the retry options of `app.task()`. @throws AppError TASK_OPTION_INVALID */
 export function checkRetryPolicy(task: string, policy: RetryPolicy): void {
   const { maxRetries, retryDelay, retryBackoff, retryBackoffMax, retryUntil: until } = policy
   const own = (name: string, value: unknown) => `${task}: ${name} ${value}`

@@ -1,52 +1,52 @@
 /**
- * What a task throws to end its attempt in a way of its own. Recognised by `ending`, not by class: an application may come from another copy
- * of this package, and what a thread throws reaches the worker as a copy.
+ * What a thrown Retry, Ignore, Reject or MaxRetriesExceededError asks for. Recognised by the property `controlFlow`, not by class: the
+ * application may import another copy of this package, and an error thrown in a worker thread reaches the main thread as a copy.
  */
-export type Ending = 'retry' | 'ignore' | 'reject' | 'exhausted'
+export type ControlFlow = 'retry' | 'ignore' | 'reject' | 'exhausted'
 
-const MARK = 'onedyno.'
+const PREFIX = 'onedyno.'
 
-/** undefined: an error like any other. Never throws. */
-export function endingOf(thrown: unknown): Ending | undefined {
+/** Returns undefined for any other error. Never throws. */
+export function controlFlowOf(thrown: unknown): ControlFlow | undefined {
   try {
-    const { ending } = thrown as { ending?: unknown }
-    if (typeof ending !== 'string' || !ending.startsWith(MARK)) return undefined
-    return ending.slice(MARK.length) as Ending
+    const { controlFlow } = thrown as { controlFlow?: unknown }
+    if (typeof controlFlow !== 'string' || !controlFlow.startsWith(PREFIX)) return undefined
+    return controlFlow.slice(PREFIX.length) as ControlFlow
   } catch {
     return undefined
   }
 }
 
-/** Ends this attempt: the task runs again at `dueAt`. Thrown by `ctx.retry()`; `cause` is why. */
+/** Ends this attempt; the task runs again at `dueAt`. Thrown by `ctx.retry()`, with the reason as `cause`. */
 export class Retry extends Error {
   override readonly name = 'Retry'
-  readonly ending = 'onedyno.retry'
+  readonly controlFlow = 'onedyno.retry'
   readonly dueAt: Date
 
   constructor(dueAt: Date, cause?: unknown) {
-    // Celery's words (app/task.py).
+    // The message of Celery's Retry (celery/app/task.py).
     const seconds = Math.round(Math.max(0, dueAt.getTime() - Date.now()) / 1000)
     super(`Retry in ${seconds}s`, cause === undefined ? undefined : { cause })
     this.dueAt = dueAt
   }
 }
 
-/** Ends the task as if it had never been: acknowledged, and nothing is stored. */
+/** Ends the task without an outcome: the message is acknowledged and nothing is stored. */
 export class Ignore extends Error {
   override readonly name = 'Ignore'
-  readonly ending = 'onedyno.ignore'
+  readonly controlFlow = 'onedyno.ignore'
 }
 
 export interface RejectOptions {
-  /** Given back to the queue, for another worker or another moment. Default: kept aside as a dead letter, and recorded as FAILURE. */
+  /** true: requeues the message for another worker or a later delivery. Default false: keeps it as a dead letter and stores FAILURE. */
   readonly requeue?: boolean
   readonly reason?: string
 }
 
-/** Refuses the message. */
+/** Rejects the message. */
 export class Reject extends Error {
   override readonly name = 'Reject'
-  readonly ending = 'onedyno.reject'
+  readonly controlFlow = 'onedyno.reject'
   readonly requeue: boolean
 
   constructor({ requeue = false, reason = 'rejected by the task' }: RejectOptions = {}) {
@@ -55,10 +55,10 @@ export class Reject extends Error {
   }
 }
 
-/** No attempt is left, and nobody said why the last one failed. */
+/** `ctx.retry()` found no attempt left and was called without an error to throw instead. */
 export class MaxRetriesExceededError extends Error {
   override readonly name = 'MaxRetriesExceededError'
-  readonly ending = 'onedyno.exhausted'
+  readonly controlFlow = 'onedyno.exhausted'
 }
 
 /** The reason of `ctx.signal` at the soft time limit. */
@@ -73,7 +73,7 @@ export class SoftTimeLimitExceeded extends Error {
   }
 }
 
-/** The run is over, whatever its code still does. */
+/** The error of an attempt that reached its time limit. The attempt ends even if its code goes on. */
 export class TimeLimitExceeded extends Error {
   override readonly name = 'TimeLimitExceeded'
   /** The limit. */

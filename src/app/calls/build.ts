@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
-import { PARKED, UNIQUE } from '../../message/marks.ts'
 import { createMessage, type Message } from '../../message/message.ts'
+import { PARKED, UNIQUE } from '../../message/private-headers.ts'
 import type { ApplyOptions, TaskOptions } from '../task.ts'
 import type { CurrentTask } from './current-task.ts'
 import type { Route } from './routes.ts'

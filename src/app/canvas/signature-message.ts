@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.ts'
-import { PARKED } from '../../message/marks.ts'
 import { createMessage, type Message, type MessageHeaders } from '../../message/message.ts'
+import { PARKED } from '../../message/private-headers.ts'
 import type { Embed, Signature, SignatureOptions } from '../../message/signature.ts'
 import { traceHeaders } from '../calls/tracing.ts'
 import { isRecord, listOf } from './signature-options.ts'

@@ -1,7 +1,7 @@
 import type { State } from '../../app/outcome.ts'
 import type { Delivery } from '../../broker/broker.ts'
-import { PARKED } from '../../message/marks.ts'
 import type { Message } from '../../message/message.ts'
+import { PARKED } from '../../message/private-headers.ts'
 import { parseCeleryTime } from '../../message/typed-json.ts'
 
 /** Why a message is recorded instead of run. */

@@ -1,10 +1,10 @@
 import type { CurrentTask } from '../../app/calls/current-task.ts'
 import { retryUntil, throwRetry } from '../../app/retry-policy.ts'
 import type { RetryOptions, RetryPolicy, TaskContext } from '../../app/task.ts'
-import { endingOf } from '../../app/task-errors.ts'
+import { controlFlowOf } from '../../app/task-errors.ts'
 import type { Log } from '../../log.ts'
-import { RETRY_UNTIL } from '../../message/marks.ts'
 import type { Body, Message } from '../../message/message.ts'
+import { RETRY_UNTIL } from '../../message/private-headers.ts'
 import type { Reporter, RunReport, Tracing } from './ports.ts'
 
 type Child = string | { readonly group: string }
@@ -132,7 +132,7 @@ export class RunContext implements TaskContext, CurrentTask {
     try {
       throwRetry(this.#own.policy, { id, task, retries, until }, options)
     } catch (thrown) {
-      this.#exhausted = endingOf(thrown) !== 'retry'
+      this.#exhausted = controlFlowOf(thrown) !== 'retry'
       throw thrown
     }
   }

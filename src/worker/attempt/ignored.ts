@@ -1,5 +1,5 @@
 import type { Effects } from '../../app/effects.ts'
-import { UNIQUE } from '../../message/marks.ts'
+import { UNIQUE } from '../../message/private-headers.ts'
 import type { Attempt } from './attempt.ts'
 import { encodeThrown } from './exception.ts'
 import { workflowOf } from './workflow.ts'

@@ -1,5 +1,5 @@
-import { PARKED, PLACED, RETRY_UNTIL } from '../../message/marks.ts'
 import type { Message } from '../../message/message.ts'
+import { HAS_PERMIT, PARKED, RETRY_UNTIL } from '../../message/private-headers.ts'
 import { retriesOf } from './context.ts'
 
 /**
@@ -8,7 +8,7 @@ import { retriesOf } from './context.ts'
  * @param until no attempt is due later, in milliseconds since the epoch; kept, because only the first attempt knows when it began
  */
 export function nextMessage(message: Message, dueAt: Date, until: number | undefined): Message {
-  const { [PLACED]: _placed, ...headers } = message.headers
+  const { [HAS_PERMIT]: _placed, ...headers } = message.headers
   const eta = dueAt.toISOString()
   const again = {
     ...headers,

@@ -2,8 +2,8 @@ import { parseRate, type RateLimit, rateLimitOf } from '../../app/calls/rate.ts'
 import type { Task } from '../../app/task.ts'
 import type { PlacesAsked, RateLimits } from '../../database/rate-limits.ts'
 import type { Log } from '../../log.ts'
-import { PLACED } from '../../message/marks.ts'
 import type { Message } from '../../message/message.ts'
+import { HAS_PERMIT } from '../../message/private-headers.ts'
 import { parseCeleryTime } from '../../message/typed-json.ts'
 import type { Limiter, Place } from './ports.ts'
 
@@ -87,10 +87,10 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
 /** The same message, with its place: it is not limited again until it is retried. */
 export const withPlace = (message: Message): Message => ({
   ...message,
-  headers: { ...message.headers, [PLACED]: message.headers.retries ?? 0 },
+  headers: { ...message.headers, [HAS_PERMIT]: message.headers.retries ?? 0 },
 })
 
-const isPlaced = ({ headers }: Message): boolean => headers[PLACED] === (headers.retries ?? 0)
+const isPlaced = ({ headers }: Message): boolean => headers[HAS_PERMIT] === (headers.retries ?? 0)
 
 /** Milliseconds since the epoch. */
 const expiryOf = ({ headers: { expires } }: Message): number =>

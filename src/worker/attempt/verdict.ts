@@ -1,6 +1,6 @@
 import { isRetried, nextAttempt } from '../../app/retry-policy.ts'
 import type { RetryPolicy } from '../../app/task.ts'
-import { endingOf, type Reject, type Retry, SoftTimeLimitExceeded } from '../../app/task-errors.ts'
+import { controlFlowOf, type Reject, type Retry, SoftTimeLimitExceeded } from '../../app/task-errors.ts'
 import { toError } from '../../errors.ts'
 import { WorkerLostError } from '../threads/worker-lost.ts'
 import { Revocation, Shutdown } from './interruptions.ts'
@@ -45,7 +45,7 @@ export function verdictOf(thrown: unknown, given: Circumstances, random?: () => 
 export const lostEarly = (): Error => new WorkerLostError('it was asked to stop, and the task was acknowledged early')
 
 function wishOf(thrown: unknown, early: boolean): Verdict | undefined {
-  switch (endingOf(thrown)) {
+  switch (controlFlowOf(thrown)) {
     case 'ignore':
       return { tag: 'ignored', error: thrown }
     case 'reject':

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { App } from '../../../src/app/app.ts'
 import { createRateLimits } from '../../../src/database/rate-limits.ts'
 import { silentLog } from '../../../src/log.ts'
-import { PLACED } from '../../../src/message/marks.ts'
+import { HAS_PERMIT } from '../../../src/message/private-headers.ts'
 import { createRateLimiter } from '../../../src/worker/attempt/rate-limiter.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
@@ -86,7 +86,7 @@ onEveryBroker('rate limits', (at) => {
       return rows.length > 0 ? rows : undefined
     })
     expect(row).toMatchObject({ later: true })
-    expect(JSON.parse(String(row!.headers))[PLACED]).toBe(0)
+    expect(JSON.parse(String(row!.headers))[HAS_PERMIT]).toBe(0)
     worker.setRateLimit('free', null)
     await at.ended((await task.delay()).id)
     expect(() => worker.setRateLimit('free', 'often')).toThrow('is not like 10/m')

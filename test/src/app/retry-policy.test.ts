@@ -13,16 +13,16 @@ describe('the next attempt', () => {
     ['waits three minutes, as with Celery', {}, {}, 0, 180],
     ['waits as long as the task says', { retryDelay: 7 }, {}, 0, 7],
     ['may come at once', { retryDelay: 0 }, {}, 0, 0],
-    ['waits as long as this attempt says', { retryDelay: 7, retryBackoff: true }, { wish: { countdown: 2.5 } }, 0.9, 2.5],
-    ['comes when this attempt says', { retryDelay: 7 }, { wish: { eta } }, 0, 90],
+    ['waits as long as this attempt says', { retryDelay: 7, retryBackoff: true }, { options: { countdown: 2.5 } }, 0.9, 2.5],
+    ['comes when this attempt says', { retryDelay: 7 }, { options: { eta } }, 0, 90],
     ['is the third by default', {}, { retries: 2 }, 0, 180],
     ['is none after three', {}, { retries: 3 }, 0, undefined],
     ['is none when none is wanted', { maxRetries: 0 }, {}, 0, undefined],
     ['is one more when the task says so', { maxRetries: 4 }, { retries: 3 }, 0, 180],
     ['is one more for ever', { maxRetries: null }, { retries: 1_000_000 }, 0, 180],
-    ['is as this attempt says, fewer', { maxRetries: null }, { retries: 1, wish: { max: 1 } }, 0, undefined],
-    ['is as this attempt says, more', { maxRetries: 0 }, { retries: 5, wish: { max: 6 } }, 0, 180],
-    ['is as this attempt says, for ever', { maxRetries: 0 }, { retries: 5, wish: { max: null } }, 0, 180],
+    ['is as this attempt says, fewer', { maxRetries: null }, { retries: 1, options: { max: 1 } }, 0, undefined],
+    ['is as this attempt says, more', { maxRetries: 0 }, { retries: 5, options: { max: 6 } }, 0, 180],
+    ['is as this attempt says, for ever', { maxRetries: 0 }, { retries: 5, options: { max: null } }, 0, 180],
     ['backs off by a second', { retryBackoff: true, retryJitter: false }, { retries: 0 }, 0, 1],
     ['backs off twice as long each time', { retryBackoff: true, retryJitter: false }, { retries: 2 }, 0, 4],
     ['backs off by its factor', { retryBackoff: 3, retryJitter: false }, { retries: 2 }, 0, 12],
@@ -67,8 +67,8 @@ describe('the next attempt', () => {
     ['eta Invalid Date', { eta: new Date(Number.NaN) }],
     ['max 1.5', { max: 1.5 }],
     ['max -1', { max: -1 }],
-  ])('is refused for %s', (words, wish) =>
-    expect(() => nextAttempt({}, { retries: 0, now, wish })).toThrow(
+  ])('is refused for %s', (words, options) =>
+    expect(() => nextAttempt({}, { retries: 0, now, options })).toThrow(
       expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining(words) }),
     ),
   )

@@ -14,7 +14,7 @@ const revoked = new Revocation()
 const retry = new Retry(due, error)
 
 /** What another copy of this package throws, or one that came out of a thread. */
-const foreign = Object.assign(new Error('of another copy'), { ending: 'onedyno.reject', requeue: true })
+const foreign = Object.assign(new Error('of another copy'), { controlFlow: 'onedyno.reject', requeue: true })
 
 describe('what becomes of an attempt whose code threw', () => {
   it.each<[what: string, thrown: unknown, given: Partial<Circumstances>, verdict: Verdict]>([
