@@ -15,28 +15,31 @@ import { registerSchedules } from './pages/schedules.ts'
 import { createEarlyAnswers, type EarlyAnswers } from './security/early-answer.ts'
 import { createGuard, type RouteKind } from './security/guard.ts'
 import { SECURITY_HEADERS, STRICT_TRANSPORT } from './security/headers.ts'
+import { answerRefusal } from './security/refusal-answer.ts'
 import { isHttps } from './security/request-facts.ts'
-import { answerVerdict } from './security/verdict-answer.ts'
 import { sendFailure } from './send-failure.ts'
 import type { WebContext, WebDependencies } from './web-context.ts'
 
 const BODY_LIMIT = 64 * 1024
-/** Longer than the 90 s for which Heroku's router keeps a connection, so that it never writes into one that has just been closed. */
+/** Heroku's router keeps a connection for 90 s. Ours is kept longer, so the router never writes into a closed connection. */
 const KEEP_ALIVE_MS = 95_000
-/** Longer than the longest wait for a result, shorter than the router's patience. */
+/** Longer than the longest wait for a result (`MAX_WAIT_SECONDS`), shorter than the router's timeout of 30 s. */
 const HANDLER_MS = 28_000
-/** A task id has at most 255 characters, each of which may be three in an address. */
+/** A task id has at most 255 characters. A percent-encoded character takes three. */
 const MAX_PARAM_LENGTH = 800
 const PRIVATE_NETWORKS = ['loopback', 'linklocal', 'uniquelocal']
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Default `console`: a new route is closed unless it says otherwise. */
+    /** Default `console`: a new route requires a session unless its config names another kind. */
     kind?: RouteKind
   }
 }
 
-/** The form and the console, without a port: `inject` reaches every page. Closing it ends the answers that it holds back. */
+/**
+ * The form and the console without a port; tests reach every page with `inject`. `close()` also ends the long polls that are
+ * under way.
+ */
 export function createWebApp(dependencies: WebDependencies): FastifyInstance {
   const stopping = new AbortController()
   const clock = dependencies.clock ?? systemClock
@@ -54,7 +57,7 @@ export function createWebApp(dependencies: WebDependencies): FastifyInstance {
 
   server.addHook('preClose', async () => stopping.abort())
   server.addHook('onSend', (request, reply, _payload, done) => {
-    // A connection that stays open after its last answer would hold a stopping server back until it is idle for 95 s.
+    // An open idle connection would delay the stop of the server by up to 95 s.
     if (early.note(request.raw) || stopping.signal.aborted) reply.header('connection', 'close')
     done()
   })
@@ -90,17 +93,17 @@ function createServer(web: WebContext, early: EarlyAnswers): FastifyInstance {
     handlerTimeout: HANDLER_MS,
     requestTimeout: 30_000,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // While it closes, what still arrives on open connections is served; the answer says `connection: close`.
+    // During the stop, requests on open connections are still served, with `connection: close`.
     return503OnClosing: false,
     onConstructorPoisoning: 'error',
-    // Requests are checked by hand, so that a form can be told everything that is wrong at once. Without this, two compilers of JSON Schema are
-    // loaded at start and never used: 35 ms and 4 MB (2026-11-22, 2 cores).
+    // Requests are checked by our own code, so that a form shows all problems at once. Without this option Fastify loads two
+    // JSON Schema compilers at start that nothing uses: 35 ms and 4 MB (2026-11-22, 2 cores).
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     requestIdHeader: false,
     genReqId: requestId,
-    // Only behind a platform's router is X-Forwarded-For worth anything, and only the limit on passwords looks at it.
+    // X-Forwarded-For is trustworthy only behind a platform's router. Only the limit on password attempts reads it.
     trustProxy: web.config.platform === 'none' ? false : PRIVATE_NETWORKS,
-    // These answers come before any hook: they must carry the headers too, and must not repeat the address.
+    // Fastify sends these answers before any hook runs. They need the security headers too, and must not repeat the URL.
     frameworkErrors: (error, request, reply) => {
       request.signedIn = false
       reply.headers(SECURITY_HEADERS)
@@ -113,7 +116,7 @@ function noSchemas(): never {
   throw new Error('routes of the web role have no schemas: check by hand, or let Fastify load its compilers again')
 }
 
-/** The router's id of a request, so that its log and ours can be read together; whatever else a client sends is not repeated. */
+/** Takes the router's request id, so that both logs can be joined. Any other value of a client is replaced by a new id. */
 function requestId({ headers }: { headers: NodeJS.Dict<string | string[]> }): string {
   const given = headers['x-request-id']
   return typeof given === 'string' && /^[\w+/=-]{16,200}$/.test(given) ? given : randomUUID()
@@ -128,14 +131,16 @@ function registerGuard(server: FastifyInstance, web: WebContext): void {
     if (!isKnownEncoding(headers['transfer-encoding'])) return void sendFailure(web, request, reply, UNKNOWN_ENCODING)
     const kind = request.is404 ? 'public' : (request.routeOptions.config.kind ?? 'console')
     const facts = { method: method ?? 'GET', headers, remoteAddress: request.socket.remoteAddress ?? '', address: request.ip }
-    const verdict = web.guard.judge(facts, kind)
-    if (verdict.kind !== 'pass') return void answerVerdict(web, verdict, request, reply)
-    request.signedIn = verdict.signedIn
+    const decision = web.guard.judge(facts, kind)
+    if (decision.kind !== 'pass') return void answerRefusal(web, decision, request, reply)
+    request.signedIn = decision.signedIn
     return done()
   })
 }
 
-/** A body whose length is told by other rules than a proxy's may be read as two requests (RFC 9112 §6.1 asks for 501). */
+/**
+ * Refuses other transfer codings: a proxy could find another end of the body and smuggle a request (RFC 9112 §6.1 asks for 501).
+ */
 const isKnownEncoding = (encoding: string | undefined) => encoding === undefined || encoding.toLowerCase() === 'chunked'
 
 const UNKNOWN_ENCODING = {
@@ -146,7 +151,7 @@ const UNKNOWN_ENCODING = {
   hint: '',
 }
 
-/** Forms and JSON, nothing else. */
+/** Accepts forms and JSON only. */
 function registerParsers(server: FastifyInstance): void {
   server.removeContentTypeParser('text/plain')
   server.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {

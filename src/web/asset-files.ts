@@ -12,13 +12,13 @@ const FILES = [
 export type AssetName = (typeof FILES)[number][0]
 
 export interface Asset {
-  /** Holds a digest of the content, so that it may be kept for ever. */
+  /** Contains a digest of the content, so browsers may cache it for ever. */
   readonly url: string
   readonly type: string
   readonly content: Buffer
 }
 
-/** The files that pages refer to, read once. Requests look into this table and never at the disk, so no path leads out of it. */
+/** Reads the asset files once. Requests read this table and never the disk, so no path can leave the folder. */
 export function loadAssets(): Readonly<Record<AssetName, Asset>> {
   const entries = FILES.map(([name, type]) => {
     const content = readFileSync(join(packageRoot, 'src', 'web', 'assets', name))

@@ -2,10 +2,10 @@ import type { FastifyError } from 'fastify'
 import { isConnectionError } from '../database/database.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 
-/** A failure as it is shown: nothing of what happened inside, everything that helps. */
+/** A failure as the user sees it. It holds no internals, only the fact and a hint. */
 export interface Failure {
   readonly status: number
-  /** Stable, for programs. */
+  /** Stable code for programs. */
   readonly code: string
   readonly title: string
   readonly message: string
@@ -49,7 +49,7 @@ const TITLES: Readonly<Record<number, string>> = {
 
 export const titleOf = (status: number): string => TITLES[status] ?? (status < 500 ? 'The request was refused' : 'Internal error')
 
-/** What to answer to a thrown thing. A bug becomes a 500 that says nothing but the id of the request, which the log has too. */
+/** Translates a thrown value into an answer. A bug becomes a 500 that shows only the request id; the log has the same id. */
 export function failureOf(error: unknown, requestId: string): Failure {
   const known = translate(error)
   if (known instanceof AppError) {
@@ -79,7 +79,10 @@ export function failureOf(error: unknown, requestId: string): Failure {
   }
 }
 
-/** A connection that failed and a table that is missing are known causes, wherever they were met. 42P01: undefined_table (PostgreSQL 18, Appendix A). */
+/**
+ * Translates a failed connection and a missing table into coded errors. 42P01: undefined_table, 3F000: invalid_schema_name
+ * (PostgreSQL 18, Appendix A).
+ */
 export function translate(error: unknown): unknown {
   if (error instanceof AppError) return error
   const { code } = (error ?? {}) as { code?: string }
@@ -91,7 +94,7 @@ export function translate(error: unknown): unknown {
   return error
 }
 
-/** A server's own words may hold addresses and names; the person at the page needs the fact. */
+/** Texts of servers may contain addresses and names, so the page gets our own sentence. */
 function visibleMessage({ code, message }: AppError, status: number): string {
   if (status !== 503) return message
   if (code === 'BROKER_UNREACHABLE') return 'The broker does not take messages: nothing was queued.'
@@ -100,7 +103,7 @@ function visibleMessage({ code, message }: AppError, status: number): string {
   return message
 }
 
-/** Fastify's messages repeat the address; ours do not. */
+/** Fastify's messages repeat the URL, so they are replaced. */
 function clientMessage(status: number, message: string): string {
   if (status === 413) return 'A request holds at most 64 KiB.'
   if (status === 415) return 'Send a form, or JSON to /api/tasks.'

@@ -1,9 +1,9 @@
-/** One field of a form can be sent twice, by hand: then nobody knows which is meant. */
+/** Fields of a form. `repeated` lists fields that were sent more than once; their value is ambiguous. */
 export type FormFields<Name extends string> = { readonly [name in Name]: string } & { readonly repeated: readonly Name[] }
 
 /**
- * The named fields of a form, empty where they are missing. Line ends of a textarea are made LF again; what has another name is not looked at, so
- * there is nothing that could reach a prototype.
+ * Reads the named fields; a missing field is empty. Line ends of a textarea become LF. Other names are ignored, so no name can
+ * reach a prototype.
  */
 export function readFormFields<Name extends string>(body: unknown, names: readonly Name[]): FormFields<Name> {
   const form = body instanceof URLSearchParams ? body : new URLSearchParams()

@@ -1,3 +1,3 @@
-/** Addresses of pages, in one place, so that no view spells one wrong. */
+/** Paths of pages, in one place. */
 export const runPath = (task: string, id: string): string => `/tasks/${encodeURIComponent(task)}/${encodeURIComponent(id)}`
 export const schedulePath = (id: string): string => `/schedules/${encodeURIComponent(id)}`

@@ -4,27 +4,27 @@ import type { Progress, StoredResult } from '../app/results/async-result.ts'
 import type { Located } from '../database/results.ts'
 import type { StoredLine } from '../database/task-reports.ts'
 
-/** All that is known of one run of a task: what the status page shows, and what it says to programs. */
+/** One run of a task, as the status page and its JSON show it. */
 export interface RunDescription {
   readonly id: string
   readonly task: string
   readonly state: State
   readonly ready: boolean
-  /** What it was called with; null where only its message knew. */
+  /** Arguments as JSON; null if only the message had them. */
   readonly args: readonly unknown[] | null
-  /** The value of SUCCESS, else null. */
+  /** The result of SUCCESS; null in other states. */
   readonly result: unknown
   readonly error: { readonly type: string; readonly message: string; readonly traceback: string | null } | null
   readonly queue: string | null
   readonly worker: string | null
-  /** Attempts before the last. */
+  /** Number of attempts before the last one. */
   readonly retries: number
-  /** How far it says it is. */
+  /** Progress that the task last reported. */
   readonly progress: Progress | null
-  /** What it sent: ids, and groups. */
+  /** Ids of tasks and groups that this task sent. */
   readonly children: readonly Child[]
   readonly parentId: string | null
-  /** When it is to be queued, or tried again, if that is still to come. */
+  /** Time at which the message is queued or the next attempt starts; null if it is in the past. */
   readonly dueAt: Date | null
   readonly createdAt: Date | null
   readonly startedAt: Date | null
@@ -42,7 +42,7 @@ export function describeStored(stored: StoredResult): RunDescription {
   }
 }
 
-/** A run that nobody has stored anything about: it waits in the outbox or in the queue. */
+/** Describes a run without a stored result: its message is still in the outbox or in the queue. */
 export const describeLocated = (id: string, { task, state, queue, dueAt }: Located): RunDescription => ({
   ...{ id, task, state, ready: false, args: null, result: null, error: null },
   queue: queue === '' ? null : queue,
@@ -61,16 +61,16 @@ function errorOf({ result, traceback }: StoredResult): NonNullable<RunDescriptio
   return { type: String(exc_type ?? 'Error'), message: said, traceback }
 }
 
-/** Of the log of a run, unless all are asked for: the last ones. */
+/** The page shows this many last log lines, unless `?log=all` is given. */
 export const LINES_SHOWN = 200
 
-/** Changes when the page does. */
+/** A short hash that changes if the page changes. */
 export const revisionOf = ({ state, retries, progress }: RunDescription, lines: readonly StoredLine[]): string =>
   [state, retries, progress?.n ?? '', progress?.note ?? '', Math.min(lines.length, LINES_SHOWN), lines.at(-1)?.at_ms ?? ''].join(
     ' ',
   )
 
-/** For programs: names as in the database, times in ISO 8601. */
+/** The JSON form of the page. Names are as in the database, times in ISO 8601. */
 export const runJson = (run: RunDescription, lines: readonly StoredLine[]) => ({
   ...{ id: run.id, task: run.task, state: run.state, ready: run.ready, args: run.args, result: run.result, error: run.error },
   ...{ queue: run.queue, worker: run.worker, retries: run.retries },

@@ -3,7 +3,7 @@ import type { Failure } from './failure.ts'
 import { messagePage } from './views/message-page.ts'
 import { sendPage, type WebContext, wantsJson } from './web-context.ts'
 
-/** A failure as a page, or as JSON for programs. A program of a person (curl, no `Accept`) that is not let in gets a line. */
+/** Sends a failure as a page, or as JSON if the client wants JSON. */
 export function sendFailure(web: WebContext, request: FastifyRequest, reply: FastifyReply, failure: Failure): FastifyReply {
   const { status, code, title, message, hint } = failure
   reply.code(status)

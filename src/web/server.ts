@@ -12,18 +12,18 @@ import type { WebDependencies } from './web-context.ts'
 
 export interface RunWebOptions extends Omit<WebDependencies, 'checkReady' | 'clock'> {
   readonly database: Database
-  /** Aborts when the process is asked to stop. */
+  /** Aborts when the process has to stop. */
   readonly signal: AbortSignal
-  /** Told once it listens; the port is the real one where 0 was asked for. */
+  /** Called once the server listens. The URL has the real port, also if PORT is 0. */
   readonly onListening?: (url: string) => void
 }
 
-/** What the process needs after the last answer to close its database connections, in milliseconds. */
+/** Milliseconds that the process needs after the last answer to close its database connections. */
 const CLOSING_MS = 2000
 
 /**
- * Serves until `signal` aborts; then takes no more connections, closes those that are idle, lets the others end, and cuts what is left 2 s before
- * the process would be killed.
+ * Serves until `signal` aborts. Then it accepts no more connections, closes idle ones, lets open requests end, and cuts the
+ * remaining ones 2 s before the platform would kill the process.
  * @throws AppError PORT_IN_USE, CONFIG_INVALID
  */
 export async function runWeb(options: RunWebOptions): Promise<void> {
@@ -49,7 +49,7 @@ async function listen(server: FastifyInstance, { host, port }: Config): Promise<
     await server.listen({ host, port })
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
-    // A container without IPv6 has no `::`; every address is meant.
+    // `::` means every address, but a container without IPv6 does not have it.
     if (host === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'))
       return listen(server, { host: '0.0.0.0', port } as Config)
     if (code === 'EADDRINUSE') throw new AppError('PORT_IN_USE', `port ${port} of ${host} is taken by another program`, { cause })
@@ -62,7 +62,7 @@ async function listen(server: FastifyInstance, { host, port }: Config): Promise<
   return server.server.address() as AddressInfo
 }
 
-/** Whoever still waits for an answer after `graceMs` milliseconds is cut off. */
+/** Closes the server. Connections that still wait for an answer after `graceMs` milliseconds are cut. */
 async function close(server: FastifyInstance, graceMs: number, log: Log): Promise<void> {
   const cut = setTimeout(() => {
     log.warn({ afterMs: graceMs }, 'open requests cut off')

@@ -1,4 +1,4 @@
-/** What a person or a program asks for: a task, its arguments, and when. Everything that is wrong with it is said at once. */
+/** Checks a submission of the form or the API: a task, its arguments, and a schedule. All problems are reported at once. */
 import type { App } from '../app/app.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import { describeSchedule } from '../schedule/describe.ts'
@@ -6,14 +6,14 @@ import { parseSchedule } from '../schedule/parse.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 import { ScheduleError } from '../schedule/schedule-error.ts'
 
-/** In the order of the form. */
+/** In the order of the fields in the form. */
 export const FIELDS = ['task', 'args', 'schedule'] as const
 export type Field = (typeof FIELDS)[number]
 
 export interface Suggestion {
-  /** A text that is accepted in this field. */
+  /** A text that this field accepts. */
   readonly text: string
-  /** What it would mean, in words; empty where the text says it. */
+  /** Its meaning in words; empty if the text is clear without them. */
   readonly words: string
 }
 
@@ -27,7 +27,7 @@ export interface Problem {
 export interface Submission {
   readonly task: string
   readonly args: readonly unknown[]
-  /** Undefined: now, once. */
+  /** undefined: run once, now. */
   readonly schedule: Schedule | undefined
 }
 
@@ -37,12 +37,12 @@ export type Read =
 
 export interface ReadContext {
   readonly app: Pick<App, 'tasks' | 'message'>
-  /** Of a schedule that names none. */
+  /** Time zone for a schedule without one. */
   readonly timezone: string
   readonly now: Date
 }
 
-/** Reads the form: arguments and schedule are texts. */
+/** Reads the fields of the form. Arguments and schedule are texts. */
 export function readSubmission(
   fields: Readonly<Record<Field, string>> & { readonly repeated: readonly Field[] },
   context: ReadContext,
@@ -54,7 +54,7 @@ export function readSubmission(
   return checkSubmission(given, context, problems)
 }
 
-/** Checks what is parsed already; `args` undefined means that a problem with them is known. */
+/** Checks parsed values. `args` is undefined if `known` already has a problem with the arguments. */
 export function checkSubmission(
   given: { readonly task: string; readonly args: readonly unknown[] | undefined; readonly schedule: string },
   context: ReadContext,
@@ -73,7 +73,7 @@ export function checkSubmission(
 const inFieldOrder = (problems: readonly Problem[]) =>
   [...problems].sort((a, b) => FIELDS.indexOf(a.field) - FIELDS.indexOf(b.field))
 
-/** The problem that a failure means to the person at the form; undefined when it is none of theirs. */
+/** Translates an error into a problem of a field; undefined if the input did not cause the error. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof ScheduleError) return problem('schedule', error.code, error.message)
   if (!(error instanceof AppError)) return undefined
@@ -125,7 +125,7 @@ function parseArguments(text: string): { value: unknown[] } | { problem: Problem
 
 const quoteHint = (text: string) => (/'[^']*'/.test(text) ? ' Strings need double quotes.' : '')
 
-/** `hello` → `["hello"]`: for a plain word or line, it is clear what was meant. */
+/** `hello` → `["hello"]`: suggested for a plain word or line only. */
 const wrapped = (text: string): Suggestion[] =>
   /^[^[\]{}"'\n]{1,200}$/.test(text.trim()) ? [{ text: JSON.stringify([text.trim()]), words: '' }] : []
 
@@ -146,7 +146,7 @@ function wordsOf(text: string, options: { timezone: string; now: Date }): string
   try {
     return describeSchedule(parseSchedule(text, options))
   } catch {
-    return '' // a suggestion of a suggestion helps nobody
+    return '' // a suggestion that does not parse gets no words
   }
 }
 
@@ -157,5 +157,5 @@ const problem = (field: Field, code: ErrorCode, message: string, suggestions: re
   suggestions,
 })
 
-/** Messages of the library begin in lower case, because they follow a name; a page shows sentences. */
+/** Adds the full stop that messages of the library lack. */
 const sentence = (message: string) => (/[.!?]$/.test(message) ? message : `${message}.`)

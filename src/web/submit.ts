@@ -17,14 +17,15 @@ export interface SubmitDependencies {
 export interface Submitted {
   readonly kind: 'run' | 'schedule'
   readonly id: string
-  /** Its page. */
+  /** Path of its page. */
   readonly path: string
 }
 
 /**
- * HOT: queues the task, or stores its schedule. The row that makes the id known and the message leave side by side: each waits for a commit, and
- * neither needs the other, because a result that comes first is kept.
- * @throws AppError BROKER_UNREACHABLE when the message was not taken; then the row is gone again. MESSAGE_UNCONFIRMED: nobody knows, it stays
+ * HOT: queues the task, or stores its schedule. The row with the id and the message are written at the same time: each waits for
+ * a commit, and neither needs the other, because a result that arrives first is kept.
+ * @throws AppError BROKER_UNREACHABLE if the broker did not take the message; the row is deleted. MESSAGE_UNCONFIRMED if the
+ * message may be queued; the row stays
  */
 export async function submit(
   { task, args, schedule }: Submission,
@@ -40,11 +41,11 @@ export async function submit(
   const [sent, recorded] = await Promise.allSettled([app.sendTask(task, args, { taskId: id }), recording])
   if (sent.status === 'rejected') {
     const unconfirmed = sent.reason instanceof AppError && sent.reason.code === 'MESSAGE_UNCONFIRMED'
-    // A row that stays says PENDING until clean_up; the person is told the truth below.
+    // If the delete fails, the row stays PENDING until clean_up. The error below still reaches the user.
     if (!unconfirmed) await results.forget(id).catch(() => {})
     throw sent.reason
   }
-  // The task is queued and will be recorded by its worker; only its page is late.
+  // The task is queued and its worker will record it. Only its page appears later.
   if (recorded.status === 'rejected') log.warn({ err: recorded.reason, task, id }, 'task sent, but its id could not be recorded')
   return { kind: 'run', id, path: runPath(task, id) }
 }

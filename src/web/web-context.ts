@@ -13,10 +13,10 @@ import type { Asset, AssetName } from './asset-files.ts'
 import type { Guard } from './security/guard.ts'
 import { type Page, renderPage } from './views/layout.ts'
 
-/** `running` is undefined where the broker does not tell: RabbitMQ counts for each process only what that one holds. */
+/** `running` is undefined on RabbitMQ: each process can count only its own deliveries. */
 export type AskedDepth = Omit<QueueDepth, 'running'> & { readonly running: number | undefined }
 
-/** What pages work with, given by the process or by a test. */
+/** Dependencies of the pages, given by the process or by a test. */
 export interface WebDependencies {
   readonly config: Config
   readonly log: Log
@@ -28,23 +28,23 @@ export interface WebDependencies {
   }
   readonly deadLetters: DeadLetters
   readonly reports: Pick<TaskReports, 'lines'>
-  /** Rejects with an AppError that says why tasks cannot be taken. */
+  /** Rejects with an AppError if tasks cannot be taken, with the reason. */
   readonly checkReady: () => Promise<void>
   readonly clock?: Clock
 }
 
-/** The same, with what the application itself made of it. */
+/** The dependencies and what the web application created from them. */
 export interface WebContext extends Required<WebDependencies> {
   readonly guard: Guard
   readonly assets: Readonly<Record<AssetName, Asset>>
-  /** Aborts when the server closes: whoever holds an answer back must let it go. */
+  /** Aborts when the server closes. A long poll must answer then. */
   readonly stopping: AbortSignal
   now(): Date
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by the guard. */
+    /** Set by the guard for each request. */
     signedIn: boolean
   }
 }
@@ -61,7 +61,7 @@ export function sendPage(web: WebContext, request: FastifyRequest, reply: Fastif
   return reply.type('text/html; charset=utf-8').send(renderPage(page, frame))
 }
 
-/** Does the other side want JSON rather than a page? Said by `Accept`, by `?format=json` for people, and always under /api/. */
+/** Returns true if the client wants JSON: by `Accept`, by `?format=json` (for people), and always under /api/. */
 export function wantsJson(request: FastifyRequest): boolean {
   const accept = request.headers.accept ?? ''
   const { format } = (request.query ?? {}) as { format?: unknown }

@@ -6,7 +6,7 @@ import { startAttackTargets } from '../support/attack-targets.ts'
 import { createTestSchema, type TestSchema } from '../support/database.ts'
 import { startTestConsole, type TestConsole } from '../support/web-server.ts'
 
-/** The whole console from outside, with a worker: what a hostile visitor, a hostile page and a hostile argument may try. */
+/** Attacks the console from outside, with a running worker: hostile clients, hostile pages and hostile arguments. */
 const PASSWORD = 'correct horse battery staple'
 const FORM = 'application/x-www-form-urlencoded'
 
@@ -48,11 +48,11 @@ afterAll(async () => {
 
 const cases = loadAttackCases()
 
-test('there are as many cases as there were', () => {
+test('the case file has not lost cases', () => {
   expect(cases.length).toBeGreaterThanOrEqual(97)
 })
 
-describe('a task that is asked for with bad intent', () => {
+describe('hostile task submissions', () => {
   test.each(of('enqueue'))('$name', async (raw) => {
     const { input, expected } = fill(raw, values)
     const hitsBefore = targets.hits()
@@ -80,7 +80,7 @@ describe('a task that is asked for with bad intent', () => {
   })
 })
 
-describe('a request with bad intent', () => {
+describe('hostile requests', () => {
   test.each(of('http'))('$name', async (raw) => {
     const { input, expected } = fill(raw, values)
     const began = performance.now()
@@ -92,7 +92,7 @@ describe('a request with bad intent', () => {
   })
 })
 
-describe('bytes that are no good HTTP', () => {
+describe('malformed HTTP bytes', () => {
   test.each(of('raw'))('$name', async (raw) => {
     const { input, expected } = fill(raw, values)
     const text = await sendBytes(input.bytes!)
@@ -137,7 +137,7 @@ function expectAnswer(expected: Expected, { status, headers, body }: Answer): vo
   expect(status === 501 || status < 500, `status ${status}`).toBe(true)
 }
 
-/** By node:http and not by fetch, which would correct what is wrong on purpose. */
+/** Uses node:http, because fetch would correct the deliberate mistakes. */
 function send(input: Input): Promise<Answer> {
   const { hostname, port, host } = new URL(web.url)
   const { body, type } = bodyOf(input)
@@ -157,7 +157,7 @@ function send(input: Input): Promise<Answer> {
         response.on('close', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }))
       },
     )
-    // A server that refuses a large body closes before all of it is sent; its answer has arrived by then or counts as refused.
+    // A server that refuses a large body closes the connection early. A missing answer counts as refused.
     request.on('error', (error: NodeJS.ErrnoException) =>
       error.code === 'ECONNRESET' || error.code === 'EPIPE' ? resolve({ status: 413, headers: {}, body: '' }) : reject(error),
     )
@@ -173,7 +173,7 @@ function bodyOf(input: Input): { body: string | undefined; type: string | undefi
   return { body: input.body, type: undefined }
 }
 
-/** Everything that the server says until it closes, or until it has answered and is silent: it may wait for more of a request. */
+/** Collects the answer until the server closes the connection, or until it is silent: it may wait for more of the request. */
 function sendBytes(bytes: string): Promise<string> {
   const { hostname, port } = new URL(web.url)
   return new Promise((resolve) => {

@@ -16,8 +16,8 @@ afterEach(async () => {
   await schema.drop()
 })
 
-describe('the form, over a real database and a real worker', () => {
-  test('runs a task: its page says SUCCESS and the value as soon as there is one', async () => {
+describe('the form with a real database and a real worker', () => {
+  test('runs a task and shows SUCCESS and the result on its page', async () => {
     web = await startTestConsole(schema)
     const posted = await postForm(web.url, { task: 'tasks.echo', args: '["hi"]', schedule: '' })
     expect(posted.status).toBe(303)
@@ -34,7 +34,7 @@ describe('the form, over a real database and a real worker', () => {
     expect(html).toContain('<pre tabindex="0">hi</pre>')
   })
 
-  test('knows a task before any worker has seen it', async () => {
+  test('shows a run before a worker has received it', async () => {
     web = await startTestConsole(schema, { worker: false })
     const posted = await postForm(web.url, { task: 'tasks.echo', args: '["hi"]', schedule: '' })
     expect(await getJson(`${web.url}${posted.headers.get('location')}`)).toMatchObject({
@@ -44,7 +44,7 @@ describe('the form, over a real database and a real worker', () => {
     })
   })
 
-  test('shows why a task failed', async () => {
+  test('shows the error of a failed task', async () => {
     web = await startTestConsole(schema)
     const posted = await postForm(web.url, { task: 'tasks.fetch_url', args: '["http://127.0.0.1:1/"]', schedule: '' })
     expect(await getJson(`${web.url}${posted.headers.get('location')}?wait=10`)).toMatchObject({
@@ -54,7 +54,7 @@ describe('the form, over a real database and a real worker', () => {
     })
   })
 
-  test('takes every text that JSON has', async () => {
+  test('accepts every text that JSON can express', async () => {
     web = await startTestConsole(schema)
     const texts = [
       '</textarea><svg onload=x>',
@@ -87,7 +87,7 @@ describe('the form, over a real database and a real worker', () => {
   })
 
   test.each(['["\\u0000"]', '["\\ud800"]', '[{"\\u0000": 1}]'])(
-    'says at the field that a schedule cannot keep %s, or keeps it',
+    'stores %s in a schedule or reports it at the field',
     async (args) => {
       web = await startTestConsole(schema, { worker: false })
       const posted = await postForm(web.url, { task: 'tasks.echo', args, schedule: '15 minutes' })
@@ -96,7 +96,7 @@ describe('the form, over a real database and a real worker', () => {
     },
   )
 
-  test('answers 503 and keeps what was typed while the database is away', async () => {
+  test('answers 503 and keeps the typed values while the database is away', async () => {
     const nobody = await freePort()
     web = await startTestConsole(schema, {
       worker: false,
@@ -113,7 +113,7 @@ describe('the form, over a real database and a real worker', () => {
     expect((await fetch(`${web.url}/schedules`)).status).toBe(503)
   })
 
-  test('is not ready before the tables are there', async () => {
+  test('is not ready before the tables exist', async () => {
     const empty = await createTestSchema({ migrated: false })
     try {
       web = await startTestConsole(empty, { worker: false })
@@ -125,7 +125,7 @@ describe('the form, over a real database and a real worker', () => {
     }
   })
 
-  test('is ready with the database and its tables', async () => {
+  test('is ready if the database and its tables exist', async () => {
     web = await startTestConsole(schema, { worker: false })
     const ready = await fetch(`${web.url}/readyz`)
     expect([ready.status, await ready.text()]).toEqual([200, 'ready\n'])
@@ -133,7 +133,7 @@ describe('the form, over a real database and a real worker', () => {
 })
 
 describe('the server', () => {
-  test('says which port is taken', async () => {
+  test('names the port that is already in use', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => other.once('listening', resolve))
     const { port } = other.address() as { port: number }
@@ -147,13 +147,13 @@ describe('the server', () => {
     }
   })
 
-  test('says that an address is not of this machine', async () => {
+  test('reports a HOST that is not an address of this machine', async () => {
     await expect(startTestConsole(schema, { worker: false, env: { HOST: 'no-such-host.invalid' } })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
     })
   })
 
-  test('when asked to stop answers who waits for a result, and ends at once', async () => {
+  test('answers pending long polls on stop and ends at once', async () => {
     web = await startTestConsole(schema, { worker: false })
     const { id } = await web.app.sendTask('tasks.echo', ['hi'])
     const waiting = getJson(`${web.url}/tasks/tasks.echo/${id}?wait=20`)
@@ -169,7 +169,7 @@ describe('the server', () => {
     expect(performance.now() - asked).toBeLessThan(2000)
   })
 
-  test('when asked to stop cuts off who never finishes a request, within the budget', async () => {
+  test('cuts unfinished requests on stop, within the shutdown budget', async () => {
     web = await startTestConsole(schema, { worker: false, env: { SHUTDOWN_TIMEOUT: '3' } })
     const { port } = new URL(web.url)
     const socket = connect(Number(port), '127.0.0.1')
@@ -189,7 +189,7 @@ describe('the server', () => {
     expect(performance.now() - asked).toBeLessThan(2500)
   })
 
-  test('keeps a connection open longer than the router does', async () => {
+  test('keeps connections open longer than the router does', async () => {
     web = await startTestConsole(schema, { worker: false })
     expect((await fetch(`${web.url}/ping`)).headers.get('keep-alive')).toBe('timeout=95')
   })

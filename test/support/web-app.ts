@@ -14,10 +14,10 @@ import type { Message } from '../../src/message/message.ts'
 import { registerShippedTasks } from '../../src/tasks/shipped.ts'
 import { createWebApp } from '../../src/web/app.ts'
 
-/** A moment that tests can name: Sunday, 2026-11-22 18:00:00 UTC. */
+/** A fixed time for tests: Sunday, 2026-11-22 18:00:00 UTC. */
 export const NOW = new Date('2026-11-22T18:00:00Z')
 
-/** The web application over memory: what was sent and stored can be looked at, and any part can be made to fail. */
+/** The web application on stores in memory. Tests can inspect what was sent and stored, and make any part fail. */
 export function createTestWeb(env: Environment = {}) {
   const sent: Message[] = []
   const stored = new Map<string, StoredResult>()

@@ -12,7 +12,7 @@ import type { TestSchema } from './database.ts'
 
 export type TestConsole = Awaited<ReturnType<typeof startTestConsole>>
 
-/** The web role on a free port of this machine, over a real schema, with a worker beside it unless `worker` is false. */
+/** The web role on a free port with a real schema, and with a worker unless `worker` is false. */
 export async function startTestConsole(schema: TestSchema, options: { env?: Environment; worker?: boolean } = {}) {
   const config = parseConfig({ HOST: '127.0.0.1', ...schema.env, PORT: '0', ...options.env })
   const log = silentLog()
@@ -57,7 +57,7 @@ export async function startTestConsole(schema: TestSchema, options: { env?: Envi
     schedules: stores.schedules,
     /** Resolves when the role has ended. */
     ended,
-    /** As SIGTERM does. */
+    /** Stops the role as SIGTERM does. */
     stopWeb: () => stopping.abort(),
     async stop() {
       stopping.abort()
@@ -67,7 +67,7 @@ export async function startTestConsole(schema: TestSchema, options: { env?: Envi
   }
 }
 
-/** What a browser sends with a form of the console itself. */
+/** Headers that a browser sends with a form of the console. */
 export const postForm = (url: string, fields: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(url, {
     method: 'POST',

@@ -1,4 +1,4 @@
-// What scripts add to pages that work without them: the example of the chosen task, and a status page that changes when the task does.
+// Enhances pages that also work without scripts: shows the example of the chosen task, and updates the page of a run when the run changes.
 
 const form = document.getElementById('task-form')
 if (form) {
@@ -9,7 +9,7 @@ if (form) {
 const run = document.getElementById('run')
 if (run && run.dataset.ready === 'false') watch(run)
 
-/** Shows what the chosen task does; replaces the arguments only while they are still nobody's but the example. */
+/** Shows the description of the chosen task. Replaces the arguments only if they still equal the example. */
 function helpWithArguments(task, args, within) {
   const example = () => task.selectedOptions[0]?.dataset.example ?? '[]'
   let shown = example()
@@ -21,7 +21,7 @@ function helpWithArguments(task, args, within) {
   })
 }
 
-/** The button says what it will do. */
+/** The label of the button follows the schedule field: Run or Schedule. */
 function nameTheButton(schedule, button) {
   const name = () => {
     button.textContent = schedule.value.trim() === '' ? 'Run' : 'Schedule'
@@ -31,8 +31,8 @@ function nameTheButton(schedule, button) {
 }
 
 /**
- * Asks for the state and is answered when the task has ended, or after a while: short at first, because the start of a task is not told. A page
- * that nobody looks at asks nothing, so a forgotten tab keeps no sleeping machine awake.
+ * Long-polls the state: the server answers when the task has ended or after `seconds`. The first waits are short, because the server does not
+ * report the start of a task. A hidden page sends no requests, so a forgotten tab does not keep a sleeping dyno awake.
  */
 async function watch(element) {
   for (let seconds = 1; element.dataset.ready === 'false'; seconds = Math.min(seconds * 2, 20)) {
@@ -41,7 +41,7 @@ async function watch(element) {
     const revision = await revisionOf(element.dataset.path, seconds)
     if (revision && revision !== element.dataset.revision) {
       await refresh(element)
-      seconds = 0.5 // It says something: who looks wants to see it go on.
+      seconds = 0.5 // the task reports progress: update sooner
     }
     const restMs = (revision === undefined ? seconds * 1000 : 500) - (performance.now() - asked)
     if (element.dataset.ready === 'false' && restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
@@ -58,11 +58,11 @@ async function revisionOf(path, seconds) {
     const response = await fetch(`${path}?wait=${seconds}`, { headers: { accept: 'application/json' } })
     return response.ok ? (await response.json()).revision : undefined
   } catch {
-    return undefined // the server restarts, or the network is away: the next question will tell
+    return undefined // the server restarts or the network failed: the next request tries again
   }
 }
 
-/** Takes the server's own markup, so that there is one place that draws a run. */
+/** Replaces the run by the server's markup, so that one place renders a run. */
 async function refresh(element) {
   const all = new URLSearchParams(location.search).get('log') === 'all' ? '?log=all' : ''
   const response = await fetch(`${element.dataset.path}${all}`, { headers: { accept: 'text/html' } })

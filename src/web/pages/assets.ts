@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { WebContext } from '../web-context.ts'
 
-/** A route for each file: what is not in the table is not found. */
+/** Registers one route for each asset file. */
 export function registerAssets(server: FastifyInstance, { assets }: WebContext): void {
   for (const { url, type, content } of Object.values(assets)) {
     server.get(url, { config: { kind: 'public' } }, (_request, reply) =>

@@ -3,10 +3,10 @@ import { AppError } from '../../errors.ts'
 import { translate } from '../failure.ts'
 import type { WebContext } from '../web-context.ts'
 
-/** For how long an answer stands: anybody may ask, and each question is three queries. */
+/** An answer is reused for this time. The route is public and each check costs three queries. */
 const READY_FOR_MS = 1000
 
-/** What platforms and monitors ask, without a password: it says yes or no, and why not by one word. */
+/** Health checks for platforms and monitors, without a password. A negative answer has one error code. */
 export function registerHealth(server: FastifyInstance, web: WebContext): void {
   const isReady = createReadiness(web)
   const open = { config: { kind: 'public' } } as const
@@ -21,7 +21,7 @@ export function registerHealth(server: FastifyInstance, web: WebContext): void {
   })
 }
 
-/** The code of what is missing, or undefined. Those who ask at the same time share one look. */
+/** Returns the error code of the first missing part, or undefined if ready. Concurrent requests share one check. */
 function createReadiness({ checkReady, clock, log }: WebContext): () => Promise<string | undefined> {
   let known: { readonly answer: Promise<string | undefined>; readonly at: number } | undefined
   const look = async () => {

@@ -3,7 +3,7 @@ import { readFormFields } from '../form-fields.ts'
 import { loginPage } from '../views/login-page.ts'
 import { sendPage, type WebContext } from '../web-context.ts'
 
-/** `/login` and `/logout`. Where no password is set there is nothing to sign in to: an old bookmark leads to the start. */
+/** `/login` and `/logout`. Without a password there is no login, and an old bookmark leads to the start page. */
 export function registerLogin(server: FastifyInstance, web: WebContext): void {
   const { guard, log } = web
   const { sessions } = guard
@@ -33,6 +33,9 @@ export function registerLogin(server: FastifyInstance, web: WebContext): void {
   )
 }
 
-/** Where to go after signing in: a path of this console. Two slashes, also as a backslash, would lead to another host; blanks are dropped by browsers. */
+/**
+ * Returns the path to open after signing in. It must be a path of this console: two slashes or a backslash lead to another host,
+ * and browsers drop blanks.
+ */
 const safePath = (next: unknown): string =>
   typeof next === 'string' && /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(next) ? next : '/'

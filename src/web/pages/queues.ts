@@ -4,11 +4,11 @@ import { AppError } from '../../errors.ts'
 import { type QueueView, queuesPage } from '../views/queues-page.ts'
 import { type AskedDepth, sendPage, type WebContext } from '../web-context.ts'
 
-/** RabbitMQ and Redis are asked for each queue: a page of hundreds would keep them busy. */
+/** RabbitMQ and Redis need one request for each queue, so the page is bounded. */
 const MAX_ASKED = 100
 const MAX_WAIT_MS = 1000
 
-/** `/queues`: how full they are, and what holds for them in every worker, with what can be done as plain forms. */
+/** `/queues`: depth, state and limit of each queue, with plain forms to pause, resume and limit it in every worker. */
 export function registerQueues(server: FastifyInstance, web: WebContext): void {
   const { queues, config, log } = web
 
@@ -42,7 +42,7 @@ export function registerQueues(server: FastifyInstance, web: WebContext): void {
   })
 }
 
-/** A broker that is away answers when it is back; its queues can be paused meanwhile. */
+/** Shows no depths if the broker does not answer in time. Its queues can still be paused. */
 const inTime = async (asked: Promise<readonly AskedDepth[]>): Promise<readonly AskedDepth[]> =>
   (await endsWithin(asked, MAX_WAIT_MS)) ? asked : []
 

@@ -5,19 +5,22 @@ import { sendFailure } from '../send-failure.ts'
 import { runPage } from '../views/run-page.ts'
 import { sendPage, type WebContext, wantsJson } from '../web-context.ts'
 
-/** Below the 30 s after which Heroku's router gives up on a first byte (reference/web-platform.md §1.1). */
+/** Heroku's router closes a request without a first byte after 30 s (Heroku Dev Center, "Request Timeout"). */
 const MAX_WAIT_SECONDS = 25
-/** Each costs some kilobytes; whoever comes later is answered at once and asks again. */
+/** Each waiting request costs a few kilobytes. Beyond this number a request is answered at once and the client asks again. */
 const MAX_WAITING = 200
-/** Of the log of a run, with `?log=all`: as many as a browser still shows well. */
+/** Log lines shown with `?log=all`; a browser still displays this number well. */
 const LINES_AT_MOST = 5000
 
-/** `GET /tasks/:name/:id`: the state of one run. `?wait=SECONDS` holds the answer back until it has ended, at most so long. */
+/**
+ * `GET /tasks/:name/:id`: the state of one run. `?wait=SECONDS` delays the answer until the run has ended, for at most this
+ * time.
+ */
 export function registerRun(server: FastifyInstance, web: WebContext): void {
   const { results, reports, app, log } = web
   let waiting = 0
 
-  /** One query for a run that was sent from here, or has begun; a second one only for what still waits somewhere. */
+  /** One query finds a run that was sent from here or has begun. A waiting run needs a second query. */
   const describe = async (id: string): Promise<RunDescription | undefined> => {
     const stored = await results.find(id)
     if (stored !== undefined) return describeStored(stored)
@@ -62,7 +65,7 @@ export function registerRun(server: FastifyInstance, web: WebContext): void {
     },
   )
 
-  /** A run whose task is not known to who links to it. */
+  /** Redirects to the page of a run, for links that do not know the task name. */
   server.get<{ Params: { id: string } }>('/runs/:id', async (request, reply) => {
     const { id } = request.params
     const found = isId(id) ? await describe(id) : undefined
@@ -90,7 +93,7 @@ const NOT_FOUND = {
   hint: 'Check both; results are deleted after RESULT_TTL, one day unless set.',
 }
 
-/** Text that PostgreSQL can compare: 1 to 255 characters without NUL. */
+/** Returns true for a text that PostgreSQL can compare: 1 to 255 characters without NUL. */
 const isId = (id: string) => id.length > 0 && id.length <= 255 && !id.includes('\0')
 
 function waitSeconds(text: unknown): number {

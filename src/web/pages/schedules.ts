@@ -11,7 +11,7 @@ const SCHEDULES_A_PAGE = 100
 const RUNS_A_PAGE = 50
 const TICKS_SHOWN = 3
 
-/** `/schedules`: all of them. `/schedules/:id`: one, with its history, and what can be done with it as plain forms. */
+/** `/schedules` lists the schedules. `/schedules/:id` shows one with its history and plain forms to change it. */
 export function registerSchedules(server: FastifyInstance, web: WebContext): void {
   const { schedules } = web
 
@@ -70,7 +70,7 @@ export function registerSchedules(server: FastifyInstance, web: WebContext): voi
 
 const unknown = (id: string) => new AppError('SCHEDULE_UNKNOWN', `there is no schedule ${id.slice(0, 100)}`)
 
-/** Beat's own plan begins them, where there is one; it may be late by a moment, or catch up. */
+/** The first tick is the one that beat planned, if there is one: it may be slightly late, or catch up missed ticks. */
 function ticksOf({ schedule, enabled, finished }: StoredSchedule, now: Date): Date[] {
   return schedule === undefined || !enabled || finished ? [] : nextTicks(schedule, now, TICKS_SHOWN)
 }

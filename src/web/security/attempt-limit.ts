@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 
 export interface AttemptLimit {
-  /** Seconds until another attempt may be made; 0: now. */
+  /** Seconds until the next attempt is allowed; 0 means now. */
   waitSeconds(address: string): number
   failed(address: string): void
 }
@@ -11,8 +11,9 @@ const PER_ADDRESS = 5
 const IN_ALL = 20
 
 /**
- * Five wrong passwords a minute from one address, twenty from all together, because addresses are cheap. Only failures count, so a script that
- * knows the password is never slowed down by itself. Within a limit the right password is refused too: an answer would tell the guesser.
+ * Allows five wrong passwords a minute from one address and twenty from all addresses, because addresses are cheap. Only
+ * failures count, so a script with the right password is never delayed by itself. Beyond the limit the right password is refused
+ * too, because an answer would help a guesser.
  */
 export function createAttemptLimit(clock: Clock): AttemptLimit {
   let all: number[] = []
@@ -24,7 +25,7 @@ export function createAttemptLimit(clock: Clock): AttemptLimit {
       return Math.ceil(Math.max(0, waitMs(recent(all), IN_ALL), waitMs(recent(byAddress.get(address) ?? []), PER_ADDRESS)) / 1000)
     },
     failed(address) {
-      // No more than IN_ALL failures are ever let through in a window, so this stays as small as that.
+      // At most IN_ALL failures pass in a window, so this list stays small.
       for (const [known, times] of byAddress) if (recent(times).length === 0) byAddress.delete(known)
       all = [...recent(all), clock.now()]
       byAddress.set(address, [...recent(byAddress.get(address) ?? []), clock.now()])

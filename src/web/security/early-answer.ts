@@ -2,15 +2,18 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { SECURITY_HEADERS } from './headers.ts'
 
-/** Answers that are given before all of a request has arrived: the rest of it must not be read as another request, nor be answered again. */
+/**
+ * Tracks answers that were sent before the whole request arrived. The rest must not be parsed as another request, nor answered
+ * again.
+ */
 export interface EarlyAnswers {
-  /** @returns whether the connection has to be closed after the answer */
+  /** @returns true if the connection has to be closed after the answer */
   note(request: IncomingMessage): boolean
-  /** For what node's parser refuses: no request exists, so no hook runs. */
+  /** Handles requests that Node's parser refuses. No request object exists, so no hook runs. */
   onClientError(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
-/** What the parser's errors mean (Node 24, "Common system errors", HPE_*); everything else is a request that cannot be read. */
+/** Status for each error code of the parser (Node 24 documentation, `clientError`). Any other code is a 400. */
 const STATUS_LINES: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',

@@ -7,13 +7,13 @@ import { createPasswordCheck } from './password.ts'
 import { forwardedProto, isLoopback, type RequestFacts } from './request-facts.ts'
 import { createSessions, type Sessions } from './session.ts'
 
-/** Who gets in: `closed` nobody, `password` who knows it, `local` this machine. */
+/** Who may use the console: `closed` nobody, `password` a client with the password, `local` this machine. */
 export type Access = 'closed' | 'password' | 'local'
 
-/** What a route is: `public` is asked nothing, `login` needs no session, `console` does. */
+/** Kinds of routes: `public` is not checked, `login` needs no session, `console` needs one. */
 export type RouteKind = 'public' | 'login' | 'console'
 
-export type Verdict =
+export type GuardDecision =
   | { readonly kind: 'pass'; readonly signedIn: boolean }
   | { readonly kind: 'to-https' }
   | { readonly kind: 'wrong-host' }
@@ -25,9 +25,9 @@ export type Verdict =
 
 export interface Guard {
   readonly access: Access
-  /** HOT: once per request. `address` is the visitor's, for the limit on guesses. */
-  judge(request: RequestFacts & { readonly address: string }, route: RouteKind): Verdict
-  /** A try at the login page. */
+  /** HOT: once per request. `address` is the client's, for the limit on password attempts. */
+  judge(request: RequestFacts & { readonly address: string }, route: RouteKind): GuardDecision
+  /** Checks a password of the login page. */
   tryPassword(password: string, address: string): { readonly ok: boolean; readonly retryAfterSeconds: number }
   readonly sessions: Sessions | undefined
 }
@@ -35,7 +35,7 @@ export interface Guard {
 export const accessOf = (config: Pick<Config, 'consolePassword' | 'production'>): Access =>
   config.consolePassword !== undefined ? 'password' : config.production ? 'closed' : 'local'
 
-/** Every rule on who may do what, in the order in which they are asked: the cheap ones and those that say least come first. */
+/** All access rules in their order: first the cheap rules and those whose answer reveals least. */
 export function createGuard(config: Config, clock: Clock): Guard {
   const access = accessOf(config)
   const isOurHost = createHostCheck(config)
@@ -46,7 +46,7 @@ export function createGuard(config: Config, clock: Clock): Guard {
   const isPassword = consolePassword === undefined ? () => false : createPasswordCheck(consolePassword)
   const needsHttps = config.production && (config.publicUrl?.startsWith('https:') ?? config.platform !== 'none')
 
-  const signIn = (request: RequestFacts & { address: string }): Verdict => {
+  const signIn = (request: RequestFacts & { address: string }): GuardDecision => {
     if (sessions?.isValid(request.headers) === true) return { kind: 'pass', signedIn: true }
     const bearer = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (bearer === undefined) return { kind: 'sign-in', wrongBearer: false }
@@ -73,7 +73,7 @@ export function createGuard(config: Config, clock: Clock): Guard {
   }
 }
 
-/** A proxy on this machine that lets others in says for whom it asks. */
+/** A proxy on this machine that forwards requests of other machines names them in X-Forwarded-For or Forwarded. */
 function isThisMachine({ remoteAddress, headers }: RequestFacts): boolean {
   const forwardedFor = String(headers['x-forwarded-for'] ?? '')
   return (

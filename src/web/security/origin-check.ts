@@ -4,9 +4,10 @@ import type { RequestFacts } from './request-facts.ts'
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * Does the request come from a page of this console, or from no page at all? Browsers say so themselves: first `Sec-Fetch-Site`, then, where it is
- * missing, `Origin`, compared with the public URL and the raw `Host`. What sends neither is no browser, and has no cookie that a page could abuse.
- * The rule of Go 1.25's CrossOriginProtection and of Sidekiq 8.1; it needs no token in forms and no session (reference/web-platform.md §2.2).
+ * Checks that a request comes from a page of this console or from no page. Browsers send `Sec-Fetch-Site`; if it is missing,
+ * `Origin` is compared with the public URL and the raw `Host`. A client that sends neither is not a browser and has no cookie
+ * that a page could abuse. Same rule as CrossOriginProtection in Go 1.25 (net/http) and Sidekiq 8.1; forms need no token and no
+ * session.
  */
 export function createOriginCheck(
   config: Pick<Config, 'publicUrl'>,

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 
 const digest = (text: string) => createHash('sha256').update(text).digest()
 
-/** Compares in a time that says nothing about where the texts differ, nor how long they are. */
+/** Compares digests in constant time, so the time reveals neither the first difference nor the length. */
 export function createPasswordCheck(password: string): (given: string) => boolean {
   const expected = digest(password)
   return (given) => timingSafeEqual(digest(given), expected)

@@ -1,21 +1,24 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 
-/** What a guard needs to know of a request, read from the raw headers: `request.host` would follow a client's own X-Forwarded-Host. */
+/** The parts of a request that the guard reads, from the raw headers: `request.host` would follow a client's X-Forwarded-Host. */
 export interface RequestFacts {
   readonly method: string
   readonly headers: IncomingHttpHeaders
-  /** The other end of the socket: the visitor, or a proxy. */
+  /** Peer of the socket: the client or a proxy. */
   readonly remoteAddress: string
 }
 
-/** Name of the host without port and brackets, lower case; empty when the header is missing or no host. */
+/** Returns the host name without port and brackets in lower case; empty if the header is missing or invalid. */
 export function hostName(host: string | undefined): string {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:/?#@\s]+))(?::\d{1,5})?$/i.exec(host ?? '')
   return (match?.[1] ?? match?.[2] ?? '').toLowerCase()
 }
 
-/** Did the visitor come by https? The router says so; the last word counts, because a router appends to what a client sent. */
+/**
+ * Returns true if the client used https. The last value of X-Forwarded-Proto counts, because a router appends to the client's
+ * value.
+ */
 export const isHttps = (headers: IncomingHttpHeaders): boolean => forwardedProto(headers) === 'https'
 
 export function forwardedProto(headers: IncomingHttpHeaders): string | undefined {

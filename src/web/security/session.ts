@@ -5,18 +5,19 @@ import { isHttps } from './request-facts.ts'
 
 const LIFETIME_SECONDS = 12 * 3600
 
-/** Signed in, kept in a cookie: nothing to store, so it survives the daily restart of a dyno. */
+/** Sessions in a signed cookie. Nothing is stored, so a session survives the daily restart of a dyno. */
 export interface Sessions {
-  /** The `Set-Cookie` that begins a session. */
+  /** Returns the `Set-Cookie` that begins a session. */
   begin(headers: IncomingHttpHeaders): string
-  /** The `Set-Cookie` that ends it. */
+  /** Returns the `Set-Cookie` that ends the session. */
   end(headers: IncomingHttpHeaders): string
   isValid(headers: IncomingHttpHeaders): boolean
 }
 
 /**
- * The cookie is `<expiry in seconds>.<HMAC of expiry and host>`, keyed by the password: another password ends all sessions, and a cookie that began
- * at another host name is worth nothing. `__Host-` ties it to https and to this very host; it cannot be used on plain http, where it is left out.
+ * The cookie is `<expiry in seconds>.<HMAC of expiry and host>`, keyed by the password. A new password ends all sessions, and a
+ * cookie of another host name is invalid. The prefix `__Host-` binds the cookie to https and this host; browsers refuse it on
+ * plain http, so it is left out there.
  */
 export function createSessions(password: string, clock: Clock): Sessions {
   const key = createHmac('sha256', password).update('onedyno session 1').digest()

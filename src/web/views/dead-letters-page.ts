@@ -5,21 +5,21 @@ import type { Html, Page } from './layout.ts'
 import { shortMoment } from './moment.ts'
 
 export interface DeadLettersView {
-  readonly letters: readonly DeadLetter[]
-  /** Number before which the next page begins. */
+  readonly deadLetters: readonly DeadLetter[]
+  /** Row id before which the next page begins. */
   readonly next: string | undefined
-  /** How many have just been requeued or thrown away. */
+  /** Number of dead letters that the last action requeued or deleted. */
   readonly done: { readonly requeued: string | undefined; readonly dropped: string | undefined }
   readonly now: Date
 }
 
-export const deadLettersPage = ({ letters, next, done, now }: DeadLettersView): Page => ({
+export const deadLettersPage = ({ deadLetters, next, done, now }: DeadLettersView): Page => ({
   title: 'Dead letters',
   current: 'dead-letters',
   main: html`<h1>Dead letters</h1>
 !${notice(done)}
 <p>Messages that were kept aside: their task rejected them, they ended their workers, nobody knew their task, or they cannot be read. One that is requeued runs again under its id.</p>
-!${letters.length === 0 ? html`<div class="card"><p>There are none.</p></div>` : html`!${table(letters, now)}!${forAll()}`}
+!${deadLetters.length === 0 ? html`<div class="card"><p>There are none.</p></div>` : html`!${table(deadLetters, now)}!${forAll()}`}
 !${next === undefined ? '' : html`<p class="links"><a href="/dead-letters?before=${next}">Earlier ones</a></p>`}`,
 })
 
@@ -29,10 +29,10 @@ function notice({ requeued, dropped }: DeadLettersView['done']): Html {
   return html`<p class="notice good" role="status">${count} ${requeued === undefined ? 'thrown away' : 'requeued'}.</p>`
 }
 
-const table = (letters: readonly DeadLetter[], now: Date): Html => html`<div class="scroll"><table class="stack">
+const table = (deadLetters: readonly DeadLetter[], now: Date): Html => html`<div class="scroll"><table class="stack">
 <caption class="unseen">Dead letters, newest first</caption>
 <thead><tr><th scope="col">Task</th><th scope="col">Queue</th><th scope="col">When</th><th scope="col" class="wide">Why</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
-<tbody>!${letters.map((letter) => row(letter, now))}</tbody>
+<tbody>!${deadLetters.map((letter) => row(letter, now))}</tbody>
 </table></div>`
 
 const row = (letter: DeadLetter, now: Date): Html => html`<tr>

@@ -1,7 +1,7 @@
 import { html } from 'ghtml'
 import type { Html } from './layout.ts'
 
-/** What went wrong, at the top, focused when the page opens; each line leads to its field. */
+/** A list of problems at the top of the page, focused when the page opens. Each line links to its field. */
 export const errorSummary = (
   title: string,
   items: readonly { readonly text: string; readonly fieldId?: string }[],

@@ -1,14 +1,14 @@
 import { html } from 'ghtml'
 
-/** Markup that is safe to insert: made by `html`, which escapes every `${}` but not `!${}`. */
+/** Markup that is safe to insert. The `html` tag escapes each `${}` but not `!${}`. */
 export type Html = string
 
-/** What is around each page. */
+/** The frame around each page. */
 export interface Frame {
   readonly styleUrl: string
   readonly scriptUrl: string
   readonly iconUrl: string
-  /** Shows the menu. */
+  /** true: the menu is shown. */
   readonly signedIn: boolean
   readonly canSignOut: boolean
 }
@@ -17,7 +17,7 @@ export interface Page {
   readonly title: string
   readonly main: Html
   readonly current?: 'run' | 'schedules' | 'queues' | 'dead-letters'
-  /** Loads itself again after so many seconds where scripts are off. */
+  /** Seconds after which the page reloads itself if scripts are off. */
   readonly refreshSeconds?: number | undefined
 }
 

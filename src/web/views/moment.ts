@@ -23,11 +23,11 @@ export function relative(at: Date, now: Date): string {
 /** `2026-11-22 18:00:03 UTC` */
 export const absolute = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
 
-/** The moment in UTC, how long ago in brackets. */
+/** The time in UTC, followed by the relative time in brackets. */
 export const moment = (at: Date, now: Date): Html =>
   html`<time datetime="${at.toISOString()}">${absolute(at)}</time> <span class="soft">(${relative(at, now)})</span>`
 
-/** How long ago; the moment itself in the tooltip. */
+/** The relative time, with the time in UTC as tooltip. */
 export const shortMoment = (at: Date, now: Date): Html =>
   html`<time datetime="${at.toISOString()}" title="${absolute(at)}">${relative(at, now)}</time>`
 

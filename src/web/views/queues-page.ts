@@ -2,7 +2,7 @@ import { html } from 'ghtml'
 import type { QueueSetting } from '../../database/queue-settings.ts'
 import type { Html, Page } from './layout.ts'
 
-/** A queue with its depth; undefined: the broker did not say. */
+/** A queue with its depth; undefined if the broker did not answer. */
 export interface QueueView extends QueueSetting {
   readonly ready: number | undefined
   readonly running: number | undefined

@@ -9,7 +9,7 @@ import { duration, moment } from './moment.ts'
 import { stateBadge } from './state-badge.ts'
 import { showValue } from './value.ts'
 
-/** While nothing is final and scripts are off. */
+/** The page reloads itself this often if the run is not final and scripts are off. */
 const REFRESH_SECONDS = 2
 
 const MAX_AGAIN = 2000
@@ -28,11 +28,11 @@ const MEANING: Readonly<Record<State, string>> = {
 
 export interface RunView {
   readonly run: RunDescription
-  /** The last lines that it logged, oldest first. */
+  /** The last log lines, oldest first. */
   readonly lines: readonly StoredLine[]
-  /** It has logged more than these. */
+  /** true: there are more lines than the ones shown. */
   readonly hasEarlierLines: boolean
-  /** It has just been revoked from here. */
+  /** true: the user has just revoked the run on this page. */
   readonly isRevoked: boolean
   readonly now: Date
 }
@@ -56,7 +56,7 @@ export function runPage({ run, lines, hasEarlierLines, isRevoked, now }: RunView
   }
 }
 
-/** The form, filled in with what this run was called with; a long text would not fit into an address. */
+/** Path of the form with the arguments of this run. Long arguments are left out, because a URL is limited. */
 function againPath({ task, args }: RunDescription): string {
   const text = args === null ? '' : JSON.stringify(args)
   const filled = text === '' || text.length > MAX_AGAIN ? '' : `&args=${encodeURIComponent(text)}`
@@ -72,7 +72,7 @@ function progress({ progress: said, ready }: RunDescription): Html {
 
 const LEVELS: Readonly<Record<number, string>> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
 
-/** @param earlierAt path of the run, where there are more lines than these */
+/** @param earlierAt path of the run if there are more lines; undefined otherwise */
 function log(lines: readonly StoredLine[], earlierAt: string | undefined): Html {
   if (lines.length === 0) return ''
   const earlier =
@@ -121,7 +121,7 @@ function facts(run: RunDescription, now: Date): Html {
   const rows: readonly (readonly [name: string, value: Html | undefined])[] = [
     ['Ready', run.ready ? 'yes' : 'no'],
     ['Due', time(run.dueAt)],
-    // Of a task that was not sent from here only its first record is known, which may be later than its start.
+    // A task that was not sent from here has only the time of its first record, which may be later than its start.
     ['Sent', run.startedAt !== null && run.createdAt !== null && run.createdAt > run.startedAt ? undefined : time(run.createdAt)],
     ['Started', time(run.startedAt)],
     ['Ended', time(run.doneAt)],

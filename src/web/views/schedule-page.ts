@@ -9,9 +9,9 @@ import { stateBadge } from './state-badge.ts'
 export interface ScheduleView {
   readonly schedule: StoredSchedule
   readonly runs: readonly ScheduleRun[]
-  /** More runs come before the last one shown. */
+  /** true: there are older runs than the ones shown. */
   readonly hasMore: boolean
-  /** The next ticks, as far as it has any. */
+  /** The next ticks; empty if there are none. */
   readonly ticks: readonly Date[]
   readonly isNew: boolean
   readonly now: Date

@@ -2,7 +2,7 @@ import { html } from 'ghtml'
 import type { State } from '../../app/outcome.ts'
 import type { Html } from './layout.ts'
 
-/** A shape beside each word, so that colour is never the only sign. */
+/** A symbol for each state, so that colour is not the only sign. */
 const SHAPES: Readonly<Record<State, string>> = {
   PENDING: '○',
   RECEIVED: '◔',

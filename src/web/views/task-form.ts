@@ -11,9 +11,9 @@ export interface TaskFormView {
   readonly tasks: App['tasks']
   readonly values: Readonly<Record<Field, string>>
   readonly problems: readonly Problem[]
-  /** What is not the fault of any field. */
+  /** A failure that no field caused. */
   readonly failure?: Failure
-  /** Of a schedule that names none. */
+  /** Time zone for a schedule without one. */
   readonly timezone: string
 }
 
@@ -72,7 +72,7 @@ ${values.args}</textarea>
 const option = (task: Task, isChosen: boolean): Html =>
   html`<option value="${task.name}" data-example="${exampleOf(task)}" data-description="${task.options.description ?? ''}"!${isChosen ? ' selected' : ''}>${task.name}</option>`
 
-/** The arguments to try first; a task without an example shows its parameters' defaults, or nothing. */
+/** Example arguments of a task as JSON. A task without an example shows the defaults of its parameters. */
 export function exampleOf(task: Task | undefined): string {
   if (task === undefined) return '[]'
   const { example, args = [] } = task.options
@@ -98,13 +98,13 @@ function problemsAt(field: Field, problems: readonly Problem[]): Html {
 }
 
 /**
- * The button belongs to a form of its own, so that the Enter key in a field never presses it: browsers press the first button of a form, and that
- * has to be the one at its end.
+ * The button belongs to a form of its own. Enter in a field presses the first button of its form, which must be the submit
+ * button at the end.
  */
 const choice = ({ text, words }: Suggestion, formId: string): Html =>
   html`<li><button form="${formId}"><code>${text}</code>!${words === '' ? '' : html` <span>${words}</span>`}</button></li>`
 
-/** The same submission with one field replaced. */
+/** The fields of the submission as hidden inputs, with one field replaced. */
 function suggestionForms({ values, problems }: TaskFormView): Html {
   const formWith = (
     replaced: Field,

@@ -2,11 +2,12 @@ import { stripVTControlCharacters } from 'node:util'
 import { html } from 'ghtml'
 import type { Html } from './layout.ts'
 
-/** A page stays small whatever a task returned; the JSON form of the page has it all. */
+/** Characters of a value that a page shows. The JSON form has the whole value. */
 const MAX_SHOWN = 64 * 1024
 
 /**
- * A JSON value for people: a text as it is, a list or object with long texts (such as a fetched page) part by part, anything else as indented JSON.
+ * Renders a JSON value for people: a text as it is, a list or object with long texts part by part, anything else as indented
+ * JSON.
  */
 export function showValue(value: unknown): Html {
   if (typeof value === 'string') return block(value)

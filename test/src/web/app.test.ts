@@ -25,10 +25,10 @@ describe('every answer carries the security headers', () => {
   })
 })
 
-describe('the files of the pages', () => {
+describe('asset files', () => {
   const urls = async () => [...(await createTestWeb().get('/')).body.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, url]) => url!)
 
-  test('are served for ever under names of their content, also to who is not signed in', async () => {
+  test('are cached for ever under a digest of their content, also for clients without a session', async () => {
     const web = createTestWeb({ NODE_ENV: 'production', CONSOLE_PASSWORD: 'x' })
     const found = await urls()
     expect(found.map((url) => url.replace(/\.[0-9a-f]{12}\./, '.'))).toEqual([
@@ -44,7 +44,7 @@ describe('the files of the pages', () => {
     }
   })
 
-  test('are small: 12 kB of style, 8 kB of script', async () => {
+  test('stay below 12 kB of CSS and 8 kB of JavaScript', async () => {
     const web = createTestWeb()
     const sizes = await Promise.all((await urls()).map(async (url) => (await web.get(url)).body.length))
     expect(sizes[1]).toBeLessThan(12_000)
@@ -60,27 +60,27 @@ describe('the files of the pages', () => {
     '/.git/config',
     '/package.json',
     '/../../etc/passwd',
-  ])('%s is nothing', async (path) => {
+  ])('answers 404 for %s', async (path) => {
     const { statusCode, body } = await createTestWeb().get(path)
     expect(statusCode).toBe(404)
     expect(body).not.toContain('dependencies')
   })
 })
 
-test.each(['PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)('%s of a page is not found', async (method) => {
+test.each(['PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)('answers 404 to %s on a page', async (method) => {
   expect((await createTestWeb().server.inject({ method, url: '/', headers: { host: 'localhost' } })).statusCode).toBe(404)
 })
 
-test('HEAD of the form answers like GET, without the page', async () => {
+test('answers HEAD of the form like GET, without a body', async () => {
   const { statusCode, body } = await createTestWeb().server.inject({ method: 'HEAD', url: '/', headers: { host: 'localhost' } })
   expect([statusCode, body]).toEqual([200, ''])
 })
 
-test('a path in other letters is another path', async () => {
+test('treats paths as case-sensitive', async () => {
   expect((await createTestWeb().get('/SCHEDULES')).statusCode).toBe(404)
 })
 
-test('the id of a request comes from the router, or is a new one: what a visitor sends is not repeated', async () => {
+test('takes the request id from the router, and replaces any other value by a new id', async () => {
   const web = createTestWeb()
   web.fail.find = new TypeError('bug')
   const id = async (given: string) =>
@@ -105,7 +105,7 @@ test.each([
     'SCHEMA_OUTDATED',
   ],
   ['a bug', new TypeError('x is not a function at 10.9.8.7'), 500, 'INTERNAL_ERROR'],
-])('%s: the status page says so and nothing else', async (_what, error, status, code) => {
+])('shows the failure and no details for: %s', async (_what, error, status, code) => {
   const web = createTestWeb()
   web.fail.find = error
   const { statusCode, body } = await web.get('/tasks/a/b', { accept: 'application/json' })

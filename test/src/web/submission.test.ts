@@ -25,7 +25,7 @@ describe('arguments', () => {
     expect(read({ args })).toMatchObject({ submission: { args: value }, problems: [] })
   })
 
-  test('nothing at all is an empty list', () => {
+  test('are an empty list if the field is empty', () => {
     expect(read({ task: 'onedyno.clean_up', args: ' ' })).toMatchObject({ submission: { args: [] } })
   })
 
@@ -39,7 +39,7 @@ describe('arguments', () => {
     ['an object', '{"a":1}', /JSON array/, ['[{"a":1}]']],
     ['null', 'null', /JSON array/, ['[null]']],
     ['too deep a nest', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 deep/, []],
-  ])('%s are refused: what is wrong, and what was perhaps meant', (_what, args, message, suggestions) => {
+  ])('refuses %s with the reason and a suggestion', (_what, args, message, suggestions) => {
     const { submission, problems } = read({ args })
     expect(submission).toBeUndefined()
     expect(problems).toEqual([expect.objectContaining({ field: 'args', message: expect.stringMatching(message) })])
@@ -49,11 +49,11 @@ describe('arguments', () => {
   test.each([
     ['too few', '[]', /takes 1 argument, not 0: tasks.fetch_url\(url\)/],
     ['too many', '["http://a/", 2]', /takes 1 argument, not 2/],
-  ])('that are %s are refused with the signature', (_what, args, message) => {
+  ])('refuses arguments that are %s and shows the signature', (_what, args, message) => {
     expect(read({ task: 'tasks.fetch_url', args }).problems[0]!.message).toMatch(message)
   })
 
-  test('of the wrong type are refused by the name of the parameter', () => {
+  test('are refused with the parameter name if the type is wrong', () => {
     expect(read({ task: 'tasks.fetch_url', args: '[5]' }).problems[0]!.message).toMatch(/url must be string, not 5/)
   })
 })
@@ -63,7 +63,7 @@ describe('the task', () => {
     expect(read({ task }).problems).toEqual([expect.objectContaining({ field: 'task', code: 'TASK_UNKNOWN' })])
   })
 
-  test('has to be chosen', () => {
+  test('is required', () => {
     expect(read({ task: '' }).problems[0]!.message).toBe('Choose a task.')
   })
 })
@@ -77,7 +77,7 @@ describe('the schedule', () => {
     expect(read({ schedule: '15 minutes' }).submission?.schedule).toMatchObject({ kind: 'interval', every: 15, anchor: now })
   })
 
-  test('of two readings is refused, and both are offered in words', () => {
+  test('is refused if it is ambiguous, and both readings are offered in words', () => {
     const [problem] = read({ schedule: '0 9 1' }).problems
     expect(problem).toMatchObject({ field: 'schedule', code: 'SCHEDULE_INVALID' })
     expect(problem!.suggestions).toEqual([
@@ -86,7 +86,7 @@ describe('the schedule', () => {
     ])
   })
 
-  test('every text that is offered is accepted', () => {
+  test('is accepted for every suggestion', () => {
     for (const schedule of ['0 9 1', '90s', '@midnight', '9:30', '5 min']) {
       const [problem] = read({ schedule }).problems
       expect(problem!.suggestions.length, schedule).toBeGreaterThan(0)
@@ -95,14 +95,14 @@ describe('the schedule', () => {
   })
 
   test.each(['; rm -rf / #', '0 seconds', '-5 minutes', '61 *', '1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1! *', 'x'.repeat(5000)])(
-    '%s is refused',
+    'refuses %s',
     (schedule) => {
       expect(read({ schedule }).problems).toEqual([expect.objectContaining({ field: 'schedule' })])
     },
   )
 })
 
-test('all problems are said at once, in the order of the form', () => {
+test('reports all problems at once, in the order of the form', () => {
   expect(read({ task: 'nope', args: 'x', schedule: 'never' }).problems.map(({ field }) => field)).toEqual([
     'task',
     'args',
@@ -111,13 +111,13 @@ test('all problems are said at once, in the order of the form', () => {
 })
 
 describe('the fields of a form', () => {
-  test('are read by name; line ends are LF; nothing else is looked at', () => {
+  test('are read by name with LF line ends, and other names are ignored', () => {
     const fields = readFormFields(new URLSearchParams('args=%5B%0D%0A%5D&__proto__%5Bx%5D=1&constructor=2&task=t'), FIELDS)
     expect(fields).toEqual({ task: 't', args: '[\n]', schedule: '', repeated: [] })
     expect(({} as Record<string, unknown>).x).toBeUndefined()
   })
 
-  test('sent twice are named, and refused', () => {
+  test('are refused with their name if sent twice', () => {
     const fields = readFormFields(new URLSearchParams('task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D'), FIELDS)
     expect(fields.repeated).toEqual(['task'])
     expect(readSubmission(fields, { app, timezone: 'UTC', now }).problems).toEqual([
@@ -125,7 +125,7 @@ describe('the fields of a form', () => {
     ])
   })
 
-  test('of a body that is no form are empty', () => {
+  test('are empty if the body is not a form', () => {
     expect(readFormFields({ task: 'x' }, FIELDS)).toMatchObject({ task: '' })
   })
 })

@@ -10,7 +10,7 @@ const post = (web: ReturnType<typeof createTestWeb>, payload: unknown, headers: 
   })
 
 describe('POST /api/tasks', () => {
-  test('queues a task: 202 with its id and address', async () => {
+  test('queues a task and answers 202 with id and URL', async () => {
     const web = createTestWeb()
     const { statusCode, headers, body } = await post(web, { task: 'tasks.echo', args: ['hi'] })
     expect(statusCode).toBe(202)
@@ -20,7 +20,7 @@ describe('POST /api/tasks', () => {
     expect(web.sent[0]!.headers.id).toBe(id)
   })
 
-  test('schedules a task: 201 with its id, the schedule in words, and the next three runs', async () => {
+  test('schedules a task and answers 201 with id, description and the next three runs', async () => {
     const { statusCode, body } = await post(createTestWeb(), { task: 'tasks.echo', args: ['hi'], schedule: '15 minutes' })
     expect(statusCode).toBe(201)
     expect(JSON.parse(body)).toEqual({
@@ -40,7 +40,7 @@ describe('POST /api/tasks', () => {
     ['too many arguments', { task: 'tasks.fetch_url', args: ['http://a/', 2] }, 'args'],
     ['a schedule that is no text', { task: 'tasks.echo', args: [1], schedule: 5 }, 'schedule'],
     ['a schedule of two readings', { task: 'tasks.echo', args: [1], schedule: '0 9 1' }, 'schedule'],
-  ])('%s is 422 with the field', async (_what, payload, field) => {
+  ])('answers 422 with the field for %s', async (_what, payload, field) => {
     const web = createTestWeb()
     const { statusCode, body } = await post(web, payload)
     expect(statusCode).toBe(422)
@@ -48,7 +48,7 @@ describe('POST /api/tasks', () => {
     expect(web.sent).toEqual([])
   })
 
-  test('a schedule of two readings comes with both', async () => {
+  test('offers both readings of an ambiguous schedule', async () => {
     const { body } = await post(createTestWeb(), { task: 'tasks.echo', args: [1], schedule: '0 9 1' })
     expect(JSON.parse(body).error.problems[0].suggestions).toEqual(['0 9 * * 1', '0 9 1 * *'])
   })
@@ -61,20 +61,20 @@ describe('POST /api/tasks', () => {
     ['a prototype', '{"task":"tasks.echo","args":[1],"__proto__":{"x":1}}', 400],
     ['a prototype in disguise', '{"task":"tasks.echo","args":[1],"\\u005f_proto__":{"x":1}}', 400],
     ['more than 64 KiB', JSON.stringify({ task: 'tasks.echo', args: ['a'.repeat(70_000)] }), 413],
-  ])('%s is refused', async (_what, payload, status) => {
+  ])('refuses %s', async (_what, payload, status) => {
     const { statusCode, body } = await post(createTestWeb(), payload)
     expect(statusCode).toBe(status)
     expect(JSON.parse(body)).toHaveProperty('error.code')
   })
 
-  test('another kind of body is refused', async () => {
+  test('refuses other content types', async () => {
     expect(
       (await post(createTestWeb(), 'task=tasks.echo', { 'content-type': 'application/x-www-form-urlencoded' })).statusCode,
     ).toBe(400)
     expect((await post(createTestWeb(), 'x', { 'content-type': 'text/plain' })).statusCode).toBe(415)
   })
 
-  test('the broker away is 503 with the code', async () => {
+  test('answers 503 with the error code while the broker is away', async () => {
     const web = createTestWeb()
     web.fail.publish = unreachable()
     const { statusCode, body } = await post(web, { task: 'tasks.echo', args: [1] })
@@ -85,7 +85,7 @@ describe('POST /api/tasks', () => {
     })
   })
 
-  test('needs the password where there is one, and takes it as a token', async () => {
+  test('requires the password if one is set, and accepts it as a bearer token', async () => {
     const web = createTestWeb({ NODE_ENV: 'production', CONSOLE_PASSWORD: 'pw' })
     expect((await post(web, { task: 'tasks.echo', args: [1] })).statusCode).toBe(401)
     expect((await post(web, { task: 'tasks.echo', args: [1] }, { authorization: 'Bearer pw' })).statusCode).toBe(202)

@@ -14,11 +14,11 @@ const withLetters = (...letters: DeadLetter[]) => {
 }
 
 describe('/dead-letters', () => {
-  test('says that there are none', async () => {
+  test('shows a message if there are no dead letters', async () => {
     expect((await createTestWeb().get('/dead-letters')).body).toContain('There are none.')
   })
 
-  test('shows each with its reason, its message and its run', async () => {
+  test('shows each dead letter with its reason, message and run', async () => {
     const { body } = await withLetters(letter()).get('/dead-letters')
     expect(body).toContain('<a href="/tasks/tasks.echo/run-1">tasks.echo</a>')
     expect(body).toContain('ended its worker 3 times')
@@ -26,7 +26,7 @@ describe('/dead-letters', () => {
     expect(body).toMatch(/<time [^>]*>1 minute ago<\/time>/)
   })
 
-  test('one without an id can only be thrown away', async () => {
+  test('offers only deletion for a dead letter without a task id', async () => {
     const { body } = await withLetters(letter({ taskId: '', task: null })).get('/dead-letters')
     expect(body).not.toContain('action="/dead-letters/7/requeue"')
     expect(body).toContain('action="/dead-letters/7/drop"')
@@ -37,20 +37,20 @@ describe('/dead-letters', () => {
     ['/dead-letters/7/drop', 'drop 7', '/dead-letters?dropped=1'],
     ['/dead-letters/requeue', 'requeue all', '/dead-letters?requeued=1'],
     ['/dead-letters/drop', 'drop all', '/dead-letters?dropped=1'],
-  ])('%s does it and says so', async (path, act, location) => {
+  ])('%s changes the dead letters and confirms it', async (path, act, location) => {
     const web = withLetters(letter())
     const { statusCode, headers } = await web.form(path, {})
     expect([statusCode, headers.location, web.acted]).toEqual([303, location, [act]])
     expect((await web.get(location)).body).toMatch(/<p class="notice good" role="status">1 (requeued|thrown away)\.<\/p>/)
   })
 
-  test('a number that is none touches nothing', async () => {
+  test('changes nothing if the row id is not a number', async () => {
     const web = withLetters(letter())
     await web.form('/dead-letters/all/drop', {})
     expect(web.acted).toEqual(['drop '])
   })
 
-  test('more than fifty go on on the next page', async () => {
+  test('continues on the next page after fifty dead letters', async () => {
     const web = withLetters(...Array.from({ length: 51 }, (_, at) => letter({ id: String(100 - at) })))
     expect((await web.get('/dead-letters')).body).toContain('href="/dead-letters?before=51"')
     expect((await web.get('/dead-letters?before=51')).body).not.toContain('before=')

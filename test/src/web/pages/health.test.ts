@@ -9,12 +9,12 @@ test.each([
   ['/ping', 'pong\n'],
   ['/healthz', 'ok\n'],
   ['/readyz', 'ready\n'],
-])('%s answers anybody, by any name, also while the console is closed', async (path, body) => {
+])('%s answers every client and host, also while the console is closed', async (path, body) => {
   const response = await createTestWeb(CLOSED).get(path, anyone)
   expect([response.statusCode, response.body]).toEqual([200, body])
 })
 
-test('/readyz says by one word what is missing; /healthz is about the process alone', async () => {
+test('/readyz answers with one error code, and /healthz reports only the process', async () => {
   const web = createTestWeb()
   web.fail.ready = new AppError('DATABASE_UNREACHABLE', 'postgresql://user:***@10.9.8.7/db does not answer')
   const ready = await web.get('/readyz', anyone)
@@ -22,7 +22,7 @@ test('/readyz says by one word what is missing; /healthz is about the process al
   expect((await web.get('/healthz')).statusCode).toBe(200)
 })
 
-test('/readyz looks again after a second, not at each question', async () => {
+test('/readyz reuses an answer for one second', async () => {
   const web = createTestWeb()
   await web.get('/readyz')
   web.fail.ready = new AppError('SCHEMA_OUTDATED', 'old')
@@ -31,7 +31,7 @@ test('/readyz looks again after a second, not at each question', async () => {
   expect((await web.get('/readyz')).body).toBe('not ready: SCHEMA_OUTDATED\n')
 })
 
-test('/readyz does not tell what a fault of the program is', async () => {
+test('/readyz hides the details of an internal error', async () => {
   const web = createTestWeb()
   web.fail.ready = new TypeError('secret detail')
   expect((await web.get('/readyz')).body).toBe('not ready: INTERNAL_ERROR\n')

@@ -3,7 +3,7 @@ import { AppError } from '../../../../src/errors.ts'
 import { createTestWeb, unreachable } from '../../../support/web-app.ts'
 
 describe('GET /', () => {
-  test('offers every task with its description, and the first one with its example', async () => {
+  test('lists every task with its description, and selects the first with its example', async () => {
     const { statusCode, body } = await createTestWeb().get('/')
     expect(statusCode).toBe(200)
     for (const name of ['tasks.echo', 'tasks.fetch_url', 'onedyno.keep_awake', 'onedyno.clean_up'])
@@ -14,20 +14,20 @@ describe('GET /', () => {
     expect(body).toContain('<label for="schedule">')
   })
 
-  test('begins with the task of the address, and its example', async () => {
+  test('selects the task named in the URL, with its example', async () => {
     const { body } = await createTestWeb().get('/?task=tasks.fetch_url')
     expect(body).toMatch(/<option value="tasks.fetch_url"[^>]* selected>/)
     expect(body).toMatch(/<textarea[^>]*>\n\[&#34;https:\/\/example.org\/&#34;\]<\/textarea>/)
   })
 
-  test('never runs anything, whatever the address says', async () => {
+  test('never runs a task on GET, for any query', async () => {
     const web = createTestWeb()
     await web.get('/?task=tasks.echo&args=%5B1%5D&schedule=1+seconds')
     expect(web.sent).toEqual([])
     expect(web.created).toEqual([])
   })
 
-  test('has no inline script and no inline style, and fits into 30 kB', async () => {
+  test('has no inline script or style and stays below 30 kB', async () => {
     const { body } = await createTestWeb().get('/')
     expect(body).not.toMatch(/<style|style=|<script(?![^>]* src=)|\son\w+=/i)
     expect(body.length).toBeLessThan(30_000)
@@ -35,7 +35,7 @@ describe('GET /', () => {
 })
 
 describe('POST / without a schedule', () => {
-  test('queues the task, makes its id known, and leads to its page', async () => {
+  test('queues the task, stores its id, and redirects to its page', async () => {
     const web = createTestWeb()
     const { statusCode, headers } = await web.form('/', { task: 'tasks.echo', args: '["hi"]', schedule: '' })
     expect(statusCode).toBe(303)
@@ -45,7 +45,7 @@ describe('POST / without a schedule', () => {
     expect((await web.get(String(headers.location))).statusCode).toBe(200)
   })
 
-  test('shows the form again when something is wrong: values kept, message at the field, nothing queued', async () => {
+  test('shows the form again on a problem, with the values and a message at the field, and queues nothing', async () => {
     const web = createTestWeb()
     const { statusCode, body } = await web.form('/', {
       task: 'tasks.fetch_url',
@@ -65,7 +65,7 @@ describe('POST / without a schedule', () => {
     expect(web.stored.size).toBe(0)
   })
 
-  test('offers what was perhaps meant as a button with all the rest of the form', async () => {
+  test('offers each suggestion as a button that submits the whole form', async () => {
     const web = createTestWeb()
     const { body } = await web.form('/', { task: 'tasks.echo', args: '["hi"]', schedule: '0 9 1' })
     const [, fields = ''] = /<form method="post" action="\/" id="schedule-choice-1" hidden>([\s\S]*?)<\/form>/.exec(body) ?? []
@@ -75,7 +75,7 @@ describe('POST / without a schedule', () => {
     expect(fields).toContain('name="schedule" value="0 9 1 * *"')
   })
 
-  test('with the broker away keeps what was typed, says that nothing was queued, and forgets the id', async () => {
+  test('keeps the typed values, reports that nothing was queued and deletes the id while the broker is away', async () => {
     const web = createTestWeb()
     web.fail.publish = unreachable()
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '' })
@@ -86,7 +86,7 @@ describe('POST / without a schedule', () => {
     expect(web.stored.size).toBe(0)
   })
 
-  test('of a message that was not confirmed says that it may have been queued, and keeps the id', async () => {
+  test('reports that an unconfirmed message may be queued, and keeps the id', async () => {
     const web = createTestWeb()
     web.fail.publish = new AppError('MESSAGE_UNCONFIRMED', 'Redis at 10.9.8.7 did not answer')
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '' })
@@ -97,14 +97,14 @@ describe('POST / without a schedule', () => {
     expect(web.stored.size).toBe(1)
   })
 
-  test('still leads to the page when only the record of the id failed', async () => {
+  test('redirects to the page even if the id could not be stored', async () => {
     const web = createTestWeb()
     web.fail.record = new Error('too late')
     expect((await web.form('/', { task: 'tasks.echo', args: '[1]', schedule: '' })).statusCode).toBe(303)
     expect(web.sent).toHaveLength(1)
   })
 
-  test('a fault of the program is a 500 that says nothing of it but the request', async () => {
+  test('answers an internal error with 500 and shows only the request id', async () => {
     const web = createTestWeb()
     web.fail.publish = new TypeError('secret detail')
     const { statusCode, body } = await web.form(
@@ -132,17 +132,17 @@ describe('POST / without a schedule', () => {
     expect((await createTestWeb().form('/', body)).statusCode).toBe(status)
   })
 
-  test.each(['multipart/form-data; boundary=x', 'text/plain', 'application/xml'])('a body of %s is not taken', async (type) => {
+  test.each(['multipart/form-data; boundary=x', 'text/plain', 'application/xml'])('refuses a body of type %s', async (type) => {
     expect((await createTestWeb().form('/', 'task=tasks.echo', { 'content-type': type })).statusCode).toBe(415)
   })
 
-  test('JSON belongs to the API', async () => {
+  test('refuses JSON at the form', async () => {
     expect((await createTestWeb().form('/', '{}', { 'content-type': 'application/json' })).statusCode).toBe(415)
   })
 })
 
 describe('POST / with a schedule', () => {
-  test('stores it and leads to its page', async () => {
+  test('stores the schedule and redirects to its page', async () => {
     const web = createTestWeb()
     const { statusCode, headers } = await web.form('/', { task: 'tasks.echo', args: '["hi"]', schedule: '15 minutes' })
     expect(statusCode).toBe(303)
@@ -153,7 +153,7 @@ describe('POST / with a schedule', () => {
     expect(web.sent).toEqual([])
   })
 
-  test('that the database cannot keep is a problem of the arguments', async () => {
+  test('reports arguments that the database cannot store at the arguments field', async () => {
     const web = createTestWeb()
     web.fail.create = new AppError('VALUE_NOT_JSON', 'args hold \\u0000')
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["\\u0000"]', schedule: '15 minutes' })
@@ -161,7 +161,7 @@ describe('POST / with a schedule', () => {
     expect(body).toMatch(/<div class="problem" id="args-problem">\s*<p>args hold \\u0000\./)
   })
 
-  test('with the database away keeps what was typed', async () => {
+  test('keeps the typed values while the database is away', async () => {
     const web = createTestWeb()
     web.fail.create = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:5432'), { code: 'ECONNREFUSED' })
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '15 minutes' })

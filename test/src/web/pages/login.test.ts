@@ -6,7 +6,7 @@ const cookieOf = (response: { headers: Record<string, unknown> }) => String(resp
 
 describe('with a password set', () => {
   test.each(['/', '/schedules', '/schedules/1', '/tasks/tasks.echo/1'])(
-    'a browser that opens %s is led to sign in, and back',
+    'redirects a browser from %s to the login page and back',
     async (path) => {
       const { statusCode, headers, body } = await createTestWeb(ENV).get(path)
       expect(statusCode).toBe(303)
@@ -15,21 +15,21 @@ describe('with a password set', () => {
     },
   )
 
-  test('a program is told what to send', async () => {
+  test('tells a program to send a bearer token', async () => {
     const { statusCode, headers, body } = await createTestWeb(ENV).get('/', { accept: 'application/json' })
     expect(statusCode).toBe(401)
     expect(headers['www-authenticate']).toBe('Bearer realm="onedyno"')
     expect(JSON.parse(body)).toMatchObject({ error: { code: 'NOT_SIGNED_IN' } })
   })
 
-  test('a form that is sent without a session does nothing', async () => {
+  test('ignores a form that is sent without a session', async () => {
     const web = createTestWeb(ENV)
     expect((await web.form('/', { task: 'tasks.echo', args: '[1]' })).headers.location).toBe('/login')
     expect((await web.form('/', { task: 'tasks.echo', args: '[1]' }, { accept: '*/*' })).statusCode).toBe(401)
     expect(web.sent).toEqual([])
   })
 
-  test('the password opens everything, until signing out', async () => {
+  test('opens all pages with the password, until sign-out', async () => {
     const web = createTestWeb(ENV)
     const entered = await web.form('/login', { password: 'correct horse', next: '/schedules?after=a' })
     expect([entered.statusCode, entered.headers.location]).toEqual([303, '/schedules?after=a'])
@@ -43,11 +43,11 @@ describe('with a password set', () => {
     expect(cookieOf(left)).toBe('session=')
   })
 
-  test('the password as a token needs no session', async () => {
+  test('accepts the password as a bearer token without a session', async () => {
     expect((await createTestWeb(ENV).get('/', { authorization: 'Bearer correct horse' })).statusCode).toBe(200)
   })
 
-  test('a wrong password shows the page again, without the password', async () => {
+  test('shows the login page again after a wrong password, without the password', async () => {
     const { statusCode, headers, body } = await createTestWeb(ENV).form('/login', { password: 'guess-1', next: '/schedules' })
     expect(statusCode).toBe(401)
     expect(headers['set-cookie']).toBeUndefined()
@@ -56,7 +56,7 @@ describe('with a password set', () => {
     expect(body).not.toContain('guess-1')
   })
 
-  test('the sixth wrong one within a minute is told when to come again', async () => {
+  test('refuses the sixth wrong password within a minute with a retry time', async () => {
     const web = createTestWeb(ENV)
     for (let i = 0; i < 5; i++) await web.form('/login', { password: 'guess' })
     const { statusCode, headers } = await web.form('/login', { password: 'correct horse' })
@@ -71,17 +71,17 @@ describe('with a password set', () => {
     ['a script', 'javascript:alert(1)'],
     ['a header', '/\r\nset-cookie: a=b'],
     ['nothing', ''],
-  ])('signing in does not lead to %s', async (_where, next) => {
+  ])('does not redirect to %s after sign-in', async (_where, next) => {
     const web = createTestWeb(ENV)
     expect((await web.form('/login', { password: 'correct horse', next })).headers.location).toBe('/')
     expect((await web.get(`/login?next=${encodeURIComponent(next)}`)).body).toContain('name="next" value="/"')
   })
 
-  test('the menu is not shown to who is not signed in', async () => {
+  test('hides the menu before sign-in', async () => {
     expect((await createTestWeb(ENV).get('/login')).body).not.toContain('<nav')
   })
 
-  test('on https, the session is Secure and the browser is told to stay', async () => {
+  test('sets a Secure cookie and Strict-Transport-Security on https', async () => {
     const { headers } = await createTestWeb(ENV).form('/login', { password: 'correct horse' }, { 'x-forwarded-proto': 'https' })
     expect(headers['set-cookie']).toMatch(/^__Host-session=.*; Secure$/)
     expect(headers['strict-transport-security']).toBe('max-age=31536000')
@@ -89,26 +89,29 @@ describe('with a password set', () => {
 })
 
 describe('in production without a password', () => {
-  test.each(['/', '/login', '/schedules', '/tasks/tasks.echo/1'])('%s is closed, and the page says what to set', async (path) => {
-    const { statusCode, body } = await createTestWeb({ NODE_ENV: 'production' }).get(path)
-    expect(statusCode).toBe(503)
-    expect(body).toContain('CONSOLE_PASSWORD')
-  })
+  test.each(['/', '/login', '/schedules', '/tasks/tasks.echo/1'])(
+    '%s is closed, and the page names the variable to set',
+    async (path) => {
+      const { statusCode, body } = await createTestWeb({ NODE_ENV: 'production' }).get(path)
+      expect(statusCode).toBe(503)
+      expect(body).toContain('CONSOLE_PASSWORD')
+    },
+  )
 
-  test('nothing is taken', async () => {
+  test('refuses every form', async () => {
     const web = createTestWeb({ NODE_ENV: 'production' })
     expect((await web.form('/', { task: 'tasks.echo', args: '[1]' })).statusCode).toBe(503)
     expect(web.sent).toEqual([])
   })
 })
 
-test('locally without a password there is nothing to sign in to, and nothing to sign out of', async () => {
+test('has no login and no logout locally without a password', async () => {
   const web = createTestWeb()
   expect((await web.get('/login')).headers.location).toBe('/')
   expect((await web.get('/')).body).not.toContain('/logout')
 })
 
-test('on a platform, plain http is led to https before anything is asked', async () => {
+test('redirects plain http to https on a platform before any other check', async () => {
   const { statusCode, headers } = await createTestWeb({ ...ENV, DYNO: 'web.1' }).get('/schedules?a=1', {
     host: 'app.example',
     'x-forwarded-proto': 'http',

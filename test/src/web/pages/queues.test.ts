@@ -8,14 +8,14 @@ const withQueue = (name: string) => {
 }
 
 describe('/queues', () => {
-  test('shows each queue with what waits and runs', async () => {
+  test('shows each queue with its ready and running tasks', async () => {
     const { statusCode, body } = await withQueue('mail').get('/queues')
     expect(statusCode).toBe(200)
     expect(body).toContain('<th scope="row">mail</th>\n<td data-label="Waiting">3</td>\n<td data-label="Running">1</td>')
     expect(body).toContain('<a href="/queues" aria-current="page">')
   })
 
-  test('can be paused while the broker does not answer', async () => {
+  test('pauses a queue while the broker does not answer', async () => {
     const web = withQueue('mail')
     web.silent.broker = true
     const { statusCode, body } = await web.get('/queues')
@@ -24,7 +24,7 @@ describe('/queues', () => {
     expect(body).toContain('action="/queues/mail/pause"')
   })
 
-  test('pauses and resumes one', async () => {
+  test('pauses and resumes a queue', async () => {
     const web = withQueue('mail')
     const paused = await web.form('/queues/mail/pause', {})
     expect([paused.statusCode, paused.headers.location]).toEqual([303, '/queues'])
@@ -38,7 +38,7 @@ describe('/queues', () => {
     ['1', 1],
     [' 20 ', 20],
     ['', null],
-  ])('takes the limit %j', async (text, concurrency) => {
+  ])('accepts the limit %j', async (text, concurrency) => {
     const web = withQueue('mail')
     expect((await web.form('/queues/mail/limit', { concurrency: text })).statusCode).toBe(303)
     expect(web.queues.get('mail')?.concurrency).toBe(concurrency)
@@ -52,7 +52,7 @@ describe('/queues', () => {
     expect(web.queues.get('mail')?.concurrency).toBeNull()
   })
 
-  test('writes a name with signs of markup as text', async () => {
+  test('escapes markup in a queue name', async () => {
     const { body } = await withQueue('<b>/x').get('/queues')
     expect(body).toContain('<th scope="row">&#60;b&#62;/x</th>')
     expect(body).toContain('action="/queues/%3Cb%3E%2Fx/pause"')

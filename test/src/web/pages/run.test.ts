@@ -8,14 +8,14 @@ const withRun = (given: Parameters<typeof storedResult>[0]) => {
   web.stored.set('run-1', storedResult(given))
   return web
 }
-/** What a program is told. */
+/** Requests the JSON form. */
 const json = async (web: ReturnType<typeof createTestWeb>, path = PATH) => {
   const response = await web.get(path, { accept: 'application/json' })
   return { status: response.statusCode, type: response.headers['content-type'], body: response.json() }
 }
 
 describe('the status page', () => {
-  test('of a task that succeeded shows state, result and times, and does not load itself again', async () => {
+  test('shows state, result and times of a successful task, without automatic reload', async () => {
     const { statusCode, body } = await withRun({ result: 'hi' }).get(PATH)
     expect(statusCode).toBe(200)
     expect(body).toContain('<title>SUCCESS: tasks.echo')
@@ -37,7 +37,7 @@ describe('the status page', () => {
     },
   )
 
-  test('of a task that failed shows the error, and its traceback folded', async () => {
+  test('shows the error of a failed task, with a folded traceback', async () => {
     const { body } = await withRun({
       state: 'FAILURE',
       result: failure('TypeError', 'no <b>luck</b>'),
@@ -48,7 +48,7 @@ describe('the status page', () => {
     expect(body).toMatch(/<details><summary>Traceback<\/summary><pre tabindex="0">TypeError/)
   })
 
-  test('of a task that runs shows how far it is and what it logged, and a way to call it off', async () => {
+  test('shows progress, log and a revoke form while a task runs', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null, progress: { n: 3, of: 10, note: 'pages' } })
     web.lines.push({ retries: 0, level: 40, at_ms: NOW.getTime(), message: '<b> is slow\u001b[31m', fields: '{"ms":7}' })
     const { body } = await web.get(PATH)
@@ -60,7 +60,7 @@ describe('the status page', () => {
     expect(web.revoked).toEqual([{ unwanted: { ids: ['run-1'] }, terminate: true }])
   })
 
-  test('of a task that logged much shows its last lines, and all of them on demand', async () => {
+  test('shows the last log lines, and all lines on request', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     for (let n = 1; n <= 201; n++)
       web.lines.push({ retries: 0, level: 30, at_ms: NOW.getTime(), message: `line ${n}.`, fields: null })
@@ -71,14 +71,14 @@ describe('the status page', () => {
     const all = (await web.get(`${PATH}?log=all`)).body
     expect(all).toContain('line 1.')
     expect(all).not.toContain('The last')
-    // A page with all of them is not new because of that.
+    // The revision does not depend on the number of lines shown.
     const revision = (text: string) => /data-revision="([^"]*)"/.exec(text)?.[1]
     expect(revision(all)).toBe(revision(body))
     web.lines.pop()
     expect((await web.get(PATH)).body).not.toContain('The last')
   })
 
-  test('of a task that is to be tried again says when, of one that sent others links to them and back', async () => {
+  test('shows the time of the next attempt, and links parent and child tasks', async () => {
     const nextAt = new Date(NOW.getTime() + 60_000)
     const web = withRun({
       state: 'RETRY',
@@ -98,7 +98,7 @@ describe('the status page', () => {
     expect((await web.get('/runs/run-0')).statusCode).toBe(404)
   })
 
-  test('of a task that waits in the queue, of which nothing is stored', async () => {
+  test('shows a queued task that has no stored result', async () => {
     const web = createTestWeb()
     web.located.set('run-1', {
       task: 'tasks.echo',
@@ -121,7 +121,7 @@ describe('the status page', () => {
     ['a NUL', '/tasks/tasks.echo/%00'],
     ['an id that is too long', `/tasks/tasks.echo/${'a'.repeat(256)}`],
     ['SQL', "/tasks/tasks.echo/1'%20OR%20'1'='1"],
-  ])('%s is not found', async (_what, path) => {
+  ])('answers 404 for %s', async (_what, path) => {
     const web = withRun({})
     expect((await web.get(path)).statusCode).toBe(404)
     expect(await json(web, path)).toMatchObject({ status: 404, body: { error: { code: 'RUN_UNKNOWN' } } })
@@ -130,7 +130,7 @@ describe('the status page', () => {
   test.each([
     ['a parameter that is far too long', `/tasks/tasks.echo/${'a'.repeat(2000)}`, 414],
     ['a broken escape', '/tasks/%zz/x', 400],
-  ])('%s is refused with all the headers, and is not repeated', async (_what, path, status) => {
+  ])('refuses %s with all security headers and does not repeat it', async (_what, path, status) => {
     const { statusCode, headers, body } = await createTestWeb().get(path)
     expect(statusCode).toBe(status)
     expect(headers['content-security-policy']).toContain("frame-ancestors 'none'")
@@ -139,8 +139,8 @@ describe('the status page', () => {
   })
 })
 
-describe('for programs', () => {
-  test('a result is told as it is', async () => {
+describe('the JSON form', () => {
+  test('returns the result unchanged', async () => {
     expect(await json(withRun({ result: [200, { a: '<b>' }] }))).toEqual({
       status: 200,
       type: 'application/json; charset=utf-8',
@@ -173,7 +173,7 @@ describe('for programs', () => {
     ['several arguments', failure('OSError', 2, 'missing'), { type: 'OSError', message: '2, missing' }],
     ['no argument', failure('KeyboardInterrupt'), { type: 'KeyboardInterrupt', message: '' }],
     ['nothing that is known', 'just text', { type: 'Error', message: '' }],
-  ])('an error of %s', async (_what, result, error) => {
+  ])('shows an error of %s', async (_what, result, error) => {
     expect((await json(withRun({ state: 'FAILURE', result, traceback: 'stack' }))).body).toMatchObject({
       ready: true,
       result: null,
@@ -181,7 +181,7 @@ describe('for programs', () => {
     })
   })
 
-  test('a person gets it too, by ?format=json', async () => {
+  test('is also available by ?format=json', async () => {
     expect((await withRun({}).get(`${PATH}?format=json`)).json()).toMatchObject({ state: 'SUCCESS' })
   })
 })
@@ -189,7 +189,7 @@ describe('for programs', () => {
 describe('?wait=', () => {
   const ask = (web: ReturnType<typeof createTestWeb>, seconds: string) => json(web, `${PATH}?wait=${seconds}`)
 
-  test('holds the answer back until the task has ended', async () => {
+  test('delays the answer until the task has ended', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     const answer = ask(web, '20')
     await expect.poll(() => web.waiters.length).toBe(1)
@@ -198,14 +198,14 @@ describe('?wait=', () => {
     expect((await answer).body).toMatchObject({ state: 'SUCCESS', result: 'late' })
   })
 
-  test('answers with what is known when the time is up', async () => {
+  test('answers with the current state when the time is over', async () => {
     expect((await ask(withRun({ state: 'STARTED', doneAt: null }), '0.05')).body).toMatchObject({
       state: 'STARTED',
       ready: false,
     })
   })
 
-  test('does not hold back what has ended', async () => {
+  test('answers at once for a task that has ended', async () => {
     const web = withRun({})
     await ask(web, '20')
     expect(web.waiters).toEqual([])
@@ -217,7 +217,7 @@ describe('?wait=', () => {
     expect(web.waiters).toEqual([])
   })
 
-  test('is over when who asked goes away', async () => {
+  test('stops to wait when the client disconnects', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     const url = await web.server.listen({ host: '127.0.0.1', port: 0 })
     const leaving = new AbortController()
@@ -228,7 +228,7 @@ describe('?wait=', () => {
     await expect.poll(() => web.waitSignals[0]!.aborted).toBe(true)
   })
 
-  test('lets go when the server closes', async () => {
+  test('answers when the server closes', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     const answer = ask(web, '20')
     await expect.poll(() => web.waiters.length).toBe(1)
@@ -242,13 +242,13 @@ test.each([
   ['</textarea><svg onload=window.__xss=1>', /<svg/],
   ['<a href="javascript:window.__xss=1">x</a>', /href="javascript/],
   ['</pre></section><h1>', /<\/pre><\/section><h1>/],
-])('a result of %s is text', async (result, markup) => {
+])('escapes a result of %s', async (result, markup) => {
   const { body } = await withRun({ result }).get(PATH)
   expect(body).not.toMatch(markup)
   expect((await json(withRun({ result }))).body.result).toBe(result)
 })
 
-test('markup in every other place of a run is text, too', async () => {
+test('escapes markup in all other fields of a run', async () => {
   const evil = '<img src=x onerror=alert(1)>'
   const web = createTestWeb()
   web.stored.set(
@@ -268,6 +268,6 @@ test('markup in every other place of a run is text, too', async () => {
   expect(body).not.toContain('<img')
 })
 
-test('control characters of a terminal are not shown', async () => {
+test('removes terminal control characters', async () => {
   expect((await withRun({ result: '\u001b[31mred\u001b[0m' }).get(PATH)).body).toContain('<pre tabindex="0">red</pre>')
 })

@@ -23,11 +23,11 @@ const run = (given: Partial<ScheduleRun> = {}): ScheduleRun => ({
 })
 
 describe('/schedules', () => {
-  test('without any says how to make one', async () => {
+  test('explains how to create a schedule if there is none', async () => {
     expect((await createTestWeb().get('/schedules')).body).toContain('There is no schedule yet')
   })
 
-  test('lists each in words, with next and last run', async () => {
+  test('lists each schedule in words, with its next and last run', async () => {
     const { body } = await withSchedule({
       lastRunAt: new Date(NOW.getTime() - 120_000),
       lastTaskId: 'run-1',
@@ -44,19 +44,19 @@ describe('/schedules', () => {
     ['disabled', { enabled: false, nextRunAt: null }],
     ['finished', { finished: true, nextRunAt: null }],
     ['being planned', { nextRunAt: null }],
-  ])('says %s where there is no next run', async (word, given) => {
+  ])('shows "%s" if there is no next run', async (word, given) => {
     expect((await withSchedule(given).get('/schedules')).body).toContain(`<span class="soft">${word}</span>`)
   })
 
   test.each([
     ['overdue: is beat running?', { nextRunAt: new Date(NOW.getTime() - 61_000) }],
     ['not planned: is beat running?', { nextRunAt: null, changedAt: new Date(NOW.getTime() - 61_000) }],
-  ])('says %s where nobody does what is due', async (text, given) => {
+  ])('shows "%s" if no beat claims a due schedule', async (text, given) => {
     expect((await withSchedule(given).get('/schedules')).body).toContain(text)
     expect((await withSchedule({ ...given, enabled: false }).get('/schedules')).body).not.toContain(text)
   })
 
-  test('shows a row that cannot be read, and an error of beat, instead of leaving them out', async () => {
+  test('shows invalid rows and errors of beat instead of hiding them', async () => {
     const { body } = await withSchedule({
       schedule: undefined,
       problem: 'hour: "25" is too large',
@@ -67,7 +67,7 @@ describe('/schedules', () => {
     expect(body).toContain('no such zone')
   })
 
-  test('goes on on a next page after a hundred', async () => {
+  test('continues on the next page after a hundred schedules', async () => {
     const web = createTestWeb()
     for (let i = 0; i < 101; i++)
       web.schedules.set(String(i), storedSchedule({ id: String(i), name: `n ${String(i).padStart(3, '0')}` }))
@@ -79,7 +79,7 @@ describe('/schedules', () => {
 })
 
 describe('/schedules/:id', () => {
-  test('of a new one says so, with its id, itself in words, and the next three runs', async () => {
+  test('confirms a new schedule with its id, description and next three runs', async () => {
     const { statusCode, body } = await withSchedule().get(`/schedules/${ID}?new`)
     expect(statusCode).toBe(200)
     expect(body).toContain('Scheduled.')
@@ -105,7 +105,7 @@ describe('/schedules/:id', () => {
     expect(body).toContain('2026-11-23 08:00:00 UTC')
   })
 
-  test('shows what each tick came to, linked to its page', async () => {
+  test('shows the outcome of each tick with a link to its run', async () => {
     const web = withSchedule()
     web.runs.push(
       run(),
@@ -129,7 +129,7 @@ describe('/schedules/:id', () => {
       expect(body).toContain(text)
   })
 
-  test('has earlier runs on another page after fifty', async () => {
+  test('shows older runs on another page after fifty', async () => {
     const web = withSchedule()
     for (let i = 0; i < 51; i++) web.runs.push(run({ tick: new Date(NOW.getTime() - i * 1000), taskId: `run-${i}` }))
     const { body } = await web.get(`/schedules/${ID}`)
@@ -138,7 +138,7 @@ describe('/schedules/:id', () => {
     expect(body).toContain(`?before=${encodeURIComponent(new Date(NOW.getTime() - 49_000).toISOString())}`)
   })
 
-  test('is disabled, enabled and deleted by plain forms', async () => {
+  test('disables, enables and deletes a schedule with plain forms', async () => {
     const web = withSchedule()
     expect((await web.get(`/schedules/${ID}`)).body).toContain(`action="/schedules/${ID}/disable"`)
     const disabled = await web.form(`/schedules/${ID}/disable`, {})
@@ -158,19 +158,19 @@ describe('/schedules/:id', () => {
     ['POST', '/schedules/nope/enable'],
     ['POST', '/schedules/nope/disable'],
     ['POST', '/schedules/nope/delete'],
-  ])('%s of an unknown one is not found', async (method, path) => {
+  ])('answers 404 to %s of an unknown schedule', async (method, path) => {
     const web = createTestWeb()
     const { statusCode } = method === 'GET' ? await web.get(path) : await web.form(path, {})
     expect(statusCode).toBe(404)
   })
 
-  test('changes nothing for a page of another site', async () => {
+  test('refuses forms of other sites', async () => {
     const web = withSchedule()
     expect((await web.form(`/schedules/${ID}/delete`, {}, { 'sec-fetch-site': 'cross-site' })).statusCode).toBe(403)
     expect(web.schedules.size).toBe(1)
   })
 
-  test('shows markup as text, wherever it comes from', async () => {
+  test('escapes markup from every source', async () => {
     const evil = '<img src=x onerror=alert(1)>'
     const web = withSchedule({
       name: evil,

@@ -22,7 +22,7 @@ const request = (
 const judge = (env: Environment, given: Parameters<typeof request>[0] = {}, route: RouteKind = 'console') =>
   guardOf(env).judge(request(given), route).kind
 
-describe('who gets in', () => {
+describe('access', () => {
   test.each([
     ['locally without a password: this machine', LOCAL, {}, 'pass'],
     ['locally, by IPv6', LOCAL, { remoteAddress: '::1' }, 'pass'],
@@ -41,19 +41,19 @@ describe('who gets in', () => {
     ['with the password as a token', WITH_PASSWORD, { headers: { authorization: `Bearer ${PASSWORD}` } }, 'pass'],
     ['with a wrong token', WITH_PASSWORD, { headers: { authorization: 'Bearer wrong' } }, 'sign-in'],
     ['with the password by another scheme', WITH_PASSWORD, { headers: { authorization: `Basic ${PASSWORD}` } }, 'sign-in'],
-  ])('%s', (_who, env, given, verdict) => {
-    expect(judge(env, given)).toBe(verdict)
+  ])('%s', (_who, env, given, decision) => {
+    expect(judge(env, given)).toBe(decision)
   })
 
-  test('health is asked nothing, by any name, also while the console is closed', () => {
+  test('allows health checks for any host, also while the console is closed', () => {
     expect(judge(CLOSED, { headers: { host: '10.0.0.3' }, remoteAddress: '10.0.0.9' }, 'public')).toBe('pass')
   })
 
-  test('the login page needs no session', () => {
+  test('allows the login page without a session', () => {
     expect(judge(WITH_PASSWORD, {}, 'login')).toBe('pass')
   })
 
-  test('the login page is closed with the console', () => {
+  test('closes the login page together with the console', () => {
     expect(judge(CLOSED, {}, 'login')).toBe('closed')
   })
 })
@@ -69,8 +69,8 @@ describe('the host', () => {
     ['the public name in capitals', PUBLIC, 'APP.example', 'sign-in'],
     ['a foreign name where the public one is known', PUBLIC, 'evil.example', 'wrong-host'],
     ['any name on a platform that does not tell ours: the password guards', HEROKU, 'anything.example', 'sign-in'],
-  ])('%s', (_what, env, host, verdict) => {
-    expect(judge(env, { headers: { host } })).toBe(verdict)
+  ])('%s', (_what, env, host, decision) => {
+    expect(judge(env, { headers: { host } })).toBe(decision)
   })
 })
 
@@ -95,20 +95,20 @@ describe('a form', () => {
       'cross-site',
     ],
     ['of no browser', {}, 'pass'],
-  ])('%s', (_from, headers, verdict) => {
-    expect(judge(LOCAL, { method: 'POST', headers })).toBe(verdict)
+  ])('%s', (_from, headers, decision) => {
+    expect(judge(LOCAL, { method: 'POST', headers })).toBe(decision)
   })
 
-  test('from the public URL, whose host a proxy has replaced', () => {
+  test('is accepted from the public URL even if a proxy replaced the host', () => {
     const headers = { host: '127.0.0.1:5000', origin: 'https://app.example', authorization: `Bearer ${PASSWORD}` }
     expect(judge(PUBLIC, { method: 'POST', headers })).toBe('pass')
   })
 
-  test('a link from another site may be followed', () => {
+  test('allows a link from another site', () => {
     expect(judge(LOCAL, { headers: { 'sec-fetch-site': 'cross-site' } })).toBe('pass')
   })
 
-  test('the login form is checked like any other', () => {
+  test('applies the origin check to the login form', () => {
     expect(
       guardOf(WITH_PASSWORD).judge(request({ method: 'POST', headers: { 'sec-fetch-site': 'cross-site' } }), 'login').kind,
     ).toBe('cross-site')
@@ -121,8 +121,8 @@ describe('plain http', () => {
     ['is led to https where the public URL has it', PUBLIC, 'http', 'to-https'],
     ['is fine where nothing is known of https', WITH_PASSWORD, 'http', 'sign-in'],
     ['is not meant by https', HEROKU, 'https', 'sign-in'],
-  ])('%s', (_what, env, proto, verdict) => {
-    expect(judge(env, { headers: { host: 'app.example', 'x-forwarded-proto': proto } })).toBe(verdict)
+  ])('%s', (_what, env, proto, decision) => {
+    expect(judge(env, { headers: { host: 'app.example', 'x-forwarded-proto': proto } })).toBe(decision)
   })
 })
 
@@ -132,7 +132,7 @@ describe('a session', () => {
   const enter = (guard: ReturnType<typeof guardOf>, cookie: string, more: Record<string, string> = {}) =>
     guard.judge(request({ headers: headers({ cookie, ...more }) }), 'console').kind
 
-  test('lets in until it is twelve hours old', () => {
+  test('is valid for twelve hours', () => {
     const time = { now: 1_800_000_000_000 }
     const guard = guardOf(PUBLIC, time)
     const cookie = cookieOf(guard.sessions!.begin(headers()))
@@ -144,24 +144,24 @@ describe('a session', () => {
     expect(enter(guard, cookie)).toBe('sign-in')
   })
 
-  test('is tied to https and to this host by its name', () => {
+  test('is bound to https and this host by its cookie name', () => {
     expect(guardOf(PUBLIC).sessions!.begin(headers())).toMatch(
       /^__Host-session=\d+\.[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax; Secure$/,
     )
   })
 
-  test('without https has the plain name, because a browser would drop the other', () => {
+  test('uses the plain cookie name without https, because browsers drop the prefixed one', () => {
     expect(guardOf(PUBLIC).sessions!.begin({ host: 'localhost:5000' })).toMatch(
       /^session=\d+\.[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax$/,
     )
   })
 
-  test('of another password is worth nothing', () => {
+  test('is invalid after a change of the password', () => {
     const cookie = cookieOf(guardOf({ ...PUBLIC, CONSOLE_PASSWORD: 'former' }).sessions!.begin(headers()))
     expect(enter(guardOf(PUBLIC), cookie)).toBe('sign-in')
   })
 
-  test('of another host is worth nothing', () => {
+  test('is invalid on another host', () => {
     const guard = guardOf(HEROKU)
     const cookie = cookieOf(guard.sessions!.begin(headers()))
     expect(enter(guard, cookie)).toBe('pass')
@@ -176,14 +176,14 @@ describe('a session', () => {
     ['a short signature', (value: string) => value.slice(0, -2)],
     ['an expiry that is no number', (value: string) => `x${value}`],
     ['a very long value', (value: string) => value + 'a'.repeat(10_000)],
-  ])('with %s is worth nothing', (_what, forge) => {
+  ])('is invalid with %s', (_what, forge) => {
     const guard = guardOf(PUBLIC)
     const value = cookieOf(guard.sessions!.begin(headers())).slice('__Host-session='.length)
     expect(enter(guard, `__Host-session=${forge(value)}`)).toBe('sign-in')
     expect(enter(guard, `__Host-session=${value}`)).toBe('pass')
   })
 
-  test('ends with a cookie that is empty and over', () => {
+  test('ends with an empty, expired cookie', () => {
     expect(guardOf(PUBLIC).sessions!.end(headers())).toBe('__Host-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure')
   })
 })
@@ -191,7 +191,7 @@ describe('a session', () => {
 describe('wrong passwords', () => {
   const wrong = (guard: ReturnType<typeof guardOf>, address: string) => guard.tryPassword('guess', address)
 
-  test('are five a minute from one address; then the right one is refused too, until the first is a minute old', () => {
+  test('are limited to five a minute per address; then the right password is refused too, until the first is a minute old', () => {
     const time = { now: 1_800_000_000_000 }
     const guard = guardOf(WITH_PASSWORD, time)
     for (let i = 0; i < 5; i++) expect(wrong(guard, '1.1.1.1')).toEqual({ ok: false, retryAfterSeconds: 0 })
@@ -202,13 +202,13 @@ describe('wrong passwords', () => {
     expect(guard.tryPassword(PASSWORD, '1.1.1.1').ok).toBe(true)
   })
 
-  test('are twenty a minute from all addresses together', () => {
+  test('are limited to twenty a minute over all addresses', () => {
     const guard = guardOf(WITH_PASSWORD)
     for (let i = 0; i < 20; i++) expect(wrong(guard, `10.0.0.${i}`).retryAfterSeconds).toBe(0)
     expect(guard.tryPassword(PASSWORD, '10.0.1.1')).toEqual({ ok: false, retryAfterSeconds: 60 })
   })
 
-  test('are counted for tokens and for the login page alike, and answered by when to come again', () => {
+  test('are counted together for tokens and the login page, and answered with a retry time', () => {
     const guard = guardOf(WITH_PASSWORD)
     const bearer = (token: string) => guard.judge(request({ headers: { authorization: `Bearer ${token}` } }), 'console')
     for (let i = 0; i < 3; i++) expect(bearer('guess').kind).toBe('sign-in')
@@ -216,14 +216,14 @@ describe('wrong passwords', () => {
     expect(bearer(PASSWORD)).toEqual({ kind: 'too-many', retryAfterSeconds: 60 })
   })
 
-  test('do not end a session that exists', () => {
+  test('do not end an existing session', () => {
     const guard = guardOf(WITH_PASSWORD)
     const cookie = guard.sessions!.begin({ host: 'localhost:5000' }).split(';')[0]!
     for (let i = 0; i < 5; i++) wrong(guard, '127.0.0.1')
     expect(guard.judge(request({ headers: { cookie } }), 'console').kind).toBe('pass')
   })
 
-  test('a right password is not counted, however often it comes', () => {
+  test('are counted only if wrong, for any number of right passwords', () => {
     const guard = guardOf(WITH_PASSWORD)
     for (let i = 0; i < 50; i++) expect(guard.tryPassword(PASSWORD, '1.1.1.1').ok).toBe(true)
   })

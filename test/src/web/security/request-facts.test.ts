@@ -22,7 +22,7 @@ test.each([
   [{ 'x-forwarded-proto': 'https' }, 'https'],
   [{ 'x-forwarded-proto': 'https, http' }, 'http'],
   [{ 'x-forwarded-proto': ['https', 'HTTP'] as never }, 'http'],
-])('of %j the router said %j last', (headers, proto) => {
+])('reads X-Forwarded-Proto %j as %j', (headers, proto) => {
   expect(forwardedProto(headers)).toBe(proto)
 })
 

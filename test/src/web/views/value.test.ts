@@ -12,13 +12,13 @@ test.each([
   expect(showValue(value)).toBe(html)
 })
 
-test('shows a fetched page part by part, so that its lines are lines', () => {
+test('shows a fetched page part by part and keeps its line breaks', () => {
   expect(showValue([200, '<html>\n</html>'])).toBe(
     '<dl class="parts"><dt>0</dt><dd><pre tabindex="0">200</pre></dd><dt>1</dt><dd><pre tabindex="0">&#60;html&#62;\n&#60;/html&#62;</pre></dd></dl>',
   )
 })
 
-test('shows the first 64 KiB, and says how much is missing', () => {
+test('shows the first 64 KiB and the number of hidden characters', () => {
   expect(showValue('a'.repeat(70_000))).toContain('4464 more characters are not shown here.')
 })
 

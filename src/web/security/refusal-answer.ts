@@ -2,12 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Failure, titleOf } from '../failure.ts'
 import { sendFailure } from '../send-failure.ts'
 import type { WebContext } from '../web-context.ts'
-import type { Verdict } from './guard.ts'
+import type { GuardDecision } from './guard.ts'
 
-/** What somebody sees who is not let in: what is wrong, and what the owner of the console can do. */
-export function answerVerdict(
+/** Answers a refused request with the reason and the next step for the owner of the console. */
+export function answerRefusal(
   web: WebContext,
-  verdict: Exclude<Verdict, { kind: 'pass' }>,
+  decision: Exclude<GuardDecision, { kind: 'pass' }>,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
@@ -15,7 +15,7 @@ export function answerVerdict(
     const failure: Failure = { status, code, title, message, hint }
     return sendFailure(web, request, reply, failure)
   }
-  switch (verdict.kind) {
+  switch (decision.kind) {
     case 'to-https':
       return reply.redirect(`https://${request.raw.headers.host}${request.raw.url}`, 308)
     case 'wrong-host':
@@ -48,23 +48,23 @@ export function answerVerdict(
         'Open the console itself and send it from there.',
       )
     case 'too-many':
-      reply.header('retry-after', verdict.retryAfterSeconds)
+      reply.header('retry-after', decision.retryAfterSeconds)
       return refuse(
         429,
         'TOO_MANY_ATTEMPTS',
         'There were too many wrong passwords.',
-        `Try again in ${verdict.retryAfterSeconds} seconds.`,
+        `Try again in ${decision.retryAfterSeconds} seconds.`,
       )
     case 'sign-in':
       return askToSignIn(request, reply, refuse)
     default:
-      return verdict satisfies never
+      return decision satisfies never
   }
 }
 
 type Refuse = (status: number, code: string, message: string, hint: string) => FastifyReply
 
-/** A browser is led to the login page, and back; everything else is told. */
+/** Redirects a browser to the login page and back. Other clients get a 401. */
 function askToSignIn(request: FastifyRequest, reply: FastifyReply, refuse: Refuse): FastifyReply {
   if ((request.headers.accept ?? '').includes('text/html')) {
     const next = request.method === 'GET' ? request.url : '/'
