@@ -29,7 +29,7 @@ describe('who may import whom', () => {
   test('every room that the architecture names is there', () => {
     const rooms = new Set(files.map(roomOf))
     const named =
-      'base message schedule embedded app database broker control testing tasks worker beat web commands main index supervisor'
+      'concurrency base message schedule embedded app database broker control testing tasks worker beat web commands main index supervisor'
     expect([...rooms].sort()).toEqual(named.split(' ').sort())
   })
 
@@ -61,6 +61,8 @@ describe('the rules can fail', () => {
     ['a pure room imports pg', 'src/app/app.ts', "import type { Client } from 'pg'"],
     ['a pure room imports the database', 'src/message/message.ts', "import { sql } from '../database/sql.ts'"],
     ['message imports app', 'src/message/message.ts', "import { STATES } from '../app/outcome.ts'"],
+    ['waiting does I/O', 'src/concurrency/pump.ts', "import { readFileSync } from 'node:fs'"],
+    ['waiting imports the base', 'src/concurrency/pump.ts', "import { AppError } from '../errors.ts'"],
     ['the base imports a room', 'src/config.ts', "import { parse } from './schedule/parse.ts'"],
     ['the database imports the broker', 'src/database/results.ts', "import type { Broker } from '../broker/broker.ts'"],
     ['a command imports the supervisor', 'src/commands/start.ts', "import { supervise } from '../../supervisor/supervise.ts'"],

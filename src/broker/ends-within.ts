@@ -1,4 +1,4 @@
-import { sleep } from '../retry.ts'
+import { sleep } from '../concurrency/sleep.ts'
 
 /** Waits for the end of `work`, no longer than `withinMs` milliseconds if they are given. @returns whether it ended. Never rejects after that time. */
 export async function endsWithin(work: Promise<unknown>, withinMs?: number): Promise<boolean> {

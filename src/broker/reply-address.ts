@@ -1,6 +1,7 @@
-import { type Database, isConnectionError } from '../database/database.ts'
+import { retry } from '../concurrency/retry.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
+import type { Database } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
-import { retry } from '../retry.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
 

@@ -1,7 +1,8 @@
-import { type Database, isConnectionError } from '../database/database.ts'
+import { retry } from '../concurrency/retry.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
+import type { Database } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
-import { retry } from '../retry.ts'
 import type { ConsumeOptions } from './broker.ts'
 
 /** Half a second: a dead worker's messages are back within a second, whatever the moment of its death. */

@@ -1,9 +1,9 @@
 import type { Revoke } from '../app/calls/revoke.ts'
 import type { Broker } from '../broker/broker.ts'
+import { sleep } from '../concurrency/sleep.ts'
 import { askWorkers } from '../control/ask.ts'
 import type { Database } from '../database/database.ts'
 import { createRevocations } from '../database/revocations.ts'
-import { sleep } from '../retry.ts'
 
 /** Ids in one request. */
 const AT_ONCE = 1000

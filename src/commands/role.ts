@@ -1,9 +1,10 @@
+import { retry } from '../concurrency/retry.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
 import { type Config, parseConfig } from '../config.ts'
-import { createDatabase, type Database, isConnectionError } from '../database/database.ts'
+import { createDatabase, type Database } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
 import { AppError, toError } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
-import { retry } from '../retry.ts'
 import { returnMemoryOfStart } from './return-memory.ts'
 
 /** What every role begins with: configuration, a log, a database whose schema fits, and the wish to stop. */

@@ -1,10 +1,11 @@
 import type { Kept } from '../app/backend.ts'
 import type { TransactionClient } from '../app/task.ts'
+import { retry } from '../concurrency/retry.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
-import { retry } from '../retry.ts'
-import { type Database, isConnectionError } from './database.ts'
+import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
 /** A row whose id is there changes nothing, so the statement may be repeated even when its answer was lost. */

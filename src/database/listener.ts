@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
+import { retry } from '../concurrency/retry.ts'
+import { sleep } from '../concurrency/sleep.ts'
 import type { Log } from '../log.ts'
-import { retry, sleep } from '../retry.ts'
 
 /** The one connection of a process that waits for NOTIFY and holds session locks. It comes back by itself, and says so to whoever asks. */
 export interface Listener {

@@ -1,5 +1,5 @@
+import { isConnectFailure, isConnectionError, isRefusal } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
-import { isConnectFailure, isConnectionError, isRefusal } from './database.ts'
 
 /** undefined_table and invalid_schema_name (PostgreSQL 18, Appendix A). */
 const NO_TABLES = ['42P01', '3F000']

@@ -1,9 +1,10 @@
 import type { TransactionClient } from '../app/task.ts'
+import { retry } from '../concurrency/retry.ts'
+import { isConnectFailure, isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
-import { retry } from '../retry.ts'
-import { type Database, isConnectFailure, isConnectionError } from './database.ts'
+import type { Database } from './database.ts'
 import { notTaken } from './not-taken.ts'
 import { sql } from './sql.ts'
 

@@ -1,5 +1,6 @@
-import { retry } from '../retry.ts'
-import { type Database, isConnectionError } from './database.ts'
+import { retry } from '../concurrency/retry.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
+import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
 /** Places under one limit that are wanted at once. */

@@ -1,6 +1,6 @@
 import type { LogLine } from '../app/effects.ts'
+import { createGroupCommit } from '../concurrency/group-commit.ts'
 import type { Database } from './database.ts'
-import { createGroupCommit } from './group-commit.ts'
 import { sql } from './sql.ts'
 
 /** How far a task is. */

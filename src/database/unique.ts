@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { UniqueClaim, UniqueHolder, UniqueStore } from '../app/calls/unique.ts'
 import type { TransactionClient } from '../app/task.ts'
+import { retry } from '../concurrency/retry.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
-import { retry } from '../retry.ts'
-import { type Database, isConnectionError } from './database.ts'
+import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
 /** A claim may be repeated, even when its answer was lost: it finds itself. */

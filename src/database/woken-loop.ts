@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { pauseMs, retry } from '../concurrency/retry.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { pauseMs, retry } from '../retry.ts'
-import { type Database, isConnectionError } from './database.ts'
+import type { Database } from './database.ts'
 import type { Subscription } from './listener.ts'
 
 export interface WokenLoop {

@@ -1,5 +1,6 @@
+import { pauseMs } from '../concurrency/retry.ts'
+import { sleep } from '../concurrency/sleep.ts'
 import { toError } from '../errors.ts'
-import { pauseMs, sleep } from '../retry.ts'
 import { type Postmaster, stopPostmaster } from './postmaster.ts'
 import type { ServerLog } from './server-log.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyError } from 'fastify'
-import { isConnectionError } from '../database/database.ts'
+import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 
 /** A failure as the user sees it. It holds no internals, only the fact and a hint. */

@@ -1,7 +1,7 @@
 import type { Consumer } from '../broker/broker.ts'
 import { endsWithin } from '../broker/ends-within.ts'
+import { sleep } from '../concurrency/sleep.ts'
 import type { Slots } from '../database/slots.ts'
-import { sleep } from '../retry.ts'
 import { type SuspendableWorker, startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
 /** A queue whose tasks run only so many at once over all workers, as far as this process has a part in it. */

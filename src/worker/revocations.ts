@@ -1,7 +1,8 @@
+import { pauseMs } from '../concurrency/retry.ts'
+import { sleep } from '../concurrency/sleep.ts'
 import { MAX_REVOKED, type Revocations, type Revoked } from '../database/revocations.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
-import { pauseMs, sleep } from '../retry.ts'
 
 /** What this worker knows of revoked tasks: all that is in the table, loaded before it takes its first message. */
 export interface RevokedHere {

@@ -2,6 +2,7 @@ import type { Import } from './import-graph.ts'
 
 /** The rooms of the house, lowest first: a room may use those on lower floors. */
 const FLOORS: readonly (readonly string[])[] = [
+  ['concurrency'],
   ['base'],
   ['message', 'schedule', 'embedded'],
   ['app'],
@@ -76,6 +77,7 @@ const floorOf = (room: string) => FLOORS.findIndex((rooms) => rooms.includes(roo
 
 function refusalOfForeign({ from: file, to, typeOnly, lazy }: Import, from: string): string | undefined {
   if (to.startsWith('node:')) {
+    if (from === 'concurrency') return to === 'node:timers/promises' ? undefined : 'concurrency does no I/O'
     return PURE.includes(from) && !PURE_BUILTINS.includes(to) ? `${from} is pure` : undefined
   }
   const places = to.startsWith('@fastify/') ? PACKAGES.fastify : PACKAGES[to]

@@ -1,6 +1,7 @@
 import type { Channel, Options } from 'amqplib'
+import { pauseMs } from '../../concurrency/retry.ts'
+import { sleep } from '../../concurrency/sleep.ts'
 import type { Log } from '../../log.ts'
-import { pauseMs, sleep } from '../../retry.ts'
 import {
   type ControlMessage,
   type ControlTransport,

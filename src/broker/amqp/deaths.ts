@@ -1,7 +1,7 @@
+import { sleep } from '../../concurrency/sleep.ts'
 import { storableIds } from '../../database/columns.ts'
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
-import { sleep } from '../../retry.ts'
 
 /** A process that is killed loses all its connections at once, but two servers notice it at different moments. */
 const LOOK_AGAIN_MS = 300

@@ -1,6 +1,7 @@
 import { type ConfirmChannel, IllegalOperationError } from 'amqplib'
+import { pauseMs } from '../../concurrency/retry.ts'
+import { sleep } from '../../concurrency/sleep.ts'
 import type { Log } from '../../log.ts'
-import { pauseMs, sleep } from '../../retry.ts'
 import type { AmqpConnection } from './connection.ts'
 import type { Job } from './job.ts'
 import { type AmqpSending, createAmqpSending } from './sending.ts'

@@ -1,5 +1,5 @@
+import { pauseMs } from '../../concurrency/retry.ts'
 import type { Log } from '../../log.ts'
-import { pauseMs } from '../../retry.ts'
 
 /** The first pause is short, because a full queue may have room again in a moment; who mends a right or a name waits a minute at most. */
 const AGAIN = { firstMs: 500, maxMs: 60_000 }

@@ -1,11 +1,13 @@
 import { createPlanner } from '../../app/canvas/plan.ts'
 import { type Outcome, READY_STATES } from '../../app/outcome.ts'
+import { pauseMs } from '../../concurrency/retry.ts'
+import { sleep } from '../../concurrency/sleep.ts'
+import { isConnectionError, isRefusal } from '../../concurrency/transient.ts'
 import { countForeign } from '../../database/chords.ts'
-import { type Database, isConnectionError, isRefusal, type Queryable } from '../../database/database.ts'
+import type { Database, Queryable } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 import { tellOutcomes } from '../../database/told-outcomes.ts'
 import type { Log } from '../../log.ts'
-import { pauseMs, sleep } from '../../retry.ts'
 import type { ForeignOutcome } from './document.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }

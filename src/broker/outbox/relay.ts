@@ -1,7 +1,7 @@
+import { pauseMs } from '../../concurrency/retry.ts'
 import type { Database } from '../../database/database.ts'
 import { startWokenLoop } from '../../database/woken-loop.ts'
 import type { Log } from '../../log.ts'
-import { pauseMs } from '../../retry.ts'
 import type { Broker } from '../broker.ts'
 
 const BATCH = 500

@@ -1,11 +1,12 @@
 import type { Plan } from '../../app/effects.ts'
 import type { TransactionClient } from '../../app/task.ts'
-import { type Database, isConnectFailure, isConnectionError, type Queryable } from '../../database/database.ts'
+import { retry } from '../../concurrency/retry.ts'
+import { isConnectFailure, isConnectionError } from '../../concurrency/transient.ts'
+import type { Database, Queryable } from '../../database/database.ts'
 import { keepInOutbox } from '../../database/outbox.ts'
 import { type MessagePlace, writePlans } from '../../database/plans.ts'
 import { AppError } from '../../errors.ts'
 import { parseCeleryTime } from '../../message/typed-json.ts'
-import { retry } from '../../retry.ts'
 import type { Broker } from '../broker.ts'
 
 /** Only where no connection was made: a plan that may have been taken is not handed in twice, because its chords may be over by then. */

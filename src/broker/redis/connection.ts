@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { Redis, RedisOptions } from 'ioredis'
+import { pauseMs } from '../../concurrency/retry.ts'
+import { isSocketError } from '../../concurrency/transient.ts'
 import type { Platform } from '../../config.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
-import { pauseMs } from '../../retry.ts'
 import { endsWithin } from '../ends-within.ts'
 import type { Script } from './scripts.ts'
 
@@ -211,6 +212,7 @@ export function isRedisConnectionError(error: unknown): boolean {
     name === 'MaxRetriesPerRequestError' ||
     name === 'AbortError' ||
     code === 'BROKER_UNREACHABLE' ||
-    /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)|Connection is closed|isn't writeable|ECONN|EPIPE/.test(message)
+    isSocketError(error) ||
+    /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)|Connection is closed|isn't writeable/.test(message)
   )
 }

@@ -1,5 +1,6 @@
+import { pauseMs } from '../../concurrency/retry.ts'
+import { sleep } from '../../concurrency/sleep.ts'
 import type { Log } from '../../log.ts'
-import { pauseMs, sleep } from '../../retry.ts'
 import type { ConsumeOptions, Consumer, Delivery } from '../broker.ts'
 import { endsWithin } from '../ends-within.ts'
 import { followsOf, isRecorded } from '../outcomes/sequel.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { retry } from '../../concurrency/retry.ts'
 import { AppError } from '../../errors.ts'
 import type { Message } from '../../message/message.ts'
-import { retry } from '../../retry.ts'
 import type { Circuit } from '../circuit.ts'
 import { isRedisConnectionError, type RedisConnection } from './connection.ts'
 import { encodeEnvelope } from './envelope.ts'

@@ -1,5 +1,5 @@
+import { retry } from '../../concurrency/retry.ts'
 import type { Log } from '../../log.ts'
-import { retry } from '../../retry.ts'
 import { isRedisConnectionError, type RedisConnection, scriptCommand } from './connection.ts'
 import type { RedisKeys } from './keys.ts'
 import { BEAT, REAP, RESTORE } from './scripts-lease.ts'

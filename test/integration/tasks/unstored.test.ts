@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { createUnstored } from '../../../src/broker/outcomes/backlog.ts'
-import { sleep } from '../../../src/retry.ts'
+import { sleep } from '../../../src/concurrency/sleep.ts'
 import type { Worker } from '../../../src/worker/worker.ts'
 import { startDatabaseProxy } from '../../support/database-proxy.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'

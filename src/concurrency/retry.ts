@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { sleep } from './sleep.ts'
 
 export interface Backoff {
   /** Longest pause before the second attempt, in milliseconds. */
@@ -7,23 +7,26 @@ export interface Backoff {
   readonly maxMs: number
 }
 
-/** The pause before attempt `attempt + 1` (the first attempt is 0): exponential, with the upper half random so that many do not come back at once. */
+/**
+ * The pause after failed attempt number `attempt` (the first attempt is 0), in milliseconds. It doubles with each attempt; the upper half
+ * is random, so that many clients that failed together do not come back together.
+ */
 export function pauseMs(attempt: number, backoff: Backoff, random: () => number = Math.random): number {
   return Math.min(backoff.maxMs, backoff.firstMs * 2 ** Math.min(attempt, 30)) * (0.5 + random() / 2)
 }
 
 export interface RetryOptions extends Backoff {
-  /** Is another attempt worth it? The adapter knows its error codes; this module does not. */
+  /** Is the failure transient, so that another attempt may succeed? See transient.ts. */
   readonly isRetryable: (error: unknown) => boolean
-  /** Ends the waiting; the last error is thrown. */
+  /** When it aborts, the waiting ends and the last error is thrown. */
   readonly signal?: AbortSignal
-  /** No attempt begins later than this many milliseconds after the first. Default: for ever. */
+  /** No attempt begins later than this many milliseconds after the first one. Default: no limit. */
   readonly giveUpAfterMs?: number
   /** Called before each pause. */
   readonly onRetry?: (error: unknown, attempt: number, pauseMs: number) => void
 }
 
-/** Runs `work` until it succeeds, until its failure is not retryable, until the signal aborts or the time is up; then throws that failure. */
+/** Runs `work` until it succeeds. Throws its error if that is not retryable, if the signal aborts or if the time is up. */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
   const giveUpAt = Date.now() + (options.giveUpAfterMs ?? Number.POSITIVE_INFINITY)
   for (let attempt = 0; ; attempt++) {
@@ -38,20 +41,3 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
     }
   }
 }
-
-/** Waits `ms` milliseconds; false as soon as the signal aborts. Never throws. */
-export async function sleep(ms: number, signal?: AbortSignal): Promise<boolean> {
-  try {
-    await delay(ms, undefined, signal === undefined ? {} : { signal })
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Resolves when the signal aborts. */
-export const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { pauseMs, retry } from '../../src/retry.ts'
+import { pauseMs, retry } from '../../../src/concurrency/retry.ts'
 
 const quick = { firstMs: 1, maxMs: 4 }
 
@@ -10,13 +10,13 @@ describe('the pause between attempts', () => {
     [3, 1, 800],
     [20, 0, 500],
     [1e9, 1, 1000],
-  ])('after attempt %i with random %d is %i ms', (attempt, random, ms) =>
+  ])('after attempt %i, with the random number %d, is %i ms', (attempt, random, ms) =>
     expect(pauseMs(attempt, { firstMs: 100, maxMs: 1000 }, () => random)).toBe(ms),
   )
 })
 
 describe('retry', () => {
-  it('gives the first success', async () => {
+  it('resolves to the first success', async () => {
     let attempts = 0
     const work = async () => {
       if (++attempts < 3) throw new Error('not yet')
@@ -25,7 +25,7 @@ describe('retry', () => {
     expect(await retry(work, { ...quick, isRetryable: () => true })).toBe(3)
   })
 
-  it('throws at once what is not retryable', async () => {
+  it('throws an error that is not retryable at once', async () => {
     let attempts = 0
     const work = async () => {
       attempts++
@@ -35,7 +35,7 @@ describe('retry', () => {
     expect(attempts).toBe(1)
   })
 
-  it('gives up after its time with the last failure', async () => {
+  it('throws the last error when its time is up', async () => {
     let attempts = 0
     const work = async () => {
       throw new Error(`attempt ${++attempts}`)
@@ -44,7 +44,7 @@ describe('retry', () => {
     expect(attempts).toBeGreaterThan(2)
   })
 
-  it('stops waiting when asked', async () => {
+  it('ends its pause and throws the last error when the signal aborts', async () => {
     const stopping = new AbortController()
     const work = async () => {
       throw new Error('away')

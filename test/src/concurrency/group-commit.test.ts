@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { createGroupCommit } from '../../../src/database/group-commit.ts'
+import { createGroupCommit } from '../../../src/concurrency/group-commit.ts'
 
-/** A write that ends when told to. */
+const nextLoopTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+/** A write that the test ends. */
 function createWrite() {
   const batches: { items: readonly string[]; end: (error?: Error) => void }[] = []
   const write = (items: readonly string[]) =>
@@ -20,24 +22,26 @@ describe('a group commit', () => {
     await added
   })
 
-  it('writes together what came while the former write was under way, and each caller waits for its own write', async () => {
+  it('writes items that arrive during a write together, and each caller waits for its own write', async () => {
     const { batches, commit } = createWrite()
     const first = commit.add('a')
     const second = commit.add('b')
     const third = commit.add('c')
     batches[0]?.end()
     await first
+    await nextLoopTurn()
     expect(batches.map(({ items }) => items)).toEqual([['a'], ['b', 'c']])
     batches[1]?.end()
     await Promise.all([second, third])
   })
 
-  it('tells only those of a failed write, and goes on', async () => {
+  it('rejects only the items of a failed write, and goes on', async () => {
     const { batches, commit } = createWrite()
     const first = commit.add('a')
     const second = commit.add('b')
     batches[0]?.end(new Error('full'))
     await expect(first).rejects.toThrow('full')
+    await nextLoopTurn()
     batches[1]?.end()
     await second
     await commit.idle()

@@ -1,0 +1,23 @@
+/** Runs asynchronous functions one after the other, in the order of the calls. */
+export interface Mutex {
+  /** Runs `work` when every function before it has ended, also if one of them failed. Settles as `work` does. */
+  run<T>(work: () => T | Promise<T>): Promise<T>
+  /** Resolves when every function that was given so far has ended. Never rejects. */
+  idle(): Promise<void>
+}
+
+export function createMutex(): Mutex {
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    run<T>(work: () => T | Promise<T>): Promise<T> {
+      const result = last.then(work)
+      last = result.catch(ignore)
+      return result
+    },
+    async idle() {
+      await last
+    },
+  }
+}
+
+const ignore = () => {}
