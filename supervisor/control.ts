@@ -3,10 +3,10 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isNamed } from './formation.ts'
-import type { Cause } from './lifecycle.ts'
 import type { LogRing } from './log-ring.ts'
 import { groupMemoryBytes } from './process-group.ts'
-import type { Managed } from './slot.ts'
+import type { Slot } from './slot.ts'
+import type { StopCause } from './stop-sequence.ts'
 
 /** What a client asks, as one line of JSON. The answer is "+" and text for a person, or "-" and why it is refused. */
 export interface ControlRequest {
@@ -21,8 +21,8 @@ export interface Controlled {
   readonly logs: LogRing
   readonly timeoutMs: number
   readonly stopping: AbortSignal
-  processes(): readonly Managed[]
-  stop(cause: Cause): void
+  slots(): readonly Slot[]
+  stop(cause: StopCause): void
 }
 
 export interface Control {
@@ -112,24 +112,24 @@ function answer(socket: Socket, controlled: Controlled): void {
 
 function serve(socket: Socket, { command, names, follow }: ControlRequest, controlled: Controlled): void {
   const isWanted = (name: string) => names.length === 0 || isNamed(name, names)
-  const all = controlled.processes()
-  const processes = all.filter((each) => isWanted(each.name))
-  const known = new Set([...all.map((each) => each.name), ...(command === 'logs' ? controlled.logs.names() : [])])
+  const all = controlled.slots()
+  const slots = all.filter((slot) => isWanted(slot.name))
+  const known = new Set([...all.map((slot) => slot.name), ...(command === 'logs' ? controlled.logs.names() : [])])
   const unknown = names.filter((name) => ![...known].some((each) => isNamed(each, [name])))
   if (unknown.length > 0) throw new Error(`no process ${unknown.join(', ')}; there are ${[...known].join(', ')}`)
   if (command === 'restart' && controlled.stopping.aborted) throw new Error('the whole run is stopping')
   socket.write('+')
-  const say = (what: string) => socket.end(processes.map((each) => `${what} ${each.name}\n`).join(''))
+  const say = (what: string) => socket.end(slots.map((slot) => `${what} ${slot.name}\n`).join(''))
   const killAtMs = Date.now() + controlled.timeoutMs
   switch (command) {
     case 'ps':
-      return void socket.end(showTable(processes))
+      return void socket.end(showTable(slots))
     case 'restart':
-      for (const each of processes) each.restart(killAtMs)
+      for (const slot of slots) slot.restart(killAtMs)
       return void say('restarting')
     case 'stop':
       if (names.length === 0) controlled.stop({ tag: 'signal', signal: 'SIGTERM' })
-      else for (const each of processes) each.halt(killAtMs)
+      else for (const slot of slots) slot.halt(killAtMs)
       return void say('stopping')
     case 'logs':
       return void sendLogs(socket, controlled.logs, isWanted, follow)
@@ -148,8 +148,8 @@ function sendLogs(socket: Socket, logs: LogRing, isWanted: (name: string) => boo
   socket.once('close', unfollow)
 }
 
-function showTable(processes: readonly Managed[]): string {
-  const rows = processes.map(({ name, state, restarts }) => {
+function showTable(slots: readonly Slot[]): string {
+  const rows = slots.map(({ name, state, restarts }) => {
     const pid = 'pid' in state ? state.pid : undefined
     const up = state.tag === 'running' ? duration(Math.round((Date.now() - state.sinceMs) / 1000)) : '-'
     const memory = pid === undefined ? '-' : `${(groupMemoryBytes(pid) / 1e6).toFixed(1)} MB`

@@ -1,6 +1,6 @@
-import { fromByteString, toByteString } from './byte-string.ts'
-import { exitCode } from './exit-code.ts'
-import type { Format, LifeEvent } from './formats.ts'
+import { exitCode } from './exit.ts'
+import type { Format, LifeEvent } from './format.ts'
+import { fromByteString, toByteString } from './line-splitter.ts'
 import { fieldText, parseRecord, take } from './pino-line.ts'
 
 export interface RecordStyle {

@@ -1,9 +1,8 @@
-import { toByteString } from './byte-string.ts'
 import { SupervisorError } from './errors.ts'
-import { signalNumber } from './exit-code.ts'
-import type { Add, Format, LifeEvent } from './formats.ts'
+import { type Exit, signalNumber } from './exit.ts'
+import type { Add, Format, LifeEvent } from './format.ts'
+import { toByteString } from './line-splitter.ts'
 import { renderRecord } from './pino-line.ts'
-import type { Exit } from './process-state.ts'
 
 export interface TextStyle {
   /** With {text}, and perhaps {time}, {iso}, {name}, {type}, {index}. */

@@ -1,6 +1,6 @@
 import { SupervisorError } from './errors.ts'
+import { splitList } from './options.ts'
 import type { Entry } from './procfile.ts'
-import { splitList } from './split-list.ts'
 
 /** One process to run: an instance of a Procfile entry. */
 export interface Instance {

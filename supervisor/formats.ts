@@ -1,29 +1,7 @@
 import { SupervisorError } from './errors.ts'
+import type { Format } from './format.ts'
 import { createRecordFormat } from './format-record.ts'
 import { createTextFormat, type TextStyle } from './format-text.ts'
-import type { Exit } from './process-state.ts'
-
-/** What the supervisor itself has to say. */
-export type LifeEvent =
-  | { readonly tag: 'started'; readonly name: string; readonly pid: number }
-  | { readonly tag: 'stopped'; readonly name: string; readonly exit: Exit }
-  | { readonly tag: 'signalled'; readonly name: string; readonly pid: number; readonly signal: NodeJS.Signals }
-  | { readonly tag: 'received'; readonly signal: NodeJS.Signals }
-  | { readonly tag: 'note'; readonly text: string }
-
-/** Turns lines into what is written. All text is byte strings, see byte-string.ts. */
-export interface Format {
-  /** HOT: `block` is lines joined by "\n"; what is added ends with "\n". */
-  write(name: string, block: string, add: Add): void
-  say(event: LifeEvent, add: Add): void
-  /** Makes room for a process that was not known at the start. */
-  widen(name: string): void
-  /** Bytes of a line of `name` that fit into one line of the platform, after the prefix. */
-  room(name: string): number
-}
-
-/** Takes the next bytes of the output. */
-export type Add = (bytes: string) => void
 
 export interface FormatOptions {
   /** A name of FORMATS, or a template with {text} in it. */

@@ -1,13 +1,13 @@
 import { SupervisorError } from './errors.ts'
-import type { LifeEvent } from './formats.ts'
+import type { LifeEvent } from './format.ts'
+import { splitList } from './options.ts'
 import { groupMemoryBytes } from './process-group.ts'
-import type { Managed } from './slot.ts'
-import { splitList } from './split-list.ts'
+import type { Slot } from './slot.ts'
 
-/** Bytes by type. */
+/** Limits in bytes, by process type. */
 export type MemoryLimits = ReadonlyMap<string, number>
 
-/** The only thing here that wakes up by the clock; it is off unless limits are set. */
+/** Time between two looks. No limits, no timer: an idle supervisor never wakes up. */
 const LOOK_MS = 5_000
 const UNITS: Record<string, number> = { K: 1e3, M: 1e6, G: 1e9, KI: 2 ** 10, MI: 2 ** 20, GI: 2 ** 30 }
 
@@ -30,23 +30,29 @@ export function parseMemoryLimits(text: string): Map<string, number> {
   return limits
 }
 
-/** Restarts a process gracefully when its group holds more than its limit, before the platform ends the whole dyno (Heroku R14, R15). */
-export function watchMemory(
-  limits: MemoryLimits,
-  processes: readonly Managed[],
-  timeoutMs: number,
-  say: (event: LifeEvent) => void,
-): () => void {
-  const limited = processes.filter((each) => limits.has(each.type))
+export interface MemoryWatchOptions {
+  readonly limits: MemoryLimits
+  readonly slots: readonly Slot[]
+  /** From SIGTERM to SIGKILL for a process that is restarted. */
+  readonly timeoutMs: number
+  readonly say: (event: LifeEvent) => void
+}
+
+/**
+ * Restarts a process gracefully when its group holds more than its limit, before the platform stops the whole dyno
+ * (Heroku R14 and R15). Returns the function that ends the watch.
+ */
+export function watchMemory({ limits, slots, timeoutMs, say }: MemoryWatchOptions): () => void {
+  const limited = slots.filter((slot) => limits.has(slot.type))
   if (limited.length === 0) return () => {}
   const timer = setInterval(() => {
-    for (const each of limited) {
-      if (each.state.tag !== 'running') continue
-      const limit = limits.get(each.type)!
-      const bytes = groupMemoryBytes(each.state.pid)
+    for (const slot of limited) {
+      if (slot.state.tag !== 'running') continue
+      const limit = limits.get(slot.type)!
+      const bytes = groupMemoryBytes(slot.state.pid)
       if (bytes <= limit) continue
-      say({ tag: 'note', text: `${each.name} holds ${megabytes(bytes)}, more than ${megabytes(limit)}: restarting it` })
-      each.restart(Date.now() + timeoutMs)
+      say({ tag: 'note', text: `${slot.name} holds ${megabytes(bytes)}, more than ${megabytes(limit)}: restarting it` })
+      slot.restart(Date.now() + timeoutMs)
     }
   }, LOOK_MS)
   return () => clearInterval(timer)

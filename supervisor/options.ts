@@ -102,3 +102,10 @@ export function describeOptions(): string {
     })
     .join('\n')
 }
+
+/** The items of a comma-separated option value, trimmed, without empty items. */
+export const splitList = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')

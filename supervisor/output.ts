@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import type { Format, LifeEvent } from './formats.ts'
+import type { Format, LifeEvent } from './format.ts'
 import { createLineSplitter } from './line-splitter.ts'
 
 /** Whoever feeds a source: it is held back while nobody reads our output. */

@@ -1,4 +1,4 @@
-import { fromByteString, toByteString } from './byte-string.ts'
+import { fromByteString, toByteString } from './line-splitter.ts'
 
 /** The numbers of pino's levels (pino 10, docs/api.md "level"). */
 const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }

@@ -1,29 +1,43 @@
-/** How a process ended. */
-export type Exit = { readonly code: number } | { readonly signal: NodeJS.Signals }
+import type { Exit } from './exit.ts'
 
+/** docs/internals/supervisors.md has the diagram of these states. */
 export type State =
   | { readonly tag: 'starting' }
   | { readonly tag: 'running'; readonly pid: number; readonly sinceMs: number }
-  | { readonly tag: 'stopping'; readonly pid: number; readonly killAtMs: number; readonly thenStart: boolean }
+  /** `killed` is true after killAtMs: SIGKILL was sent. */
+  | {
+      readonly tag: 'stopping'
+      readonly pid: number
+      readonly killAtMs: number
+      readonly killed: boolean
+      readonly thenStart: boolean
+    }
   | { readonly tag: 'backing-off'; readonly startAtMs: number; readonly exit: Exit }
   | { readonly tag: 'exited'; readonly exit: Exit }
 
 export type Event =
   | { readonly tag: 'spawned'; readonly pid: number; readonly atMs: number }
-  /** Ask to stop; with `thenStart` to be started again afterwards (`restart`). */
+  /** A stop request. With `thenStart` it is a restart: the process starts again after it ended. */
   | { readonly tag: 'stopAsked'; readonly killAtMs: number; readonly thenStart: boolean }
-  /** The process ended; with `startAtMs` its restart policy wants it back then. */
+  /** The time of killAtMs has come. */
+  | { readonly tag: 'killDue' }
+  /** The process ended. `startAtMs` is set if its restart policy starts it again. */
   | { readonly tag: 'ended'; readonly exit: Exit; readonly startAtMs?: number }
-  /** The pause of a back-off is over, or somebody asked for the process by name. */
+  /** The pause of a back-off is over, or the process is started by name. */
   | { readonly tag: 'startAsked' }
 
-/** Pure: no clock, no signals, no I/O. The table in test/supervisor/process-state.test.ts is its specification. */
+/**
+ * The state after an event. Returns the same object if the event has no effect in that state. Pure: no clock, no I/O.
+ * The table in test/supervisor/process-state.test.ts is the specification.
+ */
 export function next(state: State, event: Event): State {
   switch (event.tag) {
     case 'spawned':
       return state.tag === 'starting' ? { tag: 'running', pid: event.pid, sinceMs: event.atMs } : state
     case 'stopAsked':
       return onStopAsked(state, event)
+    case 'killDue':
+      return state.tag === 'stopping' && !state.killed ? { ...state, killed: true } : state
     case 'ended':
       return onEnded(state, event)
     case 'startAsked':
@@ -33,15 +47,23 @@ export function next(state: State, event: Event): State {
   }
 }
 
+/** The next timed event of a state, if any. The slot keeps one timer, for this event. */
+export function timedEvent(state: State): { readonly atMs: number; readonly event: Event } | undefined {
+  if (state.tag === 'stopping' && !state.killed) return { atMs: state.killAtMs, event: { tag: 'killDue' } }
+  if (state.tag === 'backing-off') return { atMs: state.startAtMs, event: { tag: 'startAsked' } }
+  return undefined
+}
+
 function onStopAsked(state: State, event: Extract<Event, { tag: 'stopAsked' }>): State {
   const { killAtMs, thenStart } = event
-  if (state.tag === 'running') return { tag: 'stopping', pid: state.pid, killAtMs, thenStart }
-  // Asking again never gives more time, and whoever wants the process gone for good wins over whoever wants it back.
+  if (state.tag === 'running') return { tag: 'stopping', pid: state.pid, killAtMs, killed: false, thenStart }
+  // A second request never gives more time, and a stop wins over a restart in either order.
   if (state.tag === 'stopping') {
     return { ...state, killAtMs: Math.min(killAtMs, state.killAtMs), thenStart: state.thenStart && thenStart }
   }
-  if (state.tag === 'backing-off') return thenStart ? { tag: 'starting' } : { tag: 'exited', exit: state.exit }
-  return state
+  if (state.tag === 'starting') return state
+  if (thenStart) return { tag: 'starting' }
+  return state.tag === 'backing-off' ? { tag: 'exited', exit: state.exit } : state
 }
 
 function onEnded(state: State, event: Extract<Event, { tag: 'ended' }>): State {

@@ -1,62 +1,73 @@
 import { SupervisorError } from './errors.ts'
-import type { Exit } from './process-state.ts'
-import { splitList } from './split-list.ts'
+import { type Exit, isSuccess } from './exit.ts'
+import { splitList } from './options.ts'
 
 export type RestartMode = 'never' | 'on-failure' | 'always'
 
 export interface RestartPolicy {
   readonly mode: RestartMode
-  /** Failures in a row after which the supervisor gives up and ends with that process's code. */
+  /** After this many failures in a row the supervisor gives up and exits with the code of that process. */
   readonly limit: number
 }
 
-/** Failures in a row that are borne by default: more for helpers, fewer for `web`, whose absence the platform must see. */
-export const DEFAULT_LIMIT = 10
-export const DEFAULT_WEB_LIMIT = 5
-/** A process that lived this long was healthy: its next failure is a first one. */
+const DEFAULT_LIMIT = 10
+/** Lower than for other types, because the platform must notice when `web` is gone. */
+const DEFAULT_WEB_LIMIT = 5
+/** A process that lived this long was healthy: the streak starts anew. */
 export const HEALTHY_MS = 30_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
-/** sysexits.h EX_CONFIG: the same start would fail the same way again. */
-export const EXIT_CONFIG = 78
+/** sysexits.h EX_CONFIG: another start would fail in the same way. */
+const EXIT_CONFIG = 78
 
-export type Decision =
-  /** Start it again after the pause. */
-  | { readonly tag: 'again'; readonly pauseMs: number }
-  /** It has done its work; the others go on. */
-  | { readonly tag: 'done' }
-  /** Its end is the end of the whole run. */
-  | { readonly tag: 'over'; readonly why: 'ended' | 'configuration' | 'limit' }
-
-export interface Ending {
-  readonly type: string
-  readonly exit: Exit
-  /** Ends in a row, whatever they were, this one included: the pause grows with them. */
+/** Ends of one slot in a row, each after less than HEALTHY_MS. */
+export interface Streak {
+  /** All ends; the pause grows with them. */
   readonly ends: number
-  /** Failures in a row, this one included when it is one. */
+  /** Failures since the last success; the limit counts them. */
   readonly failures: number
 }
 
-export const isSuccess = (exit: Exit): boolean => 'code' in exit && exit.code === 0
+export const NO_STREAK: Streak = { ends: 0, failures: 0 }
 
-/** What follows when a process ends by itself. Pure; `random` is in [0, 1). */
-export function decide(policy: RestartPolicy, ending: Ending, random: number): Decision {
-  const succeeded = isSuccess(ending.exit)
-  if ('code' in ending.exit && ending.exit.code === EXIT_CONFIG) return { tag: 'over', why: 'configuration' }
-  if (policy.mode === 'never') return { tag: 'over', why: 'ended' }
-  // A dyno without its web process looks alive and answers nobody: end, so that the platform starts it again.
-  if (succeeded && policy.mode === 'on-failure') return ending.type === 'web' ? { tag: 'over', why: 'ended' } : { tag: 'done' }
-  if (!succeeded && ending.failures >= policy.limit) return { tag: 'over', why: 'limit' }
-  return { tag: 'again', pauseMs: pauseMs(ending.ends, random) }
+/** The streak with one more end, of a process that lived `livedMs`. */
+export function countEnd(streak: Streak, exit: Exit, livedMs: number): Streak {
+  const { ends, failures } = livedMs >= HEALTHY_MS ? NO_STREAK : streak
+  return { ends: ends + 1, failures: isSuccess(exit) ? 0 : failures + 1 }
 }
 
-/** Doubles from 0.5 s to 30 s, less up to a quarter of jitter, so that processes that failed together do not return together. */
+export type RestartDecision =
+  /** Start the process again after the pause. */
+  | { readonly tag: 'again'; readonly pauseMs: number }
+  /** The process has done its work. The others keep running. */
+  | { readonly tag: 'done' }
+  /** This end stops the whole run. */
+  | { readonly tag: 'over'; readonly why: 'ended' | 'configuration' | 'limit' }
+
+/** The end of a process that nobody asked to stop. The streak includes this end. */
+export interface UnaskedEnd extends Streak {
+  readonly type: string
+  readonly exit: Exit
+}
+
+/** Decides what happens after an unasked end. Pure; `random` is in [0, 1). */
+export function decide(policy: RestartPolicy, end: UnaskedEnd, random: number): RestartDecision {
+  const succeeded = isSuccess(end.exit)
+  if ('code' in end.exit && end.exit.code === EXIT_CONFIG) return { tag: 'over', why: 'configuration' }
+  if (policy.mode === 'never') return { tag: 'over', why: 'ended' }
+  // A dyno without its web process looks alive but serves nobody. If the run ends, the platform starts it again.
+  if (succeeded && policy.mode === 'on-failure') return end.type === 'web' ? { tag: 'over', why: 'ended' } : { tag: 'done' }
+  if (!succeeded && end.failures >= policy.limit) return { tag: 'over', why: 'limit' }
+  return { tag: 'again', pauseMs: pauseMs(end.ends, random) }
+}
+
+/** 0.5 s, doubled for each end up to 30 s, minus a random part of up to a quarter, so that processes that fail together restart apart. */
 export function pauseMs(ends: number, random: number): number {
   const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (ends - 1))
   return Math.round(full * (1 - random / 4))
 }
 
-/** The policy of each type; `fallback` is for those not named. */
+/** The policy of each type. `fallback` is for types that are not listed. */
 export interface RestartPolicies {
   readonly fallback: RestartPolicy | undefined
   readonly byType: ReadonlyMap<string, RestartPolicy>
@@ -65,7 +76,7 @@ export interface RestartPolicies {
 const MODES: readonly string[] = ['never', 'on-failure', 'always']
 
 /**
- * Reads `on-failure`, `always:5` (five failures in a row) or `worker=on-failure,beat=always`; the last one of a kind counts.
+ * Reads `on-failure`, `always:5` (five failures in a row) or `worker=on-failure,beat=always`. The last entry for a type wins.
  *
  * @throws SupervisorError OPTION_INVALID with the accepted words
  */
@@ -86,7 +97,7 @@ export function parseRestart(text: string): RestartPolicies {
   return { fallback, byType }
 }
 
-/** Without --restart as Honcho: the first process that ends stops all the others. */
+/** Without --restart the supervisor does as Honcho does: the first process that ends stops all the others. */
 export function policyFor(type: string, policies: RestartPolicies | undefined): RestartPolicy {
   const named = policies?.byType.get(type)
   if (named !== undefined) return named

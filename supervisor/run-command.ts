@@ -1,6 +1,6 @@
 import { execa } from 'execa'
 import { SupervisorError } from './errors.ts'
-import { signalNumber } from './exit-code.ts'
+import { signalNumber } from './exit.ts'
 
 export interface RunCommandOptions {
   readonly env: Readonly<Record<string, string>>

@@ -6,10 +6,9 @@ import { SupervisorError } from './errors.ts'
 import { type Instance, mustBeKnown, parseConcurrency, planFormation } from './formation.ts'
 import { createFormat, FORMATS } from './formats.ts'
 import { parseMemoryLimits } from './memory-limit.ts'
-import type { OptionValues } from './options.ts'
+import { type OptionValues, splitList } from './options.ts'
 import { type Entry, parseProcfile } from './procfile.ts'
 import { parseRestart } from './restart-policy.ts'
-import { splitList } from './split-list.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 

@@ -1,90 +1,88 @@
 import { type Child, type ChildSpec, startChild } from './child.ts'
+import type { Exit } from './exit.ts'
+import type { LifeEvent } from './format.ts'
 import type { Instance } from './formation.ts'
-import type { LifeEvent } from './formats.ts'
-import { type Exit, next, type State } from './process-state.ts'
-import { decide, HEALTHY_MS, isSuccess, type RestartPolicy } from './restart-policy.ts'
+import { type Event, next, type State, timedEvent } from './process-state.ts'
+import { countEnd, decide, NO_STREAK, type RestartPolicy } from './restart-policy.ts'
 
-/** One place of the formation: the process that stands in it, and those that follow it after a restart. */
-export type Managed = ReturnType<typeof createManaged>
+/** One instance of the formation: its current process and, after restarts, the processes that replace it. */
+export type Slot = ReturnType<typeof createSlot>
 
-export interface ManagedOptions {
+export interface SlotOptions {
   readonly instance: Instance
   readonly policy: RestartPolicy
-  /** A new pipe for each start. */
+  /** Called for each start, because each child needs a new pipe. */
   readonly spec: () => ChildSpec
   readonly say: (event: LifeEvent) => void
-  readonly watch: { add(group: number): void; remove(group: number): void }
+  readonly watchdog: { add(group: number): void; remove(group: number): void }
   readonly now: () => number
   readonly random: () => number
-  /** It ended by itself, and that ends the whole run. */
+  /** The process ended, and its restart policy ends the whole run. */
   readonly onOver: (exit: Exit) => void
-  /** It ended and will not be started again. */
+  /** The process ended and will not start again. */
   readonly onExited: () => void
 }
 
-/** @see next for the states; this adds the child, the timers and the words. */
-export function createManaged(options: ManagedOptions) {
-  const { policy, say, now, watch } = options
+/** Runs the state table of process-state.ts: `next` decides, this function starts, signals, logs and keeps the timer. */
+export function createSlot(options: SlotOptions) {
+  const { policy, say, now, watchdog } = options
   const { name, type } = options.instance
   let state: State = { tag: 'exited', exit: { code: 0 } }
   let child: Child | undefined
   let timer: NodeJS.Timeout | undefined
-  let startedAtMs = 0
-  /** In a row, both; only the second ones count to the limit. */
-  let ends = 0
-  let failures = 0
+  let streak = NO_STREAK
   let starts = 0
 
   const note = (text: string) => say({ tag: 'note', text: `${name} ${text}` })
 
-  const start = () => {
+  /** The only place that changes the state. What a new state requires happens here. */
+  const apply = (event: Event) => {
+    const before = state
+    state = next(before, event)
+    if (state === before) return
+    clearTimeout(timer)
+    const timed = timedEvent(state)
+    if (timed !== undefined) timer = setTimeout(apply, timed.atMs - now(), timed.event)
+    if (event.tag === 'killDue') signal('SIGKILL')
+    if (state.tag === 'exited') options.onExited()
+    if (state.tag === 'starting') spawn()
+  }
+
+  const spawn = () => {
     starts += 1
-    startedAtMs = now()
+    const atMs = now()
     const started = startChild(options.spec())
     child = started
-    state = next(state, { tag: 'spawned', pid: started.pid, atMs: startedAtMs })
+    apply({ tag: 'spawned', pid: started.pid, atMs })
     if (started.pid > 0) {
-      watch.add(started.pid)
+      watchdog.add(started.pid)
       say({ tag: 'started', name, pid: started.pid })
     }
     void started.ended.then((exit) => onEnded(started.pid, exit))
   }
 
   const onEnded = (pid: number, exit: Exit) => {
-    watch.remove(pid)
+    watchdog.remove(pid)
     child = undefined
-    clearTimeout(timer)
     say({ tag: 'stopped', name, exit })
-    if (state.tag !== 'stopping') return onUnasked(exit)
-    state = next(state, { tag: 'ended', exit })
-    if (state.tag === 'starting') start()
-    else options.onExited()
+    if (state.tag === 'running') onUnaskedEnd(exit, now() - state.sinceMs)
+    else apply({ tag: 'ended', exit })
   }
 
-  const onUnasked = (exit: Exit) => {
-    if (now() - startedAtMs >= HEALTHY_MS) ends = failures = 0
-    ends += 1
-    failures = isSuccess(exit) ? 0 : failures + 1
-    const decision = decide(policy, { type, exit, ends, failures }, options.random())
-    if (decision.tag === 'again') return backOff(exit, decision.pauseMs)
-    state = next(state, { tag: 'ended', exit })
-    if (decision.tag === 'over') {
-      if (decision.why === 'limit') note(`failed ${failures} times in a row; giving up`)
-      if (decision.why === 'configuration') note('ended with 78: its configuration is wrong, so it is not started again')
-      options.onOver(exit)
+  /** The process ended although nobody asked for it: its restart policy decides. */
+  const onUnaskedEnd = (exit: Exit, livedMs: number) => {
+    streak = countEnd(streak, exit, livedMs)
+    const decision = decide(policy, { type, exit, ...streak }, options.random())
+    if (decision.tag === 'again') {
+      apply({ tag: 'ended', exit, startAtMs: now() + decision.pauseMs })
+      return note(`starts again in ${(decision.pauseMs / 1000).toFixed(1)} s (${streak.ends} in a row)`)
     }
-    options.onExited()
-  }
-
-  const backOff = (exit: Exit, pauseMs: number) => {
-    state = next(state, { tag: 'ended', exit, startAtMs: now() + pauseMs })
-    note(`starts again in ${(pauseMs / 1000).toFixed(1)} s (${ends} in a row)`)
-    timer = setTimeout(startIfAway, pauseMs)
-  }
-
-  const startIfAway = () => {
-    state = next(state, { tag: 'startAsked' })
-    if (state.tag === 'starting') start()
+    if (decision.tag === 'over') {
+      if (decision.why === 'limit') note(`failed ${streak.failures} times in a row; giving up`)
+      if (decision.why === 'configuration') note('ended with 78: its configuration is wrong, so it is not started again')
+    }
+    apply({ tag: 'ended', exit })
+    if (decision.tag === 'over') options.onOver(exit)
   }
 
   const signal = (which: 'SIGTERM' | 'SIGKILL') => {
@@ -93,20 +91,10 @@ export function createManaged(options: ManagedOptions) {
     child.signalGroup(which)
   }
 
-  /** True when there is now a process to be told. */
-  const askToStop = (killAtMs: number, thenStart: boolean): boolean => {
-    const before = state.tag
-    if (before === 'backing-off') clearTimeout(timer)
-    state = next(state, { tag: 'stopAsked', killAtMs, thenStart })
-    if (state.tag === 'starting') start()
-    else if (before === 'backing-off') options.onExited()
-    return before === 'running'
-  }
-
-  const wind = (killAtMs: number, thenStart: boolean) => {
-    if (!askToStop(killAtMs, thenStart)) return
-    signal('SIGTERM')
-    timer = setTimeout(signal, killAtMs - now(), 'SIGKILL')
+  const stopAndSignal = (killAtMs: number, thenStart: boolean) => {
+    const wasRunning = state.tag === 'running'
+    apply({ tag: 'stopAsked', killAtMs, thenStart })
+    if (wasRunning) signal('SIGTERM')
   }
 
   return {
@@ -118,23 +106,22 @@ export function createManaged(options: ManagedOptions) {
     get restarts() {
       return Math.max(0, starts - 1)
     },
-    /** Starts it when it is not running. */
-    start: startIfAway,
-    /** Wants it gone; sends nothing yet. */
-    stop: (killAtMs: number) => void askToStop(killAtMs, false),
-    /** Ends it gracefully, and nothing else: the others go on. */
-    halt: (killAtMs: number) => wind(killAtMs, false),
-    /** Ends it gracefully and starts it again. */
+    /** Starts the process unless it runs. */
+    start: () => apply({ tag: 'startAsked' }),
+    /** Marks the process as stopping and plans SIGKILL. SIGTERM is left to term(). */
+    stop: (killAtMs: number) => apply({ tag: 'stopAsked', killAtMs, thenStart: false }),
+    /** Stops this process gracefully. The other slots keep running. */
+    halt: (killAtMs: number) => stopAndSignal(killAtMs, false),
+    /** Stops the process gracefully, if it runs, and starts it again. */
     restart(killAtMs: number) {
-      ends = failures = 0
-      if (state.tag === 'exited') startIfAway()
-      else wind(killAtMs, true)
+      streak = NO_STREAK
+      stopAndSignal(killAtMs, true)
     },
-    /** SIGTERM to its group, if it is to stop. */
+    /** Sends SIGTERM to the group of a stopping process. */
     term() {
       if (state.tag === 'stopping') signal('SIGTERM')
     },
-    kill: () => signal('SIGKILL'),
+    /** Treats the process as ended, although it did not end. */
     abandon: () => child?.abandon(),
     forward: (which: NodeJS.Signals) => child?.signalLeader(which),
   }

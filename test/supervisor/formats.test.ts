@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createFormat, type FormatOptions, type LifeEvent, platformStamps, wantsColour } from '../../supervisor/formats.ts'
+import type { LifeEvent } from '../../supervisor/format.ts'
+import { createFormat, type FormatOptions, platformStamps, wantsColour } from '../../supervisor/formats.ts'
 
 const now = new Date(2026, 10, 22, 20, 43, 57, 123).getTime()
 const base: FormatOptions = {

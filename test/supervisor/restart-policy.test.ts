@@ -1,31 +1,57 @@
 import { expect, test } from 'vitest'
-import type { Exit } from '../../supervisor/process-state.ts'
-import { type Decision, decide, parseRestart, pauseMs, policyFor, type RestartMode } from '../../supervisor/restart-policy.ts'
+import type { Exit } from '../../supervisor/exit.ts'
+import {
+  countEnd,
+  decide,
+  NO_STREAK,
+  parseRestart,
+  pauseMs,
+  policyFor,
+  type RestartDecision,
+  type RestartMode,
+  type Streak,
+} from '../../supervisor/restart-policy.ts'
 
-const again: Decision = { tag: 'again', pauseMs: 500 }
-const table: [name: string, mode: RestartMode, type: string, exit: Exit, failures: number, decision: Decision][] = [
-  ['without restarts any end is the end of all', 'never', 'worker', { code: 0 }, 1, { tag: 'over', why: 'ended' }],
-  ['a failed worker comes back', 'on-failure', 'worker', { code: 1 }, 1, again],
-  ['a killed worker comes back', 'on-failure', 'worker', { signal: 'SIGKILL' }, 1, again],
-  ['a finished worker is done', 'on-failure', 'worker', { code: 0 }, 1, { tag: 'done' }],
-  ['a finished web ends all', 'on-failure', 'web', { code: 0 }, 1, { tag: 'over', why: 'ended' }],
-  ['a failed web comes back', 'on-failure', 'web', { code: 1 }, 1, again],
-  ['always means after success, too', 'always', 'worker', { code: 0 }, 1, again],
-  ['the pause doubles', 'on-failure', 'worker', { code: 1 }, 3, { tag: 'again', pauseMs: 2_000 }],
-  ['the limit ends all', 'on-failure', 'worker', { code: 1 }, 4, { tag: 'over', why: 'limit' }],
-  ['success does not count to the limit', 'always', 'worker', { code: 0 }, 9, { tag: 'again', pauseMs: 30_000 }],
-  ['a wrong configuration is not tried again', 'always', 'worker', { code: 78 }, 1, { tag: 'over', why: 'configuration' }],
+const again: RestartDecision = { tag: 'again', pauseMs: 500 }
+const ended: RestartDecision = { tag: 'over', why: 'ended' }
+const table: [name: string, mode: RestartMode, type: string, exit: Exit, failures: number, decision: RestartDecision][] = [
+  ['any end stops the run without restarts', 'never', 'worker', { code: 0 }, 1, ended],
+  ['a failed worker restarts', 'on-failure', 'worker', { code: 1 }, 1, again],
+  ['a worker that died by a signal restarts', 'on-failure', 'worker', { signal: 'SIGKILL' }, 1, again],
+  ['a worker that exits with 0 is done', 'on-failure', 'worker', { code: 0 }, 1, { tag: 'done' }],
+  ['a web process that exits with 0 stops the run', 'on-failure', 'web', { code: 0 }, 1, ended],
+  ['a failed web process restarts', 'on-failure', 'web', { code: 1 }, 1, again],
+  ['"always" restarts after success', 'always', 'worker', { code: 0 }, 1, again],
+  ['the pause doubles with each end', 'on-failure', 'worker', { code: 1 }, 3, { tag: 'again', pauseMs: 2_000 }],
+  ['the run stops at the limit', 'on-failure', 'worker', { code: 1 }, 4, { tag: 'over', why: 'limit' }],
+  ['a success does not count to the limit', 'always', 'worker', { code: 0 }, 9, { tag: 'again', pauseMs: 30_000 }],
+  ['exit code 78 stops the run at once', 'always', 'worker', { code: 78 }, 1, { tag: 'over', why: 'configuration' }],
 ]
 test.each(table)('%s', (_name, mode, type, exit, failures, decision) => {
   expect(decide({ mode, limit: 4 }, { type, exit, ends: failures, failures }, 0)).toEqual(decision)
 })
 
+test.each<[name: string, streak: Streak, exit: Exit, livedMs: number, then: Streak]>([
+  ['a first failure begins a streak', NO_STREAK, { code: 1 }, 0, { ends: 1, failures: 1 }],
+  ['a failure soon after another prolongs the streak', { ends: 2, failures: 2 }, { code: 1 }, 0, { ends: 3, failures: 3 }],
+  [
+    'a success prolongs the streak of ends but not of failures',
+    { ends: 2, failures: 2 },
+    { code: 0 },
+    0,
+    { ends: 3, failures: 0 },
+  ],
+  ['a process that was healthy begins a new streak', { ends: 9, failures: 9 }, { code: 1 }, 30_000, { ends: 1, failures: 1 }],
+])('%s', (_name, streak, exit, livedMs, then) => {
+  expect(countEnd(streak, exit, livedMs)).toEqual(then)
+})
+
 test('the pause grows to 30 s and has a quarter of jitter', () => {
-  expect([1, 2, 3, 7, 20].map((failures) => pauseMs(failures, 0))).toEqual([500, 1_000, 2_000, 30_000, 30_000])
+  expect([1, 2, 3, 7, 20].map((ends) => pauseMs(ends, 0))).toEqual([500, 1_000, 2_000, 30_000, 30_000])
   expect(pauseMs(7, 0.999)).toBeGreaterThanOrEqual(22_500)
 })
 
-test('a policy may be given to all, to a type, with a limit', () => {
+test('a policy applies to all types or to one, and may have a limit', () => {
   const policies = parseRestart('on-failure,web=never,beat=always:3')
   expect(['web', 'beat', 'worker'].map((type) => policyFor(type, policies))).toEqual([
     { mode: 'never', limit: 5 },
@@ -36,6 +62,6 @@ test('a policy may be given to all, to a type, with a limit', () => {
   expect(policyFor('web', undefined).mode).toBe('never')
 })
 
-test.each(['sometimes', 'worker=', 'on-failure:x', 'a b=never'])('--restart %s is refused with the accepted words', (text) => {
+test.each(['sometimes', 'worker=', 'on-failure:x', 'a b=never'])('rejects --restart %s and lists the accepted words', (text) => {
   expect(() => parseRestart(text)).toThrow(/is not \[NAME=\]never\|on-failure\|always\[:LIMIT\]/)
 })
