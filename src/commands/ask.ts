@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { ControlTransport } from '../broker/control-transport.ts'
-import { endsWithin } from '../broker/ends-within.ts'
 import { chooseBroker } from '../broker/open-broker.ts'
+import { waitAtMost } from '../concurrency/with-timeout.ts'
 import { parseConfig } from '../config.ts'
 import { askWorkers } from '../control/ask.ts'
 import { createDatabase } from '../database/database.ts'
@@ -107,11 +107,11 @@ export async function ask(
   } finally {
     // Before its connection: only so is what was sent last certainly on its way.
     if (transport !== undefined)
-      await endsWithin(
+      await waitAtMost(
         transport.close().catch(() => {}),
         CLOSING_MS,
       )
-    await endsWithin(
+    await waitAtMost(
       broker.close().catch(() => {}),
       CLOSING_MS,
     )

@@ -1,4 +1,4 @@
-import { endsWithin } from '../broker/ends-within.ts'
+import { withTimeout } from '../concurrency/with-timeout.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { maskUrl } from '../log-text.ts'
@@ -19,6 +19,7 @@ export async function brokerAnswers<T>(
 ): Promise<T> {
   const ms = Math.max(1000, publishTimeoutMs) + moreMs
   const url = broker.kind === 'amqp' ? broker.consumeUrl : broker.kind === 'redis' ? broker.url : (databaseUrl ?? '')
-  if (await endsWithin(work, ms)) return work
-  throw new AppError('BROKER_SILENT', `${NAMES[broker.kind]} at ${maskUrl(url)} does not answer within ${ms / 1000} s`)
+  return withTimeout(work, ms, () => {
+    throw new AppError('BROKER_SILENT', `${NAMES[broker.kind]} at ${maskUrl(url)} does not answer within ${ms / 1000} s`)
+  })
 }

@@ -1,7 +1,7 @@
 import type { App } from '../app/app.ts'
 import type { Broker } from '../broker/broker.ts'
-import { endsWithin } from '../broker/ends-within.ts'
 import { chooseBroker } from '../broker/open-broker.ts'
+import { waitAtMost } from '../concurrency/with-timeout.ts'
 import { type Config, parseConfig } from '../config.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
@@ -45,7 +45,7 @@ export async function withSession<T>(
     app.connect(createBackend(database, broker, results))
     return await work({ config, database, broker, results, app })
   } finally {
-    if (broker !== undefined) await endsWithin(broker.close(), CLOSING_MS)
+    if (broker !== undefined) await waitAtMost(broker.close(), CLOSING_MS)
     await database.close()
   }
 }

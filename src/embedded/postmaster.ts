@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { sleep } from '../concurrency/sleep.ts'
+import { waitAtMost } from '../concurrency/with-timeout.ts'
 import { AppError } from '../errors.ts'
 import type { Address } from './address.ts'
 import type { Home } from './data-home.ts'
@@ -36,6 +36,9 @@ const STOP_STEPS: readonly (readonly [StopSignal, number])[] = [
   ['SIGKILL', 3_000],
 ]
 
+/** For what a server writes at its end. A backend that outlives a killed server still holds the pipe. */
+const LAST_OUTPUT_MS = 500
+
 export interface PostmasterOptions {
   readonly server: Server
   readonly home: Home
@@ -61,8 +64,7 @@ export async function spawnPostmaster(options: PostmasterOptions): Promise<Postm
   child.stdout.on('data', log.write)
   child.stderr.on('data', log.write)
   const exited = once(child, 'exit').then(async ([code, signal]): Promise<Exit> => {
-    // Last words. Bounded, because a backend that outlives a killed server still holds the pipe.
-    if (child.stderr.readable) await Promise.race([once(child, 'close'), delay(500, undefined, { ref: false })])
+    if (child.stderr.readable) await waitAtMost(once(child, 'close'), LAST_OUTPUT_MS)
     return code === null ? { signal } : { code }
   })
   exited.catch(() => {}) // cannot be spawned: told by the next line
@@ -107,19 +109,9 @@ export function adoptPostmaster(
 export async function stopPostmaster(postmaster: Postmaster): Promise<void> {
   for (const [signal, graceMs] of STOP_STEPS) {
     await postmaster.send(signal)
-    if (await endsWithin(postmaster.exited, graceMs)) return
+    if (await waitAtMost(postmaster.exited, graceMs)) return
   }
   throw new Error(`PostgreSQL, process ${postmaster.pid}, did not end after SIGKILL`)
-}
-
-/** True when the promise is fulfilled before `ms` milliseconds are over. */
-async function endsWithin(exited: Promise<unknown>, ms: number): Promise<boolean> {
-  const timer = new AbortController()
-  try {
-    return await Promise.race([exited.then(() => true), sleep(ms, timer.signal).then(() => false)])
-  } finally {
-    timer.abort()
-  }
 }
 
 /** Windows has no signals: pg_ctl tells the server through a named pipe. */

@@ -1,6 +1,6 @@
 import type { Broker, ConsumeOptions, Consumer, Delivery } from '../broker/broker.ts'
 import { byOwner } from '../broker/by-owner.ts'
-import { endsWithin } from '../broker/ends-within.ts'
+import { waitAtMost } from '../concurrency/with-timeout.ts'
 
 /** A worker's consumer, which can be exchanged for one with other queues or another concurrency while tasks run. */
 export interface Hold extends Consumer {
@@ -81,7 +81,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
     async close(withinMs) {
       const closed = all().map((consumer) => consumer.close(withinMs))
       // Those that were replaced had all the time they liked; now they have no more than the others.
-      await Promise.all([...closed, endsWithin(Promise.all(closing.values()), withinMs)])
+      await Promise.all([...closed, waitAtMost(Promise.all(closing.values()), withinMs)])
     },
     exchange(change, outstanding) {
       const result = last.then(() => exchange(change, outstanding))

@@ -1,6 +1,6 @@
 import type { Consumer } from '../broker/broker.ts'
-import { endsWithin } from '../broker/ends-within.ts'
 import { sleep } from '../concurrency/sleep.ts'
+import { waitAtMost } from '../concurrency/with-timeout.ts'
 import type { Slots } from '../database/slots.ts'
 import { type SuspendableWorker, startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
@@ -147,7 +147,7 @@ export function createLimitedQueue(name: string, { onStart, ...options }: Limite
       rest.abort()
       // It may wait for a broker that is away: the worker that there is has to end in time all the same.
       const ended = worker?.stop()
-      await endsWithin(loop ?? Promise.resolve(), options.graceMs)
+      await waitAtMost(loop ?? Promise.resolve(), options.graceMs)
       await (ended ?? worker?.stop())
       await endStandby().catch(() => {})
       await slots.release(key).catch(() => {})

@@ -1,7 +1,7 @@
 import { createPlanner } from '../app/canvas/plan.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
-import { endsWithin } from '../broker/ends-within.ts'
 import { createUnstored, type Unstored } from '../broker/outcomes/backlog.ts'
+import { waitAtMost } from '../concurrency/with-timeout.ts'
 import { AppError } from '../errors.ts'
 import { type Attempt, createAttempt } from './attempt/attempt.ts'
 import { Shutdown } from './attempt/interruptions.ts'
@@ -190,7 +190,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
     clearTimeout(bufferTimer)
     unwatch()
     const until = performance.now() + options.graceMs
-    await endsWithin(open.stop(), options.graceMs)
+    await waitAtMost(open.stop(), options.graceMs)
     giveBack([...buffer.splice(0), ...lastChances.splice(0)])
     log.info({ running: inFlight.size, graceMs: options.graceMs }, 'worker stops taking tasks')
     if (inFlight.size > 0) await waitForIdle(Math.max(0, until - performance.now()))

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect, type RecoveringChannelModel } from 'amqplib'
+import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
-import { endsWithin } from '../ends-within.ts'
 import { withPatience } from './timeout.ts'
 
 /** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
@@ -106,7 +106,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     },
     async close() {
       closed = true
-      if (!(await endsWithin(model.close(), CLOSE_MS))) socket?.destroy()
+      if (!(await waitAtMost(model.close(), CLOSE_MS))) socket?.destroy()
       changed()
     },
   }

@@ -2,11 +2,11 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Outcome } from '../../app/outcome.ts'
 import { pauseMs } from '../../concurrency/retry.ts'
 import { sleep } from '../../concurrency/sleep.ts'
+import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Database } from '../../database/database.ts'
 import type { Log } from '../../log.ts'
 import { decodeCelery } from '../../message/wire.ts'
 import type { ConsumeOptions, Consumer, Delivery, FinishOptions, Refusal, ResultMirror } from '../broker.ts'
-import { endsWithin } from '../ends-within.ts'
 import { createRecorder } from '../outcomes/recorder.ts'
 import { followsOf } from '../outcomes/sequel.ts'
 import { createClaimAhead } from '../prefetch.ts'
@@ -283,9 +283,9 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     flush,
     async close(withinMs) {
       await stop()
-      const flushed = await endsWithin(flush(), withinMs)
+      const flushed = await waitAtMost(flush(), withinMs)
       for (const delivery of [...held]) requeue(delivery, { counted: false })
-      if (flushed) await endsWithin(flush(), withinMs)
+      if (flushed) await waitAtMost(flush(), withinMs)
       ending.abort()
       if (recorder.pending > 0)
         log.error({ finished: recorder.pending }, 'outcomes not recorded in time, their tasks are run again')

@@ -2,11 +2,11 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Redis, RedisOptions } from 'ioredis'
 import { pauseMs } from '../../concurrency/retry.ts'
 import { isSocketError } from '../../concurrency/transient.ts'
+import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Platform } from '../../config.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
-import { endsWithin } from '../ends-within.ts'
 import type { Script } from './scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
@@ -137,7 +137,7 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
       const opened = client ?? (await opening?.catch(() => undefined))
       if (opened === undefined) return
       if (!abruptly && opened.status === 'ready')
-        await endsWithin(
+        await waitAtMost(
           opened.quit().catch(() => {}),
           CLOSE_MS,
         )

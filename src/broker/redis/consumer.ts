@@ -1,8 +1,8 @@
 import { pauseMs } from '../../concurrency/retry.ts'
 import { sleep } from '../../concurrency/sleep.ts'
+import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import type { ConsumeOptions, Consumer, Delivery } from '../broker.ts'
-import { endsWithin } from '../ends-within.ts'
 import { followsOf, isRecorded } from '../outcomes/sequel.ts'
 import { createClaimAhead } from '../prefetch.ts'
 import { createRedisClaims, type GivenBack, type Taken } from './claims.ts'
@@ -281,7 +281,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
     async close(withinMs) {
       stopped = true
       clearInterval(floor)
-      await endsWithin(flush(), withinMs)
+      await waitAtMost(flush(), withinMs)
       closed = true
       parts.unlisten(wake)
       if (settlement.pending > 0)
@@ -289,7 +289,7 @@ export async function createRedisConsumer(parts: RedisConsumerParts, options: Co
       // What it does not hear Redis finds out: the lease of this worker is not renewed any more.
       const sayLeft = ({ message }: Error) =>
         log.warn({ reason: message }, 'could not sign off, another worker finds what is left')
-      if (!connection.closed && worker !== undefined) await endsWithin(worker.leave().catch(sayLeft), withinMs)
+      if (!connection.closed && worker !== undefined) await waitAtMost(worker.leave().catch(sayLeft), withinMs)
       worker?.stop()
     },
   }

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { endsWithin } from '../../broker/ends-within.ts'
+import { withTimeout } from '../../concurrency/with-timeout.ts'
 import { AppError } from '../../errors.ts'
 import { type QueueView, queuesPage } from '../views/queues-page.ts'
 import { type AskedDepth, sendPage, type WebContext } from '../web-context.ts'
@@ -43,8 +43,8 @@ export function registerQueues(server: FastifyInstance, web: WebContext): void {
 }
 
 /** Shows no depths if the broker does not answer in time. Its queues can still be paused. */
-const inTime = async (asked: Promise<readonly AskedDepth[]>): Promise<readonly AskedDepth[]> =>
-  (await endsWithin(asked, MAX_WAIT_MS)) ? asked : []
+const inTime = (asked: Promise<readonly AskedDepth[]>): Promise<readonly AskedDepth[]> =>
+  withTimeout(asked, MAX_WAIT_MS, () => [])
 
 /** An empty field means no limit. */
 function limitOf(text: string): number | null {
