@@ -110,7 +110,7 @@ export interface QueueDepth {
 }
 
 /**
- * What a message broker must do. One contract suite (test/integration/broker/contract.ts) runs against every implementation:
+ * What a message broker must do. One contract suite (test/integration/broker/contract/) runs against every implementation:
  * a confirmed publish survives a crash; a message is acknowledged only when its outcome is stored; a dead worker's messages come back
  * within a second; higher priority first, then first in first out; queues do not block each other; workers share fairly.
  */

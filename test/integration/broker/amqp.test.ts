@@ -1,223 +1,150 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
-import { createAmqpBroker } from '../../../src/broker/amqp/broker.ts'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Broker, Delivery } from '../../../src/broker/broker.ts'
-import type { Database } from '../../../src/database/database.ts'
 import { keepInOutbox } from '../../../src/database/outbox.ts'
-import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
-import { createTestSchema } from '../../support/database.ts'
-import { createTestVhost, type TestVhost } from '../../support/rabbit.ts'
-import { recordedIn } from '../../support/recorded.ts'
-import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { type AmqpFixture, createAmqpFixture, dropSharedVhost } from '../../support/brokers/amqp.ts'
+import { lacks } from '../../support/lacks.ts'
 import { until } from '../../support/until.ts'
-import { brokerContract } from './contract.ts'
-import { type EffectsFixture, effectsContract } from './effects-contract.ts'
-import { type BreakableFixture, brokerFailures } from './failure.ts'
-import { refusalContract } from './refusal-contract.ts'
 
-const server = inject('amqpUrl')
-
-describe.skipIf(server === undefined)('RabbitMQ', () => {
-  let vhost: TestVhost
-  beforeAll(async () => {
-    vhost = await createTestVhost(server ?? '')
+describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
+  let fixture: AmqpFixture
+  let raw: ChannelModel
+  let channel: Channel
+  afterAll(dropSharedVhost)
+  beforeEach(async () => {
+    fixture = await createAmqpFixture({ publishTimeoutMs: 1000 })
+    raw = await connect(fixture.url)
+    channel = await raw.createChannel()
   })
-  afterAll(() => vhost.drop())
-
-  const create = async (publishTimeoutMs = 10_000): Promise<BreakableFixture & EffectsFixture> => {
-    const schema = await createTestSchema()
-    const reader = schema.open()
-    const { hostname, port } = new URL(vhost.url)
-    const parts = new Map<Broker, { database: Database; proxy: TcpProxy }>()
-    return {
-      database: reader,
-      shut: (broker) => parts.get(broker)!.proxy.shut(),
-      async open() {
-        const proxy = await startTcpProxy({ host: hostname, port: Number(port) || 5672 })
-        const url = vhost.urlAt(proxy.port)
-        const database = schema.open()
-        const config = {
-          publishTimeoutMs,
-          queueType: 'classic',
-          queueMaxPriority: 10,
-          broker: { kind: 'amqp', why: 'test', publishUrl: url, consumeUrl: url },
-        } as const
-        const broker = createAmqpBroker(database, config, { name: 'test', log: silentLog() })
-        parts.set(broker, { database, proxy })
-        return broker
-      },
-      proxyOf: (broker) => parts.get(broker)!.proxy,
-      ...recordedIn(reader),
-      async cut(broker) {
-        // What the servers see of a kill -9: every connection of the process ends, and nothing is said before.
-        const { database, proxy } = parts.get(broker)!
-        // The database first: a process that is dead says nothing of its lost messages.
-        await database.close()
-        proxy.shut()
-      },
-      async close() {
-        for (const [broker, { proxy }] of parts) {
-          await broker.close()
-          await proxy.close()
-        }
-        await schema.drop()
-        await deleteQueues(vhost.url, ['celery', 'one', 'two', 'three'])
-      },
-    }
+  afterEach(async () => {
+    await raw.close()
+    await fixture.close()
+  })
+  const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: [] })
+  const collect = async (broker: Broker) => {
+    const ids: string[] = []
+    const onDeliveries = (deliveries: readonly Delivery[]) => void ids.push(...deliveries.map((each) => each.message.headers.id))
+    const consumer = await broker.consume({ queues: ['celery'], concurrency: 10, name: 'celery@test', onDeliveries })
+    return { consumer, ids }
   }
 
-  brokerContract('RabbitMQ', () => create())
-  effectsContract('RabbitMQ', () => create())
-  refusalContract('RabbitMQ', () => create())
-  brokerFailures('RabbitMQ', () => create(2000))
+  it.each([
+    ['a quorum queue', { durable: true, arguments: { 'x-queue-type': 'quorum' } }],
+    ['other arguments', { durable: true, arguments: { 'x-max-length': 1000 } }],
+    ['a queue that is not durable', { durable: false }],
+  ])('uses an existing queue as it is: %s', async (_name, options) => {
+    await channel.assertQueue('celery', options)
+    const broker = await fixture.open()
+    await broker.publish([message('a')])
+    const { consumer, ids } = await collect(broker)
+    await until('delivered', () => ids.length === 1)
+    await consumer.close()
+  })
 
-  describe('RabbitMQ that is not as expected', () => {
-    let fixture: BreakableFixture & EffectsFixture
-    let raw: ChannelModel
-    let channel: Channel
-    beforeEach(async () => {
-      fixture = await create(1000)
-      raw = await connect(vhost.url)
-      channel = await raw.createChannel()
-    })
-    afterEach(async () => {
-      await raw.close()
-      await fixture.close()
-    })
-    const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: [] })
-    const collect = async (broker: Broker) => {
-      const ids: string[] = []
-      const onDeliveries = (deliveries: readonly Delivery[]) =>
-        void ids.push(...deliveries.map((each) => each.message.headers.id))
-      const consumer = await broker.consume({ queues: ['celery'], concurrency: 10, name: 'celery@test', onDeliveries })
-      return { consumer, ids }
-    }
+  it('carries ids of 255 characters, however many bytes they are', async () => {
+    const broker = await fixture.open()
+    const ids = ['a'.repeat(255), 'ü'.repeat(255), '任務'.repeat(127), '🜚'.repeat(127)]
+    await broker.publish(ids.map(message))
+    const got = await collect(broker)
+    await until('delivered', () => got.ids.length === ids.length)
+    expect(new Set(got.ids)).toEqual(new Set(ids))
+    await got.consumer.close()
+  })
 
-    it.each([
-      ['a quorum queue', { durable: true, arguments: { 'x-queue-type': 'quorum' } }],
-      ['other arguments', { durable: true, arguments: { 'x-max-length': 1000 } }],
-      ['a queue that is not durable', { durable: false }],
-    ])('uses an existing queue as it is: %s', async (_name, options) => {
-      await channel.assertQueue('celery', options)
-      const broker = await fixture.open()
-      await broker.publish([message('a')])
-      const { consumer, ids } = await collect(broker)
-      await until('delivered', () => ids.length === 1)
-      await consumer.close()
-    })
+  it.each([
+    ['a header with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } })],
+    ['a queue with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], queue: 'q'.repeat(300) })],
+  ])('refuses what it cannot carry, and nothing that was sent with it: %s', async (_name, bad) => {
+    const broker = await fixture.open()
+    const sent = await Promise.allSettled([broker.publish([bad]), broker.publish([message('a')])])
+    expect(sent).toMatchObject([{ status: 'rejected', reason: { code: 'MESSAGE_REFUSED' } }, { status: 'fulfilled' }])
+    await keepInOutbox(fixture.database, bad, new Date(1))
+    await keepInOutbox(fixture.database, message('b'), new Date(2))
+    expect(await broker.relayDue(10)).toEqual({ moved: 2, nextDueMs: null })
+    const { consumer, ids } = await collect(broker)
+    await until('delivered', () => ids.length === 2)
+    const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id, reason FROM dead_letter' })
+    expect(kept).toEqual([{ task_id: 'bad', reason: expect.stringContaining('RabbitMQ cannot carry it') }])
+    await consumer.close()
+  })
 
-    it('carries ids of 255 characters, however many bytes they are', async () => {
-      const broker = await fixture.open()
-      const ids = ['a'.repeat(255), 'ü'.repeat(255), '任務'.repeat(127), '🜚'.repeat(127)]
-      await broker.publish(ids.map(message))
-      const got = await collect(broker)
-      await until('delivered', () => got.ids.length === ids.length)
-      expect(new Set(got.ids)).toEqual(new Set(ids))
-      await got.consumer.close()
-    })
+  it('does not take what it cannot carry for an outage, and refuses it during one as well', async () => {
+    const broker = await fixture.open()
+    const refused = (id: string) =>
+      expect(broker.publish([createMessage({ id, task: 't', args: [], queue: 'q'.repeat(300) })])).rejects.toMatchObject({
+        code: 'MESSAGE_REFUSED',
+      })
+    const kept = () => fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox ORDER BY task_id' })
+    await refused('r1')
+    await broker.publish([message('a')])
+    expect(await kept(), 'straight to RabbitMQ').toEqual([])
+    fixture.proxyOf(broker).shut()
+    await broker.publish([message('b')])
+    await refused('r2')
+    const both = broker.publish([
+      message('c'),
+      createMessage({ id: 'r3', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } }),
+    ])
+    await expect(both).rejects.toMatchObject({ code: 'MESSAGE_REFUSED' })
+    expect(await kept()).toEqual([{ task_id: 'b' }, { task_id: 'c' }])
+    fixture.proxyOf(broker).open()
+  })
 
-    it.each([
-      ['a header with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } })],
-      ['a queue with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], queue: 'q'.repeat(300) })],
-    ])('refuses what it cannot carry, and nothing that was sent with it: %s', async (_name, bad) => {
-      const broker = await fixture.open()
-      const sent = await Promise.allSettled([broker.publish([bad]), broker.publish([message('a')])])
-      expect(sent).toMatchObject([{ status: 'rejected', reason: { code: 'MESSAGE_REFUSED' } }, { status: 'fulfilled' }])
-      await keepInOutbox(fixture.database, bad, new Date(1))
-      await keepInOutbox(fixture.database, message('b'), new Date(2))
-      expect(await broker.relayDue(10)).toEqual({ moved: 2, nextDueMs: null })
-      const { consumer, ids } = await collect(broker)
-      await until('delivered', () => ids.length === 2)
-      const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id, reason FROM dead_letter' })
-      expect(kept).toEqual([{ task_id: 'bad', reason: expect.stringContaining('RabbitMQ cannot carry it') }])
-      await consumer.close()
-    })
+  it('makes no other message wait for a queue that the server refuses', async () => {
+    const broker = await fixture.open()
+    const refused = broker.publish([createMessage({ id: 'r', task: 't', args: [], queue: 'amq.reserved' })])
+    await broker.publish([message('a')])
+    const { consumer, ids } = await collect(broker)
+    await until('delivered', () => ids.length === 1)
+    await refused
+    const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox' })
+    expect(kept).toEqual([{ task_id: 'r' }])
+    await consumer.close()
+  })
 
-    it('does not take what it cannot carry for an outage, and refuses it during one as well', async () => {
-      const broker = await fixture.open()
-      const refused = (id: string) =>
-        expect(broker.publish([createMessage({ id, task: 't', args: [], queue: 'q'.repeat(300) })])).rejects.toMatchObject({
-          code: 'MESSAGE_REFUSED',
-        })
-      const kept = () => fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox ORDER BY task_id' })
-      await refused('r1')
-      await broker.publish([message('a')])
-      expect(await kept(), 'straight to RabbitMQ').toEqual([])
-      fixture.proxyOf(broker).shut()
-      await broker.publish([message('b')])
-      await refused('r2')
-      const both = broker.publish([
-        message('c'),
-        createMessage({ id: 'r3', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } }),
-      ])
-      await expect(both).rejects.toMatchObject({ code: 'MESSAGE_REFUSED' })
-      expect(await kept()).toEqual([{ task_id: 'b' }, { task_id: 'c' }])
-      fixture.proxyOf(broker).open()
-    })
+  it('leaves what expires in the queue, so that a worker can say so', async () => {
+    const broker = await fixture.open()
+    const expires = new Date(Date.now() + 50)
+    await broker.publish([createMessage({ id: 'late', task: 'tasks.echo', args: [], expires }), message('after')])
+    await until('expired', () => Date.now() > expires.getTime() + 100)
+    const { consumer, ids } = await collect(broker)
+    await until('delivered', () => ids.length > 0)
+    expect(ids[0]).toBe('late')
+    await consumer.close()
+  })
 
-    it('makes no other message wait for a queue that the server refuses', async () => {
-      const broker = await fixture.open()
-      const refused = broker.publish([createMessage({ id: 'r', task: 't', args: [], queue: 'amq.reserved' })])
-      await broker.publish([message('a')])
-      const { consumer, ids } = await collect(broker)
-      await until('delivered', () => ids.length === 1)
-      await refused
-      const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox' })
-      expect(kept).toEqual([{ task_id: 'r' }])
-      await consumer.close()
-    })
+  it('makes the queue anew when it is deleted while somebody consumes from it and publishes to it', async () => {
+    const broker = await fixture.open()
+    await broker.publish([message('a')])
+    const { consumer, ids } = await collect(broker)
+    await until('delivered', () => ids.length === 1)
+    await channel.deleteQueue('celery')
+    await broker.publish([message('b')])
+    await until('delivered', () => ids.length === 2)
+    await consumer.close()
+  })
 
-    it('leaves what expires in the queue, so that a worker can say so', async () => {
-      const broker = await fixture.open()
-      const expires = new Date(Date.now() + 50)
-      await broker.publish([createMessage({ id: 'late', task: 'tasks.echo', args: [], expires }), message('after')])
-      await until('expired', () => Date.now() > expires.getTime() + 100)
-      const { consumer, ids } = await collect(broker)
-      await until('delivered', () => ids.length > 0)
-      expect(ids[0]).toBe('late')
-      await consumer.close()
-    })
+  it.each([
+    ['before it is connected', () => {}],
+    ['while RabbitMQ is away', (broker: Broker) => fixture.proxyOf(broker).shut()],
+  ])('stops at once when asked %s', async (_name, prepare) => {
+    const broker = await fixture.open()
+    prepare(broker)
+    const { consumer } = await collect(broker)
+    const askedAt = performance.now()
+    await consumer.close()
+    expect(performance.now() - askedAt).toBeLessThan(2000)
+  })
 
-    it('makes the queue anew when it is deleted while somebody consumes from it and publishes to it', async () => {
-      const broker = await fixture.open()
-      await broker.publish([message('a')])
-      const { consumer, ids } = await collect(broker)
-      await until('delivered', () => ids.length === 1)
-      await channel.deleteQueue('celery')
-      await broker.publish([message('b')])
-      await until('delivered', () => ids.length === 2)
-      await consumer.close()
-    })
-
-    it.each([
-      ['before it is connected', () => {}],
-      ['while RabbitMQ is away', (broker: Broker) => fixture.proxyOf(broker).shut()],
-    ])('stops at once when asked %s', async (_name, prepare) => {
-      const broker = await fixture.open()
-      prepare(broker)
-      const { consumer } = await collect(broker)
-      const askedAt = performance.now()
-      await consumer.close()
-      expect(performance.now() - askedAt).toBeLessThan(2000)
-    })
-
-    it('keeps in the outbox what a full queue refuses', async () => {
-      await channel.assertQueue('celery', { durable: true, arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } })
-      const broker = await fixture.open()
-      await broker.publish([message('a')])
-      await broker.publish([message('b'), message('c')])
-      expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
-      await broker.purge('celery')
-      await broker.relayDue(1)
-      expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
-    })
+  it('keeps in the outbox what a full queue refuses', async () => {
+    await channel.assertQueue('celery', { durable: true, arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } })
+    const broker = await fixture.open()
+    await broker.publish([message('a')])
+    await broker.publish([message('b'), message('c')])
+    expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
+    await broker.purge('celery')
+    await broker.relayDue(1)
+    expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
   })
 })
-
-async function deleteQueues(url: string, names: readonly string[]): Promise<void> {
-  const connection = await connect(url)
-  const channel = await connection.createChannel()
-  for (const name of names) await channel.deleteQueue(name)
-  await connection.close()
-}

@@ -1,7 +1,7 @@
-import type { State } from '../../src/app/outcome.ts'
-import type { Database } from '../../src/database/database.ts'
+import type { State } from '../../../src/app/outcome.ts'
+import type { Database } from '../../../src/database/database.ts'
 
-/** What a contract suite looks at: outcomes that are stored, and messages that are kept aside. */
+/** Reads the stored outcomes and the dead letters for a contract suite. */
 export const recordedIn = (database: Database) => ({
   async recorded(): Promise<Map<string, State>> {
     const rows = await database.query<{ id: string; state: State }>({

@@ -2,12 +2,11 @@ import type { Broker } from '../../../src/broker/broker.ts'
 import { createPostgresBroker } from '../../../src/broker/postgres/broker.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { silentLog } from '../../../src/log.ts'
-import { createTestSchema } from '../../support/database.ts'
-import { recordedIn } from '../../support/recorded.ts'
-import { brokerContract } from './contract.ts'
-import { type EffectsFixture, effectsContract } from './effects-contract.ts'
+import { createTestSchema } from '../database.ts'
+import type { BrokerFixture } from './fixture.ts'
+import { recordedIn } from './recorded.ts'
 
-const create = async (): Promise<EffectsFixture> => {
+export async function createPostgresFixture(): Promise<BrokerFixture> {
   const schema = await createTestSchema()
   const reader = schema.open()
   const databases = new Map<Broker, Database>()
@@ -20,13 +19,7 @@ const create = async (): Promise<EffectsFixture> => {
       return broker
     },
     ...recordedIn(reader),
-    async cut(broker) {
-      // What the server sees of a kill -9: every connection of the process ends, and nothing is said before.
-      await databases.get(broker)?.close()
-    },
+    cut: async (broker) => databases.get(broker)?.close(),
     close: () => schema.drop(),
   }
 }
-
-brokerContract('PostgreSQL', create)
-effectsContract('PostgreSQL', create, { outside: false })

@@ -1,23 +1,19 @@
 import { randomInt } from 'node:crypto'
 import { Redis } from 'ioredis'
-import { describe, inject } from 'vitest'
+import { inject } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.ts'
 import { createRedisBroker } from '../../../src/broker/redis/broker.ts'
 import { silentLog } from '../../../src/log.ts'
-import { createTestSchema } from '../../support/database.ts'
-import { lacks } from '../../support/lacks.ts'
-import { recordedIn } from '../../support/recorded.ts'
-import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
-import { brokerContract } from './contract.ts'
-import { type EffectsFixture, effectsContract } from './effects-contract.ts'
-import { refusalContract } from './refusal-contract.ts'
+import { createTestSchema } from '../database.ts'
+import { startTcpProxy, type TcpProxy } from '../tcp-proxy.ts'
+import type { BrokerFixture } from './fixture.ts'
+import { recordedIn } from './recorded.ts'
 
-const server = inject('redisUrl')
-
-const create = async (): Promise<EffectsFixture> => {
+/** Keys have a random prefix, because all tests share the server. Each client connects through its own proxy. */
+export async function createRedisFixture(): Promise<BrokerFixture> {
   const schema = await createTestSchema()
   const reader = schema.open()
-  const url = `${server}/${randomInt(1, 16)}`
+  const url = `${inject('redisUrl')}/${randomInt(1, 16)}`
   const prefix = `${schema.schema}:`
   const parts = new Map<Broker, { destroy(): void; proxy: TcpProxy }>()
   return {
@@ -32,10 +28,7 @@ const create = async (): Promise<EffectsFixture> => {
       return broker
     },
     ...recordedIn(reader),
-    async cut(broker) {
-      // What the server sees of a kill -9: every connection of the process ends, and nothing is said before.
-      parts.get(broker)!.destroy()
-    },
+    cut: async (broker) => parts.get(broker)!.destroy(),
     async close() {
       for (const [broker, { proxy }] of parts) {
         await broker.close()
@@ -49,9 +42,3 @@ const create = async (): Promise<EffectsFixture> => {
     },
   }
 }
-
-describe.skipIf(lacks('redis'))('Redis', () => {
-  brokerContract('Redis', create, { redeliveredWithinMs: 10_000 })
-  effectsContract('Redis', create)
-  refusalContract('Redis', create)
-})
