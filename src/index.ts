@@ -2,23 +2,17 @@
 import { type Backend, createRegistry, type App as Registry } from './app/app.ts'
 import type { TestApp } from './testing/testing.ts'
 
+export type { ApplyOptions, TransactionClient } from './app/apply-options.ts'
 export type { Route, RouteTarget } from './app/calls/routes.ts'
 export type { EnqueueItem, EnqueueItems, EnqueueResults } from './app/calls/sender.ts'
 export { type ChainSignature, chain, chord, type GroupSignature, group } from './app/canvas/canvas.ts'
 export type { AnySignature, SetOptions, TaskSignature } from './app/canvas/signature.ts'
 export type { State } from './app/outcome.ts'
-export type { AsyncResult, Progress, StoredResult } from './app/results/async-result.ts'
-export type { Completed, GroupResult } from './app/results/group-result.ts'
+export type { AsyncResult, Completed, GroupResult } from './app/results/handles.ts'
+export type { Progress, StoredResult } from './app/results/stored-result.ts'
 export { TaskError } from './app/results/task-error.ts'
-export type {
-  ApplyOptions,
-  BoundTaskOptions,
-  Task,
-  TaskContext,
-  TaskOptions,
-  TransactionClient,
-  UniqueOptions,
-} from './app/task.ts'
+export type { Task } from './app/task.ts'
+export type { TaskContext } from './app/task-context.ts'
 export {
   Ignore,
   MaxRetriesExceededError,
@@ -27,6 +21,7 @@ export {
   SoftTimeLimitExceeded,
   TimeLimitExceeded,
 } from './app/task-errors.ts'
+export type { BoundTaskOptions, TaskOptions, UniqueOptions } from './app/task-options.ts'
 export { AppError, type ErrorCode } from './errors.ts'
 export type { Log } from './log.ts'
 

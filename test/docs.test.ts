@@ -91,7 +91,7 @@ describe('docs/errors.md', () => {
 
 describe('docs/tasks.md', () => {
   const text = read('docs/tasks.md')
-  const source = read('src/app/task.ts')
+  const source = ['task-options', 'task-context', 'apply-options'].map((name) => read(`src/app/${name}.ts`)).join('\n')
 
   /** The fields and methods of an interface, without those that it extends. */
   const fieldsOf = (name: string): string[] => {

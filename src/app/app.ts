@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import type { Signature } from '../message/signature.ts'
+import type { ApplyOptions, TransactionClient } from './apply-options.ts'
 import type { Backend } from './backend.ts'
 import { createArgumentCheck } from './calls/arguments.ts'
 import type { Revoke } from './calls/revoke.ts'
@@ -18,20 +19,13 @@ import {
 } from './canvas/signature.ts'
 import { createRouteOf, createSignatureSender } from './canvas/signature-sender.ts'
 import { readSignature } from './canvas/signature-tree.ts'
-import { checkPlace, checkTaskOptions, isText, refuse } from './options.ts'
-import { type AsyncResult, createAsyncResult, findGroupResult } from './results/async-result.ts'
-import type { GroupResult } from './results/group-result.ts'
+import { checkPlace, checkTaskOptions, isText, refuse } from './check-options.ts'
+import { createAsyncResult, findGroupResult } from './results/async-result.ts'
+import type { AsyncResult, GroupResult } from './results/handles.ts'
 import { checkRetryPolicy } from './retry-policy.ts'
-import type {
-  AfterHook,
-  ApplyOptions,
-  BeforeHook,
-  BoundTaskOptions,
-  Task,
-  TaskContext,
-  TaskOptions,
-  TransactionClient,
-} from './task.ts'
+import type { Task } from './task.ts'
+import type { AfterHook, BeforeHook, TaskContext } from './task-context.ts'
+import type { BoundTaskOptions, TaskOptions } from './task-options.ts'
 
 export type { Backend } from './backend.ts'
 

@@ -1,10 +1,10 @@
 import type { Message } from '../message/message.ts'
+import type { TransactionClient } from './apply-options.ts'
 import type { Due } from './calls/build.ts'
 import type { Revoke } from './calls/revoke.ts'
 import type { UniqueStore } from './calls/unique.ts'
 import type { Plan } from './effects.ts'
-import type { GroupBackend } from './results/group-result.ts'
-import type { TransactionClient } from './task.ts'
+import type { GroupBackend } from './results/stored-result.ts'
 
 /** What an application needs from outside: given by the process that runs it, or made from the environment when first used. */
 export interface Backend extends GroupBackend, UniqueStore {

@@ -72,6 +72,9 @@ export interface ResultExtra {
   readonly rootId?: string | undefined
   /** JSON {n, of, note}: the latest progress, if it is not written yet. */
   readonly progress?: string | undefined
-  /** Tasks that this task sent: ids, and groups as `{ group: id }`. */
-  readonly children?: readonly (string | { readonly group: string })[] | undefined
+  /** Tasks and groups that this task sent. */
+  readonly children?: readonly Child[] | undefined
 }
+
+/** The id of a task that another task sent, or `{ group: id }` for a group. */
+export type Child = string | { readonly group: string }

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
-import type { ErrorMatch, RetryOptions, RetryPolicy } from './task.ts'
+import type { RetryOptions } from './task-context.ts'
 import { MaxRetriesExceededError, Retry } from './task-errors.ts'
+import type { ErrorMatch, RetryPolicy } from './task-options.ts'
 
 /** The state of a task when its next attempt is planned. Times are milliseconds since the epoch. */
 export interface AttemptSoFar {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import type { AsyncResult } from '../app/results/async-result.ts'
+import type { ApplyOptions } from '../app/apply-options.ts'
+import type { AsyncResult } from '../app/results/handles.ts'
 import { TaskError } from '../app/results/task-error.ts'
-import type { ApplyOptions } from '../app/task.ts'
 import { AppError } from '../errors.ts'
 import { withSession } from './session.ts'
 

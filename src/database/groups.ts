@@ -1,5 +1,5 @@
 import type { State } from '../app/outcome.ts'
-import type { GroupBackend } from '../app/results/group-result.ts'
+import type { GroupBackend } from '../app/results/stored-result.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 

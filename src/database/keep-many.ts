@@ -1,5 +1,5 @@
+import type { TransactionClient } from '../app/apply-options.ts'
 import type { Kept } from '../app/backend.ts'
-import type { TransactionClient } from '../app/task.ts'
 import { retry } from '../concurrency/retry.ts'
 import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'

@@ -1,4 +1,4 @@
-import type { TransactionClient } from '../app/task.ts'
+import type { TransactionClient } from '../app/apply-options.ts'
 import { retry } from '../concurrency/retry.ts'
 import { isConnectFailure, isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'

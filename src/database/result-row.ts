@@ -1,6 +1,6 @@
-import type { Child } from '../app/canvas/plan.ts'
+import type { Child } from '../app/effects.ts'
 import type { State } from '../app/outcome.ts'
-import type { StoredResult } from '../app/results/async-result.ts'
+import type { StoredResult } from '../app/results/stored-result.ts'
 
 /** A row of `task_result`, as far as a query asks for it. */
 export interface ResultRow extends Record<string, unknown> {

@@ -1,4 +1,4 @@
-import type { StoredResult } from '../app/results/async-result.ts'
+import type { StoredResult } from '../app/results/stored-result.ts'
 import { pauseMs, retry } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
 import { isConnectionError } from '../concurrency/transient.ts'

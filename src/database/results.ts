@@ -1,5 +1,5 @@
 import type { State } from '../app/outcome.ts'
-import type { ResultBackend } from '../app/results/async-result.ts'
+import type { ResultBackend } from '../app/results/stored-result.ts'
 import { createGroupCommit } from '../concurrency/group-commit.ts'
 import { isRefusal } from '../concurrency/transient.ts'
 import { type CleanUpOptions, cleanUp } from './clean-up.ts'

@@ -1,5 +1,5 @@
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
-import type { StoredResult } from '../app/results/async-result.ts'
+import type { StoredResult } from '../app/results/stored-result.ts'
 
 /** NOTIFY takes 8,000 bytes (PostgreSQL 18, NOTIFY); some are left for the name of the channel. */
 const MAX_BYTES = 7900

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { TransactionClient } from '../app/apply-options.ts'
 import type { UniqueClaim, UniqueHolder, UniqueStore } from '../app/calls/unique.ts'
-import type { TransactionClient } from '../app/task.ts'
 import { retry } from '../concurrency/retry.ts'
 import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'

@@ -1,4 +1,4 @@
-import type { TaskOptions } from '../app/task.ts'
+import type { TaskOptions } from '../app/task-options.ts'
 import type { Config } from '../config.ts'
 import type { Results } from '../database/results.ts'
 

@@ -1,4 +1,5 @@
-import type { TaskContext, TaskOptions } from '../app/task.ts'
+import type { TaskContext } from '../app/task-context.ts'
+import type { TaskOptions } from '../app/task-options.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 

@@ -1,7 +1,7 @@
 import type { Planner } from '../app/canvas/plan.ts'
 import type { ChordPlan, Effects, Plan } from '../app/effects.ts'
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
-import type { Progress, StoredResult } from '../app/results/async-result.ts'
+import type { Progress, StoredResult } from '../app/results/stored-result.ts'
 import { endOf } from '../database/chords.ts'
 import type { Message } from '../message/message.ts'
 

@@ -1,6 +1,6 @@
-import type { Child } from '../app/canvas/plan.ts'
+import type { Child } from '../app/effects.ts'
 import { READY_STATES, type State } from '../app/outcome.ts'
-import type { Progress, StoredResult } from '../app/results/async-result.ts'
+import type { Progress, StoredResult } from '../app/results/stored-result.ts'
 import type { Located } from '../database/results.ts'
 import type { StoredLine } from '../database/task-reports.ts'
 

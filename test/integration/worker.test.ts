@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type App, createRegistry } from '../../src/app/app.ts'
-import type { TaskContext } from '../../src/app/task.ts'
+import type { TaskContext } from '../../src/app/task-context.ts'
 import { createPostgresBroker } from '../../src/broker/postgres/broker.ts'
 import { createBackend } from '../../src/commands/backend.ts'
 import { createResults, type Results } from '../../src/database/results.ts'

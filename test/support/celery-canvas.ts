@@ -1,6 +1,6 @@
 import { inject } from 'vitest'
 import { READY_STATES } from '../../src/app/outcome.ts'
-import type { StoredResult } from '../../src/app/results/async-result.ts'
+import type { StoredResult } from '../../src/app/results/stored-result.ts'
 import { type Ours, openOurs } from './celery-ours.ts'
 import { createCeleryProcesses } from './celery-process.ts'
 import { createTestSchema } from './database.ts'

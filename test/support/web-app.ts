@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
 import { createRegistry } from '../../src/app/app.ts'
 import type { RevokeOptions, Unwanted } from '../../src/app/calls/revoke.ts'
-import type { StoredResult } from '../../src/app/results/async-result.ts'
+import type { StoredResult } from '../../src/app/results/stored-result.ts'
 import { type Environment, parseConfig } from '../../src/config.ts'
 import type { DeadLetter } from '../../src/database/dead-letters.ts'
 import type { QueueSetting } from '../../src/database/queue-settings.ts'

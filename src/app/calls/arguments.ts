@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { ValidateFunction } from 'ajv'
 import { AppError } from '../../errors.ts'
-import type { ArgumentSchemas } from '../task.ts'
+import type { ArgumentSchemas } from '../task-options.ts'
 
 /** The name of a parameter, as its schema's `title` says; else its place. */
 export function argumentName(schemas: ArgumentSchemas, index: number): string {

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { ApplyOptions } from '../task.ts'
+import type { ApplyOptions } from '../apply-options.ts'
 
 /** Where a task is sent when neither the call nor the task says so. */
 export interface Route {

@@ -1,5 +1,6 @@
-import { refuse } from '../options.ts'
-import type { TaskOptions, TransactionClient } from '../task.ts'
+import type { TransactionClient } from '../apply-options.ts'
+import { refuse } from '../check-options.ts'
+import type { TaskOptions } from '../task-options.ts'
 
 /** A call's claim to be the only one with its key. */
 export interface UniqueClaim {

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { GroupResult } from '../results/group-result.ts'
+import type { GroupResult } from '../results/handles.ts'
 import { composition } from './freeze.ts'
 import {
   type AnySignature,

@@ -1,7 +1,7 @@
 import type { Signature } from '../../message/signature.ts'
 import { parseCeleryTime } from '../../message/typed-json.ts'
-import { refuse } from '../options.ts'
-import type { ApplyOptions } from '../task.ts'
+import type { ApplyOptions } from '../apply-options.ts'
+import { refuse } from '../check-options.ts'
 import type { AnySignature } from './signature.ts'
 
 /** What a signature of one task comes to as a call. */

@@ -1,7 +1,7 @@
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
 import { type RouteOf, routeNameOf } from './signature-message.ts'
 import { listOf } from './signature-options.ts'
-import type { ChordTree, GroupTree, TaskTree, Tree } from './signature-tree.ts'
+import type { ChordTree, GroupTree, TaskTree, Tree } from './tree.ts'
 
 /** What somebody may wait for: one task, or the members of a group; `parent` is what runs before it. */
 export interface ResultNode {

@@ -1,11 +1,12 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
-import type { Effects, Plan } from '../effects.ts'
+import type { Child, Effects, Plan } from '../effects.ts'
 import { begin } from './begin.ts'
 import { type FreezeContext, type Frozen, freeze, type ResultNode } from './freeze.ts'
 import type { MessageContext, RouteOf } from './signature-message.ts'
 import { listOf } from './signature-options.ts'
-import { chainOf, readTree, type Tree } from './signature-tree.ts'
+import { chainOf, readTree } from './signature-tree.ts'
+import type { Tree } from './tree.ts'
 import { added, give, linked, overridden } from './tree-options.ts'
 
 export type { ResultNode } from './freeze.ts'
@@ -27,9 +28,6 @@ export interface PlanOptions extends Partial<FreezeContext>, Partial<MessageCont
   /** Stronger than the signature's. */
   readonly options?: SignatureOptions | undefined
 }
-
-/** What a task sent, as its result tells it: ids, and groups as `{ group: id }`. */
-export type Child = string | { readonly group: string }
 
 /** A plan, and what it begins with. */
 export interface PlanWithChildren extends Plan {

@@ -1,37 +1,7 @@
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
 import { checkOptions, invalid, isRecord } from './signature-options.ts'
+import { type ChainTree, isEmpty, type Tree } from './tree.ts'
 import { give, joined, linked, named, overridden } from './tree-options.ts'
-
-/**
- * A signature that makes sense, unrolled: no chain in a chain, no group in a group; what follows a group or a chord in a chain is the body
- * of a chord, as Celery's producers do it (reference/celery-protocol.md §4.3). A group without members is the only empty tree.
- */
-export type Tree = TaskTree | ChainTree | GroupTree | ChordTree
-
-export interface TaskTree {
-  readonly kind: 'task'
-  readonly signature: Signature
-}
-/** Two steps or more, tasks all but the last. */
-export interface ChainTree {
-  readonly kind: 'chain'
-  readonly steps: readonly Tree[]
-  /** An empty group stood at its end: its result is that of no task. */
-  readonly endsEmpty: boolean
-}
-/** Members are no groups. */
-export interface GroupTree {
-  readonly kind: 'group'
-  readonly id: string | undefined
-  readonly members: readonly Tree[]
-}
-/** Header members are no groups; the body is not empty. `id`: of the header. */
-export interface ChordTree {
-  readonly kind: 'chord'
-  readonly id: string | undefined
-  readonly members: readonly Tree[]
-  readonly body: Tree
-}
 
 /** Deeper than anybody composes by hand, and far from the end of the stack. */
 const MAX_DEPTH = 100
@@ -100,8 +70,6 @@ function chordOf(kwargs: Signature['kwargs'], { task_id }: SignatureOptions, dep
 /** Members of groups within groups, in their order; what is empty has no result and no place. */
 const unrolled = (parts: readonly Tree[]): readonly Tree[] =>
   parts.flatMap((part) => (part.kind === 'group' ? part.members : [part]))
-
-export const isEmpty = (tree: Tree): boolean => tree.kind === 'group' && tree.members.length === 0
 
 /** One after the other. */
 export function chainOf(parts: readonly Tree[]): Tree {

@@ -1,6 +1,6 @@
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
 import { invalid, listOf, merged } from './signature-options.ts'
-import type { GroupTree, TaskTree, Tree } from './signature-tree.ts'
+import type { GroupTree, TaskTree, Tree } from './tree.ts'
 
 /** Partial arguments come first; they go to whatever starts first and takes any. */
 export function give(tree: Tree, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): Tree {

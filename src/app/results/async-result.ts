@@ -1,84 +1,12 @@
 import { AppError } from '../../errors.ts'
-import type { Child } from '../canvas/plan.ts'
 import { READY_STATES, type State } from '../outcome.ts'
-import { createGroupResult, type GroupBackend, type GroupResult } from './group-result.ts'
-import { patienceOf } from './patience.ts'
+import { createGroupResult } from './group-result.ts'
+import type { AsyncResult, GroupResult } from './handles.ts'
+import type { GroupBackend } from './stored-result.ts'
 import { TaskError } from './task-error.ts'
+import { createWaitSignal } from './wait-signal.ts'
 
-/** A stored outcome, as read from the results table. */
-export interface StoredResult {
-  readonly id: string
-  readonly task: string
-  readonly state: State
-  /** The value, or `{exc_type, exc_message, exc_module}` of FAILURE, RETRY and REVOKED. */
-  readonly result: unknown
-  readonly traceback: string | null
-  readonly queue: string | null
-  readonly worker: string | null
-  readonly retries: number
-  /** What the task was called with, where it was sent from the console; null where only its message knew. */
-  readonly args: readonly unknown[] | null
-  readonly createdAt: Date
-  readonly startedAt: Date | null
-  readonly doneAt: Date | null
-  /** RETRY: when it runs again. Absent, as all that follows, where a result was not asked for by its id. */
-  readonly nextAt?: Date | null
-  /** The end of the task's own TTL; null where RESULT_TTL decides. */
-  readonly expiresAt?: Date | null
-  readonly parentId?: string | null
-  readonly rootId?: string | null
-  /** What the task sent: ids, and groups. */
-  readonly children?: readonly Child[]
-  /** What it said last with `ctx.progress`. */
-  readonly progress?: Progress | null
-}
-
-export interface Progress {
-  readonly n: number
-  readonly of?: number | null
-  readonly note?: string | null
-}
-
-/** Where results are read: the database in a process, a map in a test. */
-export interface ResultBackend {
-  find(id: string): Promise<StoredResult | undefined>
-  /** Resolves with the final result, or with undefined when `signal` aborts first. */
-  wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined>
-  forget(id: string): Promise<void>
-}
-
-/** A handle on one run of a task, by its id; Celery's AsyncResult. */
-export interface AsyncResult<Result = unknown> {
-  readonly id: string
-  /** The call found the same work queued or running (`unique`), and this is the handle of that. */
-  readonly deduplicated?: boolean
-  /** PENDING also means that nothing is known of this id. */
-  state(): Promise<State>
-  /** The whole stored row; undefined when nothing is known. */
-  info(): Promise<StoredResult | undefined>
-  /** Has it ended, in whatever way? */
-  ready(): Promise<boolean>
-  successful(): Promise<boolean>
-  /**
-   * The value, as soon as there is one: woken by the database, not by asking again and again.
-   * @throws TaskError when the task failed or was revoked; AppError RESULT_TIMEOUT after `timeoutMs` milliseconds (default: for ever)
-   */
-  get(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Result>
-  /** Deletes what is stored. */
-  forget(): Promise<void>
-  /** It is not wanted any more. `terminate`: aborts it when it runs. */
-  revoke(options?: { readonly terminate?: boolean }): Promise<void>
-  /** What it said last with `ctx.progress`; undefined: nothing. */
-  progress(): Promise<Progress | undefined>
-  /** What it has sent, as far as it is known: tasks of its code, its callbacks, the next step of its chain. */
-  children(): Promise<(AsyncResult | GroupResult)[]>
-  /** What ran before it in its chain, or the header of its chord. Known to the handle that the composition was sent with. */
-  readonly parent: AsyncResult | GroupResult | undefined
-  /** The first of its parents; itself when it has none. */
-  readonly root: AsyncResult | GroupResult
-}
-
-/** A handle that reads through `connect()`, which opens the connections of the process when first used. */
+/** Creates a handle that reads through `connect()`, which opens the connections of the process when first called. */
 export function createAsyncResult<Result>(
   id: string,
   connect: () => Promise<GroupBackend>,
@@ -97,8 +25,8 @@ export function createAsyncResult<Result>(
     ready: async () => READY_STATES.has(await state()),
     successful: async () => (await state()) === 'SUCCESS',
     async get({ timeoutMs, signal } = {}) {
-      using patience = patienceOf({ timeoutMs, signal })
-      const stored = await (await connect()).wait(id, patience.signal)
+      using waiting = createWaitSignal({ timeoutMs, signal })
+      const stored = await (await connect()).wait(id, waiting.signal)
       if (stored === undefined) {
         signal?.throwIfAborted()
         throw new AppError('RESULT_TIMEOUT', `${id} has not ended within ${timeoutMs} ms`)
@@ -122,7 +50,7 @@ export function createAsyncResult<Result>(
   return handle
 }
 
-/** The handle of a group that was sent; undefined when nothing is known of it, or not any more. */
+/** The handle of a group that was sent; undefined if the group is unknown or forgotten. */
 export async function findGroupResult(id: string, connect: () => Promise<GroupBackend>): Promise<GroupResult | undefined> {
   const members = await (await connect()).group(id)
   if (members === undefined) return undefined

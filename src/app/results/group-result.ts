@@ -1,68 +1,14 @@
 import { AppError } from '../../errors.ts'
 import { READY_STATES, type State } from '../outcome.ts'
-import type { AsyncResult, ResultBackend, StoredResult } from './async-result.ts'
-import { patienceOf } from './patience.ts'
+import type { AsyncResult, Completed, GroupResult, WaitOptions } from './handles.ts'
+import type { GroupBackend, StoredResult } from './stored-result.ts'
 import { TaskError } from './task-error.ts'
-
-/** One member of a group that has ended. */
-export interface Completed<Value = unknown> {
-  /** Its place in the group. */
-  readonly index: number
-  readonly id: string
-  readonly state: State
-  /** Of SUCCESS. */
-  readonly value?: Value
-  /** Of FAILURE and REVOKED. */
-  readonly error?: TaskError
-}
-
-export interface WaitOptions {
-  /** Milliseconds. Default: for ever. */
-  readonly timeoutMs?: number | undefined
-  readonly signal?: AbortSignal | undefined
-}
-
-/** A handle on the runs of a group; Celery's GroupResult. It is stored when its group is sent: `app.groupResult(id)` finds it again. */
-export interface GroupResult<Results extends unknown[] = unknown[]> {
-  readonly id: string
-  /** Of its members, in their order. */
-  readonly results: { [Index in keyof Results]: AsyncResult<Results[Index]> }
-  /** What ran before it; undefined when nothing did, or nothing is known of it. */
-  readonly parent: AsyncResult | GroupResult | undefined
-  /** Have all of them ended, in whatever way? */
-  ready(): Promise<boolean>
-  /** Have all of them succeeded? */
-  successful(): Promise<boolean>
-  /** Has any of them failed, or been revoked? */
-  failed(): Promise<boolean>
-  /** How many have succeeded. */
-  completedCount(): Promise<number>
-  /**
-   * The results, in the order of the members, as soon as all are there.
-   * @throws TaskError of the first member that fails, at once; AppError RESULT_TIMEOUT after `timeoutMs` milliseconds
-   */
-  get(options?: WaitOptions): Promise<Results>
-  /** Members as they end, whichever is first; none throws. @throws AppError RESULT_TIMEOUT after `timeoutMs` milliseconds */
-  iterate(options?: WaitOptions): AsyncGenerator<Completed<Results[number]>, void, void>
-  /** Deletes what is stored of the members. */
-  forget(): Promise<void>
-  /** None of them is wanted any more. `terminate`: aborts those that run. */
-  revoke(options?: { readonly terminate?: boolean }): Promise<void>
-}
+import { createWaitSignal } from './wait-signal.ts'
 
 export interface GroupParts {
   readonly id: string
   readonly results: readonly AsyncResult[]
   readonly parent?: AsyncResult | GroupResult | undefined
-}
-
-/** What groups need besides: many ids at once. */
-export interface GroupBackend extends ResultBackend {
-  /** Ids of the members of a group that was sent; undefined when it is not known, or not any more. */
-  group(id: string): Promise<readonly string[] | undefined>
-  /** The states of those that are known. */
-  states(ids: readonly string[]): Promise<readonly State[]>
-  revoke(unwanted: { readonly ids: readonly string[] }, options?: { readonly terminate?: boolean | undefined }): Promise<unknown>
 }
 
 export function createGroupResult<Results extends unknown[]>(
@@ -76,9 +22,9 @@ export function createGroupResult<Results extends unknown[]>(
 
   const iterate = async function* ({ timeoutMs, signal }: WaitOptions = {}): AsyncGenerator<Completed, void, void> {
     if (ids.length === 0) return
-    using patience = patienceOf({ timeoutMs, signal })
+    using waiting = createWaitSignal({ timeoutMs, signal })
     const done = new AbortController()
-    const inTime = AbortSignal.any([done.signal, patience.signal])
+    const inTime = AbortSignal.any([done.signal, waiting.signal])
     const backend = await connect()
     const arrivals = createArrivals<{ stored: StoredResult | undefined; index: number }>()
     for (const [index, member] of ids.entries())
@@ -131,7 +77,7 @@ const completed = (stored: StoredResult, index: number): Completed =>
     ? { index, id: stored.id, state: stored.state, value: stored.result }
     : { index, id: stored.id, state: stored.state, error: new TaskError(stored) }
 
-/** What arrives, in its order, for one who waits for the next. */
+/** A queue of values for one reader, which waits for the next value. A failure reaches the reader after the values before it. */
 function createArrivals<T>() {
   const arrived: T[] = []
   let failure: { readonly error: unknown } | undefined

@@ -1,14 +1,14 @@
 import type { State } from '../outcome.ts'
-import type { StoredResult } from './async-result.ts'
+import type { StoredResult } from './stored-result.ts'
 
-/** The task ended in FAILURE or REVOKED: what its worker recorded. */
+/** The error of a task that ended as FAILURE or REVOKED, made from its stored result. */
 export class TaskError extends Error {
   override readonly name: string = 'TaskError'
   readonly taskId: string
   readonly state: State
   /** Class name of the exception in the worker, such as `TypeError`. */
   readonly excType: string
-  /** Stack of the worker, if any. */
+  /** The stack in the worker, if it was stored. */
   readonly traceback: string | null
 
   constructor(stored: StoredResult) {

@@ -1,5 +1,5 @@
+import type { TransactionClient } from '../../app/apply-options.ts'
 import type { Plan } from '../../app/effects.ts'
-import type { TransactionClient } from '../../app/task.ts'
 import { retry } from '../../concurrency/retry.ts'
 import { isConnectFailure, isConnectionError } from '../../concurrency/transient.ts'
 import type { Database, Queryable } from '../../database/database.ts'

@@ -1,5 +1,5 @@
-import type { Child, RouteOf } from '../../app/canvas/plan.ts'
-import type { Effects, ResultExtra } from '../../app/effects.ts'
+import type { RouteOf } from '../../app/canvas/plan.ts'
+import type { Child, Effects, ResultExtra } from '../../app/effects.ts'
 import { type Outcome, READY_STATES, type State } from '../../app/outcome.ts'
 import type { Consumer, FinishOptions } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'

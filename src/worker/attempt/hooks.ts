@@ -1,6 +1,7 @@
 import type { App } from '../../app/app.ts'
 import { currentTask } from '../../app/calls/current-task.ts'
-import type { RunEnd, Task } from '../../app/task.ts'
+import type { Task } from '../../app/task.ts'
+import type { RunEnd } from '../../app/task-context.ts'
 import type { Log } from '../../log.ts'
 import type { Attempt } from './attempt.ts'
 import type { RunContext } from './context.ts'

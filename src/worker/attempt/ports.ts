@@ -1,6 +1,7 @@
 import type { TraceHeaders } from '../../app/calls/tracing.ts'
 import type { LogLine } from '../../app/effects.ts'
-import type { Task, TaskContext } from '../../app/task.ts'
+import type { Task } from '../../app/task.ts'
+import type { TaskContext } from '../../app/task-context.ts'
 import type { Delivery } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'
 import type { Body, Message } from '../../message/message.ts'

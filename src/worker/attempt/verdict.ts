@@ -1,6 +1,6 @@
 import { isRetried, nextAttempt } from '../../app/retry-policy.ts'
-import type { RetryPolicy } from '../../app/task.ts'
 import { controlFlowOf, type Reject, type Retry, SoftTimeLimitExceeded } from '../../app/task-errors.ts'
+import type { RetryPolicy } from '../../app/task-options.ts'
 import { toError } from '../../errors.ts'
 import { WorkerLostError } from '../threads/worker-lost.ts'
 import { Revocation, Shutdown } from './interruptions.ts'

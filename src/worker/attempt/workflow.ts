@@ -1,13 +1,5 @@
-import {
-  abandonedBy,
-  type Child,
-  mergePlans,
-  type PlanWithChildren,
-  planEach,
-  planSteps,
-  type RouteOf,
-} from '../../app/canvas/plan.ts'
-import type { Effects } from '../../app/effects.ts'
+import { abandonedBy, mergePlans, type PlanWithChildren, planEach, planSteps, type RouteOf } from '../../app/canvas/plan.ts'
+import type { Child, Effects } from '../../app/effects.ts'
 import type { State } from '../../app/outcome.ts'
 import type { Delivery } from '../../broker/broker.ts'
 import type { Embed } from '../../message/signature.ts'

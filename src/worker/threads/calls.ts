@@ -1,4 +1,4 @@
-import type { TransactionClient } from '../../app/task.ts'
+import type { TransactionClient } from '../../app/apply-options.ts'
 import type { Answer, Argument, FromThread, ToThread } from './protocol.ts'
 import { carry, revive } from './thrown.ts'
 

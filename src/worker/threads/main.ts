@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { App } from '../../app/app.ts'
 import { currentTask } from '../../app/calls/current-task.ts'
-import type { RetryOptions, TaskContext } from '../../app/task.ts'
+import type { RetryOptions, TaskContext } from '../../app/task-context.ts'
 import type { Log } from '../../log.ts'
 import { checkJson } from '../../message/check-json.ts'
 import { answerQuery, createCalls } from './calls.ts'

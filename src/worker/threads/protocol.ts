@@ -1,4 +1,4 @@
-import type { RetryOptions, TaskContext } from '../../app/task.ts'
+import type { RetryOptions, TaskContext } from '../../app/task-context.ts'
 import type { Config } from '../../config.ts'
 import type { Carried } from './thrown.ts'
 

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import { type CurrentTask, currentTask } from '../../app/calls/current-task.ts'
-import type { ErrorMatch } from '../../app/task.ts'
+import type { ErrorMatch } from '../../app/task-options.ts'
 import type { Log } from '../../log.ts'
 import { Revocation } from '../attempt/interruptions.ts'
 import type { TaskRun } from '../attempt/ports.ts'

@@ -1,6 +1,6 @@
 import { connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import type { AsyncResult } from '../../../src/app/results/async-result.ts'
+import type { AsyncResult } from '../../../src/app/results/handles.ts'
 import type { TaskError } from '../../../src/app/results/task-error.ts'
 import { startOutboxRelay } from '../../../src/broker/outbox/relay.ts'
 import { replyAddress } from '../../../src/broker/reply-address.ts'

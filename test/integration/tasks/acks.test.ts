@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { TaskContext } from '../../../src/app/task.ts'
+import type { TaskContext } from '../../../src/app/task-context.ts'
 import { Ignore, Reject } from '../../../src/app/task-errors.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { chain, group } from '../../../src/app/canvas/canvas.ts'
-import type { GroupResult } from '../../../src/app/results/group-result.ts'
+import type { GroupResult } from '../../../src/app/results/handles.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 import { composable } from './compositions.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { TaskContext } from '../../../src/app/task.ts'
+import type { TaskContext } from '../../../src/app/task-context.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import type { RetryPolicy, TaskContext } from '../../../src/app/task.ts'
+import type { TaskContext } from '../../../src/app/task-context.ts'
+import type { RetryPolicy } from '../../../src/app/task-options.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../../src/app/app.ts'
 import { type AttemptSoFar, isRetried, nextAttempt, retryUntil } from '../../../src/app/retry-policy.ts'
-import type { ErrorMatch, RetryPolicy } from '../../../src/app/task.ts'
 import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../../../src/app/task-errors.ts'
+import type { ErrorMatch, RetryPolicy } from '../../../src/app/task-options.ts'
 import { AppError } from '../../../src/errors.ts'
 
 const now = Date.UTC(2030, 0, 1)

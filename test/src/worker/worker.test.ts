@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { createRegistry } from '../../../src/app/app.ts'
-import type { TaskContext } from '../../../src/app/task.ts'
+import type { TaskContext } from '../../../src/app/task-context.ts'
 import type { Broker, ConsumeOptions, Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../../../src/app/app.ts'
+import type { ApplyOptions } from '../../../../src/app/apply-options.ts'
 import type { RouteTarget } from '../../../../src/app/calls/routes.ts'
-import type { ApplyOptions, TaskOptions } from '../../../../src/app/task.ts'
+import type { TaskOptions } from '../../../../src/app/task-options.ts'
 
 const newApp = () => createRegistry(() => Promise.reject(new Error('nothing is sent here')))
 

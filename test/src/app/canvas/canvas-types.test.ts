@@ -2,8 +2,7 @@ import { describe, expectTypeOf, it } from 'vitest'
 import { createRegistry } from '../../../../src/app/app.ts'
 import { chain, chord, group } from '../../../../src/app/canvas/canvas.ts'
 import type { TaskSignature } from '../../../../src/app/canvas/signature.ts'
-import type { AsyncResult } from '../../../../src/app/results/async-result.ts'
-import type { GroupResult } from '../../../../src/app/results/group-result.ts'
+import type { AsyncResult, GroupResult } from '../../../../src/app/results/handles.ts'
 
 /** Nothing here is ever sent: `tsc` is the test, and a wrong example must not compile. */
 const app = createRegistry(() => Promise.reject(new Error('never opened')))

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../../../src/app/app.ts'
-import type { TaskOptions } from '../../../../src/app/task.ts'
+import type { TaskOptions } from '../../../../src/app/task-options.ts'
 import type { PlacesAsked } from '../../../../src/database/rate-limits.ts'
 import { silentLog } from '../../../../src/log.ts'
 import { createMessage, type Message } from '../../../../src/message/message.ts'

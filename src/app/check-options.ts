@@ -1,7 +1,8 @@
 import { AppError } from '../errors.ts'
 import { checkJson } from '../message/check-json.ts'
+import type { ApplyOptions } from './apply-options.ts'
 import { rateLimitOf } from './calls/rate.ts'
-import type { ApplyOptions, TaskOptions } from './task.ts'
+import type { TaskOptions } from './task-options.ts'
 
 /** Headers that options stand for, and those that only onedyno and Celery write: one given by hand could contradict what is done. */
 const RESERVED: Readonly<Record<string, string>> = {
