@@ -60,7 +60,7 @@ export function createAmqpBroker(
       onClose: () => log.info('RabbitMQ confirms again, messages go straight to it'),
     })
     const beforeSending = (await collect())?.ready
-    const made = createAmqpPublisher(connection, topology, log, { beforeSending, onAnswer: circuit.heard })
+    const made = createAmqpPublisher({ connection, topology, log, beforeSending, onAnswer: circuit.heard })
     connection.onChange(() => {
       if (!isAway(connection)) circuit.tryAgain()
     })

@@ -4,7 +4,7 @@ import type { Message } from '../../message/message.ts'
 import type { Settlement } from '../outcomes/recorder.ts'
 import type { Follows } from '../outcomes/sequel.ts'
 import type { AmqpAcks, Held } from './acks.ts'
-import type { AmqpPublisher } from './publisher.ts'
+import type { AmqpSending } from './sending.ts'
 
 /** What is to be stored, and then acknowledged. */
 export interface Finished extends Settlement {
@@ -23,7 +23,7 @@ export interface AmqpConfirmations {
   confirm(batch: readonly Finished[], besides: readonly Outcome[]): void
 }
 
-export function createAmqpConfirmations(publisher: Pick<AmqpPublisher, 'reply'>, ownAddress: string): AmqpConfirmations {
+export function createAmqpConfirmations(publisher: Pick<AmqpSending, 'reply'>, ownAddress: string): AmqpConfirmations {
   const answer = (message: Message, outcome: Outcome, unreachable: readonly Outcome[] = []) => {
     if (!isAnswered(message, ownAddress)) return
     const { reply_to = '', correlation_id = outcome.id } = message.properties

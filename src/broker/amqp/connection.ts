@@ -82,9 +82,14 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   // The loss itself is told by `disconnect`; without a listener an 'error' would end the process.
   model.on('error', (error) => log.debug({ reason: error.message }, 'error of the connection to RabbitMQ'))
 
-  /** Waits for the connection as long as it takes, for its answer not. */
+  const onChange = (listener: () => void) => {
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+
+  /** Waits for the connection without a limit, but for the answer only until a timeout. */
   const onceConnected = async <C extends Channel>(create: () => Promise<C>): Promise<C> => {
-    while (awaySince !== undefined && !closed) await nextChange(listeners)
+    while (awaySince !== undefined && !closed) await nextChange({ onChange })
     return withPatience('the opening of a channel', create(), (late) => void late.close().catch(() => {}))
   }
 
@@ -100,10 +105,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     get closed() {
       return closed
     },
-    onChange(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
+    onChange,
     async close() {
       closed = true
       if (!(await waitAtMost(model.close(), CLOSE_MS))) socket?.destroy()
@@ -112,13 +114,13 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   }
 }
 
-const nextChange = (listeners: Set<() => void>) =>
-  new Promise<void>((resolve) => {
-    const listener = () => {
-      listeners.delete(listener)
+/** Resolves with the next change of `awaySince` or `blockedSince`. */
+export const nextChange = ({ onChange }: Pick<AmqpConnection, 'onChange'>): Promise<void> =>
+  new Promise((resolve) => {
+    const stop = onChange(() => {
+      stop()
       resolve()
-    }
-    listeners.add(listener)
+    })
   })
 
 /** What is said in the URL (`?heartbeat=…`) wins. */

@@ -16,8 +16,8 @@ import { type AmqpAcks, createAmqpAcks, type Held } from './acks.ts'
 import { createAmqpConfirmations, type Finished } from './confirm.ts'
 import type { AmqpConnection } from './connection.ts'
 import { createRedeliveries } from './deaths.ts'
-import type { AmqpPublisher } from './publisher.ts'
 import { createAmqpRedelivery } from './redelivery.ts'
+import type { AmqpSending } from './sending.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './subscriptions.ts'
 import { withPatience } from './timeout.ts'
 import type { AmqpTopology } from './topology.ts'
@@ -31,7 +31,7 @@ const RELIMIT_EVERY_MS = 100
 export interface AmqpConsumerParts {
   readonly connection: AmqpConnection
   readonly topology: AmqpTopology
-  readonly publisher: AmqpPublisher
+  readonly publisher: AmqpSending
   readonly database: Database
   readonly log: Log
 }

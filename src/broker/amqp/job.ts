@@ -1,29 +1,32 @@
 import type { Options } from 'amqplib'
 import type { Message } from '../../message/message.ts'
 import { encodeCelery } from '../../message/wire.ts'
+import { isEnd, type JobEnd, type JobEvent, type JobState, next } from './job-state.ts'
 
-/** Of the short texts of AMQP 0-9-1 (§4.2.5.3). */
+/** The longest short string of AMQP 0-9-1 (§4.2.5.3), in bytes. */
 export const MAX_SHORT_BYTES = 255
 
-/** A message on its way to RabbitMQ (amqp-publisher.ts). */
+/** A message on its way to RabbitMQ (publisher.ts). */
 export interface Job {
   readonly queue: string
   readonly body: Buffer
   readonly options: Options.Publish
-  /** Nobody waits any more, or it is confirmed. */
-  over: boolean
-  /** The server found no queue for it. */
-  returned: boolean
-  /** It has left, so the server may have it, whatever was heard since. */
-  sent: boolean
-  readonly done: () => void
-  /** Its queue takes no messages now, and why. undefined: that is waited for. */
-  readonly putOff: ((reason: string) => void) | undefined
-  /** It cannot be put into AMQP's words: no attempt ends otherwise. */
-  readonly refuse: (reason: Error) => void
+  state: JobState
+  /** True: the job waits until its queue takes messages. False: it ends as `putOff`. */
+  readonly waitsForQueue: boolean
+  /** Called once, when the state is an end. */
+  readonly onEnd: (end: JobEnd) => void
 }
 
-/** What AMQP has no words for, as far as it can be said without a connection; undefined: nothing that is known here. */
+/** HOT: twice per message. */
+export function apply(job: Job, event: JobEvent): void {
+  const state = next(job.state, event)
+  if (state === job.state) return
+  job.state = state
+  if (isEnd(state)) job.onEnd(state)
+}
+
+/** Checks what AMQP cannot carry, without a connection. @returns undefined if no fault is found */
 export function unsendable({ queue, headers }: Pick<Message, 'queue' | 'headers'>): Error | undefined {
   if (Buffer.byteLength(queue) > MAX_SHORT_BYTES) return new Error(`the name of the queue has more than ${MAX_SHORT_BYTES} bytes`)
   const isLong = (name: string) => Buffer.byteLength(name) > MAX_SHORT_BYTES
@@ -33,7 +36,8 @@ export function unsendable({ queue, headers }: Pick<Message, 'queue' | 'headers'
 /** HOT: once per message. */
 export function encodeJob(message: Message): Pick<Job, 'queue' | 'body' | 'options'> {
   const { headers, properties, body } = encodeCelery(message)
-  // Without `expiration`: what RabbitMQ drops nobody records, and its task would stay PENDING. Workers, Celery's too, look at the header `expires`.
+  // No `expiration`: RabbitMQ would drop the message, nothing would record its end, and its task would stay PENDING.
+  // Workers, Celery's included, check the header `expires`.
   const { content_type, content_encoding, priority, correlation_id, reply_to } = properties
   const options: Options.Publish = {
     headers,
@@ -43,7 +47,7 @@ export function encodeJob(message: Message): Pick<Job, 'queue' | 'body' | 'optio
     contentEncoding: content_encoding!,
   }
   if (priority !== undefined) options.priority = priority
-  // An id of 255 characters may be longer than that in bytes: without it whoever answers says the id all the same.
+  // An id of 255 characters may have more bytes. Without a correlation id the replying worker uses the task id.
   if (correlation_id !== undefined && Buffer.byteLength(correlation_id) <= MAX_SHORT_BYTES) options.correlationId = correlation_id
   if (reply_to !== undefined) options.replyTo = reply_to
   return { queue: message.queue, body, options }
