@@ -47,7 +47,7 @@ const COMMANDS: Record<string, readonly [usage: string, help: string, handler: H
   start: ['start [PROCESS…]', 'run the processes of the Procfile', start],
   check: ['check', 'read Procfile, .env and options; run nothing', check],
   run: ['run [--] COMMAND…', 'run a command with the environment of .env', run],
-  export: ['export FORMAT LOCATION', 'write files for systemd, supervisord, upstart or runit', exportFiles],
+  export: ['export FORMAT LOCATION', 'write files for systemd, supervisord or runit', exportFiles],
   ps: ['ps [PROCESS…]', 'list the processes of a running "start"', askFor('ps')],
   restart: ['restart [PROCESS…]', 'stop them gracefully and start them again', askFor('restart')],
   stop: ['stop [PROCESS…]', 'stop these, or the whole run', askFor('stop')],

@@ -23,7 +23,7 @@ export const FORMATS = ['auto', 'honcho', 'honcho-0.5', 'json', 'logfmt', 'none'
  * Logplex splits a message at 10,000 bytes without a mark (Heroku Dev Center, "Logplex"), so longer lines are split here.
  * Honcho does not split; its format gets a limit only to keep memory flat.
  */
-export const PLATFORM_LINE_BYTES = 10_000
+const PLATFORM_LINE_BYTES = 10_000
 const HONCHO_LINE_BYTES = 1 << 20
 
 /** @throws SupervisorError OPTION_INVALID for a format that is neither a name nor a template */

@@ -1,6 +1,6 @@
 const LF = 0x0a
 /** "…" in UTF-8, as a byte string. It ends a piece of a line that was too long and starts the next piece. */
-export const CUT_MARK = '\xe2\x80\xa6'
+const CUT_MARK = '\xe2\x80\xa6'
 
 /**
  * A "byte string" has one character per byte (latin1). Output keeps this form from the pipe of the child to our own: no byte

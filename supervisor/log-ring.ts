@@ -1,5 +1,5 @@
 /** Kept of each process's output, for `logs`: its last lines, and at most this many bytes of them. */
-export const KEPT_LINES = 1_000
+const KEPT_LINES = 1_000
 const KEPT_BYTES = 1 << 20
 
 export type LogRing = ReturnType<typeof createLogRing>

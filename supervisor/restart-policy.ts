@@ -14,7 +14,7 @@ const DEFAULT_LIMIT = 10
 /** Lower than for other types, because the platform must notice when `web` is gone. */
 const DEFAULT_WEB_LIMIT = 5
 /** A process that lived this long was healthy: the streak starts anew. */
-export const HEALTHY_MS = 30_000
+const HEALTHY_MS = 30_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 /** sysexits.h EX_CONFIG: another start would fail in the same way. */

@@ -20,9 +20,7 @@ const BURST_MS = 300
 /** From SIGKILL until a process that cannot die (state D) is abandoned, and the time to write the last bytes. */
 export const LAST_MS = 1_000
 
-export type StopSequence = ReturnType<typeof createStopSequence>
-
-export interface StopSequenceOptions {
+interface StopSequenceOptions {
   /** From the stop request to SIGKILL for the children. */
   readonly childrenMs: number
   /** From the stop request until the run ends in any case. */

@@ -5,12 +5,10 @@ import type { ExportedFile, ExportPlan } from './plan.ts'
 import { exportRunit } from './runit.ts'
 import { exportSupervisord } from './supervisord.ts'
 import { exportSystemd } from './systemd.ts'
-import { exportUpstart } from './upstart.ts'
 
 const EXPORTERS: Record<string, (plan: ExportPlan) => ExportedFile[]> = {
   systemd: exportSystemd,
   supervisord: exportSupervisord,
-  upstart: exportUpstart,
   runit: exportRunit,
 }
 

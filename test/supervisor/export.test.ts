@@ -96,20 +96,6 @@ test.runIf(hasPython)('supervisord: whatever the values and the command, its rea
   expect(rest).toBe('%d ; # é\n')
 })
 
-test('upstart: a job for app, type and process, one above the other', () => {
-  const { names, read } = write('upstart')
-  expect(names).toEqual([
-    'shop-my-worker-1.conf',
-    'shop-my-worker.conf',
-    'shop-web-1.conf',
-    'shop-web-2.conf',
-    'shop-web.conf',
-    'shop.conf',
-  ])
-  expect(read('shop-web-1.conf')).toMatch(/^start on starting shop-web\nstop on stopping shop-web\nrespawn\n/)
-  expect(read('shop-web.conf')).toBe('start on starting shop\nstop on stopping shop\n')
-})
-
 test('runit: a service folder for each process, which sh accepts, with its environment in files', () => {
   const { dir, read } = write('runit')
   expect(readdirSync(dir).toSorted()).toEqual(['shop-my-worker-1', 'shop-web-1', 'shop-web-2'])

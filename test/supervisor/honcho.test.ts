@@ -25,41 +25,6 @@ describe('in place of Honcho 2', () => {
     expect(readFileSync(join(project.dir, 'out/neck.conf'), 'utf8')).toContain('[program:neck-web-1]')
   })
 
-  test('export upstart writes a job for the app, the type and the process, its environment quoted for a shell', async () => {
-    const env = [
-      'A=ok',
-      "B='two words'",
-      'C="two words"',
-      `D="it's"`,
-      `E='has "double"'`,
-      "F='so!'",
-      "G='costs $X'",
-      'H="costs $X"',
-    ]
-    const { code, project } = await honcho({ Procfile: 'web: python web.py\n', '.env': env.join('\n') }, [
-      'export',
-      'upstart',
-      'out',
-      '-a',
-      'trunk',
-    ])
-    expect(code).toBe(0)
-    for (const name of ['trunk', 'trunk-web'])
-      expect(readFileSync(join(project.dir, `out/${name}.conf`), 'utf8')).toMatch(/^start on /)
-    const job = readFileSync(join(project.dir, 'out/trunk-web-1.conf'), 'utf8').split('\n')
-    const lines = [
-      'A=ok',
-      "B='two words'",
-      "C='two words'",
-      `D='it'"'"'s'`,
-      `E='has "double"'`,
-      "F='so!'",
-      "G='costs $X'",
-      "H='costs $X'",
-    ]
-    for (const line of lines) expect(job).toContain(`env ${line}`)
-  })
-
   test('run gives the command the environment of .env and keeps its two streams apart', async () => {
     const files = { '.env': 'ANIMAL=elephant\n', '.env.x': 'ANIMAL=giraffe\n' }
     const script = ['sh', '-c', 'echo $ANIMAL; echo oops >&2']
@@ -228,13 +193,7 @@ describe('mistakes', () => {
       1,
       /^error: \.onedyno:1: "prot" is no option/,
     ],
-    [
-      'an unknown export',
-      { Procfile: 'a: b\n' },
-      ['export', 'launchd', 'x'],
-      2,
-      /the formats are systemd, supervisord, upstart, runit/,
-    ],
+    ['an unknown export', { Procfile: 'a: b\n' }, ['export', 'launchd', 'x'], 2, /the formats are systemd, supervisord, runit/],
     ['nobody to ask', {}, ['ps'], 1, /no supervisor listens/],
     ['no folder to start in', { Procfile: 'a: b\n' }, ['start', '-f', '../Procfile', '-d', 'x'], 1, /there is no folder .*x\n/],
     ['a file for a folder', { Procfile: 'a: b\n' }, ['check', '-d', 'Procfile'], 1, /there is no folder .*Procfile\n/],
