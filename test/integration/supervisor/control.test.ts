@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename } from 'node:path'
 import { expect, test } from 'vitest'
-import { controlPath } from '../../supervisor/control.ts'
+import { controlPath } from '../../../supervisor/control.ts'
 import { createProject, type Project, supervisorCommand, until } from './project.ts'
 
 const PROCFILE =

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { EXPORT_FORMATS, writeExport } from '../../supervisor/export/export.ts'
-import { shellQuote } from '../../supervisor/export/plan.ts'
+import { EXPORT_FORMATS, writeExport } from '../../../supervisor/export/export.ts'
+import { shellQuote } from '../../../supervisor/export/plan.ts'
 import { createProject } from './project.ts'
 
 const env = { PLAIN: 'x', QUOTES: `it's "so"`, PERCENT: '100%', DOLLAR: '$HOME', LINES: 'a\nb', BACKSLASH: 'a\\b' }

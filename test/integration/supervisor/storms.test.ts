@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { controlPath } from '../../supervisor/control.ts'
+import { controlPath } from '../../../supervisor/control.ts'
 import { createProject, fixture, until } from './project.ts'
 
 /** STORMS=200 is the figure of the issue; fewer by default, to keep the suite short. */

@@ -1,9 +1,9 @@
 import { PassThrough } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { planFormation } from '../../supervisor/formation.ts'
-import { parseProcfile } from '../../supervisor/procfile.ts'
-import { type Attach, type SuperviseOptions, supervise } from '../../supervisor/supervise.ts'
+import { planFormation } from '../../../supervisor/formation.ts'
+import { parseProcfile } from '../../../supervisor/procfile.ts'
+import { type Attach, type SuperviseOptions, supervise } from '../../../supervisor/supervise.ts'
 
 /** A run in this process, whose signals are left alone; `text` is what it wrote. */
 function start(procfile: string, more: Partial<SuperviseOptions> = {}) {

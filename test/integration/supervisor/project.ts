@@ -4,9 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { controlPath } from '../../supervisor/control.ts'
+import { controlPath } from '../../../supervisor/control.ts'
 
-const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'supervisor')
+const FIXTURES = join(import.meta.dirname, '..', '..', 'fixtures', 'supervisor')
 const CLI = join(FIXTURES, 'cli.ts')
 
 /** The command that runs a fixture, for a Procfile; `.sh` by sh, the rest by this Node. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { supervisorCommand } from './project.ts'
 
-const root = join(import.meta.dirname, '..', '..')
+const root = join(import.meta.dirname, '..', '..', '..')
 const [file, ...args] = supervisorCommand
 
 test.each(['Procfile', 'Procfile.real'])('the %s of the example with gunicorn and Celery is valid', (procfile) => {

@@ -142,7 +142,7 @@ describe('in place of Honcho 0.5', () => {
 })
 
 test.each(['help', 'version'])('a reader who leaves before %s is written is no error', async (command) => {
-  const main = join(import.meta.dirname, '../../dist/src/main.js')
+  const main = join(import.meta.dirname, '../../../dist/src/main.js')
   const run = createProject().launch([command], { command: [process.execPath, main] })
   run.child.stdout!.destroy()
   expect([(await run.ended).code, run.stderr()]).toEqual([0, ''])
