@@ -1,6 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { pauseMs } from '../../concurrency/retry.ts'
 import { sleep } from '../../concurrency/sleep.ts'
+import { waitAtMost, withTimeout } from '../../concurrency/with-timeout.ts'
 import type { Database } from '../../database/database.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
@@ -9,7 +10,7 @@ import { withFollowersAddressed } from '../celery-results/followers.ts'
 import { createOutcomeCollector } from '../celery-results/store.ts'
 import { replyAddress } from '../reply-address.ts'
 import type { AmqpConnection } from './connection.ts'
-import { withPatience } from './timeout.ts'
+import { withAnswerTimeout } from './timeout.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Replies in memory while the database is slow or away; the rest waits in RabbitMQ. */
@@ -73,7 +74,7 @@ export function createAmqpCollect(
       opening = undefined
       void reopen()
     })
-    await withPatience('the reply queue', listen(channel, queue)).catch((error) => {
+    await withAnswerTimeout('the reply queue', listen(channel, queue)).catch((error) => {
       channel.close().catch(() => {})
       throw error
     })
@@ -111,10 +112,8 @@ export function createAmqpCollect(
   return {
     ready,
     async addressed(messages, withinMs) {
-      const known = new AbortController()
-      const late = sleep(withinMs, known.signal).then(() => undefined)
-      const address = await Promise.race([replyAddress(database).catch(() => undefined), late])
-      known.abort()
+      const asked = replyAddress(database).catch(() => undefined)
+      const address = await withTimeout(asked, withinMs, () => undefined)
       if (address !== undefined) return messages.map((message) => withAddress(message, address))
       log.warn(
         { messages: messages.length },
@@ -126,8 +125,8 @@ export function createAmqpCollect(
       ending.abort()
       const channel = await opening?.catch(() => undefined)
       if (channel === undefined) return
-      await Promise.race([collector.flush(), sleep(CLOSE_MS)])
-      await withPatience('the end of a channel', channel.close()).catch(() => {})
+      await waitAtMost(collector.flush(), CLOSE_MS)
+      await withAnswerTimeout('the end of a channel', channel.close()).catch(() => {})
     },
   }
 }

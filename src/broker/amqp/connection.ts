@@ -3,7 +3,7 @@ import { type Channel, type ChannelModel, type ConfirmChannel, connect, type Rec
 import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
-import { withPatience } from './timeout.ts'
+import { withAnswerTimeout } from './timeout.ts'
 
 /** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
 const HEARTBEAT_S = 30
@@ -90,7 +90,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   /** Waits for the connection without a limit, but for the answer only until a timeout. */
   const onceConnected = async <C extends Channel>(create: () => Promise<C>): Promise<C> => {
     while (awaySince !== undefined && !closed) await nextChange({ onChange })
-    return withPatience('the opening of a channel', create(), (late) => void late.close().catch(() => {}))
+    return withAnswerTimeout('the opening of a channel', create(), (late) => void late.close().catch(() => {}))
   }
 
   return {

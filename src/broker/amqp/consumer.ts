@@ -19,7 +19,7 @@ import { createRedeliveries } from './deaths.ts'
 import { createAmqpRedelivery } from './redelivery.ts'
 import type { AmqpSending } from './sending.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './subscriptions.ts'
-import { withPatience } from './timeout.ts'
+import { withAnswerTimeout } from './timeout.ts'
 import type { AmqpTopology } from './topology.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
@@ -141,7 +141,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     const open = createAmqpSubscriptions({ channel, topology, log, exclusive: options.inOrder }, queues, (queue, raw) =>
       accept(mine, queue, raw),
     )
-    await withPatience('a consumer', open.limit(concurrency)).catch((error) => {
+    await withAnswerTimeout('a consumer', open.limit(concurrency)).catch((error) => {
       channel.close().catch(ignore)
       throw error
     })
@@ -235,7 +235,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     const queuesOf = new Set(batch.map(({ delivery }) => delivery.message.queue))
     if (held.size >= concurrency && connection.blockedSince === undefined)
       for (const queue of queuesOf)
-        if (subscriptions !== undefined) await withPatience('a pause', subscriptions.pause(queue)).catch(ignore)
+        if (subscriptions !== undefined) await withAnswerTimeout('a pause', subscriptions.pause(queue)).catch(ignore)
     const noted = batch.map(({ delivery, counted }) => ({ id: delivery.message.headers.id, counted }))
     await redeliveries
       .handBack(noted)
@@ -262,7 +262,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
     stopped = true
     // A server that reads nothing would not answer.
     if (subscriptions !== undefined && connection.blockedSince === undefined)
-      await withPatience('the end of a consumer', subscriptions.stop()).catch(ignore)
+      await withAnswerTimeout('the end of a consumer', subscriptions.stop()).catch(ignore)
   }
 
   void serve()
@@ -290,7 +290,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
       if (recorder.pending > 0)
         log.error({ finished: recorder.pending }, 'outcomes not recorded in time, their tasks are run again')
       if (current !== undefined && connection.blockedSince === undefined)
-        await withPatience('the end of a channel', current.close()).catch(ignore)
+        await withAnswerTimeout('the end of a channel', current.close()).catch(ignore)
       await worker.leave()
     },
     holds(queue) {

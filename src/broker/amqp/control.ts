@@ -12,7 +12,7 @@ import {
   type Stop,
 } from '../control-transport.ts'
 import type { AmqpConnection } from './connection.ts'
-import { withPatience } from './timeout.ts'
+import { withAnswerTimeout } from './timeout.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** AMQP 0-9-1: the exchange or queue exists with other properties. */
@@ -113,7 +113,7 @@ export function createAmqpControl(connection: AmqpConnection, log: Log): Control
       const on = await current()
       send(REQUESTS, '', request, 2)
       // Answered after it has taken the request: who ends now has told everybody.
-      if (connection.blockedSince === undefined) await withPatience('a request to workers', on.checkExchange(REQUESTS))
+      if (connection.blockedSince === undefined) await withAnswerTimeout('a request to workers', on.checkExchange(REQUESTS))
     },
     reply: (to, reply) => {
       // An exchange that does not exist would cost the channel; nobody but kombu's clients asks, and they all use this one.

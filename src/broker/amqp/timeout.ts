@@ -1,24 +1,11 @@
-/** A server in trouble may take a request and never answer it: then another attempt is made. Milliseconds. */
-export const PATIENCE_MS = 10_000
+import { withTimeout } from '../../concurrency/with-timeout.ts'
 
-/** The answer, or an error after 10 seconds; an answer that comes later than that goes to `late`. */
-export function withPatience<T>(what: string, asked: Promise<T>, late: (answer: T) => void = () => {}): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    let over = false
-    const timer = setTimeout(() => {
-      over = true
-      reject(new Error(`RabbitMQ did not answer ${what} within ${PATIENCE_MS} ms`))
-    }, PATIENCE_MS)
-    asked.then(
-      (answer) => {
-        clearTimeout(timer)
-        if (over) late(answer)
-        else resolve(answer)
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        reject(error)
-      },
-    )
+/** A server in trouble may take a request and never answer it; after this time the request is given up. Milliseconds. */
+const ANSWER_TIMEOUT_MS = 10_000
+
+/** The answer, or an error after 10 seconds. `onLate` receives an answer that comes after that. */
+export const withAnswerTimeout = <T>(what: string, asked: Promise<T>, onLate: (answer: T) => void = () => {}): Promise<T> =>
+  withTimeout(asked, ANSWER_TIMEOUT_MS, () => {
+    asked.then(onLate, () => {})
+    throw new Error(`RabbitMQ did not answer ${what} within ${ANSWER_TIMEOUT_MS} ms`)
   })
-}

@@ -2,7 +2,7 @@ import type { Channel } from 'amqplib'
 import type { Config } from '../../config.ts'
 import type { Log } from '../../log.ts'
 import type { AmqpConnection } from './connection.ts'
-import { withPatience } from './timeout.ts'
+import { withAnswerTimeout } from './timeout.ts'
 
 /** AMQP 0-9-1 reply codes: 403 ACCESS_REFUSED, 404 NOT_FOUND, 405 RESOURCE_LOCKED, 406 PRECONDITION_FAILED. */
 const PASSIVE_ON = [403, 405, 406]
@@ -72,7 +72,7 @@ async function apart<T>(connection: AmqpConnection, work: (channel: Channel) => 
   const channel = await connection.createChannel()
   channel.on('error', () => {})
   try {
-    return await withPatience('about a queue', work(channel))
+    return await withAnswerTimeout('about a queue', work(channel))
   } finally {
     // Refused requests have closed it; one that is not answered is left to the server.
     channel.close().catch(() => {})
