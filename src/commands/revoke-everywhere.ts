@@ -1,6 +1,6 @@
 import type { Revoke } from '../app/calls/revoke.ts'
 import type { Broker } from '../broker/broker.ts'
-import { sleep } from '../concurrency/sleep.ts'
+import { waitAtMost } from '../concurrency/with-timeout.ts'
 import { askWorkers } from '../control/ask.ts'
 import type { Database } from '../database/database.ts'
 import { createRevocations } from '../database/revocations.ts'
@@ -29,10 +29,9 @@ export function createRevoke(database: Database, broker: Pick<Broker, 'kind' | '
     const revoked = await revoke(unwanted, options)
     const ids = unwanted.task === undefined ? revoked : revoked.slice(0, -1)
     if (broker.kind !== 'postgres' && ids.length > 0) {
-      const over = new AbortController()
-      // What could not be told is in the database all the same.
-      await Promise.race([tell(ids, options.terminate === true).catch(() => {}), sleep(TELL_MS, over.signal)])
-      over.abort()
+      const asked = tell(ids, options.terminate === true).catch(() => {})
+      // Workers of onedyno read the revocation in the database, whether or not this request arrives.
+      await waitAtMost(asked, TELL_MS)
     }
     return revoked
   }

@@ -2,6 +2,7 @@ import type { App } from '../../app/app.ts'
 import { currentTask } from '../../app/calls/current-task.ts'
 import type { Task } from '../../app/task.ts'
 import type { RunEnd } from '../../app/task-context.ts'
+import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import type { Attempt } from './attempt.ts'
 import type { RunContext } from './context.ts'
@@ -51,10 +52,9 @@ export function createHooks({ app, log }: HookOptions): Hooks {
           sayFailed({ task, id, hook: name }, thrown)
         }
       }
-      return true
     }
     const ms = timeFor(attempt)
-    if (!(await within(ms, each()))) log.error({ task, id, hook: name, ms }, 'hook does not end, the task goes on without it')
+    if (!(await waitAtMost(each(), ms))) log.error({ task, id, hook: name, ms }, 'hook does not end, the task goes on without it')
   }
 
   return {
@@ -100,18 +100,6 @@ function timeFor({ delivery, settings, startedAt }: Attempt): number {
   const { hard } = limitsOf(delivery.message.headers.timelimit, settings!.limits)
   const left = hard === undefined ? 0 : startedAt + hard * 1000 - Date.now()
   return left > 0 ? left : HOOKS_MS
-}
-
-async function within(ms: number, work: Promise<boolean>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** Of what is no error and no text only its type is said. */

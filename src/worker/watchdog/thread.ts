@@ -1,5 +1,6 @@
 // A thread of its own, started by watchdog.ts: it looks on while the event loop of the worker is stuck, and loads next to nothing until then.
 import { parentPort, workerData } from 'node:worker_threads'
+import { withTimeout } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import { BEAT, CURRENT, type Guarded, NOBODY, UNLIMITED, type WatchdogData, type WatchdogMessage } from './protocol.ts'
 
@@ -107,16 +108,14 @@ async function end(expired: readonly Watched[]): Promise<void> {
   }
   const tasks = expired.flatMap((each) => (each.overdue ? [] : [each.task]))
   const { recordTimeLimits } = await import('./record.ts')
-  const recorded = await Promise.race([
-    recordTimeLimits(tasks, data, log).then(
-      () => true,
-      (err: Error) => {
-        log.error({ err }, 'the watchdog could not record the end of a task')
-        return false
-      },
-    ),
-    new Promise<boolean>((resolve) => setTimeout(resolve, RECORD_MS, false)),
-  ])
+  const recording = recordTimeLimits(tasks, data, log).then(
+    () => true,
+    (err: Error) => {
+      log.error({ err }, 'the watchdog could not record the end of a task')
+      return false
+    },
+  )
+  const recorded = await withTimeout(recording, RECORD_MS, () => false)
   // It came back meanwhile, and goes on; what was recorded stays recorded.
   if (Atomics.load(shared, BEAT) !== beat) return
   if (!recorded) log.error('its end could not be recorded in time, it is counted as a death of the worker')
