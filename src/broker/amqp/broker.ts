@@ -1,141 +1,130 @@
 import type { BrokerChoice, Config } from '../../config.ts'
 import type { Database } from '../../database/database.ts'
-import { keepAside } from '../../database/keep-aside.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
-import type { Message } from '../../message/message.ts'
 import type { BeforeSending, Broker, ConsumeOptions } from '../broker.ts'
-import { createCircuit } from '../circuit.ts'
 import { keepUnsent } from '../outbox/keep-unsent.ts'
-import { publishDue, type Untaken } from '../outbox/publish.ts'
+import { publishDue } from '../outbox/publish.ts'
 import { createAmqpCollect } from './collect.ts'
 import { type AmqpConnection, openAmqpConnection } from './connection.ts'
 import { type AmqpConsumer, createAmqpConsumer } from './consumer.ts'
-import { createAmqpPublisher } from './publisher.ts'
-import { createRefusedQueues } from './refused-queues.ts'
-import { createAmqpDetour } from './second-connection.ts'
-import type { SendOptions, Unconfirmed } from './sending.ts'
+import { createAmqpOutgoing } from './outgoing.ts'
+import { createAmqpRelay } from './relay.ts'
+import { createSecondConnectionConsumer } from './second-connection.ts'
+import type { Unconfirmed } from './sending.ts'
 import { createAmqpTopology } from './topology.ts'
 
 export interface AmqpBroker extends Broker {
   readonly kind: 'amqp'
-  /** The one connection of this process. */
+  /** The connection of this process that consumes. */
   connection(): Promise<AmqpConnection>
 }
 
-type AmqpChoice = Extract<BrokerChoice, { kind: 'amqp' }>
+export interface AmqpBrokerConfig
+  extends Pick<Config, 'publishTimeoutMs' | 'queueType' | 'queueMaxPriority'>,
+    Partial<Pick<Config, 'resultCollect'>> {
+  readonly broker: Extract<BrokerChoice, { kind: 'amqp' }>
+}
+
+export interface AmqpBrokerOptions {
+  readonly name: string
+  readonly log: Log
+  readonly beforeSending?: BeforeSending | undefined
+}
 
 /**
- * Messages in RabbitMQ, as Celery has them there. One connection, opened at once so that the log says early what is wrong; two only where the provider has a URL for each
- * direction. While RabbitMQ is away or takes nothing, `publish` keeps messages in the outbox, from where they follow.
+ * Messages in RabbitMQ, in Celery's format. The process has one connection, or two if the provider has a URL for each direction. They open at
+ * once, so that the log reports faults early. While RabbitMQ is away or takes nothing, `publish` keeps messages in the outbox, which sends
+ * them later.
  */
-export function createAmqpBroker(
-  database: Database,
-  config: Pick<Config, 'publishTimeoutMs' | 'queueType' | 'queueMaxPriority'> &
-    Partial<Pick<Config, 'resultCollect'>> & { readonly broker: AmqpChoice },
-  options: { readonly name: string; readonly log: Log; readonly beforeSending?: BeforeSending | undefined },
-): AmqpBroker {
-  const { log, name } = options
-  const { publishUrl, consumeUrl } = config.broker
-  const consumers = new Set<AmqpConsumer>()
-  const connections: Promise<AmqpConnection>[] = []
-  const refusedQueues = createRefusedQueues(log)
-  let kept = false
-
-  const connect = (url: string) =>
-    once(() => {
-      const opening = openAmqpConnection(url, options)
-      connections.push(opening)
-      return opening
-    })
-  const publishing = connect(publishUrl)
-  const consuming = consumeUrl === publishUrl ? publishing : connect(consumeUrl)
-
-  const publisher = once(async () => {
-    const connection = await publishing()
-    const topology = createAmqpTopology(connection, config, log)
-    const circuit = createCircuit({
-      timeoutMs: config.publishTimeoutMs,
-      onOpen: () => made.giveUp(),
-      onClose: () => log.info('RabbitMQ confirms again, messages go straight to it'),
-    })
-    const beforeSending = (await collect())?.ready
-    const made = createAmqpPublisher({ connection, topology, log, beforeSending, onAnswer: circuit.heard })
-    connection.onChange(() => {
-      if (!isAway(connection)) circuit.tryAgain()
-    })
-    return { connection, circuit, ...made }
-  })
+export function createAmqpBroker(database: Database, config: AmqpBrokerConfig, options: AmqpBrokerOptions): AmqpBroker {
+  const { log } = options
+  const connections = createConnections(config, options)
   const collect = once(async () =>
-    config.resultCollect === 'on' ? createAmqpCollect(await consuming(), { database, log }) : undefined,
+    config.resultCollect === 'on' ? createAmqpCollect(await connections.consuming(), { database, log }) : undefined,
   )
-  const consumingTopology = once(async () => createAmqpTopology(await consuming(), config, log))
-
+  const outgoing = once(async () => {
+    const connection = await connections.publishing()
+    const topology = createAmqpTopology(connection, config, log)
+    const { beforeSending } = options
+    return createAmqpOutgoing({ connection, topology, config, log, collect: await collect(), beforeSending })
+  })
+  const topology = once(async () => createAmqpTopology(await connections.consuming(), config, log))
   const control = once(async () => {
     const { createAmqpControl } = await import('./control.ts')
-    return createAmqpControl(await consuming(), log)
+    return createAmqpControl(await connections.consuming(), log)
   })
+  const outbox = createOutboxPath(database, log)
+  const relay = createAmqpRelay({ database, log, send: async (...args) => (await outgoing()).send(...args) })
+  const consumers = createConsumers({ database, config, options, connections, outgoing, topology })
 
-  /** The messages as those whose results are to come here. */
-  const awaited = async (messages: readonly Message[]) => {
-    await options.beforeSending?.(messages)
-    return (await collect())?.addressed(messages, config.publishTimeoutMs) ?? messages
-  }
-
-  /** Who has waited once through an outage need not wait again for its end; `patient`: only where it is known that there is no connection. */
-  const send = async (messages: readonly Message[], how: SendOptions & { patient?: boolean } = {}): Promise<Unconfirmed[]> => {
-    const { connection, circuit, send } = await publisher()
-    const awaySince = connection.awaySince ?? connection.blockedSince
-    const known = awaySince !== undefined && (circuit.isOpen || performance.now() - awaySince > config.publishTimeoutMs)
-    const patienceMs = known ? 0 : how.patient === true ? config.publishTimeoutMs : circuit.patienceMs()
-    const outgoing = config.resultCollect === 'on' ? await awaited(messages) : messages
-    const since = performance.now()
-    const left = await send(outgoing, patienceMs, how)
-    if (patienceMs > 0 && left.some(({ refused, putOff }) => refused === undefined && putOff === undefined))
-      circuit.unanswered(since)
-    return left
-  }
-
-  /** What the outbox holds and nobody can ever send must not hold up what is behind it. */
-  const keepUnsendable = async (message: Message, reason: Error) => {
-    const { id, task } = message.headers
-    log.error({ id, task, queue: message.queue, reason: reason.message }, 'message cannot be sent, kept aside in dead_letter')
-    await keepAside(database, message, `RabbitMQ cannot carry it: ${reason.message}`)
-  }
-
-  /** Messages of the outbox: one queue that takes none holds up those of no other. */
-  const relay = async (due: readonly Message[]): Promise<readonly Untaken[]> => {
-    const open = new Set(due.filter(({ queue }) => refusedQueues.waitMs(queue) === 0))
-    const unconfirmed = open.size === 0 ? [] : await send([...open], { patient: true, putOff: true })
-    for (const { message, refused } of unconfirmed) if (refused !== undefined) await keepUnsendable(message, refused)
-    const without = new Set(unconfirmed.map(({ message }) => message.headers.id))
-    for (const { queue, headers } of open) if (!without.has(headers.id)) refusedQueues.taken(queue)
-    const reasons = new Map(unconfirmed.flatMap(({ message, putOff }) => (putOff === undefined ? [] : [[message.queue, putOff]])))
-    for (const [queue, reason] of reasons) refusedQueues.refused(queue, reason)
-    const later = (message: Message): Untaken => ({ message, putOffMs: refusedQueues.waitMs(message.queue) })
-    return [
-      ...due.filter((message) => !open.has(message)).map(later),
-      ...unconfirmed
-        .filter(({ refused }) => refused === undefined)
-        .map(({ message, putOff }) => (putOff === undefined ? { message } : later(message))),
-    ]
-  }
-
-  void publishing()
+  void connections.publishing()
 
   return {
     kind: 'amqp',
-    connection: consuming,
-    async publish(messages) {
-      const unconfirmed = await send(messages)
+    connection: connections.consuming,
+    publish: async (messages) => outbox.keepUnconfirmed(await (await outgoing()).send(messages), messages.length),
+    async consume(wanted) {
+      void (await collect())?.ready().catch(() => {})
+      return consumers.open(wanted)
+    },
+    async relayDue(limit) {
+      const { left, ...moved } = await publishDue(database, limit, relay)
+      if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
+      if (moved.moved > 0) outbox.sayAgain()
+      return moved
+    },
+    depths: async (queues) => {
+      const { ready } = await topology()
+      return Promise.all(queues.map(async (queue) => ({ queue, ready: await ready(queue), running: consumers.holds(queue) })))
+    },
+    purge: async (queue) => (await topology()).purge(queue),
+    control,
+    async close() {
+      await (await collect())?.close()
+      await connections.close()
+    },
+  }
+}
+
+interface Connections {
+  publishing(): Promise<AmqpConnection>
+  consuming(): Promise<AmqpConnection>
+  /** Opens one more connection to consume on. The caller closes it. */
+  openSecond(): Promise<AmqpConnection>
+  close(): Promise<void>
+}
+
+function createConnections({ broker }: AmqpBrokerConfig, { name, log }: AmqpBrokerOptions): Connections {
+  const { publishUrl, consumeUrl } = broker
+  const opened: Promise<AmqpConnection>[] = []
+  const connect = (url: string) =>
+    once(() => {
+      const opening = openAmqpConnection(url, { name, log })
+      opened.push(opening)
+      return opening
+    })
+  const publishing = connect(publishUrl)
+  return {
+    publishing,
+    consuming: consumeUrl === publishUrl ? publishing : connect(consumeUrl),
+    openSecond: () => openAmqpConnection(consumeUrl, { name: `${name} second`, log }),
+    async close() {
+      for (const connection of opened) await (await connection).close()
+    },
+  }
+}
+
+/** What `publish` does with messages that RabbitMQ did not confirm in time. */
+function createOutboxPath(database: Database, log: Log) {
+  let kept = false
+  return {
+    async keepUnconfirmed(unconfirmed: readonly Unconfirmed[], count: number): Promise<void> {
       const left = unconfirmed.filter(({ refused }) => refused === undefined)
       if (left.length > 0) {
-        const maySomebodyHaveIt = unconfirmed.length < messages.length || left.some(({ sent }) => sent)
-        await keepUnsent(
-          database,
-          left.map(({ message }) => message),
-          maySomebodyHaveIt,
-        )
+        const messages = left.map(({ message }) => message)
+        const maybeTaken = unconfirmed.length < count || left.some(({ sent }) => sent)
+        await keepUnsent(database, messages, maybeTaken)
         if (!kept) log.warn({ messages: left.length }, 'RabbitMQ did not confirm in time, kept in the outbox until it does')
       }
       kept = left.length > 0
@@ -143,21 +132,45 @@ export function createAmqpBroker(
       if (refused !== undefined)
         throw new AppError('MESSAGE_REFUSED', `RabbitMQ cannot carry the message: ${refused.message}`, { cause: refused })
     },
-    async consume(wanted) {
-      const connection = await consuming()
-      void (await collect())?.ready().catch(() => {})
-      const parts = { publisher: await publisher(), database, log }
-      const topology = await consumingTopology()
-      const open = (options: ConsumeOptions) => createAmqpConsumer({ ...parts, connection, topology }, options)
-      const openAside = async (options: ConsumeOptions) => {
-        const aside = await openAmqpConnection(consumeUrl, { name: `${name} aside`, log })
-        const consumer = await createAmqpConsumer(
-          { ...parts, connection: aside, topology: createAmqpTopology(aside, config, log) },
-          options,
-        )
-        return { consumer, connection: aside }
-      }
-      const consumer = await createAmqpDetour({ connection, open, openAside, log }, wanted)
+    /** RabbitMQ confirmed messages of the outbox, so the next outage is logged again. */
+    sayAgain() {
+      kept = false
+    },
+  }
+}
+
+interface ConsumersParts {
+  readonly database: Database
+  readonly config: AmqpBrokerConfig
+  readonly options: AmqpBrokerOptions
+  readonly connections: Connections
+  readonly outgoing: () => Promise<ReturnType<typeof createAmqpOutgoing>>
+  readonly topology: () => Promise<ReturnType<typeof createAmqpTopology>>
+}
+
+/** The open consumers of this process. */
+function createConsumers({ database, config, options: { log }, connections, outgoing, topology }: ConsumersParts) {
+  const consumers = new Set<AmqpConsumer>()
+
+  return {
+    async open(wanted: ConsumeOptions): Promise<AmqpConsumer> {
+      const connection = await connections.consuming()
+      const parts = { publisher: await outgoing(), database, log }
+      const mainTopology = await topology()
+      const consumer = await createSecondConnectionConsumer(
+        {
+          connection,
+          log,
+          open: (how) => createAmqpConsumer({ ...parts, connection, topology: mainTopology }, how),
+          async openSecond(how) {
+            const second = await connections.openSecond()
+            const secondTopology = createAmqpTopology(second, config, log)
+            const consumer = await createAmqpConsumer({ ...parts, connection: second, topology: secondTopology }, how)
+            return { consumer, connection: second }
+          },
+        },
+        wanted,
+      )
       consumers.add(consumer)
       return {
         ...consumer,
@@ -165,33 +178,16 @@ export function createAmqpBroker(
           try {
             await consumer.close(withinMs)
           } finally {
-            // A worker exchanges its consumers, and may live for years.
+            // A worker replaces its consumers and may run for years.
             consumers.delete(consumer)
           }
         },
       }
     },
-    async relayDue(limit) {
-      const { left, ...moved } = await publishDue(database, limit, relay)
-      if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
-      if (moved.moved > 0) kept = false
-      return moved
-    },
-    async depths(queues) {
-      const topology = await consumingTopology()
-      const held = (queue: string) => [...consumers].reduce((sum, consumer) => sum + consumer.holds(queue), 0)
-      return Promise.all(queues.map(async (queue) => ({ queue, ready: await topology.ready(queue), running: held(queue) })))
-    },
-    purge: async (queue) => (await consumingTopology()).purge(queue),
-    control,
-    async close() {
-      await (await collect())?.close()
-      for (const connection of connections) await (await connection).close()
-    },
+    /** Messages of a queue that consumers of this process hold. */
+    holds: (queue: string): number => [...consumers].reduce((sum, consumer) => sum + consumer.holds(queue), 0),
   }
 }
-
-const isAway = ({ awaySince, blockedSince }: AmqpConnection) => awaySince !== undefined || blockedSince !== undefined
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined

@@ -31,7 +31,7 @@ const RELIMIT_EVERY_MS = 100
 export interface AmqpConsumerParts {
   readonly connection: AmqpConnection
   readonly topology: AmqpTopology
-  readonly publisher: AmqpSending
+  readonly publisher: Pick<AmqpSending, 'reply'>
   readonly database: Database
   readonly log: Log
 }
