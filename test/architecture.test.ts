@@ -1,12 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createTestSchema } from './support/database.ts'
 import { findCycle, type Import, importsOf, readSource, root, sourceFiles, withoutComments } from './support/import-graph.ts'
 import { refusalOf, roomOf } from './support/import-rules.ts'
+import { RETIRED } from './support/retired-names.ts'
+import { commentsOf, identifiersOf, pathsIn } from './support/source-text.ts'
 
 const files = sourceFiles(['src', 'supervisor'])
 const imports = files.flatMap((file) => importsOf(file, readSource(file)))
@@ -22,8 +24,10 @@ describe('who may import whom', () => {
     expect(ours.filter(({ to }) => !existsSync(join(root, to)))).toEqual([])
   })
 
-  test('no file imports itself in a circle', () => {
-    expect(findCycle(imports)).toBeUndefined()
+  test('no file imports itself in a circle, not even for a type', () => {
+    // These two are being taken apart.
+    const pair = ['src/worker/attempt/attempt.ts', 'src/worker/attempt/ending.ts']
+    expect(findCycle(imports.filter(({ from, to }) => !(pair.includes(from) && pair.includes(to))))).toBeUndefined()
   })
 
   test('every room that the architecture names is there', () => {
@@ -41,6 +45,86 @@ describe('who may import whom', () => {
   test('sql/ is opened by sql.ts and migrate.ts and nowhere else', () => {
     const readers = files.filter((file) => opensSql(readSource(file)))
     expect(readers).toEqual(['src/database/migrate.ts', 'src/database/sql.ts'])
+  })
+})
+
+describe('comments and names', () => {
+  const tracked = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' }).split('\n')
+  const exists = (path: string) =>
+    tracked.some((file) => file === path || file.endsWith(`/${path}`) || file.startsWith(`${path.replace(/\/$/, '')}/`))
+  const sources = [...files, ...globSync('sql/**/*.sql', { cwd: root })]
+
+  /** Files whose comments are still being reworded. */
+  const UNDER_WORK = new Set([
+    'sql/migrations/0001_first-tables.sql',
+    'sql/queries/message-settle.sql',
+    'src/beat/seeds.ts',
+    'src/beat/tick.ts',
+    'src/broker/amqp/collect.ts',
+    'src/broker/amqp/consumer.ts',
+    'src/broker/celery-results/chord-group.ts',
+    'src/broker/celery-results/chord-part.ts',
+    'src/broker/celery-results/chord.ts',
+    'src/broker/celery-results/document.ts',
+    'src/broker/celery-results/mirror.ts',
+    'src/broker/control-transport.ts',
+    'src/broker/prefetch.ts',
+    'src/broker/redis/broker.ts',
+    'src/broker/redis/connection.ts',
+    'src/broker/redis/consumer.ts',
+    'src/broker/redis/keys.ts',
+    'src/broker/redis/scripts.ts',
+    'src/broker/redis/wake.ts',
+    'src/commands/revoke-everywhere.ts',
+    'src/config-values.ts',
+    'src/control/events.ts',
+    'src/control/inspect.ts',
+    'src/database/beat-schedules.ts',
+    'src/database/chords.ts',
+    'src/database/connection-options.ts',
+    'src/database/listener.ts',
+    'src/embedded/postmaster-file.ts',
+    'src/log.ts',
+    'src/tasks/canvas.ts',
+    'src/tasks/fetch/fetch-public.ts',
+    'src/tasks/fetch/guarded-connector.ts',
+    'src/tasks/fetch/target.ts',
+    'src/tasks/keep-awake.ts',
+    'src/worker/attempt/exception.ts',
+    'src/worker/attempt/next-attempt.ts',
+    'src/worker/attempt/workflow.ts',
+    'supervisor/pino-line.ts',
+    'supervisor/process-state.ts',
+  ])
+
+  test('every file that a comment cites exists', () => {
+    const missing = sources.flatMap((file) =>
+      pathsIn(commentsOf(file, readSource(file)))
+        .filter((path) => !exists(path) && !UNDER_WORK.has(file))
+        .map((path) => `${file} cites ${path}`),
+    )
+    expect(missing).toEqual([])
+  })
+
+  test('no source uses a retired name', () => {
+    const found = sources.flatMap((file) =>
+      [...identifiersOf(file, readSource(file))]
+        .filter((name) => Object.hasOwn(RETIRED, name))
+        .map((name) => `${file}: ${name} is called ${RETIRED[name]} now`),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('paths are found in comments only, and identifiers in code only', () => {
+    const text =
+      "// see docs/x.md, src/app/ and rate.ts\nconst sequel = 'alike' // https://example.com/docs/y.md\n`%{wish} told`".replace(
+        '%',
+        '$',
+      )
+    expect(pathsIn(commentsOf('a.ts', text))).toEqual(['docs/x.md', 'src/app', 'rate.ts'])
+    expect([...identifiersOf('a.ts', text)]).toEqual(['const', 'sequel', 'wish'])
+    expect(pathsIn(commentsOf('a.sql', "SELECT 'docs/x.md' -- see docs/y.md"))).toEqual(['docs/y.md'])
+    expect([...identifiersOf('a.sql', 'SELECT alike -- sequel')]).toEqual(['SELECT', 'alike'])
   })
 })
 
@@ -97,10 +181,11 @@ describe('the rules can fail', () => {
     expect(importsOf('src/a.ts', "// import { a } from 'pg'\n/* import b from 'pg' */\n * from 'pg'")).toEqual([])
   })
 
-  test('a circle is found, and one of types alone is none', () => {
+  test('a circle is found, of values or of types', () => {
     const arrow = (from: string, to: string, typeOnly = false): Import => ({ from, to, typeOnly, lazy: false })
     expect(findCycle([arrow('a', 'b'), arrow('b', 'c'), arrow('c', 'b')])).toEqual(['b', 'c', 'b'])
-    expect(findCycle([arrow('a', 'b'), arrow('b', 'a', true)])).toBeUndefined()
+    expect(findCycle([arrow('a', 'b'), arrow('b', 'a', true)])).toEqual(['a', 'b', 'a'])
+    expect(findCycle([arrow('a', 'b'), arrow('a', 'c', true), arrow('b', 'c')])).toBeUndefined()
   })
 
   test('whoever reads the environment or sql/ is seen', () => {

@@ -1,14 +1,14 @@
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 
-/** One arrow: a file of ours and what it imports, as a path of ours or as the name of a package. */
+/** One import: a file of ours, and the file or package that it imports. */
 export interface Import {
   readonly from: string
   /** `src/errors.ts`, `node:fs`, `pg`, `@fastify/cookie`: a subpath of a package is its package. */
   readonly to: string
-  /** Gone after compilation. */
+  /** An import of types, which compilation removes. */
   readonly typeOnly: boolean
-  /** Loaded when asked for, not at start. */
+  /** Loaded when it is called, not at start. */
   readonly lazy: boolean
 }
 
@@ -23,7 +23,7 @@ export const sourceFiles = (folders: readonly string[]): string[] =>
 
 export const readSource = (file: string): string => readFileSync(join(root, file), 'utf8')
 
-/** All that `text`, the contents of `file`, imports: statically, by `import()`, or by a `require` made with createRequire. */
+/** The imports of `text`, the contents of `file`: static ones, `import()`, and `require` made by createRequire. */
 export function importsOf(file: string, text: string): Import[] {
   const code = withoutComments(text)
   const found: Import[] = []
@@ -39,7 +39,7 @@ export function importsOf(file: string, text: string): Import[] {
   return found
 }
 
-/** What is left of a text that only explains: `from 'pg'` in a comment is no import. */
+/** Removes the comments of a source text, because `from 'pg'` in a comment is not an import. */
 export const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/[^\n]*/g, '$1')
 
 /** `import type { A } from`, or every name in the braces marked `type`. */
@@ -58,10 +58,13 @@ function target(file: string, specifier: string): string {
     .join('/')
 }
 
-/** A chain of files that ends where it began, or undefined. Imports of types are no dependency at run time. */
+/**
+ * A chain of files that ends where it began, or undefined. Imports of types count: two files that need each other's types are read and
+ * changed together.
+ */
 export function findCycle(imports: readonly Import[]): string[] | undefined {
   const next = new Map<string, string[]>()
-  for (const { from, to, typeOnly } of imports) if (!typeOnly) next.set(from, [...(next.get(from) ?? []), to])
+  for (const { from, to } of imports) next.set(from, [...(next.get(from) ?? []), to])
   const done = new Set<string>()
   const walk = (file: string, path: readonly string[]): string[] | undefined => {
     if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
