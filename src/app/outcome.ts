@@ -1,11 +1,11 @@
-/** States as Celery's (reference/celery-protocol.md §0.2). */
+/** Celery's states (celery/states.py). */
 export const STATES = ['PENDING', 'RECEIVED', 'STARTED', 'SUCCESS', 'FAILURE', 'RETRY', 'REVOKED'] as const
 export type State = (typeof STATES)[number]
 
-/** Final: a result in one of these is never overwritten. */
+/** The final states. A result in a final state is never overwritten. */
 export const READY_STATES: ReadonlySet<State> = new Set<State>(['SUCCESS', 'FAILURE', 'REVOKED'])
 
-/** How a task ended, or that it runs: ready to be stored, `result` and `traceback` are texts already. */
+/** What is stored about a task: how it ended, or that it is running. `result` and `traceback` are encoded already. */
 export interface Outcome {
   readonly id: string
   readonly task: string
@@ -15,13 +15,13 @@ export interface Outcome {
   readonly traceback: string | null
   readonly queue: string
   readonly retries: number
-  /** Milliseconds since the epoch; null when the task was never started. */
+  /** Milliseconds since the epoch; null if the task never started. */
   readonly startedAt: number | null
   /** Milliseconds since the epoch; null while it runs. */
   readonly doneAt: number | null
 }
 
-/** An exception as Celery encodes it, so that Python clients raise something alike. */
+/** An exception in Celery's encoding, from which Python clients make an exception of the same name. */
 export interface EncodedException {
   readonly exc_type: string
   readonly exc_message: readonly unknown[]

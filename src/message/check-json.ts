@@ -1,8 +1,8 @@
 import { AppError } from '../errors.ts'
 
 /**
- * JSON, or an error that names the place: JSON.stringify drops functions, turns NaN into null and Map into {}, and a task would run with
- * something else than it was given.
+ * Refuses a value that JSON cannot hold. JSON.stringify would drop functions and turn NaN into null and a Map into {}, so that the task
+ * ran with other arguments than the caller's.
  * @throws AppError VALUE_NOT_JSON naming the path, such as `args[0].when`
  */
 export function checkJson(value: unknown, path: string): void {

@@ -1,11 +1,11 @@
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 
-/** As large as the largest message that RabbitMQ takes by default: a few kilobytes must not become all of the memory. */
+/** The default size limit of a message in RabbitMQ. It stops a few kilobytes from inflating until memory is full. */
 const MAX_BYTES = 128 * 1024 * 1024
 
 const limit = { maxOutputLength: MAX_BYTES }
 
-/** By the names that kombu registers. What it calls gzip is zlib's own format (RFC 1950); real gzip is taken as well. */
+/** The names that kombu registers (kombu/compression.py). Its gzip is zlib's format (RFC 1950); real gzip (RFC 1952) is accepted too. */
 const METHODS: Readonly<Record<string, (body: Buffer) => Buffer>> = {
   'application/x-gzip': (body) => unzipSync(body, limit),
   gzip: (body) => unzipSync(body, limit),
@@ -16,7 +16,7 @@ const METHODS: Readonly<Record<string, (body: Buffer) => Buffer>> = {
   zstd: (body) => zstdDecompressSync(body, limit),
 }
 
-/** @throws Error when the method is not known, the bytes are broken, or there would be more than 128 MiB of them */
+/** @throws Error if the method is unknown, the bytes are corrupt, or the result is larger than 128 MiB */
 export function decompress(body: Buffer, method: unknown): Buffer {
   const inflate = typeof method === 'string' && Object.hasOwn(METHODS, method) ? METHODS[method] : undefined
   if (inflate === undefined)

@@ -1,14 +1,14 @@
 import { UndecodableMessageError } from './undecodable.ts'
 
 /**
- * Does the text perhaps hold an integer of 16 digits or more, the least that may lie beyond 2^53? Looks at what may stand before a number in
- * JSON, so that fractions are passed over. HOT: once per task; 0.1 µs for a small body, a tenth of JSON.parse for one of a megabyte.
+ * May the text hold an integer beyond 2^53, which has at least 16 digits? Matches only after a character that can precede a number in
+ * JSON, so that fractions do not count. HOT: once per task; 0.1 µs for a small body, a tenth of JSON.parse for one megabyte.
  */
 export const mayHoldLongIntegers = (text: string): boolean => /[\s[,:-]\d{16}/.test(text)
 
 /**
- * A reviver for JSON.parse. Python's integers have no end, a number here has 53 bits: what would come back as another integer is refused,
- * because nobody would notice.
+ * A reviver for JSON.parse that refuses integers which a number cannot hold exactly. Python's integers have any length, a number has 53
+ * bits, and a rounded integer would go unnoticed.
  * @throws UndecodableMessageError
  */
 export function refuseInexact(_key: string, value: unknown, context?: { readonly source?: string }): unknown {

@@ -4,19 +4,19 @@ import type { Embed } from './signature.ts'
 import { reviveTyped } from './typed-json.ts'
 import { UndecodableMessageError } from './undecodable.ts'
 
-/** A JSON value, as it travels in messages and results. */
+/** A JSON value of messages and results. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
 /**
- * The headers of Celery's message protocol 2. Only `id` and `task` are required, here and by real Celery workers; an absent header has its
- * default value. `encodeCelery` fills them in for brokers that others read too.
+ * The headers of Celery's message protocol 2. Only `id` and `task` are required, here and by Celery's workers; an absent header has its
+ * default value. `encodeCelery` fills in the defaults for brokers that Python workers read.
  */
 export interface MessageHeaders {
   readonly id: string
   readonly task: string
-  /** ISO 8601, UTC: not before. */
+  /** ISO 8601, UTC: the earliest time to run. */
   readonly eta?: string | null
-  /** ISO 8601, UTC: not after. */
+  /** ISO 8601, UTC: the latest time to start. */
   readonly expires?: string | null
   /** Attempts before this one. */
   readonly retries?: number
@@ -26,7 +26,7 @@ export interface MessageHeaders {
   readonly parent_id?: string | null
   readonly group?: string | null
   readonly group_index?: number | null
-  /** Shown instead of the name. */
+  /** Logs and monitors show it instead of the name. */
   readonly shadow?: string | null
   readonly ignore_result?: boolean
   readonly lang?: string
@@ -35,11 +35,11 @@ export interface MessageHeaders {
   readonly origin?: string
   readonly stamped_headers?: readonly string[] | null
   readonly stamps?: Readonly<Record<string, unknown>>
-  /** Anything else that a producer sends along. */
+  /** Custom headers of the producer. */
   readonly [custom: string]: unknown
 }
 
-/** The AMQP properties that matter to us. */
+/** The AMQP properties that we read. */
 export interface MessageProperties {
   readonly reply_to?: string
   readonly correlation_id?: string
@@ -47,7 +47,7 @@ export interface MessageProperties {
   readonly content_encoding?: string
 }
 
-/** A message on its way: what every broker carries. */
+/** A task call in the form that all brokers carry. */
 export interface Message {
   readonly headers: MessageHeaders
   readonly properties: MessageProperties
@@ -58,7 +58,7 @@ export interface Message {
   readonly priority: number
 }
 
-/** What a task runs with; `embed` (callbacks, errbacks, chain, chord) is kept for those who continue the workflow. */
+/** The decoded body. `embed` (callbacks, errbacks, chain, chord) continues the workflow. */
 export interface Body {
   readonly args: readonly unknown[]
   readonly kwargs: Readonly<Record<string, unknown>>
@@ -81,7 +81,7 @@ export interface MessageOptions {
   readonly properties?: MessageProperties | undefined
 }
 
-/** Builds a message whose headers hold only what differs from the defaults. Arguments must be JSON already (`checkJson`). */
+/** Builds a message without headers that have default values. The arguments must have passed `checkJson`. */
 export function createMessage(options: MessageOptions): Message {
   const { id, task, args, kwargs = {}, eta, expires } = options
   const headers: Record<string, unknown> = { ...options.headers, id, task }
@@ -102,7 +102,7 @@ const origin = () => {
 }
 let sender: string | undefined
 
-/** All headers that Celery itself sends, in its order (reference/celery-protocol.md §1.4): for brokers that Python workers read. */
+/** All headers that Celery sends, in its order (docs/internals/wire-protocol.md, "Headers"), for brokers that Python workers read. */
 export function fullHeaders(message: Message): MessageHeaders {
   const { id, task, ...given } = message.headers
   return {
@@ -128,7 +128,7 @@ export function fullHeaders(message: Message): MessageHeaders {
   }
 }
 
-/** What monitors show instead of the arguments. A long body is cut, not parsed again: its sender waits for it. */
+/** The texts that monitors show for the arguments. A long body is cut instead of parsed, because the sender waits. */
 function representations(body: string): { argsrepr: string; kwargsrepr: string } {
   if (body.length > 8192) return { argsrepr: body.slice(1, 1025), kwargsrepr: '{...}' }
   try {
@@ -141,7 +141,7 @@ function representations(body: string): { argsrepr: string; kwargsrepr: string }
 
 /**
  * HOT: once per task.
- * @throws UndecodableMessageError when the text is not `[args, kwargs, embed]` or a protocol 1 object
+ * @throws UndecodableMessageError if the text is neither `[args, kwargs, embed]` nor an object of protocol 1
  */
 export function decodeBody(text: string): Body {
   const value = parseJson(text)
@@ -150,7 +150,7 @@ export function decodeBody(text: string): Body {
   throw new UndecodableMessageError('the body is not [args, kwargs, embed]')
 }
 
-/** Protocol 1: one object, callbacks beside the arguments (reference/celery-protocol.md §1.10). */
+/** Protocol 1: one object with callbacks beside the arguments (docs/internals/wire-protocol.md, "Protocol 1"). */
 function protocol1(value: Record<string, unknown>): Body {
   const { callbacks = null, errbacks = null, chord = null } = value
   return checkBody(value.args, value.kwargs ?? {}, { callbacks, errbacks, chain: null, chord }, 3)
@@ -170,8 +170,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 type Reviver = (key: string, value: unknown, context?: object) => unknown
 
 /**
- * JSON as Python writes it: with NaN and Infinity, with types of kombu, with integers of any length. `any`: those that a number cannot hold
- * exactly lose their last digits.
+ * Parses JSON as Python writes it: with NaN and Infinity, kombu's types, and integers of any length. `exact` refuses integers that a
+ * number cannot hold exactly, `any` rounds them.
  * @throws UndecodableMessageError
  */
 export function parseJson(text: string, integers: 'exact' | 'any' = 'exact'): unknown {
@@ -179,7 +179,7 @@ export function parseJson(text: string, integers: 'exact' | 'any' = 'exact'): un
   return text.includes('"__type__"') ? reviveTyped(value) : value
 }
 
-/** Only when the strict parser refuses is the text looked at again. */
+/** Searches for NaN and Infinity only after the strict parser has refused the text. */
 function parseLoosely(text: string, reviver: Reviver | undefined): unknown {
   try {
     return JSON.parse(text, reviver)

@@ -1,6 +1,6 @@
 /**
- * A signature as Celery writes it (reference/celery-protocol.md §4.1): what to run, with which arguments and options, not yet sent.
- * `subtask_type` is chain, group or chord for those; maps and chunks are tasks of their own (`celery.map`, …) with null.
+ * A task call that is not sent yet, in Celery's JSON form (docs/internals/wire-protocol.md, "Signatures"). `subtask_type` is null for a
+ * task, also for `celery.map` and its relatives.
  */
 export interface Signature {
   readonly task: string
@@ -8,11 +8,11 @@ export interface Signature {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly options: SignatureOptions
   readonly subtask_type: 'chain' | 'group' | 'chord' | string | null
-  /** Takes no result of the task before it. */
+  /** Does not receive the result of the task before it. */
   readonly immutable: boolean
 }
 
-/** Options of a signature: keywords of Celery's `apply_async`, and what freezing adds. All of JSON. */
+/** Options of a signature, as JSON: keywords of Celery's `apply_async`, and the ids that freezing adds. */
 export interface SignatureOptions {
   readonly task_id?: string
   readonly reply_to?: string
@@ -20,7 +20,7 @@ export interface SignatureOptions {
   readonly parent_id?: string | null
   readonly group_id?: string | null
   readonly group_index?: number | null
-  /** The body of the chord that this is a member of. */
+  /** The body of the chord that this task is a member of. */
   readonly chord?: Signature | null
   readonly link?: readonly Signature[] | Signature | null
   readonly link_error?: readonly Signature[] | Signature | null
@@ -44,11 +44,11 @@ export interface SignatureOptions {
   readonly [other: string]: unknown
 }
 
-/** What a message carries beside its arguments, for whoever continues the workflow (§1.5). */
+/** The third part of a body: the steps that follow this task in its workflow. */
 export interface Embed {
   readonly callbacks?: readonly Signature[] | null
   readonly errbacks?: readonly Signature[] | null
-  /** In reverse order: the last one runs next. */
+  /** In reverse order: the last step runs next. */
   readonly chain?: readonly Signature[] | null
   /** The body of the chord that the task is a header member of; its `options.group_id` is the chord's id. */
   readonly chord?: Signature | null

@@ -8,8 +8,8 @@ const text = (value: unknown): string => {
 }
 
 /**
- * What each type of kombu >= 5.3 becomes here: its text, as an older kombu sends it and as JSON of Node.js would have it. So schemas and types
- * of arguments hold whoever sends, nothing is lost (a Date has no microseconds), and a task may return what it was given.
+ * Every type of kombu 5.3 and later becomes a text, as older versions of kombu send it. So argument schemas do not depend on the
+ * sender's version, microseconds are kept (a Date has none), and a task can return an argument unchanged.
  */
 const READERS: Readonly<Record<string, Reader>> = {
   datetime: text,
@@ -22,8 +22,9 @@ const READERS: Readonly<Record<string, Reader>> = {
 }
 
 /**
- * Replaces `{"__type__": …, "__value__": …}`, as Python writes what JSON does not have (reference/celery-protocol.md §1.6). In place.
- * @throws UndecodableMessageError for a type that is not known, as kombu does
+ * Replaces each `{"__type__": …, "__value__": …}`, Python's form of values that JSON does not have (docs/internals/wire-protocol.md,
+ * "Serialization and compression"). Changes the value in place.
+ * @throws UndecodableMessageError for an unknown type, as kombu does
  */
 export function reviveTyped(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
@@ -46,7 +47,7 @@ function read(type: unknown, value: unknown): unknown {
   return reader(value)
 }
 
-/** Milliseconds since the epoch, NaN when it is no time. Celery writes times without a zone too, and means UTC. */
+/** Milliseconds since the epoch, or NaN if the text is not a time. Celery also writes times without a zone, which means UTC. */
 export function parseCeleryTime(iso: string): number {
   if (!/^\d{4}-\d{2}-\d{2}/.test(iso)) return Number.NaN
   const zoned = /(?:Z|[+-]\d{2}:?\d{2})$/i.test(iso.slice(10))

@@ -1,4 +1,4 @@
-/** A message that cannot be run, and why, under Celery's name for it: it is kept aside or recorded, never lost, never a crash. */
+/** A message whose body cannot be read. `name` is Celery's name of the error. The message becomes a dead letter or a FAILURE. */
 export class UndecodableMessageError extends Error {
   override readonly name: 'InvalidTaskError' | 'DecodeError'
 

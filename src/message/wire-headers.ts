@@ -1,9 +1,9 @@
 import type { MessageHeaders } from './message.ts'
 
-/** Written by the broker on its way (dead letters, quorum queues): they tell about this journey, not about the task. */
+/** Headers that RabbitMQ adds (dead lettering, quorum queues, federation). They describe one delivery, not the task. */
 const OF_THE_BROKER = /^x-(?:death|first-death|last-death|delivery-count|received-from)/
 
-/** Texts that only our own encoder writes, which will write them again. */
+/** Headers that our own encoder fills in. A message of ours needs no copy of them, because the encoder fills them in again. */
 const OURS = new Set(['lang', 'argsrepr', 'kwargsrepr', 'origin'])
 
 const NULL_BY_DEFAULT = new Set([
@@ -22,8 +22,8 @@ const NULL_BY_DEFAULT = new Set([
 ])
 
 /**
- * The headers that say something: without those that have their default value, those of the broker, and `compression`, which has been
- * undone. What Celery's workflows need (group, root, parent, stamps, custom ones) is kept. HOT: once per message.
+ * Removes headers with default values, headers of the broker, and `compression`, because the body is decompressed. Everything that
+ * Celery's workflows need stays: group, root, parent, stamps, custom headers. HOT: once per message.
  */
 export function sparseHeaders(headers: Readonly<Record<string, unknown>>, id: string, task: string): MessageHeaders {
   const sparse: Record<string, unknown> = { id, task }
@@ -44,7 +44,7 @@ function isDefault(name: string, value: unknown, id: string): boolean {
     case 'compression':
       return true
     case 'retries':
-      // Goes into an integer column: what is no count counts as none.
+      // Stored in an integer column. A value that is not a count is read as 0.
       return !Number.isInteger(value) || (value as number) <= 0 || (value as number) > 0x7fffffff
     case 'timelimit':
       return !Array.isArray(value) || (value[0] == null && value[1] == null)
@@ -61,7 +61,7 @@ function isDefault(name: string, value: unknown, id: string): boolean {
   }
 }
 
-/** The headers of protocol 1 lie in the body (reference/celery-protocol.md §1.10). */
+/** Protocol 1 has its headers in the body (docs/internals/wire-protocol.md, "Protocol 1"). */
 export function headersOfProtocol1(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { args, kwargs, callbacks, errbacks, chord, utc, taskset, ...headers } = body
   return taskset == null ? headers : { group: taskset, ...headers }

@@ -3,7 +3,7 @@ import { fullHeaders, type Message, type MessageHeaders } from './message.ts'
 import { parseCeleryTime } from './typed-json.ts'
 import { headersOfProtocol1, sparseHeaders } from './wire-headers.ts'
 
-/** AMQP's properties under the names that Celery uses; Redis carries the same ones in its envelope. */
+/** AMQP's properties under Celery's names. An envelope in Redis has the same ones. */
 export interface WireProperties {
   readonly content_type?: string | undefined
   readonly content_encoding?: string | undefined
@@ -15,26 +15,26 @@ export interface WireProperties {
   readonly expiration?: string | undefined
 }
 
-/** What travels. */
+/** A message as sent to the broker. */
 export interface WireMessage {
   readonly headers: Readonly<Record<string, unknown>>
   readonly properties: WireProperties
   readonly body: Buffer
 }
 
-/** Why a message is not run: the class that Celery would raise, and its words. */
+/** Why a message cannot be run: the class and the text of Celery's error. */
 export interface WireRefusal {
   readonly name: 'ContentDisallowed' | 'DecodeError' | 'InvalidTaskError'
   readonly message: string
 }
 
 export interface Decoded {
-  /** Of a refused one as much as is known; `headers.id` is empty when there is none. */
+  /** For a refused message, the part that could be read. `headers.id` is empty if there is none. */
   readonly message: Message
   readonly refused: WireRefusal | undefined
 }
 
-/** Celery's form of a message, complete (reference/celery-protocol.md §1.3 to §1.5). HOT: once per publish. */
+/** Encodes a message in Celery's form, with all headers (docs/internals/wire-protocol.md, "Messages"). HOT: once per publish. */
 export function encodeCelery(message: Message, now: number = Date.now()): WireMessage {
   const headers = fullHeaders(message)
   const { correlation_id = headers.id, reply_to } = message.properties
@@ -56,8 +56,8 @@ function expiration({ expires }: MessageHeaders, now: number): { expiration?: st
 }
 
 /**
- * Whatever lies in a queue, as a message: protocol 2, protocol 1, or a mixture; compressed or not. Never throws: what cannot be read is
- * refused with Celery's words (§1.9). HOT: once per delivery.
+ * Decodes any message of a queue: protocol 2, protocol 1, or a mixture, compressed or not. Never throws. A message that cannot be read is
+ * returned with Celery's error (docs/internals/wire-protocol.md, "Messages that cannot be run"). HOT: once per delivery.
  */
 export function decodeCelery(wire: WireMessage & { readonly queue: string }): Decoded {
   const { headers, properties, queue } = wire
@@ -75,7 +75,7 @@ export function decodeCelery(wire: WireMessage & { readonly queue: string }): De
   return fromBody(headers, body, known)
 }
 
-/** Neither header is there: then all of it must be in the body, or it is none of ours. */
+/** Without the headers `id` and `task`, the body must hold all fields (protocol 1), or the message is not a task. */
 function fromBody(
   headers: Readonly<Record<string, unknown>>,
   body: string,
@@ -119,7 +119,7 @@ const KOMBU_NAMES: Readonly<Record<string, string>> = {
   'application/x-msgpack': 'msgpack',
 }
 
-/** A producer that names no type means JSON; real Celery workers end on such a message (§1.9). */
+/** An absent type means JSON. A real Celery worker ends with an error on such a message. */
 function disallowedContent(type: string | undefined): WireRefusal | undefined {
   if (type === undefined || type === '' || /^application\/json\b/i.test(type)) return undefined
   const name = KOMBU_NAMES[type] ?? type
