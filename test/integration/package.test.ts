@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { OPTIONS } from '../src/options.ts'
-import { parseProcfile } from '../supervisor/procfile.ts'
-import { root, sourceFiles, withoutComments } from './support/import-graph.ts'
+import { OPTIONS } from '../../src/options.ts'
+import { parseProcfile } from '../../supervisor/procfile.ts'
+import { root, sourceFiles, withoutComments } from '../support/import-graph.ts'
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
@@ -74,7 +74,7 @@ describe('package.json', () => {
   })
 
   test('what a task author imports is there', async () => {
-    const library = (await import('../dist/src/index.js' as string)) as Record<string, unknown>
+    const library = (await import('../../dist/src/index.js' as string)) as Record<string, unknown>
     expect(Object.keys(library).sort()).toEqual([
       ...['AppError', 'Ignore', 'MaxRetriesExceededError', 'Reject', 'Retry', 'SoftTimeLimitExceeded', 'TaskError'],
       ...['TimeLimitExceeded', 'chain', 'chord', 'createApp', 'group'],
