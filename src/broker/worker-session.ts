@@ -5,110 +5,64 @@ import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { ConsumeOptions } from './broker.ts'
 
-/** Half a second: a dead worker's messages are back within a second, whatever the moment of its death. */
+/** Half a second: a dead worker's messages are back within a second of its death. */
 const REAP_EVERY_MS = 500
-/** After a reconnection the others get time to take their locks again before anybody is declared dead. */
+/** After a reconnection the other workers have this time to take their locks again before any worker is declared dead. */
 const REAP_AFTER_RECONNECT_MS = 3000
 
-export interface PostgresWorker {
+/** A row in table `worker`, for workers of PostgreSQL and of RabbitMQ. Redis has its own register (redis/worker.ts). */
+export interface WorkerSession {
+  /** Another one after the worker was declared dead and registered again. */
   readonly id: number
-  /** Takes the row away and gives back what is still held. */
+  /** Deletes the row and requeues the messages that it still holds. */
   leave(): Promise<void>
 }
 
+export interface WorkerSessionOptions extends Pick<ConsumeOptions, 'name' | 'queues' | 'concurrency'> {
+  readonly log: Log
+  /** Called when the queues may hold messages. */
+  readonly wake: () => void
+  /** The connection is back. Another worker may have requeued the messages of this one meanwhile. */
+  readonly onReconnected?: (how: { readonly declaredDead: boolean }) => void
+}
+
 /**
- * Alive = the session advisory lock of this worker's row is held. The server lets go of it the moment the connection ends, so kill -9 is
- * noticed without a heartbeat, and a busy event loop cannot lose its messages. While no other worker is registered nothing is asked at all.
- * `onReturn`: the connection was away and is back, and what was this worker's may have been made ready meanwhile.
+ * Registers a worker. It is alive while its session holds the advisory lock of its row. The server releases the lock the moment the
+ * connection ends, so a kill -9 is noticed without a heartbeat, and a busy event loop cannot lose its messages. A worker that is the only
+ * one registered sends no queries to look for dead ones.
  */
-export async function registerWorker(
-  database: Database,
-  options: ConsumeOptions,
-  log: Log,
-  wake: () => void,
-  onReturn: (how: { readonly declaredDead: boolean }) => void = () => {},
-): Promise<PostgresWorker> {
+export async function openWorkerSession(database: Database, options: WorkerSessionOptions): Promise<WorkerSession> {
+  const { log, wake } = options
   const key = `${database.schema}.worker`
   let id = 0
-  let timer: NodeJS.Timeout | undefined
   let left = false
-  let reapNotBefore = 0
 
-  const enrol: Parameters<Database['listener']['session']>[0] = async (client) => {
+  const register: Parameters<Database['listener']['session']>[0] = async (client) => {
     if (left) return
     const { name, text } = sql('worker-return')
-    const back = id > 0 && (await client.query({ name, text, values: [key, id] })).rows.length === 1
-    if (back) return onReturn({ declaredDead: false })
-    const register = sql('worker-register')
+    const isBack = id > 0 && (await client.query({ name, text, values: [key, id] })).rows.length === 1
+    if (isBack) return options.onReconnected?.({ declaredDead: false })
+    const insert = sql('worker-register')
     const values = [key, options.name, options.queues, options.concurrency]
-    const { rows } = await client.query({ name: register.name, text: register.text, values })
+    const { rows } = await client.query({ name: insert.name, text: insert.text, values })
     const former = id
     id = rows[0].id
     if (former > 0) {
       log.warn({ former, id }, 'declared dead while the connection was away, registered again')
-      onReturn({ declaredDead: true })
+      options.onReconnected?.({ declaredDead: true })
     }
     await client.query('SELECT pg_notify($1, $2)', [database.channel('worker'), String(id)])
   }
-  let asked = false
-  await surely<unknown>(() => {
-    // Asked once, it runs with every connection: after a failure only the connection is needed.
-    if (asked) return database.listener.query('SELECT 1')
-    asked = true
-    return database.listener.session(enrol)
+  let isAsked = false
+  await untilConnected<unknown>(() => {
+    // The listener runs `register` with every new connection, so after a failure only the connection has to be awaited.
+    if (isAsked) return database.listener.query('SELECT 1')
+    isAsked = true
+    return database.listener.session(register)
   })
-
-  const reap = async () => {
-    if (left) return
-    // A worker without its own lock must not judge others: after a restart of the server nobody has one yet.
-    if (!database.listener.connected || performance.now() < reapNotBefore) return schedule(1)
-    const row = await database.transaction(async (client) => {
-      const [found] = await client.query<{ names: string[]; ids: number[]; peers: number }>(sql('worker-reap'), [key, id])
-      if (found !== undefined && found.ids.length > 0)
-        await client.query(sql('worker-hand-back'), [found.ids, 1, database.channel('message')])
-      return found
-    })
-    if (row === undefined) return
-    for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are handed out again')
-    // Also without messages: rows that it had locked when it died were passed over by everybody else.
-    if (row.names.length > 0) wake()
-    schedule(row.peers)
-  }
-
-  const schedule = (peers: number) => {
-    clearTimeout(timer)
-    if (peers > 0 && !left) timer = setTimeout(reapQuietly, REAP_EVERY_MS)
-  }
-
-  const reapQuietly = () => {
-    reap().catch((error: Error) => {
-      log.debug({ reason: error.message }, 'could not look for dead workers')
-      schedule(1)
-    })
-  }
-
-  const queues = new Set(options.queues)
-  const subscriptions = [
-    await surely(() =>
-      database.listener.listen(
-        database.channel('message'),
-        (queue) => {
-          if (queues.has(queue)) wake()
-        },
-        () => {
-          reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
-          wake()
-          schedule(1)
-        },
-      ),
-    ),
-    await surely(() =>
-      database.listener.listen(database.channel('worker'), (registered) => {
-        if (registered !== String(id)) schedule(1)
-      }),
-    ),
-  ]
-  await surely(reap)
+  const reaper = createReaper(database, { key, workerId: () => id, log, wake })
+  const subscriptions = await subscribe(database, { ...options, reaper, workerId: () => id })
+  await untilConnected(reaper.reap)
 
   return {
     get id() {
@@ -116,8 +70,8 @@ export async function registerWorker(
     },
     async leave() {
       left = true
-      clearTimeout(timer)
-      database.listener.endSession(enrol)
+      reaper.stop()
+      database.listener.endSession(register)
       for (const subscription of subscriptions) await subscription.stop()
       try {
         await database.transaction(async (client) => {
@@ -126,12 +80,96 @@ export async function registerWorker(
         })
         await database.listener.query('SELECT pg_advisory_unlock(hashtext($1), $2)', [key, id])
       } catch (error) {
-        log.warn({ reason: (error as Error).message }, 'could not sign off, another worker finds what is left')
+        log.warn({ reason: (error as Error).message }, 'could not sign off, another worker requeues its messages')
       }
     },
   }
 }
 
-/** A database that goes away just while a worker starts is waited for: to end would only mean to be started again. */
-const surely = <T>(work: () => Promise<T>): Promise<T> =>
+interface Reaper {
+  /** Declares workers dead whose lock is free, and requeues their messages. */
+  reap(): Promise<void>
+  /** Reaps soon, and again as long as there are other workers. */
+  schedule(): void
+  /** Reaps nothing until the other workers had time to take their locks again. */
+  postpone(): void
+  stop(): void
+}
+
+function createReaper(
+  database: Database,
+  { key, workerId, log, wake }: { key: string; workerId: () => number; log: Log; wake: () => void },
+): Reaper {
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  let notBefore = 0
+
+  const reap = async () => {
+    if (stopped) return
+    // A worker without its own lock must not judge others: after a restart of the server no worker has its lock yet.
+    if (!database.listener.connected || performance.now() < notBefore) return schedule()
+    const row = await database.transaction(async (client) => {
+      const [found] = await client.query<{ names: string[]; ids: number[]; peers: number }>(sql('worker-reap'), [key, workerId()])
+      if (found !== undefined && found.ids.length > 0)
+        await client.query(sql('worker-hand-back'), [found.ids, 1, database.channel('message')])
+      return found
+    })
+    if (row === undefined) return
+    for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are handed out again')
+    // Also without messages: claims passed over the rows that the dead worker had locked.
+    if (row.names.length > 0) wake()
+    if (row.peers > 0) schedule()
+    else clearTimeout(timer)
+  }
+
+  const schedule = () => {
+    clearTimeout(timer)
+    if (!stopped) timer = setTimeout(reapQuietly, REAP_EVERY_MS)
+  }
+
+  const reapQuietly = () => {
+    reap().catch((error: Error) => {
+      log.debug({ reason: error.message }, 'could not look for dead workers')
+      schedule()
+    })
+  }
+
+  return {
+    reap,
+    schedule,
+    postpone() {
+      notBefore = performance.now() + REAP_AFTER_RECONNECT_MS
+    },
+    stop() {
+      stopped = true
+      clearTimeout(timer)
+    },
+  }
+}
+
+async function subscribe(
+  database: Database,
+  { queues, wake, reaper, workerId }: WorkerSessionOptions & { readonly reaper: Reaper; readonly workerId: () => number },
+) {
+  const wanted = new Set(queues)
+  const onMessage = (queue: string) => {
+    if (wanted.has(queue)) wake()
+  }
+  const onReconnected = () => {
+    reaper.postpone()
+    wake()
+    reaper.schedule()
+  }
+  const onWorker = (registered: string) => {
+    if (registered !== String(workerId())) reaper.schedule()
+  }
+  const { listener } = database
+  return [
+    await untilConnected(() => listener.listen(database.channel('message'), onMessage, onReconnected)),
+    await untilConnected(() => listener.listen(database.channel('worker'), onWorker)),
+  ]
+}
+
+/** A worker that starts while the database is away waits for it: an exit would only mean another start. */
+const untilConnected = <T>(work: () => Promise<T>): Promise<T> =>
   retry(work, { firstMs: 100, maxMs: 2000, isRetryable: isConnectionError })

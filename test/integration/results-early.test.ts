@@ -21,7 +21,7 @@ describe('a result that is told before anybody waits for it', () => {
     const recorder = createRecorder(database, { name: 'w', log: silentLog(), onStored: () => {} })
     const outcome = { task: 't', state: 'SUCCESS', traceback: null, queue: 'q', retries: 0, startedAt: 1, doneAt: 2 } as const
     const heard = results.wait(ids.at(-1) ?? '', forever)
-    for (const id of ids) recorder.record({ outcome: { ...outcome, id, result: JSON.stringify(id) } })
+    for (const id of ids) recorder.record({ outcome: { ...outcome, id, result: JSON.stringify(id) }, message: undefined })
     await heard
     return database
   }

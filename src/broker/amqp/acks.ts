@@ -1,35 +1,27 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
-import type { Delivery } from '../broker.ts'
 
-/** What one channel has delivered and nobody has settled yet. All methods do nothing once the channel is closed: the server has the messages back. */
+/** The unacknowledged messages of one channel. All methods do nothing once the channel is closed, because the server then has the messages back. */
 export interface AmqpAcks {
   delivered(message: ConsumeMessage): void
-  /** Acknowledges; messages that lie together in the order of delivery with one frame. */
+  /** Acknowledges messages. A run of messages at the beginning of the order of delivery costs one frame. */
   ack(messages: readonly ConsumeMessage[]): void
-  /** Resolves when the server has seen everything that was acknowledged so far; false: the channel ended before it said so. */
-  seen(): Promise<boolean>
-  /** Refuses one message: handed out again, or put where its queue wants rejected ones. */
+  /** Resolves to true when the server has processed every acknowledgement so far, to false when the channel closes before. */
+  processed(): Promise<boolean>
+  /** Rejects one message. `requeue`: it is delivered again; else it goes to the dead letter exchange of its queue, if there is one. */
   reject(message: ConsumeMessage, options: { readonly requeue: boolean }): void
 }
 
-/** A message in the hands of a consumer. */
-export interface Held extends Delivery {
-  readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
-  /** It came again, and its history is known. */
-  readonly known?: true
-}
-
-/** HOT: a Map keeps the order of delivery, so "everything up to here" is a walk from its beginning. */
+/** HOT. The Map keeps the order of delivery, so the messages that one frame acknowledges are at its beginning. */
 export function createAmqpAcks(channel: Channel): AmqpAcks {
   const open = new Map<number, ConsumeMessage>()
   let closed = false
-  let asked: Promise<boolean> | undefined
+  let pending: Promise<boolean> | undefined
   channel.on('close', () => {
     closed = true
     open.clear()
   })
 
-  const upTo = (settled: Set<number>) => {
+  const ackFirst = (settled: Set<number>) => {
     let last: ConsumeMessage | undefined
     for (const [tag, message] of open) {
       if (!settled.has(tag)) break
@@ -46,24 +38,24 @@ export function createAmqpAcks(channel: Channel): AmqpAcks {
       if (closed) return
       const settled = new Set<number>()
       for (const { fields } of messages) if (open.has(fields.deliveryTag)) settled.add(fields.deliveryTag)
-      upTo(settled)
+      ackFirst(settled)
       for (const tag of settled) {
         const message = open.get(tag)
         open.delete(tag)
         if (message !== undefined) channel.ack(message)
       }
     },
-    // Acknowledgements are not answered, but a channel does one thing after the other; to cancel a consumer that there is not does nothing.
-    async seen() {
+    // The server does not answer an acknowledgement, but processes a channel in order and answers the cancellation of an unknown consumer.
+    async processed() {
       if (closed) return false
-      asked ??= Promise.resolve().then(async () => {
-        asked = undefined
-        return channel.cancel('nobody').then(
+      pending ??= Promise.resolve().then(async () => {
+        pending = undefined
+        return channel.cancel('none').then(
           () => !closed,
           () => false,
         )
       })
-      return asked
+      return pending
     },
     reject(message, { requeue }) {
       if (!closed && open.delete(message.fields.deliveryTag)) channel.reject(message, requeue)

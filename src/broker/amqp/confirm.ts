@@ -1,15 +1,16 @@
 import type { ConsumeMessage } from 'amqplib'
+import type { Effects } from '../../app/effects.ts'
 import type { Outcome } from '../../app/outcome.ts'
 import type { Message } from '../../message/message.ts'
-import type { Settlement } from '../outcomes/recorder.ts'
-import type { Follows } from '../outcomes/sequel.ts'
-import type { AmqpAcks, Held } from './acks.ts'
+import type { RemoteSettlement } from '../outcomes/recorder.ts'
+import type { AmqpAcks } from './acks.ts'
+import type { AmqpHeld } from './held.ts'
 import type { AmqpSending } from './sending.ts'
 
 /** What is to be stored, and then acknowledged. */
-export interface Finished extends Settlement {
+export interface AmqpSettlement extends RemoteSettlement {
   /** undefined: it only began. */
-  readonly delivery: Held | undefined
+  readonly delivery: AmqpHeld | undefined
   readonly rejected: boolean
 }
 
@@ -19,8 +20,8 @@ export interface AmqpConfirmations {
   isAnswered(message: Message): boolean
   /** Whoever waits for the end of a chain that failed waits for another id (of `unreachable`), in the same place. */
   answer(message: Message, outcome: Outcome, unreachable?: readonly Outcome[]): void
-  /** @param besides what was stored with the batch without being in it */
-  confirm(batch: readonly Finished[], besides: readonly Outcome[]): void
+  /** @param alsoStored what was stored with the batch without being in it */
+  confirm(batch: readonly AmqpSettlement[], alsoStored: readonly Outcome[]): void
 }
 
 export function createAmqpConfirmations(publisher: Pick<AmqpSending, 'reply'>, ownAddress: string): AmqpConfirmations {
@@ -34,12 +35,12 @@ export function createAmqpConfirmations(publisher: Pick<AmqpSending, 'reply'>, o
   return {
     isAnswered: (message) => isAnswered(message, ownAddress),
     answer,
-    confirm(batch, besides) {
+    confirm(batch, alsoStored) {
       const settled = new Map<AmqpAcks, ConsumeMessage[]>()
-      for (const { delivery, outcome, rejected, follows } of batch) {
+      for (const { delivery, outcome, rejected, effects } of batch) {
         if (delivery === undefined) continue
         const { tag, message } = delivery
-        if (outcome !== null) answer(message, outcome, shared(follows, besides))
+        if (outcome !== null) answer(message, outcome, shared(effects, alsoStored))
         if (rejected) tag.acks.reject(tag.raw, { requeue: false })
         else if (settled.has(tag.acks)) settled.get(tag.acks)?.push(tag.raw)
         else settled.set(tag.acks, [tag.raw])
@@ -50,9 +51,9 @@ export function createAmqpConfirmations(publisher: Pick<AmqpSending, 'reply'>, o
 }
 
 /** The rest of a chain, which ended with this task. */
-function shared(follows: Follows | undefined, besides: readonly Outcome[]): readonly Outcome[] {
-  const unreachable = follows?.effects.unreachable
-  return unreachable === undefined ? [] : besides.filter(({ id }) => unreachable.some((each) => each.id === id))
+function shared(effects: Effects | undefined, alsoStored: readonly Outcome[]): readonly Outcome[] {
+  const unreachable = effects?.unreachable
+  return unreachable === undefined ? [] : alsoStored.filter(({ id }) => unreachable.some((each) => each.id === id))
 }
 
 /** The reply that a Celery client with the backend rpc:// waits for (docs/internals/wire-protocol.md). `result` is JSON text already. */

@@ -8,7 +8,7 @@ const LOOK_AGAIN_MS = 300
 
 /** What is known of a message that has come again. */
 export interface History {
-  /** Attempts up to this one are recorded (`isRecorded`): they only need their acknowledgement. null: none is. */
+  /** Attempts up to this one are recorded (`isStored`): they only need their acknowledgement. null: none is. */
   readonly recorded: number | null
   /** Workers that died with it. */
   readonly deaths: number
@@ -16,7 +16,7 @@ export interface History {
 
 /** Counts deaths for brokers that only say "redelivered" (table `redelivery`). A message that is delivered once costs nothing here. */
 export interface Redeliveries {
-  /** @param worker number of this worker (`registerWorker`), which is alive */
+  /** @param worker number of this worker (`WorkerSession.id`), which is alive */
   look(ids: readonly string[], worker: number): Promise<Map<string, History>>
   /** This worker lives, but lost these messages with its connection; none had a death on its record. */
   lost(ids: readonly string[]): Promise<void>

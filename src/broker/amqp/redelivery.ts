@@ -4,11 +4,13 @@ import type { Database } from '../../database/database.ts'
 import type { Log } from '../../log.ts'
 import type { ResultMirror } from '../broker.ts'
 import { storedOutcomes } from '../celery-results/stored-again.ts'
-import { isRecorded } from '../outcomes/sequel.ts'
-import type { PostgresWorker } from '../worker-session.ts'
-import type { AmqpAcks, Held } from './acks.ts'
+import type { HeldTable } from '../consumer/held.ts'
+import { isStored } from '../outcomes/effects.ts'
+import type { WorkerSession } from '../worker-session.ts'
+import type { AmqpAcks } from './acks.ts'
 import type { AmqpConfirmations } from './confirm.ts'
 import type { Redeliveries } from './deaths.ts'
+import type { AmqpHeld } from './held.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 
@@ -16,19 +18,19 @@ export interface AmqpRedeliveryParts {
   readonly database: Database
   readonly log: Log
   readonly redeliveries: Redeliveries
-  readonly worker: Pick<PostgresWorker, 'id'>
+  readonly worker: Pick<WorkerSession, 'id'>
   readonly mirror: ResultMirror | undefined
   /** Aborts when nothing is worth waiting for any more. */
   readonly signal: AbortSignal
   /** What the consumer holds: a message that came again is put in the place of itself, with its history. */
-  readonly held: Set<Held>
+  readonly held: HeldTable<AmqpHeld>
   /** Stores what is finished here. */
   flush(): Promise<void>
   readonly confirmations: Pick<AmqpConfirmations, 'isAnswered' | 'answer'>
   /** These are to run. */
-  run(deliveries: readonly Held[]): void
+  run(deliveries: readonly AmqpHeld[]): void
   /** Acknowledged without running. */
-  settle(delivery: Held): void
+  settle(delivery: AmqpHeld): void
 }
 
 /** RabbitMQ says only that a message came again: whether it is done already, and whether somebody died with it, is in the database. */
@@ -36,7 +38,7 @@ export interface AmqpRedelivery {
   /** What was held over a channel that broke comes again, here or elsewhere, and nobody died with it. */
   lost(from: AmqpAcks): void
   /** They came again: runs them, or acknowledges them without running. */
-  lookInto(again: readonly Held[]): Promise<void>
+  lookInto(again: readonly AmqpHeld[]): Promise<void>
   /** For what must be known or written before anything else: again and again until the database does it; undefined when it refuses the value. */
   surely<T>(work: () => Promise<T>): Promise<T | undefined>
 }
@@ -60,7 +62,7 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
   }
 
   /** Who stored the outcome may have died before it told those who wait elsewhere. */
-  const tellAgain = async (done: readonly Held[]) => {
+  const tellAgain = async (done: readonly AmqpHeld[]) => {
     const untold = done.map(({ message }) => message).filter((each) => mirror !== undefined || confirmations.isAnswered(each))
     const recorded = untold.length === 0 ? [] : ((await surely(() => storedOutcomes(database, untold))) ?? [])
     await mirror?.write(recorded)
@@ -71,7 +73,8 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
   return {
     surely,
     lost(from) {
-      const ids = [...held]
+      const ids = held
+        .values()
         .filter(({ tag, deliveries, known }) => tag.acks === from && deliveries === 1 && (!tag.raw.fields.redelivered || known))
         .map(({ message }) => message.headers.id)
         .filter((id) => id !== '')
@@ -83,15 +86,14 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
       await noting
       const ids = again.map(({ message }) => message.headers.id)
       const histories = await surely(() => redeliveries.look(ids, worker.id))
-      const deliveries: Held[] = []
-      const done: Held[] = []
+      const deliveries: AmqpHeld[] = []
+      const done: AmqpHeld[] = []
       for (const delivery of again) {
-        if (!held.delete(delivery)) continue
         const { id, task } = delivery.message.headers
         const history = histories?.get(id)
-        const known: Held = { ...delivery, deliveries: (history?.deaths ?? 0) + 1, known: true }
-        held.add(known)
-        if (isRecorded(known.message, history?.recorded)) {
+        const known: AmqpHeld = { ...delivery, deliveries: (history?.deaths ?? 0) + 1, known: true }
+        if (!held.replace(delivery, known)) continue
+        if (isStored(known.message, history?.recorded)) {
           log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
           done.push(known)
         } else deliveries.push(known)

@@ -12,9 +12,9 @@ import { publishDue } from '../outbox/publish.ts'
 import { createRedisConnection, type RedisConnection } from './connection.ts'
 import { createRedisConsumer } from './consumer.ts'
 import { listsOf, redisKeys } from './keys.ts'
+import { createRedisOutcomes } from './outcomes.ts'
 import { createRedisPublisher } from './publisher.ts'
 import { PURGE, RUNNING } from './scripts.ts'
-import { createRedisSettlement } from './settlement.ts'
 import { createRedisWake, type RedisWake } from './wake.ts'
 import { registerRedisWorker } from './worker.ts'
 
@@ -118,8 +118,8 @@ export function createRedisBroker(
           keys,
           prefix,
           log,
-          settle: (onStored) =>
-            createRedisSettlement(database, {
+          openOutcomes: (onStored) =>
+            createRedisOutcomes(database, {
               name: consume.name,
               log,
               mirror: consume.mirror,

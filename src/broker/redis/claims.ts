@@ -3,31 +3,31 @@ import type { RedisKeys } from './keys.ts'
 import { ACK, ACK_MINE, GIVE_BACK, TAKE } from './scripts.ts'
 import { REMEMBER_DEATHS_S } from './worker.ts'
 
-/** Bytes of one claim, but for its last message: all of them lie in memory at once. */
+/** Bytes of one claim, without its last message: all of them are in memory at once. */
 const MAX_TAKE_BYTES = 4 * 1024 * 1024
-/** Between the tags of one argument. */
+/** Separates the tags of one argument. */
 const SPACE = ' '
 const isOdd = (tag: string) => tag === '' || tag.includes(SPACE)
 
-/** The answer to `take`. Lists in the order of the question; `deaths` is empty where nobody died with any message of the server. */
+/** The answer to `take`. Lists are in the order of the request; `deaths` is empty unless a worker died with a message of this server. */
 export type Taken = readonly [broken: number, counts: readonly number[], deaths: readonly number[], messages: readonly string[]]
 
-export interface GivenBack {
+export interface Requeue {
   readonly tag: string
-  /** 1: its return counts as a death. */
+  /** 1: counts as a death of a worker with this message, else 0. */
   readonly deaths: number
 }
 
-/** What one worker says to the server about the messages that it holds. Commands are for `RedisConnection.pipeline`. */
+/** The requests of one worker about its messages. Commands are for `RedisConnection.pipeline`. */
 export interface RedisClaims {
   take(lists: readonly string[], count: number, firstNumber: number): Command
   ack(tags: readonly string[]): Command
-  /** Answered 1 when this worker still held it, and 0 when it is in other hands. */
-  ackMine(tag: string): Command
-  giveBack(given: readonly GivenBack[]): Command
-  /** Tags of all that the server thinks this worker holds. */
+  /** The answer is 1 if this worker still held the message, 0 if another worker has it. */
+  ackIfHeld(tag: string): Command
+  requeue(items: readonly Requeue[]): Command
+  /** Tags of all messages that this worker holds according to the server. */
   held(): Promise<string[]>
-  /** Messages without a tag, which the server keeps for this worker: what they were, and from which list. */
+  /** Texts without a tag, which the server keeps in a list of this worker, and the queue's list that each came from. */
   broken(): Promise<{ entry: string; list: string; text: string }[]>
   removeBroken(entry: string): Promise<void>
 }
@@ -41,18 +41,18 @@ export function createRedisClaims(connection: RedisConnection, keys: RedisKeys, 
         [keys.unacked, keys.index, keys.deaths, keys.workers, held, broken, ...lists],
         [worker, count, MAX_TAKE_BYTES, firstNumber],
       ),
-    // HOT: one argument, because hundreds of them cost the client more than anything else that it says.
+    // HOT: one argument, because hundreds of arguments cost the client more than the rest of its requests.
     ack(tags) {
       const odd = tags.filter(isOdd)
       const plain = odd.length === 0 ? tags : tags.filter((tag) => !isOdd(tag))
       return scriptCommand(ACK, [keys.unacked, keys.index, keys.deaths, held, begun], [plain.join(SPACE), ...odd])
     },
-    ackMine: (tag) => scriptCommand(ACK_MINE, [keys.unacked, keys.index, keys.deaths, held, begun], [tag]),
-    giveBack: (given) =>
+    ackIfHeld: (tag) => scriptCommand(ACK_MINE, [keys.unacked, keys.index, keys.deaths, held, begun], [tag]),
+    requeue: (items) =>
       scriptCommand(
         GIVE_BACK,
         [keys.unacked, keys.index, keys.deaths, held, begun, keys.sleepers],
-        [keys.wakeChannel, REMEMBER_DEATHS_S, ...given.flatMap(({ tag, deaths }) => [tag, deaths])],
+        [keys.wakeChannel, REMEMBER_DEATHS_S, ...items.flatMap(({ tag, deaths }) => [tag, deaths])],
       ),
     held: async () => (await connection.pipeline([['HKEYS', held]]))[0] as string[],
     async broken() {

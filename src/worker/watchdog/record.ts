@@ -1,8 +1,7 @@
 import { createPlanner } from '../../app/canvas/plan.ts'
 import { TimeLimitExceeded } from '../../app/task-errors.ts'
 import type { Consumer } from '../../broker/broker.ts'
-import { createRecorder, type Settlement } from '../../broker/outcomes/recorder.ts'
-import { followsOf } from '../../broker/outcomes/sequel.ts'
+import { createRecorder } from '../../broker/outcomes/recorder.ts'
 import { createDatabase } from '../../database/database.ts'
 import type { Log } from '../../log.ts'
 import { createAttempt } from '../attempt/attempt.ts'
@@ -21,9 +20,9 @@ export async function recordTimeLimits(
   if (tasks.length === 0) return
   const database = createDatabase(config, { name: 'watchdog', log, poolMax: 1 })
   const route = (task: string) => routes[task]
-  const recorder = createRecorder<Settlement>(database, { name, log, planner: createPlanner(route), onStored: () => {} })
+  const recorder = createRecorder(database, { name, log, planner: createPlanner(route), onStored: () => {} })
   const consumer: Pick<Consumer, 'finish'> = {
-    finish: ({ message }, outcome, how) => recorder.record({ outcome, follows: followsOf(message, how?.effects) }),
+    finish: ({ message }, outcome, options) => recorder.record({ outcome, message, effects: options?.effects }),
   }
   const settle = createSettlement({ log, route }, () => consumer)
   for (const { message, startedAt, limitMs } of tasks) {

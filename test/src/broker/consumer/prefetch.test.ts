@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { createClaimAhead } from '../../../src/broker/prefetch.ts'
+import { createPrefetch } from '../../../../src/broker/consumer/prefetch.ts'
 
 /** Runs batches of tasks of `taskMs` each with `slots` at once, and `waitMs` without work between them. */
 function simulate(taskMs: number, slots: number, batches: number, waitMs = 5): number {
   let time = 0
-  const ahead = createClaimAhead(slots, () => time)
+  const prefetch = createPrefetch(slots, () => time)
   for (let batch = 0; batch < batches; batch++) {
-    const room = ahead.room()
-    ahead.taken(room)
+    const room = prefetch.room()
+    prefetch.taken(room)
     for (let index = 0; index < room; index++) {
       time += taskMs / slots
-      ahead.finished()
+      prefetch.finished()
     }
     time += waitMs
   }
-  return ahead.room()
+  return prefetch.room()
 }
 
 describe('how far ahead a worker claims', () => {
@@ -32,20 +32,20 @@ describe('how far ahead a worker claims', () => {
 
   it('asks for nothing when the room is too small to be worth a statement', () => {
     let time = 0
-    const ahead = createClaimAhead(1, () => time)
+    const prefetch = createPrefetch(1, () => time)
     for (let batch = 0; batch < 20; batch++) {
-      const room = ahead.room()
-      ahead.taken(room)
+      const room = prefetch.room()
+      prefetch.taken(room)
       for (let index = 0; index < room; index++) {
         time += 0.1
-        ahead.finished()
+        prefetch.finished()
       }
     }
-    const target = ahead.room()
-    ahead.taken(target)
+    const target = prefetch.room()
+    prefetch.taken(target)
     time += 1
-    for (let index = 0; index < 10; index++) ahead.finished()
+    for (let index = 0; index < 10; index++) prefetch.finished()
     expect(target).toBeGreaterThan(200)
-    expect(ahead.room()).toBe(0)
+    expect(prefetch.room()).toBe(0)
   })
 })

@@ -1,0 +1,10 @@
+import type { ConsumeMessage } from 'amqplib'
+import type { HeldDelivery } from '../consumer/held.ts'
+import type { AmqpAcks } from './acks.ts'
+
+/** A message that a consumer holds. */
+export interface AmqpHeld extends HeldDelivery {
+  readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
+  /** It was redelivered, and its history was looked up. */
+  readonly known?: true
+}

@@ -1,0 +1,24 @@
+import { isConnectionError } from '../../concurrency/transient.ts'
+import type { Log } from '../../log.ts'
+
+/** Logs why outcomes cannot be stored: one line for each reason, not for each attempt. */
+export interface StoreFailures {
+  /** @param finished outcomes that wait */
+  failed(err: Error, finished: number): void
+  succeeded(): void
+}
+
+export function createStoreFailures(log: Log): StoreFailures {
+  let logged = ''
+  return {
+    failed(err, finished) {
+      if (logged === err.message) return
+      logged = err.message
+      if (isConnectionError(err)) log.warn({ reason: err.message, finished }, 'database away, keeping outcomes until it is back')
+      else log.error({ err, finished }, 'database refuses, keeping outcomes and trying again')
+    },
+    succeeded() {
+      logged = ''
+    },
+  }
+}

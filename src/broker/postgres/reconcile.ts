@@ -1,0 +1,37 @@
+import type { Database } from '../../database/database.ts'
+import { sql } from '../../database/sql.ts'
+import type { HeldTable } from '../consumer/held.ts'
+import type { PostgresHeld } from './held.ts'
+
+export interface ReconcileParts {
+  readonly workerId: number
+  readonly held: HeldTable<PostgresHeld>
+  /** Tags of messages that ended or left and whose write has not succeeded. */
+  readonly unwritten: () => readonly string[]
+}
+
+/**
+ * Makes the server and this worker agree about who holds which message, because the answer to a claim may have been lost on its way. Messages
+ * that only the server thinks are ours become ready; messages of ours that became ready are taken again. A server that lost its client
+ * finishes the statement that it executes, and the lock on the worker's row waits for that.
+ */
+export async function reconcileClaims(database: Database, { workerId, held, unwritten }: ReconcileParts): Promise<void> {
+  const blamed = held.values().filter((each) => each.blamed)
+  await database.transaction(async (client) => {
+    const isRegistered = (await client.query(sql('worker-settled'), [workerId])).length > 0
+    const ours = [...tagsOf(held.values()), ...unwritten()]
+    await client.query(sql('message-forgotten'), [workerId, ours])
+    // A worker that was declared dead and is not registered again takes nothing: nobody would give that back after its death.
+    if (!isRegistered) return
+    const begun = held.values().filter((each) => each.begun)
+    await client.query(sql('message-retake'), [workerId, ours, tagsOf(blamed), tagsOf(begun)])
+  })
+  for (const each of blamed) each.blamed = false
+}
+
+/** This worker was declared dead, so its messages got a death: counts as worker-hand-back.sql does. */
+export function blameAll(held: HeldTable<PostgresHeld>): void {
+  for (const each of held.values()) each.blamed = each.blamed || each.deliveries === 1 || each.begun
+}
+
+const tagsOf = (deliveries: readonly PostgresHeld[]) => deliveries.map(({ tag }) => tag)

@@ -1,0 +1,91 @@
+import { createPlanner } from '../../app/canvas/plan.ts'
+import type { Outcome } from '../../app/outcome.ts'
+import { isRefusal } from '../../concurrency/transient.ts'
+import type { ChordPlace } from '../../database/chords.ts'
+import type { Database, Queryable } from '../../database/database.ts'
+import { lastOfEach, outcomeColumns } from '../../database/outcome-columns.ts'
+import { sql } from '../../database/sql.ts'
+import { tellOutcomes } from '../../database/told-outcomes.ts'
+import type { Log } from '../../log.ts'
+import type { ConsumeOptions } from '../broker.ts'
+import { haveEffects, withoutValueIfRefused, writeBatchEffects } from '../outcomes/effects.ts'
+import type { Settlement } from '../outcomes/settlement.ts'
+import type { MessageRow } from './row.ts'
+
+export interface PostgresSettlement extends Settlement {
+  /** undefined: the task has only started. */
+  readonly tag: string | undefined
+  /** Acknowledged before it ran, so its message is rightly gone. */
+  readonly early: boolean
+}
+
+/** Stores outcomes, acknowledges their messages and claims at most `room` more messages, in one commit. */
+export type StoreAndClaim = (batch: readonly PostgresSettlement[], room: number) => Promise<StoredBatch>
+
+export interface StoredBatch {
+  readonly rows: readonly MessageRow[]
+  /** False when the claim had to be left out. */
+  readonly claimed: boolean
+  /** Outcomes of other tasks that the same commit stored. */
+  readonly alsoStored: readonly Outcome[]
+}
+
+type Row = MessageRow & Record<string, unknown>
+
+export interface StoreAndClaimOptions extends Pick<ConsumeOptions, 'name' | 'queues' | 'planner'> {
+  readonly log: Log
+  readonly workerId: () => number
+}
+
+export function createStoreAndClaim(database: Database, options: StoreAndClaimOptions): StoreAndClaim {
+  const { name, queues, log, planner = createPlanner(), workerId } = options
+  const place: ChordPlace = { channel: database.channel, worker: name, direct: true, planner }
+  let claims = 0
+
+  /** HOT: one statement unless the batch has effects. */
+  const write = async (batch: readonly PostgresSettlement[], room: number): Promise<Omit<StoredBatch, 'claimed'>> => {
+    const chosen = lastOfEach(batch.map(({ outcome }) => outcome))
+    const done: string[] = []
+    for (const { tag } of batch) if (tag !== undefined) done.push(tag)
+    // Each claim begins with another queue: a full one must not keep the others waiting.
+    const first = claims++ % queues.length
+    const order = [...queues.slice(first), ...queues.slice(0, first)]
+    const { payload, final } = tellOutcomes(chosen, name)
+    const columns = outcomeColumns(chosen)
+    const values = [done, workerId(), name, ...columns, database.channel('result'), payload, final, order, room]
+    if (!haveEffects(batch)) return { rows: await database.query<Row>(sql('message-settle'), values), alsoStored: [] }
+    return database.transaction(async (client) => {
+      const ours = await stillOurs(client, batch)
+      const rows = await client.query<Row>(sql('message-settle'), values)
+      return { rows, alsoStored: await writeBatchEffects(client, place, { batch: ours, chosen }) }
+    })
+  }
+
+  return async (batch, room) => {
+    try {
+      return { ...(await write(batch, room)), claimed: true }
+    } catch (error) {
+      if (!isRefusal(error) || batch.length === 0) throw error
+      log.warn({ reason: (error as Error).message, outcomes: batch.length }, 'outcomes refused together, storing them one by one')
+      const alsoStored: Outcome[] = []
+      for (const settlement of batch) {
+        const written = await withoutValueIfRefused(settlement, (each) => write([each], 0), log)
+        alsoStored.push(...written.alsoStored)
+      }
+      return { rows: [], claimed: false, alsoStored }
+    }
+  }
+}
+
+/**
+ * The settlements whose effects this transaction may write. Without a stored outcome only the message shows which worker was first: if
+ * another transaction deleted the message, that one won.
+ */
+async function stillOurs(client: Queryable, batch: readonly PostgresSettlement[]): Promise<readonly PostgresSettlement[]> {
+  const unstored = batch.filter(({ outcome, effects, early }) => outcome === null && effects !== undefined && !early)
+  if (unstored.length === 0) return batch
+  const rows = await client.query<{ id: string }>(sql('message-still-there'), [unstored.map(({ tag }) => tag)])
+  const there = new Set(rows.map(({ id }) => id))
+  const gone = new Set(unstored.filter(({ tag }) => !there.has(tag ?? '')))
+  return gone.size === 0 ? batch : batch.filter((settlement) => !gone.has(settlement))
+}

@@ -1,0 +1,104 @@
+import type { Log } from '../../log.ts'
+import type { ConsumeOptions } from '../broker.ts'
+import type { HeldDelivery, HeldTable } from '../consumer/held.ts'
+import { createOrderedLookup } from '../consumer/ordered-lookup.ts'
+import type { Prefetch } from '../consumer/prefetch.ts'
+import { isStored } from '../outcomes/effects.ts'
+import type { RedisClaims, Taken } from './claims.ts'
+import { type Opened, openEnvelope, tagOfUnreadable } from './envelope.ts'
+import { type RedisOutcomes, unreadable } from './outcomes.ts'
+
+export interface RedisHeld extends HeldDelivery {
+  readonly tag: string
+}
+
+export interface RedisArrivalsParts extends Pick<ConsumeOptions, 'inOrder' | 'onDeliveries'> {
+  readonly held: HeldTable<RedisHeld>
+  readonly prefetch: Pick<Prefetch, 'taken'>
+  /** Tags of all messages in `unacked` that belong to this worker. */
+  readonly tags: Set<string>
+  readonly outcomes: Pick<RedisOutcomes, 'deadLetter' | 'stored'>
+  readonly claims: Pick<RedisClaims, 'broken' | 'removeBroken'>
+  readonly log: Log
+  readonly acknowledge: (tags: readonly string[]) => void
+  /** Acknowledges a held message without running it. */
+  readonly finish: (delivery: RedisHeld) => void
+}
+
+/** Hands the messages of a claim to the worker, redelivered ones after their outcomes were looked up. HOT. */
+export function createRedisArrivals(parts: RedisArrivalsParts) {
+  const { held, prefetch, tags, outcomes, inOrder = false, onDeliveries } = parts
+
+  const handOutAgain = async (deliveries: readonly RedisHeld[]) => {
+    const open = await notStored(parts, deliveries)
+    if (open.length > 0) onDeliveries(open)
+  }
+  const lookup = createOrderedLookup(handOutAgain)
+
+  /** The script found a tag in the text, so it is an envelope, but it may contain numbers that JSON does not have. */
+  const open = (text: string, queue: string): Opened | undefined => {
+    try {
+      return openEnvelope(text, queue)
+    } catch (error) {
+      const tag = tagOfUnreadable(text)
+      tags.add(tag)
+      const reason = `unreadable envelope: ${(error as Error).message}`
+      outcomes.deadLetter(unreadable(queue, text), reason, () => parts.acknowledge([tag]))
+      return undefined
+    }
+  }
+
+  return ([broken, counts, deaths, messages]: Taken, lists: readonly { readonly queue: string }[]): void => {
+    if (broken > 0) void keepBroken(parts)
+    const all: RedisHeld[] = []
+    const fresh: RedisHeld[] = []
+    const again: RedisHeld[] = []
+    let at = 0
+    for (const [index, { queue }] of lists.entries()) {
+      for (const end = at + (counts[index] ?? 0); at < end; at++) {
+        const opened = open(messages[at] ?? '', queue)
+        if (opened === undefined) continue
+        const died = deaths[at] ?? 0
+        const { message, refused, tag } = opened
+        const delivery: RedisHeld = { message, deliveries: died + 1, tag, refused, early: false }
+        tags.add(tag)
+        held.add(delivery)
+        if (inOrder) all.push(delivery)
+        if (died > 0 || opened.redelivered) again.push(delivery)
+        else fresh.push(delivery)
+      }
+    }
+    prefetch.taken(fresh.length + again.length)
+    if (inOrder && (again.length > 0 || lookup.isBusy)) {
+      void lookup.add(all)
+      return
+    }
+    if (fresh.length > 0) onDeliveries(fresh)
+    if (again.length > 0) void handOutAgain(again)
+  }
+}
+
+/** The deliveries that have to run. A worker may have died between storing an outcome and its acknowledgement: then it is acknowledged now. */
+async function notStored(
+  { held, outcomes, log, finish }: RedisArrivalsParts,
+  deliveries: readonly RedisHeld[],
+): Promise<RedisHeld[]> {
+  const stored = await outcomes.stored(deliveries.map(({ message }) => message))
+  const isDone = ({ message }: RedisHeld) => isStored(message, stored.get(message.headers.id))
+  const open = deliveries.filter((delivery) => held.has(delivery) && !isDone(delivery))
+  for (const delivery of deliveries) {
+    const { id, task } = delivery.message.headers
+    if (!isDone(delivery)) continue
+    log.info({ id, task }, 'outcome already stored, message acknowledged without running')
+    finish(delivery)
+  }
+  return open
+}
+
+/** A text without a tag is in a list of this worker until PostgreSQL has it. */
+async function keepBroken({ claims, outcomes }: RedisArrivalsParts): Promise<void> {
+  for (const { entry, list, text } of await claims.broken().catch(() => []))
+    outcomes.deadLetter(unreadable(list, text), 'no envelope with a delivery tag', () => {
+      claims.removeBroken(entry).catch(() => {})
+    })
+}
