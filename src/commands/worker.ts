@@ -17,7 +17,6 @@ import { registerCanvasTasks } from '../tasks/canvas.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { createRateLimiter } from '../worker/attempt/rate-limiter.ts'
 import { createReporter } from '../worker/attempt/run-report.ts'
-import { tracing } from '../worker/attempt/tracing.ts'
 import { startGatedWorker } from '../worker/queue-gate.ts'
 import { startRevocations } from '../worker/revocations.ts'
 import type { Worker } from '../worker/worker.ts'
@@ -98,7 +97,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
       watch,
       limiter,
       reporter,
-      tracing,
+      tracing: true,
     }
     worker = await startGatedWorker(running, database, settings)
     control?.attach(worker)

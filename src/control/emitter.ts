@@ -1,5 +1,5 @@
 import type { ControlTransport } from '../broker/control-transport.ts'
-import type { WorkerObserver } from '../worker/attempt/observer.ts'
+import type { WorkerObserver } from '../worker/attempt/ports.ts'
 import {
   type Event,
   type EventFields,

@@ -1,155 +1,163 @@
 import type { App } from '../app/app.ts'
-import type { RouteOf } from '../app/canvas/plan.ts'
+import { currentTask } from '../app/calls/current-task.ts'
+import { traceRun } from '../app/calls/tracing.ts'
+import { SoftTimeLimitExceeded } from '../app/task-errors.ts'
 import type { Consumer } from '../broker/broker.ts'
-import type { Log } from '../log.ts'
-import type { Message } from '../message/message.ts'
-import { PARKED } from '../message/private-headers.ts'
-import { parseCeleryTime } from '../message/typed-json.ts'
-import { EXPIRED, isRecordable, notBefore, type Refused, refusalOf } from './attempt/admission.ts'
-import { type Attempt, addTimer } from './attempt/attempt.ts'
-import { createAttemptEnds, isOpen } from './attempt/conclude.ts'
-import { createSettings, type TaskSettings } from './attempt/effective-options.ts'
-import { encodeException } from './attempt/exception.ts'
+import { decodeBody } from '../message/message.ts'
+import { type AdmissionOptions, createAdmission } from './attempt/admission.ts'
+import { type Attempt, addTimer, isOpen, isOver } from './attempt/attempt.ts'
+import { type Conclude, type ConcludeOptions, createConclude } from './attempt/conclude.ts'
+import { type ContextParts, RunContext } from './attempt/context.ts'
+import { createEffectiveOptions, type Defaults, limitsOf, type TimeLimits } from './attempt/effective-options.ts'
+import { isResultIgnored, startedOutcome } from './attempt/ending.ts'
 import { Revocation } from './attempt/interruptions.ts'
-import type { TimeLimits } from './attempt/limits.ts'
-import type { WorkerObserver } from './attempt/observer.ts'
-import type { Limiter, LoopWatch, Place, Reporter, Runner, Tracing } from './attempt/ports.ts'
-import { withPlace } from './attempt/rate-limiter.ts'
-import { createRun } from './attempt/run-attempt.ts'
+import { createStillRunning, type StillRunning } from './attempt/still-running.ts'
 
 export interface Executor {
-  /** Runs one message and reports its outcome to the consumer; `attempt.onEnd` is called once the slot is free. Never throws. */
+  /** Runs one message and hands its outcome to the consumer. `attempt.onEnd` is called when the slot is free. Never throws. */
   execute(attempt: Attempt): void
-  /** The worker has no more time for it: recorded as far as it is known, else handed back. */
-  letGo(attempt: Attempt): void
-  /** Aborts its signal; a task that does not mind is over all the same a moment later. */
+  /** The worker stops and does not wait any longer: stores the ending if it is decided, else requeues the message. */
+  cutOff(attempt: Attempt): void
+  /** Aborts the signal of a revoked task. If the task does not stop, its attempt ends after a grace period. */
   terminate(attempt: Attempt): void
-  /** For attempts that begin from now on. */
+  /** For attempts that start from now on. */
   setTimeLimits(task: string, limits: TimeLimits): void
 }
 
-/** All but the first three are parts that may be missing, and then cost nothing. */
-export interface ExecutorOptions {
+/** Only `app`, `log` and `maxDeliveries` are required. A missing part costs nothing. */
+export interface ExecutorOptions extends AdmissionOptions, ConcludeOptions, ContextParts, Defaults {
   readonly app: Pick<App, 'tasks'> & Partial<Pick<App, 'hooks' | 'routeOf'>>
-  readonly log: Log
-  /** A task delivered more often is recorded as FAILURE instead of run. */
-  readonly maxDeliveries: number
-  /** Keeps a message that is to run later, durable when resolved. Without it such a message runs at once. */
-  readonly park?: ((message: Message, dueAt: Date) => Promise<void>) | undefined
-  /** Is told what happens to tasks: for events and statistics. */
-  readonly observer?: WorkerObserver | undefined
-  /** Such a message is recorded as REVOKED instead of run. */
-  readonly isRevoked?: ((message: Message) => boolean) | undefined
-  /** For tasks and messages that set none. */
-  readonly timeLimits?: TimeLimits | undefined
-  /** Bytes of a result's JSON, for tasks that set no limit. Default: any. */
-  readonly resultMaxBytes?: number | undefined
-  /** Where code runs. Default: on the event loop. */
-  readonly runner?: Runner | undefined
-  /** Rate limits; needs `park`. */
-  readonly limiter?: Limiter | undefined
-  /** What a run says of itself. Default: its lines go to `log`, its progress nowhere. */
-  readonly reporter?: Reporter | undefined
-  readonly tracing?: Tracing | undefined
-  readonly watch?: LoopWatch | undefined
-  /** Where the next steps of a workflow go. Default: where their tasks say. */
-  readonly route?: RouteOf | undefined
 }
 
-/** A revoked task that ignores its signal is recorded as REVOKED after so many milliseconds. */
+/** A task that still runs after this time is stored as STARTED. A shorter task is never written twice. Milliseconds. */
+const STARTED_AFTER_MS = 100
+/** A revoked task that ignores its signal is stored as REVOKED after this time. Milliseconds. */
 const REVOKED_AFTER_MS = 500
-/** Refusals after which the message may be wanted again: by a worker that knows the task, or when its fault is mended. */
-const KEPT_ASIDE: ReadonlySet<string> = new Set(['NotRegistered', 'WorkerLostError'])
 
-/** From a message to its outcome. Whatever is wrong with message, task or result ends as a recorded FAILURE, never as a crash. */
+/**
+ * From a message to its outcome, in these steps:
+ *
+ *     refuse → permit → decode → context → limits → run → verdict → ending → settle
+ *
+ * | step    | where                              | does                                                                        |
+ * | ------- | ---------------------------------- | --------------------------------------------------------------------------- |
+ * | refuse  | attempt/admission.ts               | ends revoked, expired, unknown and invalid messages without a run           |
+ * | permit  | attempt/admission.ts, rate-limiter | parks messages before their eta or their turn under a rate limit            |
+ * | decode  | message/message.ts                 | decodes the body                                                            |
+ * | context | attempt/context.ts                 | makes the context that the task gets                                        |
+ * | limits  | attempt/effective-options.ts       | starts the timers of the soft and the hard limit                            |
+ * | run     | attempt/hooks.ts, where-code-runs  | `before` hooks, then the code, on the event loop or in a thread             |
+ * | verdict | attempt/verdict.ts                 | decides what a thrown error means: failed, retried, requeued, …             |
+ * | ending  | attempt/conclude.ts                | decides the ending, once, logs it, `after` hooks                            |
+ * | settle  | attempt/ending.ts                  | outcome and effects to the broker, which stores them and acknowledges       |
+ *
+ * Every fault of message, task or result ends as a stored FAILURE. HOT: a plain task costs one promise here, beside that of its code.
+ */
 export function createExecutor(options: ExecutorOptions, consumer: () => Consumer): Executor {
-  const { app, log, maxDeliveries, isRevoked, limiter, park, route = app.routeOf } = options
-  const settings = createSettings(options)
-  const ends = createAttemptEnds({ ...options, route }, consumer)
-  const run = createRun(options, ends, consumer)
+  const { app, log, observer, route = app.routeOf } = options
+  const effective = createEffectiveOptions(options)
+  const conclude = createConclude({ ...options, route }, consumer)
+  const admission = createAdmission(options, conclude, consumer)
+  const stillRunning = createStillRunning<Attempt>(STARTED_AFTER_MS, (attempt) => {
+    const { delivery, startedAt } = attempt
+    if (isOpen(attempt)) consumer().started(delivery, startedOutcome(delivery.message, startedAt))
+  })
+  const start = createStart(options, conclude, stillRunning)
 
-  /** When the task's rate limit lets it begin; undefined: now. */
-  const placeOf = ({ delivery }: Attempt, { task }: TaskSettings) =>
-    limiter === undefined || park === undefined ? undefined : limiter.admit(delivery.message, task)
-
-  const admitLater = async (attempt: Attempt, own: TaskSettings, asked: Place | Promise<Place>): Promise<void> => {
-    const place = await Promise.resolve(asked).catch((err) => {
-      // It is worse not to run at all than to run too often.
-      log.error({ task: own.task.name, err }, 'rate limit cannot be asked for, task runs without it')
-      return undefined
-    })
-    // Revoked or handed back meanwhile: kept as well, it would be there twice.
-    if (attempt.over) return
-    const { message } = attempt.delivery
-    if (place === undefined) await run(attempt, own)
-    else if (place === 'expired') refuse(attempt, EXPIRED)
-    else await keep(attempt, place, parked(withPlace(message), place))
+  const execute = (attempt: Attempt): void => {
+    if (isOver(attempt) || admission.refuse(attempt)) return
+    attempt.options = effective.of(attempt.delivery.message.headers.task)!
+    const permit = admission.permit(attempt)
+    void (permit === undefined ? run(attempt) : permit.then((granted) => (granted ? run(attempt) : undefined)))
   }
 
-  /** The outbox keeps it until its time, so that neither this worker's memory nor the broker's patience with the unacknowledged does. */
-  const keep = async (attempt: Attempt, dueAt: Date, message: Message): Promise<void> => {
-    const { id, task, eta } = message.headers
+  const run = async (attempt: Attempt): Promise<void> => {
+    const { delivery, options } = attempt
     try {
-      await park?.(message, dueAt)
-      if (attempt.over) return
-      log.info({ task, id, eta }, 'task is early, kept in the outbox until its time')
-      consumer().finish(attempt.delivery, null)
-      // Its time may have come before the answer: then what waits here with its id is this very message, and the only one.
-      ends.leave(attempt, { handedBack: true })
-    } catch (error) {
-      log.warn({ task, id, reason: (error as Error).message }, 'task is early and could not be kept, handed back')
-      ends.handBack(attempt, { counted: false })
+      // false: another worker has the message, or will get it.
+      if (options!.early && !(await consumer().acknowledge(delivery))) return conclude.release(attempt, { requeued: true })
+      if (isOver(attempt)) return
+      observer?.started(delivery)
+      let value: unknown
+      try {
+        value = await start(attempt)
+      } catch (thrown) {
+        stillRunning.ended(attempt)
+        if (isOpen(attempt)) await conclude.threw(attempt, thrown)
+        return
+      }
+      stillRunning.ended(attempt)
+      const hooks = isOpen(attempt) ? conclude.returned(attempt, value) : undefined
+      if (hooks !== undefined) await hooks
+    } catch (err) {
+      const { id, task } = delivery.message.headers
+      log.error({ task, id, err }, 'unexpected failure of the worker, task handed back')
+      conclude.requeue(attempt, { counted: true })
     }
   }
 
-  const keepAside = (attempt: Attempt): void => {
-    const { message, refused } = attempt.delivery
-    const fields = { task: message.headers.task, queue: message.queue }
-    log.error(fields, 'message has no usable id, kept aside in dead_letter')
-    consumer().deadLetter(attempt.delivery, { reason: refused?.message ?? 'no usable id' })
-    ends.leave(attempt, { handedBack: false })
-  }
-
-  const refuse = (attempt: Attempt, { state, name, message }: Refused): void => {
-    const { headers, queue } = attempt.delivery.message
-    const fields = { task: headers.task, id: headers.id, queue, reason: message }
-    if (state === 'REVOKED') log.info(fields, 'task is not wanted any more, not run')
-    else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'task refused, recorded as FAILURE')
-    const value = encodeException(name, [message])
-    const ended = { startedAt: null, endedAt: Date.now(), error: undefined, traceback: null, retry: undefined }
-    const deadLetter = KEPT_ASIDE.has(name) ? `${name}: ${message}` : undefined
-    ends.refused(attempt, { state, value, result: JSON.stringify(value), deadLetter, ...ended })
-  }
-
   return {
-    execute(attempt) {
-      if (attempt.over) return
-      const { delivery, startedAt } = attempt
-      const { message } = delivery
-      if (!isRecordable(message.headers.id)) return keepAside(attempt)
-      const problem = refusalOf(delivery, { tasks: app.tasks, maxDeliveries, now: startedAt, isRevoked })
-      if (problem !== undefined) return refuse(attempt, problem)
-      const own = settings.of(message.headers.task)!
-      attempt.settings = own
-      const dueAt = park === undefined ? undefined : notBefore(message, startedAt)
-      if (dueAt !== undefined) return void keep(attempt, dueAt, parked(message, dueAt))
-      const place = placeOf(attempt, own)
-      void (place === undefined ? run(attempt, own) : admitLater(attempt, own, place))
-    },
-    letGo: ends.letGo,
+    execute,
+    cutOff: conclude.cutOff,
     terminate(attempt) {
       attempt.controller.abort(new Revocation())
-      if (isOpen(attempt)) addTimer(attempt, setTimeout(ends.revoked, REVOKED_AFTER_MS, attempt))
+      if (isOpen(attempt)) addTimer(attempt, setTimeout(conclude.revoked, REVOKED_AFTER_MS, attempt))
     },
-    setTimeLimits: settings.setTimeLimits,
+    setTimeLimits: effective.setTimeLimits,
   }
 }
 
-const NOT_REGISTERED = 'task is not registered here, recorded as FAILURE'
+/** The steps decode → context → limits → run. Throws, or rejects, what the code throws, and UndecodableMessageError. */
+function createStart(
+  { runner, tracing, watch, ...parts }: ExecutorOptions,
+  conclude: Conclude,
+  stillRunning: StillRunning<Attempt>,
+): (attempt: Attempt) => Promise<unknown> {
+  const contextParts: ContextParts = { log: parts.log, reporter: parts.reporter, tracing }
 
-/** Marked with its time, so that whoever gets it from the outbox runs it, also when its own clock is behind. */
-function parked(message: Message, dueAt: Date): Message {
-  const { eta } = message.headers
-  const at = eta != null && parseCeleryTime(eta) === dueAt.getTime() ? eta : dueAt.toISOString()
-  return { ...message, headers: { ...message.headers, eta: at, [PARKED]: at } }
+  const start = (attempt: Attempt): Promise<unknown> => {
+    const { message } = attempt.delivery
+    const { task } = attempt.options!
+    const body = decodeBody(message.body)
+    const context = new RunContext(message, body, { attempt, policy: task.options, parts: contextParts })
+    attempt.body = body
+    attempt.context = context
+    // In a thread the limits count from the moment when the task has its thread.
+    if (runner?.waits(task) !== true) startLimits(attempt)
+    if (tracing !== true) return currentTask.run(context, runHooksAndCode, attempt)
+    const { headers, queue } = message
+    const span = { id: headers.id, task: headers.task, queue, headers }
+    return currentTask.run(context, () => traceRun(span, () => runHooksAndCode(attempt)))
+  }
+
+  const startLimits = (attempt: Attempt): void => {
+    if (!isOpen(attempt)) return
+    const { delivery, options } = attempt
+    const { soft, hard } = limitsOf(delivery.message.headers.timelimit, options!.limits)
+    if (!isResultIgnored(attempt)) stillRunning.begun(attempt)
+    if (soft !== undefined) addTimer(attempt, setTimeout(onSoftLimit, soft * 1000, attempt, soft))
+    if (hard !== undefined) addTimer(attempt, setTimeout(conclude.overtime, hard * 1000, attempt, hard))
+    watch?.begun(delivery, hard === undefined ? undefined : hard * 1000)
+  }
+
+  const runHooksAndCode = (attempt: Attempt): Promise<unknown> => {
+    const hooks = conclude.hooks.before(attempt)
+    if (hooks === undefined) return runCode(attempt)
+    return hooks.then(() => (isOpen(attempt) ? runCode(attempt) : undefined))
+  }
+
+  const runCode = (attempt: Attempt): Promise<unknown> => {
+    const { delivery } = attempt
+    const { task } = attempt.options!
+    const context = attempt.context!
+    const body = attempt.body!
+    if (runner === undefined) return task.run(context, body.args)
+    const begun = runner.waits(task) ? () => startLimits(attempt) : undefined
+    attempt.run = { task, delivery, body, context, begun }
+    return runner.run(attempt.run)
+  }
+
+  return start
 }
+
+const onSoftLimit = (attempt: Attempt, seconds: number): void => attempt.controller.abort(new SoftTimeLimitExceeded(seconds))

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
 import { createSlots, type Slots } from '../database/slots.ts'
 import { startWokenLoop } from '../database/woken-loop.ts'
-import type { TimeLimits } from './attempt/limits.ts'
+import type { TimeLimits } from './attempt/effective-options.ts'
 import { createLimitedQueue, type LimitedQueue } from './ordered-queues.ts'
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts'
 

@@ -1,10 +1,17 @@
 import type { State } from '../../app/outcome.ts'
-import type { Delivery } from '../../broker/broker.ts'
+import type { Consumer, Delivery } from '../../broker/broker.ts'
+import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
 import { PARKED } from '../../message/private-headers.ts'
 import { parseCeleryTime } from '../../message/typed-json.ts'
+import { type Attempt, type Ending, isOver } from './attempt.ts'
+import type { Conclude } from './conclude.ts'
+import { encodeException } from './exception.ts'
+import { parked } from './parked-message.ts'
+import type { Limiter, Permit } from './ports.ts'
+import { withPermit } from './rate-limiter.ts'
 
-/** Why a message is recorded instead of run. */
+/** Why a message is stored as ended instead of run. */
 export interface Refused {
   readonly state: State
   /** The class that Celery would raise. */
@@ -12,31 +19,129 @@ export interface Refused {
   readonly message: string
 }
 
-/** What the results table takes as an id. */
-export const isRecordable = (id: unknown): boolean =>
-  typeof id === 'string' && id.length >= 1 && id.length <= 255 && !id.includes('\0')
+export interface RefusalRules {
+  readonly app: { readonly tasks: ReadonlyMap<string, unknown> }
+  /** A message delivered more often is stored as FAILURE. */
+  readonly maxDeliveries: number
+  /** Such a message is stored as REVOKED. */
+  readonly isRevoked?: ((message: Message) => boolean) | undefined
+}
 
-export const EXPIRED: Refused = Object.freeze({ state: 'REVOKED', name: 'TaskRevokedError', message: 'expired' })
+export interface AdmissionOptions extends RefusalRules {
+  readonly log: Log
+  /** Stores a message that runs later. Durable when resolved. Without it such a message runs at once. */
+  readonly park?: ((message: Message, dueAt: Date) => Promise<void>) | undefined
+  /** Rate limits. They need `park`. */
+  readonly limiter?: Limiter | undefined
+}
 
-/** undefined: it may run, now or at its time. */
-export function refusalOf(
-  { message, deliveries, refused }: Delivery,
-  known: {
-    readonly tasks: ReadonlyMap<string, unknown>
-    readonly maxDeliveries: number
-    readonly now: number
-    readonly isRevoked?: ((message: Message) => boolean) | undefined
-  },
-): Refused | undefined {
+/** The first two steps of an attempt: may its message run, and when? HOT: allocates nothing for a message that may run now. */
+export interface Admission {
+  /** Ends the attempt of a message that must not run. @returns true if it did */
+  refuse(attempt: Attempt): boolean
+  /** undefined: the task may run now. Else resolves to true if it may run then, false if the attempt has ended. Never rejects. */
+  permit(attempt: Attempt): Promise<boolean> | undefined
+}
+
+export function createAdmission(options: AdmissionOptions, conclude: Conclude, consumer: () => Consumer): Admission {
+  const { log, limiter, park } = options
+
+  const deadLetter = (attempt: Attempt): void => {
+    const { message, refused } = attempt.delivery
+    const fields = { task: message.headers.task, queue: message.queue }
+    log.error(fields, 'message has no usable id, kept aside in dead_letter')
+    consumer().deadLetter(attempt.delivery, { reason: refused?.message ?? 'no usable id' })
+    conclude.release(attempt, { requeued: false })
+  }
+
+  const end = (attempt: Attempt, refused: Refused): void => {
+    const { state, name, message } = refused
+    const { headers, queue } = attempt.delivery.message
+    const fields = { task: headers.task, id: headers.id, queue, reason: message }
+    if (state === 'REVOKED') log.info(fields, 'task is not wanted any more, not run')
+    else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'task refused, recorded as FAILURE')
+    conclude.refused(attempt, endingOf(refused))
+  }
+
+  /** The outbox stores the message until its time. Neither the memory of this worker nor the acknowledge timeout of the broker limits it. */
+  const keep = async (attempt: Attempt, dueAt: Date, message: Message): Promise<false> => {
+    const { id, task, eta } = message.headers
+    try {
+      await park?.(message, dueAt)
+      if (isOver(attempt)) return false
+      log.info({ task, id, eta }, 'task is early, kept in the outbox until its time')
+      consumer().finish(attempt.delivery, null)
+      // The message may be due, and here again as a duplicate, before `park` resolved. It is then the only copy, so it must be requeued.
+      conclude.release(attempt, { requeued: true })
+    } catch (error) {
+      log.warn({ task, id, reason: (error as Error).message }, 'task is early and could not be kept, handed back')
+      conclude.requeue(attempt, { counted: false })
+    }
+    return false
+  }
+
+  const permitLater = async (attempt: Attempt, asked: Permit | Promise<Permit>): Promise<boolean> => {
+    const permit = await Promise.resolve(asked).catch((err) => {
+      // Running too often is better than not running at all.
+      log.error({ task: attempt.options!.task.name, err }, 'rate limit cannot be asked for, task runs without it')
+      return undefined
+    })
+    // Revoked or requeued meanwhile: if the message were parked too, it would exist twice.
+    if (isOver(attempt)) return false
+    if (permit === undefined) return true
+    if (permit !== 'expired') return keep(attempt, permit, parked(withPermit(attempt.delivery.message), permit))
+    end(attempt, EXPIRED)
+    return false
+  }
+
+  return {
+    refuse(attempt) {
+      const { delivery, startedAt } = attempt
+      if (!isStorable(delivery.message.headers.id)) {
+        deadLetter(attempt)
+        return true
+      }
+      const refused = refusalOf(delivery, options, startedAt)
+      if (refused !== undefined) end(attempt, refused)
+      return refused !== undefined
+    },
+    permit(attempt) {
+      if (park === undefined) return undefined
+      const { delivery, options, startedAt } = attempt
+      const dueAt = notBefore(delivery.message, startedAt)
+      if (dueAt !== undefined) return keep(attempt, dueAt, parked(delivery.message, dueAt))
+      const permit = limiter?.admit(delivery.message, options!.task)
+      return permit === undefined ? undefined : permitLater(attempt, permit)
+    },
+  }
+}
+
+const NOT_REGISTERED = 'task is not registered here, recorded as FAILURE'
+/** Refusals that are kept as dead letters, because the message can run later: in a worker that has the task, or when its fault is repaired. */
+const DEAD_LETTERS: ReadonlySet<string> = new Set(['NotRegistered', 'WorkerLostError'])
+const EXPIRED: Refused = Object.freeze({ state: 'REVOKED', name: 'TaskRevokedError', message: 'expired' })
+
+function endingOf({ state, name, message }: Refused): Ending {
+  const value = encodeException(name, [message])
+  const none = { startedAt: null, error: undefined, traceback: null, retry: undefined }
+  const deadLetter = DEAD_LETTERS.has(name) ? `${name}: ${message}` : undefined
+  return { tag: 'ending', state, value, result: JSON.stringify(value), endedAt: Date.now(), deadLetter, ...none }
+}
+
+/** Can the results table store this id? */
+const isStorable = (id: unknown): boolean => typeof id === 'string' && id.length >= 1 && id.length <= 255 && !id.includes('\0')
+
+/** undefined: the message may run, now or at its eta. @param now milliseconds since the epoch */
+function refusalOf({ message, deliveries, refused }: Delivery, rules: RefusalRules, now: number): Refused | undefined {
   const { task, expires, eta } = message.headers
   if (refused !== undefined) return { state: 'FAILURE', ...refused }
-  if (known.isRevoked?.(message)) return { state: 'REVOKED', name: 'TaskRevokedError', message: 'revoked' }
-  if (deliveries > known.maxDeliveries)
+  if (rules.isRevoked?.(message)) return { state: 'REVOKED', name: 'TaskRevokedError', message: 'revoked' }
+  if (deliveries > rules.maxDeliveries)
     return { state: 'FAILURE', name: 'WorkerLostError', message: `ended its worker ${deliveries - 1} times, not run again` }
   const wrong = wrongTime('expires', expires) ?? wrongTime('ETA', eta)
   if (wrong !== undefined) return { state: 'FAILURE', name: 'InvalidTaskError', message: wrong }
-  if (expires != null && parseCeleryTime(expires) <= known.now) return EXPIRED
-  if (!known.tasks.has(task)) return { state: 'FAILURE', name: 'NotRegistered', message: task }
+  if (expires != null && parseCeleryTime(expires) <= now) return EXPIRED
+  if (!rules.app.tasks.has(task)) return { state: 'FAILURE', name: 'NotRegistered', message: task }
   return undefined
 }
 
@@ -45,10 +150,8 @@ function wrongTime(name: string, value: unknown): string | undefined {
   return `invalid ${name} value ${JSON.stringify(value)}`
 }
 
-export { PARKED }
-
-/** When a message is to run that came too early, as a foreign producer sends it; undefined when it may run now. */
-export function notBefore({ headers }: Delivery['message'], now: number): Date | undefined {
+/** The eta of a message that arrived too early, as producers other than ours send it. undefined: it may run now. */
+function notBefore({ headers }: Message, now: number): Date | undefined {
   const { eta } = headers
   if (eta == null || headers[PARKED] === eta) return undefined
   const at = parseCeleryTime(eta)

@@ -1,236 +1,243 @@
 import { TimeLimitExceeded } from '../../app/task-errors.ts'
 import type { Consumer } from '../../broker/broker.ts'
 import { UndecodableMessageError } from '../../message/undecodable.ts'
-import type { Attempt } from './attempt.ts'
-import { createSettlement, type Ending, endedBy, type SettlementOptions, UNREADABLE_PART } from './ending.ts'
+import { type Attempt, clearTimers, type Ending, isOpen, isOver, next, RELEASED } from './attempt.ts'
+import { createFinish, endedBy, type FinishParts, ignoredEffects, returned } from './ending.ts'
 import { encodeThrown, UNSHOWN } from './exception.ts'
 import { createHooks, type HookOptions, type Hooks } from './hooks.ts'
-import { ignoredEffects } from './ignored.ts'
 import { Revocation } from './interruptions.ts'
-import { nextMessage } from './next-attempt.ts'
+import { nextMessage } from './parked-message.ts'
 import type { LoopWatch, Runner } from './ports.ts'
-import { resultText } from './result-text.ts'
 import { afterError, lostEarly, type Verdict, verdictOf } from './verdict.ts'
 
-export interface EndOptions extends SettlementOptions, HookOptions {
+export interface ConcludeOptions extends FinishParts, HookOptions {
   readonly runner?: Runner | undefined
   readonly watch?: LoopWatch | undefined
 }
 
-/** The ways in which an attempt ends. Each of them frees its slot, once; what comes after the first changes nothing. */
-export interface AttemptEnds {
-  /** Its code returned. */
-  succeeded(attempt: Attempt, value: unknown): Promise<void> | undefined
-  /** Its code threw. */
+/** The events that end an attempt. Each of them frees the slot, once. All but the first change nothing. */
+export interface Conclude {
+  /** The code returned. @returns a promise only if `after` hooks have to be waited for */
+  returned(attempt: Attempt, value: unknown): Promise<void> | undefined
+  /** The code threw. */
   threw(attempt: Attempt, thrown: unknown): Promise<void> | undefined
-  /** Its hard time limit has come. */
+  /** The hard time limit has passed. */
   overtime(attempt: Attempt, seconds: number): void
-  /** It was revoked and minds neither its signal nor the time. */
+  /** The task was revoked and its code did not stop within the grace period. */
   revoked(attempt: Attempt): void
-  /** It ends without having run. */
+  /** The message does not run. */
   refused(attempt: Attempt, ending: Ending): void
-  handBack(attempt: Attempt, how: { readonly counted: boolean }): void
-  /** The worker has no more time for it: recorded as far as it is known, else handed back. */
-  letGo(attempt: Attempt): void
-  /** The message is acknowledged, or another's, and nothing is recorded. */
-  leave(attempt: Attempt, how: { readonly handedBack: boolean }): void
+  /** The worker stops and does not wait any longer: stores the ending if it is decided, else requeues the message. */
+  cutOff(attempt: Attempt): void
+  requeue(attempt: Attempt, how: { readonly counted: boolean }): void
+  /** Frees the slot without an outcome: the message is acknowledged, or another worker has it. */
+  release(attempt: Attempt, how: { readonly requeued: boolean }): void
   readonly hooks: Hooks
 }
 
-/** Does nobody know yet how it ends? */
-export const isOpen = ({ ending, over }: Attempt): boolean => ending === undefined && !over
+interface Parts extends ConcludeOptions {
+  readonly hooks: Hooks
+  readonly finish: (attempt: Attempt, ending: Ending) => void
+  readonly consumer: () => Consumer
+}
 
-export function createAttemptEnds(options: EndOptions, consumer: () => Consumer): AttemptEnds {
-  const { log, runner, watch } = options
-  const settle = createSettlement(options, consumer)
+export function createConclude(options: ConcludeOptions, consumer: () => Consumer): Conclude {
+  const { log, runner, watch, app } = options
   const hooks = createHooks(options)
-
-  const leave = (attempt: Attempt, { handedBack }: { handedBack: boolean }) => {
-    attempt.over = true
-    stopTimers(attempt)
-    if (attempt.context !== undefined) watch?.ended(attempt.delivery)
-    attempt.onEnd(attempt, handedBack)
-  }
-
-  const close = (attempt: Attempt) => {
-    if (attempt.over) return
-    settle(attempt, attempt.ending!)
-    leave(attempt, { handedBack: false })
-  }
-
-  /** The outcome is recorded after the hooks: if the worker dies meanwhile, both are done again. */
-  const conclude = (attempt: Attempt, ending: Ending): Promise<void> | undefined => {
-    attempt.ending = ending
-    stopTimers(attempt)
-    const waiting = hooks.after(attempt, ending)
-    if (waiting !== undefined) return waiting.then(() => close(attempt))
-    close(attempt)
-    return undefined
-  }
-
-  const succeeded = (attempt: Attempt, value: unknown): Promise<void> | undefined => {
-    const { startedAt, settings, delivery } = attempt
-    const { id, task } = delivery.message.headers
-    let result: string
-    try {
-      result = resultText(value, settings!.maxBytes)
-    } catch (error) {
-      return failed(attempt, error)
-    }
-    const endedAt = Date.now()
-    log.info({ task, id, runtimeMs: endedAt - startedAt }, 'task succeeded')
-    const ended = { traceback: null, error: undefined, retry: undefined, deadLetter: undefined }
-    return conclude(attempt, { state: 'SUCCESS', result, value, startedAt, endedAt, ...ended })
-  }
-
-  const threw = (attempt: Attempt, given: unknown) => {
-    const thrown = visible(given)
-    // A body that cannot be read is the message's fault: no attempt would fare better.
-    return thrown instanceof UndecodableMessageError
-      ? failed(attempt, thrown)
-      : follow(attempt, verdictOf(thrown, circumstances(attempt)))
-  }
-
-  const circumstances = ({ controller: { signal }, settings, context, delivery }: Attempt) => ({
-    reason: signal.aborted ? signal.reason : undefined,
-    policy: settings!.task.options,
-    early: settings!.early,
-    retries: context!.retries,
-    until: context!.until,
-    exhausted: context!.exhausted,
-    now: Date.now(),
-    delivery,
-  })
-
-  const follow = (attempt: Attempt, verdict: Verdict): Promise<void> | undefined => {
-    const { id, task } = attempt.delivery.message.headers
-    switch (verdict.tag) {
-      case 'failed':
-        return failed(attempt, verdict.error)
-      case 'again':
-        return again(attempt, verdict.error, verdict.dueAt)
-      case 'revoked':
-        log.warn({ task, id }, 'task was revoked while it ran, and stopped')
-        return conclude(attempt, endedBy('REVOKED', verdict.error, attempt))
-      case 'ignored':
-        log.info({ task, id }, 'task wishes to be ignored, nothing is stored')
-        ignored(attempt, verdict.error)
-        return void leave(attempt, { handedBack: false })
-      case 'rejected':
-        return rejected(attempt, verdict)
-      case 'handedBack':
-        log.warn(
-          { task, id, reason: verdict.reason },
-          verdict.counted ? 'task lost its thread, handed back' : 'task stopped with its worker, handed back to run again',
-        )
-        return void handBack(attempt, verdict)
-      default:
-        return verdict satisfies never
-    }
-  }
-
-  const ignored = (attempt: Attempt, error: unknown) => {
-    const { id, task } = attempt.delivery.message.headers
-    const effects = ignoredEffects(attempt, error, (err, part) => log.error({ task, id, part, err }, UNREADABLE_PART))
-    consumer().finish(attempt.delivery, null, { effects })
-  }
-
-  const failed = (attempt: Attempt, error: unknown): Promise<void> | undefined => {
-    const ending = endedBy('FAILURE', error, attempt)
-    sayFailed(attempt, ending)
-    return conclude(attempt, ending)
-  }
-
-  const sayFailed = ({ delivery, startedAt }: Attempt, { error, endedAt }: Ending) => {
-    const { id, task } = delivery.message.headers
-    if (error instanceof UndecodableMessageError)
-      return log.error({ task, id, reason: error.message }, 'message cannot be decoded, recorded as FAILURE')
-    const fields = { task, id, runtimeMs: endedAt - startedAt }
-    try {
-      log.error({ ...fields, err: error }, 'task failed')
-    } catch {
-      // What was thrown throws again when it is looked at.
-      log.error({ ...fields, ...encodeThrown(error).exception }, 'task failed')
-    }
-  }
-
-  const again = (attempt: Attempt, error: unknown, dueAt: Date): Promise<void> | undefined => {
-    const { delivery, settings, context } = attempt
-    const { id, task } = delivery.message.headers
-    // A moment is the same for every attempt; a span is counted from the first one.
-    const until = typeof settings!.task.options.retryUntil === 'number' ? context!.until : undefined
-    const retry = { message: nextMessage(delivery.message, dueAt, until), dueAt }
-    const ending = endedBy('RETRY', error, { startedAt: attempt.startedAt, retry })
-    const { exc_type, exc_message } = ending.value as { exc_type: string; exc_message: readonly unknown[] }
-    const reason = `${exc_type}: ${exc_message.join(', ')}`
-    log.warn({ task, id, reason, attempt: context!.attempt, nextAt: dueAt.toISOString() }, 'task is to be tried again')
-    return conclude(attempt, ending)
-  }
-
-  const rejected = (attempt: Attempt, { error, requeue }: Extract<Verdict, { tag: 'rejected' }>) => {
-    const { id, task } = attempt.delivery.message.headers
-    const reason = (error as Error).message
-    log.warn({ task, id, reason }, requeue ? 'task gives its message back' : 'task rejected its message, kept as a dead letter')
-    if (requeue) return void handBack(attempt, { counted: false })
-    return conclude(attempt, endedBy('FAILURE', error, { startedAt: attempt.startedAt, deadLetter: reason }))
-  }
-
-  const handBack = (attempt: Attempt, { counted }: { counted: boolean }) => {
-    if (attempt.over) return
-    consumer().requeue(attempt.delivery, { counted })
-    leave(attempt, { handedBack: true })
-  }
-
-  const abandon = ({ run }: Attempt): boolean => run !== undefined && runner?.abandon(run) === true
-
+  const parts: Parts = { log, runner, watch, app, hooks, finish: createFinish(options, consumer), consumer }
   return {
-    succeeded,
-    threw,
-    leave,
-    handBack,
+    returned: (attempt, value) => onReturned(parts, attempt, value),
+    threw: (attempt, thrown) => onThrown(parts, attempt, thrown),
+    overtime: (attempt, seconds) => onOvertime(parts, attempt, seconds),
+    revoked: (attempt) => onRevoked(parts, attempt),
+    refused: (attempt, ending) => void conclude(parts, attempt, ending),
+    cutOff: (attempt) => onCutOff(parts, attempt),
+    requeue: (attempt, how) => requeue(parts, attempt, how),
+    release: (attempt, how) => release(parts, attempt, how),
     hooks,
-    refused: (attempt, ending) => void conclude(attempt, ending),
-    overtime(attempt, seconds) {
-      if (!isOpen(attempt)) return
-      const { id, task } = attempt.delivery.message.headers
-      const error = new TimeLimitExceeded(seconds)
-      const verdict = afterError(error, circumstances(attempt))
-      const ended = abandon(attempt)
-      log.error({ task, id, seconds }, ended ? OVERTIME_ENDED : OVERTIME_LEFT)
-      void follow(attempt, verdict)
-      // Whoever minds the signal stops here; what its code does is ignored.
-      attempt.controller.abort(error)
-    },
-    revoked(attempt) {
-      if (!isOpen(attempt)) return
-      const ended = abandon(attempt)
-      const { id, task } = attempt.delivery.message.headers
-      log.warn(
-        { task, id },
-        ended ? 'revoked task does not stop, its thread was ended' : 'revoked task does not stop, its code may still run',
-      )
-      void conclude(attempt, endedBy('REVOKED', new Revocation(), attempt))
-    },
-    letGo(attempt) {
-      if (attempt.over) return
-      if (attempt.ending !== undefined) return close(attempt)
-      abandon(attempt)
-      const { id, task } = attempt.delivery.message.headers
-      if (attempt.settings?.early === true) {
-        log.error({ task, id }, 'task did not finish in time and was acknowledged early, recorded as FAILURE')
-        attempt.ending = endedBy('FAILURE', lostEarly(), attempt)
-        return close(attempt)
-      }
-      log.warn({ task, id }, 'task did not finish in time, handed back to run again')
-      handBack(attempt, { counted: false })
-    },
   }
+}
+
+// The steps: ending → hooks → settle → release.
+
+/** The outcome is stored after the hooks. If the worker dies in between, both happen again. */
+function conclude(parts: Parts, attempt: Attempt, ending: Ending): Promise<void> | undefined {
+  attempt.state = next(attempt.state, ending)
+  clearTimers(attempt)
+  const waiting = parts.hooks.after(attempt, ending)
+  if (waiting !== undefined) return waiting.then(() => settle(parts, attempt))
+  settle(parts, attempt)
+  return undefined
+}
+
+function settle(parts: Parts, attempt: Attempt): void {
+  if (attempt.state.tag !== 'ending') return
+  parts.finish(attempt, attempt.state)
+  release(parts, attempt, { requeued: false })
+}
+
+function requeue(parts: Parts, attempt: Attempt, { counted }: { readonly counted: boolean }): void {
+  if (isOver(attempt)) return
+  parts.consumer().requeue(attempt.delivery, { counted })
+  release(parts, attempt, { requeued: true })
+}
+
+function release({ watch }: Parts, attempt: Attempt, { requeued }: { readonly requeued: boolean }): void {
+  attempt.state = next(attempt.state, RELEASED)
+  clearTimers(attempt)
+  if (attempt.context !== undefined) watch?.ended(attempt.delivery)
+  attempt.onEnd(attempt, requeued)
+}
+
+// The events.
+
+function onReturned(parts: Parts, attempt: Attempt, value: unknown): Promise<void> | undefined {
+  const { startedAt, delivery } = attempt
+  const { id, task } = delivery.message.headers
+  let ending: Ending
+  try {
+    ending = returned(attempt, value)
+  } catch (error) {
+    return failed(parts, attempt, error)
+  }
+  parts.log.info({ task, id, runtimeMs: ending.endedAt - startedAt }, 'task succeeded')
+  return conclude(parts, attempt, ending)
+}
+
+function onThrown(parts: Parts, attempt: Attempt, given: unknown): Promise<void> | undefined {
+  const thrown = visible(given)
+  // A body that cannot be read is a fault of the message: another attempt would fail too.
+  return thrown instanceof UndecodableMessageError
+    ? failed(parts, attempt, thrown)
+    : follow(parts, attempt, verdictOf(thrown, circumstances(attempt)))
+}
+
+function onOvertime(parts: Parts, attempt: Attempt, seconds: number): void {
+  if (!isOpen(attempt)) return
+  const { id, task } = attempt.delivery.message.headers
+  const error = new TimeLimitExceeded(seconds)
+  const verdict = afterError(error, circumstances(attempt))
+  parts.log.error({ task, id, seconds }, abandon(parts, attempt) ? OVERTIME_ENDED : OVERTIME_LEFT)
+  void follow(parts, attempt, verdict)
+  // Code that listens to the signal stops here. Its result is ignored.
+  attempt.controller.abort(error)
+}
+
+function onRevoked(parts: Parts, attempt: Attempt): void {
+  if (!isOpen(attempt)) return
+  const { id, task } = attempt.delivery.message.headers
+  parts.log.warn({ task, id }, abandon(parts, attempt) ? REVOKED_ENDED : REVOKED_LEFT)
+  void conclude(parts, attempt, endedBy('REVOKED', new Revocation(), attempt))
+}
+
+function onCutOff(parts: Parts, attempt: Attempt): void {
+  if (!isOpen(attempt)) {
+    settle(parts, attempt)
+    return
+  }
+  abandon(parts, attempt)
+  const { id, task } = attempt.delivery.message.headers
+  if (attempt.options?.early === true) {
+    parts.log.error({ task, id }, 'task did not finish in time and was acknowledged early, recorded as FAILURE')
+    attempt.state = next(attempt.state, endedBy('FAILURE', lostEarly(), attempt))
+    settle(parts, attempt)
+    return
+  }
+  parts.log.warn({ task, id }, 'task did not finish in time, handed back to run again')
+  requeue(parts, attempt, { counted: false })
 }
 
 const OVERTIME_ENDED = 'task exceeded its hard time limit, its thread was ended'
 const OVERTIME_LEFT = 'task exceeded its hard time limit, its code may still run on the event loop'
+const REVOKED_ENDED = 'revoked task does not stop, its thread was ended'
+const REVOKED_LEFT = 'revoked task does not stop, its code may still run'
 
-/** A proxy may throw when it is only asked for its class: nobody after this line has to expect that. */
+const abandon = ({ runner }: Parts, { run }: Attempt): boolean => run !== undefined && runner?.abandon(run) === true
+
+const circumstances = ({ controller: { signal }, options, context }: Attempt) => ({
+  reason: signal.aborted ? signal.reason : undefined,
+  policy: options!.task.options,
+  early: options!.early,
+  retries: context!.retries,
+  until: context!.until,
+  exhausted: context!.exhausted,
+  now: Date.now(),
+})
+
+// From a verdict to an ending.
+
+function follow(parts: Parts, attempt: Attempt, verdict: Verdict): Promise<void> | undefined {
+  const { log, consumer } = parts
+  const { id, task } = attempt.delivery.message.headers
+  switch (verdict.tag) {
+    case 'failed':
+      return failed(parts, attempt, verdict.error)
+    case 'retried':
+      return retried(parts, attempt, verdict)
+    case 'revoked':
+      log.warn({ task, id }, 'task was revoked while it ran, and stopped')
+      return conclude(parts, attempt, endedBy('REVOKED', verdict.error, attempt))
+    case 'ignored':
+      log.info({ task, id }, 'task wishes to be ignored, nothing is stored')
+      consumer().finish(attempt.delivery, null, { effects: ignoredEffects(attempt, verdict.error, log) })
+      return void release(parts, attempt, { requeued: false })
+    case 'rejected':
+      return rejected(parts, attempt, verdict)
+    case 'requeued':
+      log.warn(
+        { task, id, reason: verdict.reason },
+        verdict.counted ? 'task lost its thread, handed back' : 'task stopped with its worker, handed back to run again',
+      )
+      return void requeue(parts, attempt, verdict)
+    default:
+      return verdict satisfies never
+  }
+}
+
+function failed(parts: Parts, attempt: Attempt, error: unknown): Promise<void> | undefined {
+  const ending = endedBy('FAILURE', error, attempt)
+  logFailure(parts, attempt, ending)
+  return conclude(parts, attempt, ending)
+}
+
+function logFailure({ log }: Parts, { delivery, startedAt }: Attempt, { error, endedAt }: Ending): void {
+  const { id, task } = delivery.message.headers
+  if (error instanceof UndecodableMessageError) {
+    log.error({ task, id, reason: error.message }, 'message cannot be decoded, recorded as FAILURE')
+    return
+  }
+  const fields = { task, id, runtimeMs: endedAt - startedAt }
+  try {
+    log.error({ ...fields, err: error }, 'task failed')
+  } catch {
+    // The thrown value throws again when the logger reads it.
+    log.error({ ...fields, ...encodeThrown(error).exception }, 'task failed')
+  }
+}
+
+function retried(parts: Parts, attempt: Attempt, { error, dueAt }: Extract<Verdict, { tag: 'retried' }>) {
+  const { delivery, options, context, startedAt } = attempt
+  const { id, task } = delivery.message.headers
+  // A Date is the same for every attempt. A number of seconds counts from the first attempt, so the message has to carry the moment.
+  const until = typeof options!.task.options.retryUntil === 'number' ? context!.until : undefined
+  const ending = endedBy('RETRY', error, { startedAt, retry: { message: nextMessage(delivery.message, dueAt, until), dueAt } })
+  const { exc_type, exc_message } = ending.value as { exc_type: string; exc_message: readonly unknown[] }
+  const reason = `${exc_type}: ${exc_message.join(', ')}`
+  parts.log.warn({ task, id, reason, attempt: context!.attempt, nextAt: dueAt.toISOString() }, 'task is to be tried again')
+  return conclude(parts, attempt, ending)
+}
+
+function rejected(parts: Parts, attempt: Attempt, verdict: Extract<Verdict, { tag: 'rejected' }>) {
+  const { id, task } = attempt.delivery.message.headers
+  const reason = (verdict.error as Error).message
+  parts.log.warn({ task, id, reason }, verdict.requeue ? REJECTED_REQUEUED : 'task rejected its message, kept as a dead letter')
+  if (verdict.requeue) return void requeue(parts, attempt, { counted: false })
+  return conclude(parts, attempt, endedBy('FAILURE', verdict.error, { startedAt: attempt.startedAt, deadLetter: reason }))
+}
+
+const REJECTED_REQUEUED = 'task gives its message back'
+
+/** A proxy may throw even when only its class is read: such a value is replaced here, so that later code can use `instanceof`. */
 function visible(thrown: unknown): unknown {
   try {
     void (thrown instanceof Error)
@@ -238,8 +245,4 @@ function visible(thrown: unknown): unknown {
   } catch {
     return new Error(UNSHOWN)
   }
-}
-
-function stopTimers({ timers }: Attempt): void {
-  if (timers !== undefined) for (const timer of timers) clearTimeout(timer)
 }

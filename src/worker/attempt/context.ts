@@ -1,4 +1,5 @@
 import type { CurrentTask } from '../../app/calls/current-task.ts'
+import { traceOf } from '../../app/calls/tracing.ts'
 import { retryUntil, throwRetry } from '../../app/retry-policy.ts'
 import type { RetryOptions, TaskContext } from '../../app/task-context.ts'
 import { controlFlowOf } from '../../app/task-errors.ts'
@@ -6,14 +7,16 @@ import type { RetryPolicy } from '../../app/task-options.ts'
 import type { Log } from '../../log.ts'
 import type { Body, Message } from '../../message/message.ts'
 import { RETRY_UNTIL } from '../../message/private-headers.ts'
-import type { Reporter, RunReport, Tracing } from './ports.ts'
+import type { Reporter, RunReport } from './ports.ts'
 
 type Child = string | { readonly group: string }
 
 export interface ContextParts {
   readonly log: Log
+  /** Receives log lines and progress of runs. Default: lines go to `log`, progress is dropped. */
   readonly reporter?: Reporter | undefined
-  readonly tracing?: Tracing | undefined
+  /** Runs belong to the trace of their sender, and tasks that they send belong to it too. Default false. */
+  readonly tracing?: boolean | undefined
 }
 
 interface OwnParts {
@@ -26,17 +29,17 @@ interface OwnParts {
   readonly parts: ContextParts
 }
 
-/** Headers come from anybody: what the results table cannot hold counts as the first attempt. */
+/** Any producer may have sent the header. A value that the results table cannot hold counts as 0. */
 export const retriesOf = ({ retries }: Message['headers']): number =>
   Number.isInteger(retries) && (retries as number) >= 0 && (retries as number) < 2 ** 31 ? (retries as number) : 0
 
-/** A retried message is its own parent, as with Celery; nobody is meant by that. */
+/** As in Celery, a retried message names itself as its parent. That counts as none. */
 export const parentOf = ({ id, parent_id }: Message['headers']): string | undefined =>
   parent_id == null || parent_id === id ? undefined : parent_id
 
 /**
- * What a task knows of its attempt, and what it sends is told to. HOT: made for each; whatever costs more than a field is made when it is
- * first asked for. The functions are getters, so that `({ log, retry })` in a parameter list works.
+ * The context that a task gets, and the parent of the tasks that it sends. HOT: created for each attempt. Parts that cost more than a field
+ * are created when they are first read. The functions are getters, so that `({ log, retry })` in a parameter list works.
  */
 export class RunContext implements TaskContext, CurrentTask {
   readonly id: string
@@ -80,14 +83,14 @@ export class RunContext implements TaskContext, CurrentTask {
     return this.headers.root_id ?? this.id
   }
 
-  // A child logger costs more than most tasks do: only those that log pay for it.
+  // A child logger costs more than most tasks, so only tasks that log create one.
   get log(): Log {
-    this.#log ??= this.#said()?.log ?? this.#own.parts.log.child({ task: this.task, id: this.id })
+    this.#log ??= this.#runReport()?.log ?? this.#own.parts.log.child({ task: this.task, id: this.id })
     return this.#log
   }
 
   get progress(): TaskContext['progress'] {
-    return (n, of, note) => this.#said()?.progress(n, of, note)
+    return (n, of, note) => this.#runReport()?.progress(n, of, note)
   }
 
   get retry(): TaskContext['retry'] {
@@ -95,8 +98,8 @@ export class RunContext implements TaskContext, CurrentTask {
   }
 
   get inherited(): Readonly<Record<string, unknown>> | undefined {
-    const headers = this.#own.parts.tracing?.inherited(this.#message)
-    return headers === undefined ? undefined : { ...headers }
+    if (this.#own.parts.tracing !== true || this.headers.traceparent === undefined) return undefined
+    return { ...traceOf(this.headers) }
   }
 
   sent(child: Child): void {
@@ -109,7 +112,7 @@ export class RunContext implements TaskContext, CurrentTask {
     return retryUntil(this.#own.policy, this.headers[RETRY_UNTIL], this.#own.attempt.startedAt)
   }
 
-  /** `retry` was called and no attempt was left: what it threw is the end. */
+  /** `retry` was called and no attempt was left: the error that it threw is final. */
   get exhausted(): boolean {
     return this.#exhausted
   }
@@ -118,12 +121,12 @@ export class RunContext implements TaskContext, CurrentTask {
     return this.#children
   }
 
-  /** What was said last and is not written yet. */
+  /** Log lines and progress that are not written yet. */
   endReport(): ReturnType<RunReport['end']> {
     return this.#report?.end()
   }
 
-  #said(): RunReport | undefined {
+  #runReport(): RunReport | undefined {
     this.#report ??= this.#own.parts.reporter?.begin(this.#message)
     return this.#report
   }

@@ -3,35 +3,48 @@ import type { Child, Effects, ResultExtra } from '../../app/effects.ts'
 import { type Outcome, READY_STATES, type State } from '../../app/outcome.ts'
 import type { Consumer, FinishOptions } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'
+import { checkJson } from '../../message/check-json.ts'
 import { decodeBody, type Message } from '../../message/message.ts'
 import { UNIQUE } from '../../message/private-headers.ts'
 import type { Embed } from '../../message/signature.ts'
-import type { Attempt } from './attempt.ts'
+import type { Attempt, Ending } from './attempt.ts'
 import { parentOf, retriesOf } from './context.ts'
 import { encodeThrown } from './exception.ts'
-import type { WorkerObserver } from './observer.ts'
+import type { WorkerObserver } from './ports.ts'
 import { type Workflow, workflowOf } from './workflow.ts'
 
-/** How an attempt ended. */
-export interface Ending {
-  readonly state: State
-  /** JSON: the value, or the exception. */
-  readonly result: string
-  readonly traceback: string | null
-  /** What the task returned; or the exception, as it is encoded. */
-  readonly value: unknown
-  /** What it threw. */
-  readonly error: unknown
-  /** Milliseconds since the epoch; null: it was never run. */
-  readonly startedAt: number | null
-  /** Milliseconds since the epoch. */
-  readonly endedAt: number
-  readonly retry: Effects['retry']
-  /** Kept in `dead_letter` too, and why. */
-  readonly deadLetter: string | undefined
+/**
+ * The ending of a task that returned. A task without a value returns null, as in Python.
+ * @throws EncodeError that names the part of the value that JSON does not have; ResultTooLarge
+ */
+export function returned({ startedAt, options }: Attempt, value: unknown): Ending {
+  const result = resultText(value, options!.maxBytes)
+  const endedAt = Date.now()
+  const none = { traceback: null, error: undefined, retry: undefined, deadLetter: undefined }
+  return { tag: 'ending', state: 'SUCCESS', result, value, startedAt, endedAt, ...none }
 }
 
-/** Whatever was thrown, as an ending. */
+function resultText(value: unknown, maxBytes: number): string {
+  if (value === undefined) return 'null'
+  const text = jsonOf(value)
+  // In UTF-8 a unit of a JavaScript string takes three bytes at most, so short texts need not be counted.
+  if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes)
+    throw named('ResultTooLarge', `the result has ${Buffer.byteLength(text)} bytes, and ${maxBytes} are kept: store it elsewhere`)
+  return text
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    checkJson(value, 'result')
+  } catch (cause) {
+    throw named('EncodeError', (cause as Error).message)
+  }
+  return JSON.stringify(value)
+}
+
+const named = (name: string, message: string): Error => Object.assign(new Error(message), { name })
+
+/** The ending of a task that threw, or that something else ended with an error. */
 export function endedBy(
   state: 'FAILURE' | 'RETRY' | 'REVOKED',
   error: unknown,
@@ -40,75 +53,70 @@ export function endedBy(
   const { exception, traceback } = encodeThrown(error)
   const { startedAt, retry, deadLetter } = more
   const result = JSON.stringify(exception)
-  return { state, result, traceback, value: exception, error, startedAt, endedAt: Date.now(), retry, deadLetter }
+  const endedAt = Date.now()
+  return { tag: 'ending', state, result, traceback, value: exception, error, startedAt, endedAt, retry, deadLetter }
 }
 
-/** As the results table keeps it. */
+/** The outcome of an attempt that still runs. */
+export function startedOutcome({ headers, queue }: Message, startedAt: number): Outcome {
+  const { id, task } = headers
+  const none = { result: null, traceback: null, doneAt: null }
+  return { id, task, state: 'STARTED', queue, retries: retriesOf(headers), startedAt, ...none }
+}
+
 function outcomeOf({ headers, queue }: Message, { state, result, traceback, startedAt, endedAt }: Ending): Outcome {
   const doneAt = READY_STATES.has(state) ? endedAt : null
   return { id: headers.id, task: headers.task, state, result, traceback, queue, retries: retriesOf(headers), startedAt, doneAt }
 }
 
-/** What is recorded of an attempt that runs. */
-export function startedOutcome({ headers, queue }: Message, startedAt: number): Outcome {
-  const { id, task } = headers
-  return {
-    id,
-    task,
-    state: 'STARTED',
-    result: null,
-    traceback: null,
-    queue,
-    retries: retriesOf(headers),
-    startedAt,
-    doneAt: null,
-  }
-}
-
-export const UNREADABLE_PART = 'a part of the workflow cannot be read, it is left out'
-
-export interface SettlementOptions {
+export interface FinishParts {
   readonly log: Log
   readonly observer?: WorkerObserver | undefined
-  /** Where the next steps of a workflow go that do not say it themselves. */
+  /** Queue and priority for the next steps of a workflow that set none. */
   readonly route?: RouteOf | undefined
 }
 
 /**
- * The one place where the end of an attempt is handed to the broker, with what follows from it: the steps of its workflow, its next
- * attempt, what it said and sent. Never throws. HOT: nothing but the outcome is made for a plain task.
+ * Turns an ending into an outcome and its effects (steps of its workflow, next attempt, log lines, children) and hands both to the broker.
+ * The only place that does. Never throws. HOT: for a plain task it creates nothing but the outcome.
  */
-export function createSettlement(
-  { log, observer, route }: SettlementOptions,
+export function createFinish(
+  { log, observer, route }: FinishParts,
   consumer: () => Pick<Consumer, 'finish'>,
 ): (attempt: Attempt, ending: Ending) => void {
-  const follow = (attempt: Attempt, ending: Ending): Workflow | undefined => {
+  const workflowAfter = (attempt: Attempt, ending: Ending): Workflow | undefined => {
     const { delivery, body, context } = attempt
-    const { id, task } = delivery.message.headers
     return workflowOf(delivery, body?.embed ?? embedOf(delivery.message), ending, {
       route,
       inherited: context?.inherited,
-      report: (err, part) => log.error({ task, id, part, err }, UNREADABLE_PART),
+      report: reportPart(log, attempt),
     })
   }
 
   return (attempt, ending) => {
     const { delivery } = attempt
-    const effects = effectsOf(attempt, ending, hasWorkflow(attempt) ? follow(attempt, ending) : undefined)
+    const effects = effectsOf(attempt, ending, hasWorkflow(attempt) ? workflowAfter(attempt, ending) : undefined)
     const outcome = outcomeOf(delivery.message, ending)
     consumer().finish(delivery, isIgnored(attempt, ending.state) ? null : outcome, howToFinish(ending, effects))
     observer?.ended(delivery, outcome)
   }
 }
 
-/** What was never decoded, because it was not to be run, may have one. */
+const reportPart =
+  (log: Log, { delivery }: Attempt) =>
+  (err: unknown, part: string): void => {
+    const { id, task } = delivery.message.headers
+    log.error({ task, id, part, err }, 'a part of the workflow cannot be read, it is left out')
+  }
+
+/** true for a body that was never decoded, because the task does not run: it may have a workflow. */
 const hasWorkflow = ({ body }: Attempt): boolean => {
   if (body === undefined) return true
   const { callbacks, errbacks, chain, chord } = body.embed
   return callbacks != null || errbacks != null || chain != null || chord != null
 }
 
-/** Of a message that was never decoded; one that cannot be has no workflow. */
+/** For a message that was never decoded. An undecodable body has no workflow. */
 function embedOf({ body }: Message): Embed {
   try {
     return decodeBody(body).embed
@@ -117,14 +125,14 @@ function embedOf({ body }: Message): Embed {
   }
 }
 
-/** Whoever sent it decides, then its task. A failure is kept all the same. */
-export const isResultIgnored = ({ delivery, settings }: Attempt): boolean =>
-  delivery.message.headers.ignore_result ?? settings?.ignoreResult ?? false
+/** The header of the sender wins over the option of the task. A failure is stored all the same. */
+export const isResultIgnored = ({ delivery, options }: Attempt): boolean =>
+  delivery.message.headers.ignore_result ?? options?.ignoreResult ?? false
 
 const isIgnored = (attempt: Attempt, state: State): boolean =>
   (state === 'RETRY' || (state === 'SUCCESS' && !isOfChord(attempt))) && isResultIgnored(attempt)
 
-/** As in Celery, the body of a chord is given what its members returned, also where that is not to be kept. */
+/** As in Celery, the body of a chord gets the results of its members, also if they ignore theirs. */
 const isOfChord = ({ body }: Attempt): boolean => body?.embed.chord != null
 
 function howToFinish({ startedAt, state }: Ending, effects: Effects | undefined): FinishOptions | undefined {
@@ -133,30 +141,30 @@ function howToFinish({ startedAt, state }: Ending, effects: Effects | undefined)
 }
 
 function effectsOf(attempt: Attempt, ending: Ending, workflow: Workflow | undefined): Effects | undefined {
-  const { delivery, context, settings } = attempt
+  const { delivery, context, options } = attempt
   const { headers } = delivery.message
   const { state, retry, deadLetter } = ending
   const isFinal = READY_STATES.has(state)
-  const said = context?.endReport()
+  const report = context?.endReport()
   const releasesUnique = isFinal && headers[UNIQUE] !== undefined ? true : undefined
   const extra = extraOf(headers, {
     nextAt: retry?.dueAt,
-    ttlSeconds: isFinal ? settings?.ttlSeconds : undefined,
+    ttlSeconds: isFinal ? options?.ttlSeconds : undefined,
     children: childrenOf(context?.children, workflow?.children),
-    progress: said?.progress,
+    progress: report?.progress,
   })
   if (
     workflow === undefined &&
     retry === undefined &&
     extra === undefined &&
-    said === undefined &&
+    report === undefined &&
     deadLetter === undefined &&
     releasesUnique === undefined
   )
     return undefined
   const { plan, countsForChord, unreachable } = workflow ?? {}
   const letter = deadLetter === undefined ? undefined : { message: delivery.message, reason: deadLetter }
-  return { plan, countsForChord, unreachable, retry, extra, logs: said?.logs, deadLetter: letter, releasesUnique }
+  return { plan, countsForChord, unreachable, retry, extra, logs: report?.logs, deadLetter: letter, releasesUnique }
 }
 
 const childrenOf = (sent: readonly Child[] | undefined, next: readonly Child[] | undefined): readonly Child[] | undefined =>
@@ -176,4 +184,19 @@ function extraOf(headers: Message['headers'], more: ResultExtra): ResultExtra | 
   )
     return undefined
   return { ...more, parentId, rootId }
+}
+
+/**
+ * The effects of a task that threw Ignore: it leaves no outcome, its unique key is released, and a chord that waits for it, or for the rest
+ * of its chain, fails. Needed even if the task ends at once: an earlier attempt may have run and been requeued.
+ */
+export function ignoredEffects(attempt: Attempt, thrown: unknown, log: Log): Effects {
+  const { body, context, delivery } = attempt
+  context?.endReport()
+  const { chain = null, chord = null } = body?.embed ?? {}
+  const parts = { report: reportPart(log, attempt) }
+  const { countsForChord, unreachable } = workflowOf(delivery, { chain, chord }, { state: 'FAILURE' }, parts) ?? {}
+  const releasesUnique = delivery.message.headers[UNIQUE] === undefined ? undefined : true
+  const ignored = JSON.stringify(encodeThrown(thrown).exception)
+  return { countsForChord, unreachable: unreachable?.filter((other) => other.countsForChord), ignored, releasesUnique }
 }

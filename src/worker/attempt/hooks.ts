@@ -4,13 +4,12 @@ import type { Task } from '../../app/task.ts'
 import type { RunEnd } from '../../app/task-context.ts'
 import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
-import type { Attempt } from './attempt.ts'
+import type { Attempt, Ending } from './attempt.ts'
 import type { RunContext } from './context.ts'
-import type { Ending } from './ending.ts'
+import { limitsOf } from './effective-options.ts'
 import { encodeThrown } from './exception.ts'
-import { limitsOf } from './limits.ts'
 
-/** What hooks may take together where no hard time limit says how long, in milliseconds. */
+/** Time for all hooks of an attempt together, if there is no hard time limit. Milliseconds. */
 const HOOKS_MS = 10_000
 
 const HOOK_FAILED = 'hook failed, which changes nothing for the task'
@@ -18,14 +17,14 @@ const HOOK_FAILED = 'hook failed, which changes nothing for the task'
 type Hook = readonly [name: string, call: () => unknown]
 
 export interface HookOptions {
-  /** An application of another copy of this package may know nothing of hooks. */
+  /** undefined in applications of an older copy of this package. */
   readonly app: { readonly hooks?: App['hooks'] | undefined }
   readonly log: Log
 }
 
-/** The hooks of a task and its application. What they throw, and that they take too long, is logged and changes nothing. */
+/** The hooks of a task and of its application. An error or a timeout of a hook is logged and changes nothing. */
 export interface Hooks {
-  /** undefined: there is nothing to wait for, which is the case for most. HOT. */
+  /** undefined if there is nothing to wait for, as for most tasks. HOT. */
   before(attempt: Attempt): Promise<void> | undefined
   after(attempt: Attempt, ending: Ending): Promise<void> | undefined
 }
@@ -35,7 +34,7 @@ export function createHooks({ app, log }: HookOptions): Hooks {
     try {
       log.error({ ...fields, err: shown(thrown) }, HOOK_FAILED)
     } catch {
-      // A logger that looks at what was thrown may be thrown at itself.
+      // The thrown value may throw again when the logger reads it.
       log.error({ ...fields, ...encodeThrown(thrown).exception }, HOOK_FAILED)
     }
   }
@@ -66,15 +65,15 @@ export function createHooks({ app, log }: HookOptions): Hooks {
       return currentTask.run(context, run, attempt, hooks)
     },
     after(attempt, ending) {
-      const { context, body, settings } = attempt
+      const { context, body, options } = attempt
       const after = app.hooks?.after ?? []
-      if (settings === undefined || context === undefined || body === undefined) return undefined
+      if (options === undefined || context === undefined || body === undefined) return undefined
       const { args } = body
-      const own = ownHook(settings.task, ending)
+      const own = ownHook(options.task, ending)
       if (own === undefined && after.length === 0) return undefined
       const hooks = after.map((hook): Hook => ['after', () => hook(context, args, endOf(ending))])
       if (own !== undefined) hooks.unshift([own.name, () => own.call(context, args)])
-      // What a hook sends is sent by the task.
+      // Tasks that a hook sends are children of the task.
       return currentTask.run(context, run, attempt, hooks)
     },
   }
@@ -95,13 +94,13 @@ function ownHook({ options }: Task, { state, value, error }: Ending) {
 const endOf = ({ state, value, error }: Ending): RunEnd =>
   state === 'SUCCESS' ? { state, result: value } : { state: state as 'FAILURE' | 'RETRY' | 'REVOKED', error }
 
-/** What is left of the hard limit. A task that has used it up could say nothing of its end any more: then as much as without a limit. */
-function timeFor({ delivery, settings, startedAt }: Attempt): number {
-  const { hard } = limitsOf(delivery.message.headers.timelimit, settings!.limits)
+/** Milliseconds until the hard limit. After the hard limit hooks get the default time, so that they can report the end. */
+function timeFor({ delivery, options, startedAt }: Attempt): number {
+  const { hard } = limitsOf(delivery.message.headers.timelimit, options!.limits)
   const left = hard === undefined ? 0 : startedAt + hard * 1000 - Date.now()
   return left > 0 ? left : HOOKS_MS
 }
 
-/** Of what is no error and no text only its type is said. */
+/** Errors and texts are logged. For any other value only its type is. */
 const shown = (thrown: unknown): unknown =>
   thrown instanceof Error ? thrown : typeof thrown === 'string' ? thrown : typeof thrown

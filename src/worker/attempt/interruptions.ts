@@ -1,4 +1,4 @@
-/** Why a task's signal is aborted when somebody revoked it with `terminate`. */
+/** Why `ctx.signal` aborts when somebody revoked the task with `terminate`. */
 export class Revocation extends Error {
   override readonly name = 'TaskRevokedError'
 
@@ -7,11 +7,23 @@ export class Revocation extends Error {
   }
 }
 
-/** Why a task's signal is aborted when its worker stops and has no more time for it. */
+/** Why `ctx.signal` aborts when the worker stops and its grace period is over. */
 export class Shutdown extends Error {
   override readonly name = 'Shutdown'
 
   constructor() {
     super('the worker shuts down')
+  }
+}
+
+/**
+ * The thread in which a task ran has died, and how far the task came is unknown. As with a worker that was killed, this death is counted
+ * against the message, which is delivered again. Name and text are Celery's (`billiard.exceptions.WorkerLostError`).
+ */
+export class WorkerLostError extends Error {
+  override readonly name = 'WorkerLostError'
+
+  constructor(how: string, options?: ErrorOptions) {
+    super(`Worker exited prematurely: ${how}`, options)
   }
 }

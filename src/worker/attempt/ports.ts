@@ -1,54 +1,57 @@
-import type { TraceHeaders } from '../../app/calls/tracing.ts'
 import type { LogLine } from '../../app/effects.ts'
+import type { Outcome } from '../../app/outcome.ts'
 import type { Task } from '../../app/task.ts'
 import type { TaskContext } from '../../app/task-context.ts'
 import type { Delivery } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'
 import type { Body, Message } from '../../message/message.ts'
 
-/** What the executor asks of its neighbours, each of them a file of its own; absent ones cost nothing. */
+/** What the executor needs from its neighbours, each in a file of its own. A missing neighbour costs nothing. */
 
-/** One attempt, about to run. */
+/** One attempt that is about to run. */
 export interface TaskRun {
   readonly task: Task
   readonly delivery: Delivery
   readonly body: Body
   readonly context: TaskContext
-  /** Called when its code begins, if the runner `waits`: its time counts from then. */
+  /** Called when the code begins, if the runner `waits`: its time limits count from then. */
   readonly begun?: (() => void) | undefined
 }
 
 /** Where code runs: on the event loop of this process, or in a thread. */
 export interface Runner {
-  /** May this task have to wait for a place, a thread? Then `TaskRun.begun` says when it got one. HOT. */
+  /** Can this task have to wait for a thread? Then `TaskRun.begun` is called when it has one. HOT. */
   waits(task: Task): boolean
   run(run: TaskRun): Promise<unknown>
   /**
-   * The run is over for the worker, whatever its code still does: a thread is ended, code on the event loop can only be left alone.
-   * @returns true when its code is ended
+   * The attempt is over although its code may still run: a thread is ended, code on the event loop can only be left alone.
+   * @returns true if the code is ended
    */
   abandon(run: TaskRun): boolean
   close(): Promise<void>
 }
 
-/** When a message may run: undefined: now; a Date: then, and its place in time is taken; `expired`: not before it expires, and it takes none. */
-export type Place = Date | 'expired' | undefined
+/**
+ * When a rate limit lets a message run. undefined: now. A Date: then, and this moment is reserved for the message. `expired`: only after
+ * the message expires, so nothing is reserved.
+ */
+export type Permit = Date | 'expired' | undefined
 
 /** Rate limits. */
 export interface Limiter {
-  admit(message: Message, task: Task): Place | Promise<Place>
+  admit(message: Message, task: Task): Permit | Promise<Permit>
   /**
-   * Another limit for a task in this worker; null, 0 or an empty text: none. Places that are taken already stay where they are.
+   * Sets another limit for a task in this worker. null, 0 or an empty text: none. Permits that were given stay valid.
    * @throws AppError TASK_OPTION_INVALID
    */
   set(task: Task, limit: string | number | null): void
 }
 
-/** What a run says about itself while it runs: made at the first word, so that silent tasks pay nothing. */
+/** Log lines and progress of one run. Created by the first of them, so that silent tasks cost nothing. */
 export interface RunReport {
   readonly log: Log
   progress(n: number, of?: number, note?: string): void
-  /** The run is over: what it said last and is not written yet, to be written with its outcome; undefined: nothing. */
+  /** The run is over. @returns what is not written yet and must be written with the outcome. undefined: nothing */
   end(): { readonly logs: readonly LogLine[]; readonly progress: string | undefined } | undefined
 }
 
@@ -56,17 +59,16 @@ export interface Reporter {
   begin(message: Message): RunReport
 }
 
-/** Spans and their propagation. */
-export interface Tracing {
-  /** Runs the work inside a span of its own when somebody has brought a tracer; else just runs it. */
-  run<T>(message: Message, work: () => Promise<T>): Promise<T>
-  /** Headers that the children of this message get; undefined: none. */
-  inherited(message: Message): TraceHeaders | undefined
-}
-
-/** Looks for a blocked event loop, and ends what does not end itself. */
+/** Finds a blocked event loop, and ends tasks that block it past their hard limit. */
 export interface LoopWatch {
-  /** @param hardLimitMs when the run must be over; undefined: no limit */
+  /** @param hardLimitMs milliseconds until the attempt must be over. undefined: no limit */
   begun(delivery: Delivery, hardLimitMs: number | undefined): void
   ended(delivery: Delivery): void
+}
+
+/** Receives what happens to tasks, for events and statistics. HOT: called for each task. Must not throw. */
+export interface WorkerObserver {
+  received(deliveries: readonly Delivery[]): void
+  started(delivery: Delivery): void
+  ended(delivery: Delivery, outcome: Outcome): void
 }

@@ -5,7 +5,7 @@ import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
 import { HAS_PERMIT } from '../../message/private-headers.ts'
 import { parseCeleryTime } from '../../message/typed-json.ts'
-import type { Limiter, Place } from './ports.ts'
+import type { Limiter, Permit } from './ports.ts'
 
 /** Limits of tasks, and a way to change them while the worker runs. */
 export interface RateLimiter extends Limiter {
@@ -25,7 +25,7 @@ export interface RateLimiterOptions {
  * The generic cell rate algorithm (ITU-T I.371) without a burst, which is Celery's token bucket of capacity 1: a limit is one number, the
  * moment of its next free place. Every place that is given is taken, so that who waits for it need not ask again.
  */
-export function takePlace(
+export function nextPermit(
   nextAtMs: number,
   nowMs: number,
   intervalMs: number,
@@ -54,20 +54,20 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
       if (task.options.rateLimit === undefined && changed.size === 0) return undefined
       const limit = limitOf(task)
       if (limit === undefined) return undefined
-      const hasPlace = isPlaced(message)
+      const permitted = hasPermit(message)
       const expiresMs = expiryOf(message)
       if (limit.scope === 'app' && shared !== undefined)
-        return hasPlace ? undefined : shared.take(task.name, limit.intervalMs, expiresMs)
+        return permitted ? undefined : shared.take(task.name, limit.intervalMs, expiresMs)
       const nowMs = now()
-      const place = takePlace(nextAt.get(task.name) ?? 0, nowMs, limit.intervalMs)
-      if (hasPlace) {
+      const permit = nextPermit(nextAt.get(task.name) ?? 0, nowMs, limit.intervalMs)
+      if (permitted) {
         // Given by a worker that does not run any more, perhaps: then those that come after it must be told of it.
         nextAt.set(task.name, Math.max(nextAt.get(task.name) ?? 0, nowMs + limit.intervalMs))
         return undefined
       }
-      if (place.atMs >= expiresMs) return 'expired'
-      nextAt.set(task.name, place.nextAtMs)
-      return place.atMs <= nowMs ? undefined : new Date(place.atMs)
+      if (permit.atMs >= expiresMs) return 'expired'
+      nextAt.set(task.name, permit.nextAtMs)
+      return permit.atMs <= nowMs ? undefined : new Date(permit.atMs)
     },
     set(task, limit) {
       const intervalMs = parseRate(limit)
@@ -85,12 +85,12 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
 }
 
 /** The same message, with its place: it is not limited again until it is retried. */
-export const withPlace = (message: Message): Message => ({
+export const withPermit = (message: Message): Message => ({
   ...message,
   headers: { ...message.headers, [HAS_PERMIT]: message.headers.retries ?? 0 },
 })
 
-const isPlaced = ({ headers }: Message): boolean => headers[HAS_PERMIT] === (headers.retries ?? 0)
+const hasPermit = ({ headers }: Message): boolean => headers[HAS_PERMIT] === (headers.retries ?? 0)
 
 /** Milliseconds since the epoch. */
 const expiryOf = ({ headers: { expires } }: Message): number =>
@@ -158,14 +158,14 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
     })
 
   return {
-    async take(task: string, intervalMs: number, expiresMs: number): Promise<Place> {
+    async take(task: string, intervalMs: number, expiresMs: number): Promise<Permit> {
       // With another limit the places of the former one do not count.
       const key = `${task} ${describeRate(intervalMs)}`
       const before = asking.get(key)?.waiting.length ?? 0
       if (Math.max(taken.get(key) ?? 0, now()) + before * intervalMs >= expiresMs) return 'expired'
-      const place = await ask(key, intervalMs)
+      const permit = await ask(key, intervalMs)
       // Other workers took those before it: this place is lost, and told here of those that come after it.
-      return place !== undefined && place.getTime() >= expiresMs ? 'expired' : place
+      return permit !== undefined && permit.getTime() >= expiresMs ? 'expired' : permit
     },
   }
 }

@@ -2,13 +2,12 @@ import type { MessagePort } from 'node:worker_threads'
 import { type CurrentTask, currentTask } from '../../app/calls/current-task.ts'
 import type { ErrorMatch } from '../../app/task-options.ts'
 import type { Log } from '../../log.ts'
-import { Revocation } from '../attempt/interruptions.ts'
+import { Revocation, WorkerLostError } from '../attempt/interruptions.ts'
 import type { TaskRun } from '../attempt/ports.ts'
 import { createAnswers, type Services } from './calls.ts'
 import type { ThreadPool, ThreadPoolOptions } from './pool.ts'
 import type { CarriedRetry, FromThread, ThreadStart, ToThread } from './protocol.ts'
 import { carry, type ErrorClass, revive } from './thrown.ts'
-import { WorkerLostError } from './worker-lost.ts'
 
 export interface ThreadRunner {
   /** Runs it in a thread. Rejects with what the task threw, and with WorkerLostError when the thread is gone. */

@@ -5,7 +5,7 @@ import { createRecorder } from '../../broker/outcomes/recorder.ts'
 import { createDatabase } from '../../database/database.ts'
 import type { Log } from '../../log.ts'
 import { createAttempt } from '../attempt/attempt.ts'
-import { createSettlement, endedBy } from '../attempt/ending.ts'
+import { createFinish, endedBy } from '../attempt/ending.ts'
 import type { Guarded, WatchdogData } from './protocol.ts'
 
 /**
@@ -24,10 +24,10 @@ export async function recordTimeLimits(
   const consumer: Pick<Consumer, 'finish'> = {
     finish: ({ message }, outcome, options) => recorder.record({ outcome, message, effects: options?.effects }),
   }
-  const settle = createSettlement({ log, route }, () => consumer)
+  const finish = createFinish({ log, route }, () => consumer)
   for (const { message, startedAt, limitMs } of tasks) {
     const attempt = createAttempt({ message, deliveries: 1, tag: undefined }, () => {})
-    settle(attempt, endedBy('FAILURE', new TimeLimitExceeded(limitMs / 1000), { startedAt }))
+    finish(attempt, endedBy('FAILURE', new TimeLimitExceeded(limitMs / 1000), { startedAt }))
   }
   await recorder.flush()
   await database.close()

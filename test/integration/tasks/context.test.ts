@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest'
 import { createTaskReports } from '../../../src/database/task-reports.ts'
 import { createReporter } from '../../../src/worker/attempt/run-report.ts'
-import { tracing } from '../../../src/worker/attempt/tracing.ts'
 import { onEveryBroker, type TaskFixture } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
@@ -16,7 +15,7 @@ onEveryBroker('a run says of itself', (at: TaskFixture) => {
       { level: 'info', format: 'json' },
       { write: (line) => void lines.push(JSON.parse(line)) },
     )
-    await at.work({ reporter: createReporter(reports, log), tracing })
+    await at.work({ reporter: createReporter(reports, log), tracing: true })
     return { reports, lines }
   }
 

@@ -8,10 +8,9 @@ import type { RetryOptions } from '../../../../src/app/task-context.ts'
 import type { TaskOptions } from '../../../../src/app/task-options.ts'
 import { parseConfig } from '../../../../src/config.ts'
 import { AppError } from '../../../../src/errors.ts'
-import { Revocation } from '../../../../src/worker/attempt/interruptions.ts'
+import { Revocation, WorkerLostError } from '../../../../src/worker/attempt/interruptions.ts'
 import type { TaskRun } from '../../../../src/worker/attempt/ports.ts'
 import { createThreadRunner, type ThreadRunner } from '../../../../src/worker/threads/runner.ts'
-import { WorkerLostError } from '../../../../src/worker/threads/worker-lost.ts'
 import { until } from '../../../support/until.ts'
 
 const root = join(import.meta.dirname, '../../../..')

@@ -5,7 +5,7 @@ import type { TaskOptions } from '../../../../src/app/task-options.ts'
 import type { PlacesAsked } from '../../../../src/database/rate-limits.ts'
 import { silentLog } from '../../../../src/log.ts'
 import { createMessage, type Message } from '../../../../src/message/message.ts'
-import { createRateLimiter, describeRate, takePlace, withPlace } from '../../../../src/worker/attempt/rate-limiter.ts'
+import { createRateLimiter, describeRate, nextPermit, withPermit } from '../../../../src/worker/attempt/rate-limiter.ts'
 
 const message = (retries?: number): Message =>
   createMessage({ id: 'i', task: 't', args: [], ...(retries === undefined ? {} : { headers: { retries } }) })
@@ -28,7 +28,7 @@ describe('the places under a limit', () => {
     ['a late one is now, and saves nothing up', 1100, 5000, 100, 5000, 5100],
     ['one just in time is now', 1100, 1100, 100, 1100, 1200],
   ])('%s', (_name, next, now, interval, at, after) =>
-    expect(takePlace(next, now, interval)).toEqual({ atMs: at, nextAtMs: after }),
+    expect(nextPermit(next, now, interval)).toEqual({ atMs: at, nextAtMs: after }),
   )
 
   it('are never nearer than the interval, never before they are asked for, and none is left out while somebody waits', () =>
@@ -41,7 +41,7 @@ describe('the places under a limit', () => {
           let before = Number.NEGATIVE_INFINITY
           for (const gap of gaps) {
             now += gap
-            const place = takePlace(next, now, interval)
+            const place = nextPermit(next, now, interval)
             expect(place.atMs).toBeGreaterThanOrEqual(now)
             expect(place.atMs - before).toBeGreaterThanOrEqual(interval)
             expect(place.atMs === now || place.atMs - before === interval).toBe(true)
@@ -77,12 +77,12 @@ describe('the limit of a worker', () => {
   it('lets a message run that has waited for its place, and limits its next attempt', () => {
     const { limiter } = limiterAt(1000)
     const task = taskOf('1/s')
-    expect(limiter.admit(withPlace(message()), task)).toBeUndefined()
+    expect(limiter.admit(withPermit(message()), task)).toBeUndefined()
     // Somebody else gave that place: what comes now stands behind it.
     expect(limiter.admit(message(), task)).toEqual(new Date(2000))
-    const retried = { ...withPlace(message()), headers: { ...withPlace(message()).headers, retries: 1 } }
+    const retried = { ...withPermit(message()), headers: { ...withPermit(message()).headers, retries: 1 } }
     expect(limiter.admit(retried, task)).toEqual(new Date(3000))
-    expect(limiter.admit(withPlace(retried), task)).toBeUndefined()
+    expect(limiter.admit(withPermit(retried), task)).toBeUndefined()
   })
 
   it('gives no place to a message that expires before it, and the place to the next', () => {
@@ -122,7 +122,7 @@ describe('the limit over all workers', () => {
     const places = [1, 2, 3].map(() => limiter.admit(message(), task))
     expect(await Promise.all(places)).toEqual([undefined, new Date(1097), new Date(1197)])
     expect(asked).toEqual([[{ key: 't 10/s', intervalMs: 100, places: 3 }]])
-    expect(limiter.admit(withPlace(message()), task)).toBeUndefined()
+    expect(limiter.admit(withPermit(message()), task)).toBeUndefined()
   })
 
   it('collects what comes while the database is asked', async () => {

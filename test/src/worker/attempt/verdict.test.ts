@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Ignore, MaxRetriesExceededError, Reject, Retry, SoftTimeLimitExceeded } from '../../../../src/app/task-errors.ts'
-import { Revocation, Shutdown } from '../../../../src/worker/attempt/interruptions.ts'
+import { Revocation, Shutdown, WorkerLostError } from '../../../../src/worker/attempt/interruptions.ts'
 import { type Circumstances, type Verdict, verdictOf } from '../../../../src/worker/attempt/verdict.ts'
-import { WorkerLostError } from '../../../../src/worker/threads/worker-lost.ts'
 
 const now = Date.UTC(2030, 0, 1)
 const usual: Circumstances = { reason: undefined, policy: {}, early: false, retries: 0, until: undefined, exhausted: false, now }
@@ -20,7 +19,7 @@ describe('what becomes of an attempt whose code threw', () => {
   it.each<[what: string, thrown: unknown, given: Partial<Circumstances>, verdict: Verdict]>([
     ['an error', error, {}, { tag: 'failed', error }],
     ['nothing at all', undefined, {}, { tag: 'failed', error: undefined }],
-    ['an error that is retried', error, { policy: always }, { tag: 'again', error, dueAt: due }],
+    ['an error that is retried', error, { policy: always }, { tag: 'retried', error, dueAt: due }],
     ['an error after the last attempt', error, { policy: always, retries: 3 }, { tag: 'failed', error }],
     ['an error after the time is up', error, { policy: always, until: now }, { tag: 'failed', error }],
     [
@@ -29,10 +28,10 @@ describe('what becomes of an attempt whose code threw', () => {
       { policy: always, exhausted: true },
       { tag: 'failed', error },
     ],
-    ['Retry', retry, {}, { tag: 'again', error, dueAt: due }],
-    ['Retry without a reason', new Retry(due), {}, { tag: 'again', error: expect.any(Retry), dueAt: due }],
-    ['Retry when the worker stops', retry, { reason: new Shutdown() }, { tag: 'again', error, dueAt: due }],
-    ['Retry after the soft limit', retry, { reason: soft }, { tag: 'again', error, dueAt: due }],
+    ['Retry', retry, {}, { tag: 'retried', error, dueAt: due }],
+    ['Retry without a reason', new Retry(due), {}, { tag: 'retried', error: expect.any(Retry), dueAt: due }],
+    ['Retry when the worker stops', retry, { reason: new Shutdown() }, { tag: 'retried', error, dueAt: due }],
+    ['Retry after the soft limit', retry, { reason: soft }, { tag: 'retried', error, dueAt: due }],
     ['Retry of a revoked task', retry, { reason: revoked }, { tag: 'revoked', error: revoked }],
     ['Ignore', new Ignore(), { policy: always }, { tag: 'ignored', error: expect.any(Ignore) }],
     ['Reject', new Reject(), { policy: always }, { tag: 'rejected', error: expect.any(Reject), requeue: false }],
@@ -61,9 +60,9 @@ describe('what becomes of an attempt whose code threw', () => {
       'the soft limit where the policy names it',
       error,
       { reason: soft, policy: { ...always, autoretryFor: [SoftTimeLimitExceeded] } },
-      { tag: 'again', error: expect.any(SoftTimeLimitExceeded), dueAt: due },
+      { tag: 'retried', error: expect.any(SoftTimeLimitExceeded), dueAt: due },
     ],
-    ['anything when the worker stops', error, { reason: new Shutdown(), policy: always }, { tag: 'handedBack', counted: false }],
+    ['anything when the worker stops', error, { reason: new Shutdown(), policy: always }, { tag: 'requeued', counted: false }],
     [
       'anything when the worker stops, acknowledged',
       error,
@@ -74,7 +73,7 @@ describe('what becomes of an attempt whose code threw', () => {
       'that its thread is gone',
       new WorkerLostError('gone'),
       { policy: always },
-      { tag: 'handedBack', counted: true, reason: expect.stringContaining('gone') },
+      { tag: 'requeued', counted: true, reason: expect.stringContaining('gone') },
     ],
     [
       'that its thread is gone, acknowledged',

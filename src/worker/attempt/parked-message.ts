@@ -1,0 +1,25 @@
+import type { Message } from '../../message/message.ts'
+import { HAS_PERMIT, PARKED, RETRY_UNTIL } from '../../message/private-headers.ts'
+import { parseCeleryTime } from '../../message/typed-json.ts'
+import { retriesOf } from './context.ts'
+
+/** Marks a message with its eta, so that the worker that gets it from the outbox runs it at once, even if its own clock is behind. */
+export function parked(message: Message, dueAt: Date): Message {
+  const { eta } = message.headers
+  const at = eta != null && parseCeleryTime(eta) === dueAt.getTime() ? eta : dueAt.toISOString()
+  return { ...message, headers: { ...message.headers, eta: at, [PARKED]: at } }
+}
+
+/**
+ * The message of the next attempt, as Celery sends it (`Task.signature_from_request`, celery/app/task.py, Celery 5.6): the same with one more retry,
+ * itself as its parent, and a later eta. Marked as parked for its time, so that the worker that gets it runs it at once, even if its clock
+ * is behind.
+ * @param until no attempt is due later, in milliseconds since the epoch. The message carries it because it counts from the first attempt
+ */
+export function nextMessage(message: Message, dueAt: Date, until: number | undefined): Message {
+  const { [HAS_PERMIT]: _permit, ...headers } = message.headers
+  const eta = dueAt.toISOString()
+  const retries = retriesOf(headers as Message['headers']) + 1
+  const changed = { ...headers, retries, parent_id: message.headers.id, eta, [PARKED]: eta }
+  return { ...message, headers: (until === undefined ? changed : { ...changed, [RETRY_UNTIL]: until }) as Message['headers'] }
+}
