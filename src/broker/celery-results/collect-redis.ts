@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { retry } from '../../concurrency/retry.ts'
-import { sleep } from '../../concurrency/sleep.ts'
 import { isConnectionError } from '../../concurrency/transient.ts'
+import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 import type { Log } from '../../log.ts'
@@ -146,12 +146,6 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
     }
   }
 
-  const within = async (work: Promise<unknown>) => {
-    const over = new AbortController()
-    await Promise.race([work.catch(() => {}), sleep(SUBSCRIBE_MS, AbortSignal.any([over.signal, ending.signal]))])
-    over.abort()
-  }
-
   const waitFor = async (tasks: readonly Awaited[]) => {
     const fresh = tasks.filter(({ id }) => !expected.has(id))
     for (const { id, task, queue } of fresh) expected.set(id, { task, queue })
@@ -162,10 +156,10 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
       attached.catch(() => {
         attached = undefined
       })
-      await within(attached)
+      await waitAtMost(attached.catch(ignore), SUBSCRIBE_MS)
       return
     }
-    if (fresh.length > 0) await within(subscribe(fresh.map(({ id }) => id)))
+    if (fresh.length > 0) await waitAtMost(subscribe(fresh.map(({ id }) => id)).catch(ignore), SUBSCRIBE_MS)
   }
 
   return {
@@ -181,7 +175,7 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
     },
     async close() {
       ending.abort()
-      await Promise.race([collector.flush(), sleep(CLOSE_MS)])
+      await waitAtMost(collector.flush(), CLOSE_MS)
     },
   }
 
@@ -208,3 +202,5 @@ function awaited(message: Message): readonly Awaited[] {
   const followers = followersOf(message)
   return headers.ignore_result === true ? followers : [{ id: headers.id, task: headers.task, queue }, ...followers]
 }
+
+const ignore = () => {}

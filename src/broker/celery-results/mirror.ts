@@ -1,6 +1,6 @@
 import { type Outcome, READY_STATES } from '../../app/outcome.ts'
-import { pauseMs } from '../../concurrency/retry.ts'
-import { sleep } from '../../concurrency/sleep.ts'
+import { createPump } from '../../concurrency/pump.ts'
+import { waitAtMost, withTimeout } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
 import type { Recorded, ResultMirror } from '../broker.ts'
@@ -51,13 +51,11 @@ interface Waiting extends Recorded {
  */
 export function createRedisMirror(connection: RedisConnection, options: RedisMirrorOptions): RedisMirror {
   const { prefix = '', ttlSeconds, log, apart, origin } = options
-  const closing = new AbortController()
   let waiting: Waiting[] = []
   let chars = 0
   let dropped = 0
   let away = false
   let said = ''
-  let pumping: Promise<void> | undefined
 
   const put = async (batch: readonly Waiting[]) => {
     const keys = batch.map(({ outcome }) => `${prefix}celery-task-meta-${outcome.id}`)
@@ -66,23 +64,18 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
       if (message !== undefined && READY_STATES.has(outcome.state)) await options.onWritten?.(message, outcome)
   }
 
-  const drain = async () => {
-    for (let attempt = 0; waiting.length > 0 && !connection.closed && !closing.signal.aborted; ) {
-      const batch = waiting.slice(0, AT_ONCE)
-      try {
-        await connection.ready(ATTEMPT_MS)
-        await withinAttempt(put(batch))
-        attempt = 0
-        back()
-        finish(batch)
-      } catch (error) {
-        if (isPoison(error)) finish(await oneByOne(batch))
-        else {
-          failed(error as Error)
-          await sleep(pauseMs(attempt++, BACKOFF), closing.signal)
-        }
-      }
+  const writeNext = async () => {
+    const batch = waiting.slice(0, AT_ONCE)
+    try {
+      await connection.ready(ATTEMPT_MS)
+      await attempt(put(batch))
+    } catch (error) {
+      if (!isPoison(error)) throw error
+      finish(await oneByOne(batch))
+      return
     }
+    back()
+    finish(batch)
   }
 
   /** A key that is none of Celery's must not hold up the others. @returns those that are settled, one way or the other */
@@ -90,7 +83,7 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
     const settled: Waiting[] = []
     for (const each of batch) {
       try {
-        await withinAttempt(put([each]))
+        await attempt(put([each]))
       } catch (err) {
         if (!isPoison(err)) return settled
         log.error({ err, id: each.outcome.id }, 'result refused by Redis, not mirrored')
@@ -116,11 +109,12 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
   }
 
   /** The connection has said that it is away; what else is wrong is said once for each reason. */
-  const failed = (error: Error) => {
+  const failed = (error: unknown) => {
     away = true
     if (apart) for (const { release } of waiting) release()
-    if (isRedisConnectionError(error) || error.message === said) return
-    said = error.message
+    const { message } = error as Error
+    if (isRedisConnectionError(error) || message === said) return
+    said = message
     log.warn({ reason: said, results: waiting.length }, 'results cannot be mirrored to Redis now, trying again until they can')
   }
 
@@ -140,13 +134,12 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
     for (const each of oldest) forget(each)
   }
 
-  const pump = () => {
-    if (connection.closed) return
-    pumping ??= drain().finally(() => {
-      pumping = undefined
-      if (waiting.length > 0 && !closing.signal.aborted) pump()
-    })
-  }
+  const pump = createPump({
+    hasWork: () => waiting.length > 0 && !connection.closed,
+    turn: writeNext,
+    onFailure: failed,
+    backoff: BACKOFF,
+  })
 
   const write = (recorded: readonly Recorded[], worker: string): Promise<void> => {
     if (recorded.length === 0) return Promise.resolve()
@@ -162,15 +155,15 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
       }
     })
     trim()
-    pump()
+    pump.wakeNow()
     return apart && away ? Promise.resolve() : written
   }
 
   return {
     of: (worker) => ({ write: (recorded) => write(recorded, worker) }),
     async close() {
-      if (pumping !== undefined) await Promise.race([pumping, sleep(CLOSE_MS)])
-      closing.abort()
+      await waitAtMost(pump.idle(), CLOSE_MS)
+      void pump.stop()
       for (const { release } of waiting) release()
       if (waiting.length + dropped > 0)
         log.error({ results: waiting.length + dropped }, 'Redis is away, these results were not mirrored to it')
@@ -181,17 +174,10 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
 /** A fault of one key, not of the server. */
 const isPoison = (error: unknown) => (error as Error).message.startsWith('WRONGTYPE')
 
-async function withinAttempt(work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ATTEMPT_MS} ms`)), ATTEMPT_MS)
+const attempt = (work: Promise<void>): Promise<void> =>
+  withTimeout(work, ATTEMPT_MS, () => {
+    throw new Error(`no answer within ${ATTEMPT_MS} ms`)
   })
-  try {
-    await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
 
 /**
  * The result document in Celery's order of keys, and whose it is after them. `result` and `date_done` of a task that still runs are what

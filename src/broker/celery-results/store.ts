@@ -1,7 +1,6 @@
 import { createPlanner } from '../../app/canvas/plan.ts'
 import { type Outcome, READY_STATES } from '../../app/outcome.ts'
-import { pauseMs } from '../../concurrency/retry.ts'
-import { sleep } from '../../concurrency/sleep.ts'
+import { createPump } from '../../concurrency/pump.ts'
 import { isConnectionError, isRefusal } from '../../concurrency/transient.ts'
 import { countForeign } from '../../database/chords.ts'
 import type { Database, Queryable } from '../../database/database.ts'
@@ -84,22 +83,17 @@ export function createOutcomeCollector<Tag>(
   onStored: (batch: readonly Collected<Tag>[]) => void,
 ): OutcomeCollector<Tag> {
   let waiting: Collected<Tag>[] = []
-  let pumping: Promise<void> | undefined
 
-  const drain = async () => {
-    for (let attempt = 0; waiting.length > 0; ) {
-      const batch = waiting.slice(0, MAX_BATCH)
-      try {
-        await store(mergeEach(batch))
-        attempt = 0
-        waiting = waiting.slice(batch.length)
-        onStored(batch)
-      } catch (err) {
-        const fields = { reason: (err as Error).message, results: waiting.length }
-        if (attempt === 0) log.warn(fields, 'results of other workers cannot be stored now, trying again until they can')
-        await sleep(pauseMs(attempt++, BACKOFF))
-      }
-    }
+  const storeNext = async () => {
+    const batch = waiting.slice(0, MAX_BATCH)
+    await store(mergeEach(batch))
+    waiting = waiting.slice(batch.length)
+    onStored(batch)
+  }
+
+  const onFailure = (err: unknown, failures: number) => {
+    const fields = { reason: (err as Error).message, results: waiting.length }
+    if (failures === 0) log.warn(fields, 'results of other workers cannot be stored now, trying again until they can')
   }
 
   /** One that the database refuses must not hold up the others, nor come back for ever. */
@@ -118,22 +112,14 @@ export function createOutcomeCollector<Tag>(
       log.error({ err, id: outcome.id }, 'result of another worker refused by the database, left out')
     })
 
-  const pump = () => {
-    // After the current turn of the event loop, so that results that come together are stored together.
-    pumping ??= new Promise<void>((resolve) => setImmediate(resolve)).then(drain).finally(() => {
-      pumping = undefined
-      if (waiting.length > 0) pump()
-    })
-  }
+  const pump = createPump({ hasWork: () => waiting.length > 0, turn: storeNext, onFailure, backoff: BACKOFF })
 
   return {
     add(outcome, tag) {
       waiting.push({ outcome, tag })
-      pump()
+      pump.wake()
     },
-    async flush() {
-      while (pumping !== undefined) await pumping
-    },
+    flush: () => pump.idle(),
   }
 }
 
