@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config'
 const isCi = process.env.CI === 'true'
 
 /**
- * Unit tests run side by side; after them, one file at a time, what starts servers and processes, because two cores are all there is.
- * On the shared machine of CI a test that failed is tried again, and the report says so: real processes and real time are in it.
+ * Unit tests (no server, no process) run in parallel. Integration and end-to-end tests follow, one file at a time, because they start
+ * servers and processes and CI has two cores. CI retries a failed test, because these tests depend on real time; the report shows the retry.
  */
 const slow = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 }
 

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -7,11 +6,9 @@ import { OPTIONS } from '../src/options.ts'
 import { SUPERVISOR_COMMANDS } from '../supervisor/commands.ts'
 import { SUPERVISOR_ERRORS } from '../supervisor/errors.ts'
 import { OPTIONS as SUPERVISOR_OPTIONS } from '../supervisor/options.ts'
+import { COMMANDS_WITH_OPTIONS } from './support/commands-with-options.ts'
 import { root, sourceFiles, withoutComments } from './support/import-graph.ts'
 import { anchorsOf, linksOf } from './support/markdown.ts'
-
-/** Commands of the task system that take options of their own. */
-const ROLES = ['web', 'worker', 'beat', 'tasks', 'call', 'result', 'revoke', 'purge', 'queues', 'dead-letters', 'report']
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
@@ -124,35 +121,6 @@ describe('docs/tasks.md', () => {
   })
 })
 
-describe('help', () => {
-  const help = (...argv: string[]): string =>
-    execFileSync(process.execPath, [join(root, 'dist/src/main.js'), ...argv], { cwd: root, encoding: 'utf8' })
-
-  test('of the supervisor names each option', () => {
-    const text = help('help')
-    for (const name of Object.keys(SUPERVISOR_OPTIONS)) expect(text, name).toMatch(new RegExp(`--${name}\\b`))
-  })
-
-  test.each([...ROLES, 'migrate'])('of %s fits a screen of 40 lines, and names each option and exit code', (command) => {
-    const text = help(command, '--help')
-    expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(40)
-    const source = read(`src/commands/${command}.ts`)
-    const declared = [...source.matchAll(/'?([a-z-]+)'?: \{ type: '(?:string|boolean)'/g)]
-    for (const [, name] of declared) expect(text, name).toMatch(new RegExp(`--${name}\\b`))
-    if (command !== 'migrate') expect(declared.length).toBeGreaterThan(0)
-    expect(text).toContain('Exit codes: 0 ')
-  })
-
-  test('of onedyno lists every command of the task system', () => {
-    const text = help('help')
-    for (const [, command] of read('src/main.ts').matchAll(/^ {2}'?([a-z-]+)'?: \(\) => import/gm))
-      expect(text).toMatch(new RegExp(`^  ${command} `, 'm'))
-    const [ofSupervisor = '', ofRoles = ''] = text.split('\nCommands of the task system')
-    expect(ofSupervisor.trimEnd().split('\n').length).toBeLessThanOrEqual(40)
-    expect(ofRoles.trimEnd().split('\n').length).toBeLessThanOrEqual(20)
-  })
-})
-
 describe('docs/cli.md', () => {
   const text = read('docs/cli.md')
 
@@ -169,7 +137,7 @@ describe('docs/cli.md', () => {
     for (const command of [...SUPERVISOR_COMMANDS, ...roles]) expect(text).toContain(`onedyno ${command}`)
   })
 
-  test.each(ROLES)('names each option of %s', (command) => {
+  test.each(COMMANDS_WITH_OPTIONS)('names each option of %s', (command) => {
     const [, help = ''] = /export const help = `(.*?[^\\])`\n/s.exec(read(`src/commands/${command}.ts`)) ?? []
     const rows = text.split('\n').filter((line) => line.includes(`onedyno ${command}`))
     const own = text.split(`| Option of \`${command}\` |`)[1]?.split('\n\n')[0]

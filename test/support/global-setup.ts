@@ -22,11 +22,12 @@ const DEFAULTS = {
 }
 
 /**
- * Finds the servers once for the whole run. PostgreSQL is never missing: without one, the embedded server is started, and
- * TEST_DATABASE_URL=embedded asks for it. Under CI=true any other service that does not answer is a failure; elsewhere its tests are
- * skipped, which is said loudly at the end.
+ * Finds the servers once for the whole run; a run of unit tests alone needs none. If no PostgreSQL answers, or if
+ * TEST_DATABASE_URL=embedded, this starts the embedded one. If another service does not answer, its tests are skipped and the end of
+ * the run says so; with CI=true the run fails instead.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  if (project.vitest.projects.every(({ name }) => name === 'unit')) return async () => {}
   const skipped: string[] = []
   const database = await findDatabase()
   project.provide('databaseUrl', database.url)

@@ -9,6 +9,7 @@ import { formatSchedule, namedFields } from '../../../src/schedule/format.ts'
 import { parseSchedule } from '../../../src/schedule/parse.ts'
 import type { Schedule } from '../../../src/schedule/schedule.ts'
 import { ScheduleError } from '../../../src/schedule/schedule-error.ts'
+import { caseCount } from '../../support/case-count.ts'
 import { arbitraryCrontab } from './arbitrary-crontab.ts'
 
 type Fields = { minute: string; hour: string; day_of_week: string; day_of_month: string; month_of_year: string }
@@ -234,7 +235,7 @@ test('every crontab comes back from its canonical text and from its named fields
         expect([...crontabSets(crontab).dayOfWeek.values]).toEqual([...fields.dayOfWeek].sort((a, b) => a - b))
       },
     ),
-    { numRuns: 500 },
+    { numRuns: caseCount(100, 500) },
   )
 })
 
@@ -252,6 +253,6 @@ test('no text ends in anything but a schedule or a refusal', () => {
         expect(error).toBeInstanceOf(ScheduleError)
       }
     }),
-    { numRuns: 3_000 },
+    { numRuns: caseCount(300, 3_000) },
   )
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createCrontab } from '../../../src/schedule/crontab.ts'
 import { lastTick, nextTick, nextTicks } from '../../../src/schedule/schedule.ts'
+import { caseCount } from '../../support/case-count.ts'
 import { type ArbitraryCrontab, arbitraryCrontab } from './arbitrary-crontab.ts'
 import { matches, offsetChanges, ticksBetween, wallAt } from './oracle.ts'
 
@@ -67,7 +68,7 @@ describe('the ticks of a crontab', () => {
         }
         if (expected.length < 12) expect(nextTick(schedule, tick)!.getTime()).toBeGreaterThan(until)
       }),
-      { numRuns: 2_500 },
+      { numRuns: caseCount(60, 2_500) },
     )
   })
 
@@ -88,7 +89,7 @@ describe('the ticks of a crontab', () => {
         )
         expect(matches(crontab.fields, wall) || isMoved).toBe(true)
       }),
-      { numRuns: 800 },
+      { numRuns: caseCount(60, 800) },
     )
   })
 
@@ -101,7 +102,7 @@ describe('the ticks of a crontab', () => {
         expect(nextTick(schedule, last)!.getTime()).toBeGreaterThan(after)
         expect(nextTick(schedule, new Date(last.getTime() - 1))).toEqual(last)
       }),
-      { numRuns: 400 },
+      { numRuns: caseCount(40, 400) },
     )
   })
 
@@ -113,7 +114,7 @@ describe('the ticks of a crontab', () => {
         for (const tick of nextTicks(both, new Date(after), 3))
           expect(nextTick(either, new Date(tick.getTime() - 1))).toEqual(tick)
       }),
-      { numRuns: 400 },
+      { numRuns: caseCount(40, 400) },
     )
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Planned, planOf } from '../../../../src/app/canvas/plan.ts'
 import type { Signature } from '../../../../src/message/signature.ts'
+import { caseCount } from '../../../support/case-count.ts'
 import { chainOf, chordOf, groupOf, immutable, task } from '../../../support/signatures.ts'
 import { idsOf, runPlan } from '../../../support/workflow-interpreter.ts'
 
@@ -117,7 +118,7 @@ describe('any composition', () => {
         expect({ reported, openChords }).toEqual({ reported: [], openChords: 0 })
         expect(idsOf(planned.result).filter((id) => !ended.has(id))).toEqual([])
       }),
-      { numRuns: 3000 },
+      { numRuns: caseCount(200, 3000) },
     )
   })
 
@@ -141,7 +142,7 @@ describe('any composition', () => {
         expect(openChords).toBe(0)
         expect(idsOf(planned.result).filter((id) => !ended.has(id))).toEqual([])
       }),
-      { numRuns: 3000 },
+      { numRuns: caseCount(200, 3000) },
     )
   })
 })

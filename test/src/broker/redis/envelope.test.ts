@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeEnvelope, openEnvelope, openPlainEnvelope } from '../../../../src/broker/redis/envelope.ts'
 import { createMessage, type MessageOptions } from '../../../../src/message/message.ts'
+import { caseCount } from '../../../support/case-count.ts'
 
 const PLAIN: MessageOptions = { id: '0198c0de-0000-7000-8000-000000000001', task: 'tasks.echo', args: [1] }
 const textOf = (options: Partial<MessageOptions> = {}) => encodeEnvelope(createMessage({ ...PLAIN, ...options }), 'a-tag').text
@@ -72,6 +73,6 @@ it('opens any envelope to the same message by matching and by parsing', () => {
       const { text } = encodeEnvelope(createMessage(options), tag)
       expect(openEnvelope(text, options.queue)).toEqual(openByParsing(text, options.queue))
     }),
-    { numRuns: 500 },
+    { numRuns: caseCount(100, 500) },
   )
 })
