@@ -10,25 +10,25 @@ import { maskUrl } from '../../log-text.ts'
 import type { Script } from './scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
-/** A server that answers nothing for so long is not there, whatever the connection looks like: TCP alone finds out after a quarter of an hour. */
+/** A server that answers nothing for this long is treated as lost. TCP alone would notice after a quarter of an hour. */
 const SILENT_MS = 30_000
-/** For the server's answer to our farewell. */
+/** Timeout for the answer to QUIT. */
 const CLOSE_MS = 2000
 
-/** One connection to Redis that comes back by itself. Commands fail at once while it is away: the callers decide what is repeated. */
+/** A connection to Redis that reconnects. Commands fail at once while it is away, so that callers decide which ones are repeated. */
 export interface RedisConnection {
-  /** What the server knows this connection as (CLIENT SETNAME). */
+  /** The name of the connection on the server (CLIENT SETNAME). */
   readonly name: string
   readonly database: number
-  /** The client when it is connected. @throws AppError BROKER_UNREACHABLE when it is not within `withinMs` (default: waits for ever) */
+  /** The client, once it is connected. @throws AppError BROKER_UNREACHABLE after `withinMs` (default: no limit) */
   ready(withinMs?: number): Promise<Redis>
-  /** Several commands in one write. Their errors are thrown, the first one first. */
+  /** Sends several commands in one write. Throws the first of their errors. */
   pipeline(commands: readonly Command[]): Promise<unknown[]>
   run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
-  /** Called after every (re)connection until it is taken back. */
+  /** Calls the listener after every (re)connection. @returns stops that */
   onReady(listener: (client: Redis) => void): () => void
   readonly closed: boolean
-  /** `abruptly`: as a process that is killed, nothing is waited for. */
+  /** `abruptly`: waits for nothing, like a process that is killed. */
   close(abruptly?: boolean): Promise<void>
 }
 
@@ -49,9 +49,10 @@ export interface RedisTarget {
   readonly platform: Platform
 }
 
-/** Connects when first used, then for ever again with jitter; one log line when the connection is lost and one when it is back. */
+/** Connects on first use, then reconnects for ever with jitter. Logs one line when the connection is lost and one when it is back. */
 export function createRedisConnection(target: RedisTarget, purpose: string, log: Log): RedisConnection {
   const name = `onedyno-${purpose}-${randomUUID()}`
+  const fields = { redis: maskUrl(target.url), purpose }
   const listeners = new Set<(client: Redis) => void>()
   let opening: Promise<Redis> | undefined
   let client: Redis | undefined
@@ -62,20 +63,20 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
     const { Redis } = await importClient()
     const opened = new Redis(target.url, optionsOf(target, name))
     client = opened
-    opened.on('error', (error: Error) => sayLost(error.message))
-    opened.on('close', () => sayLost('connection closed'))
+    opened.on('error', (error: Error) => logLost(error.message))
+    opened.on('close', () => logLost('connection closed'))
     opened.on('ready', () => {
-      if (lost) log.info({ redis: maskUrl(target.url), purpose }, 'Redis connection is back')
+      if (lost) log.info(fields, 'Redis connection is back')
       lost = false
       for (const listener of listeners) listener(opened)
     })
     return opened
   }
 
-  const sayLost = (reason: string) => {
+  const logLost = (reason: string) => {
     if (lost || closed) return
     lost = true
-    log.warn({ redis: maskUrl(target.url), purpose, reason }, 'Redis connection away, connecting again until it is back')
+    log.warn({ ...fields, reason }, 'Redis connection away, connecting again until it is back')
   }
 
   const ready = async (withinMs?: number): Promise<Redis> => {
@@ -83,40 +84,11 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
     opening ??= open()
     const opened = await opening
     if (opened.status === 'ready') return opened
-    await becomesReady(opened, withinMs)
+    await becomesReady(opened, maskUrl(target.url), withinMs)
     return opened
   }
 
-  const becomesReady = (opened: Redis, withinMs: number | undefined) =>
-    new Promise<void>((resolve, reject) => {
-      const settle = (end: () => void) => {
-        clearTimeout(timer)
-        opened.off('ready', onReady)
-        opened.off('end', onEnd)
-        end()
-      }
-      const onReady = () => settle(resolve)
-      const refuse = (reason: string) =>
-        settle(() => reject(new AppError('BROKER_UNREACHABLE', `${maskUrl(target.url)} ${reason}`)))
-      const onEnd = () => refuse('was closed')
-      const timer = withinMs === undefined ? undefined : setTimeout(() => refuse('does not answer'), withinMs)
-      opened.on('ready', onReady)
-      opened.on('end', onEnd)
-    })
-
-  const pipeline = async (commands: readonly Command[]): Promise<unknown[]> => {
-    const connected = await ready()
-    const replies = (await (commands.length === 1 ? alone(connected, commands[0]!) : together(connected, commands))) ?? []
-    const missing = new Set(commands.filter((_, at) => isUnknownScript(replies[at]?.[0])).map((command) => String(command[1])))
-    if (missing.size > 0) {
-      // After a restart the server has forgotten the scripts. What failed did nothing and is sent again; what did not must not be.
-      for (const hash of missing) await connected.call('SCRIPT', 'LOAD', luaByHash.get(hash) ?? '')
-      for (const [at, command] of commands.entries())
-        if (isUnknownScript(replies[at]?.[0])) replies[at] = [null, await connected.call(...(command as [string, ...Argument[]]))]
-    }
-    for (const [error] of replies) if (error) throw error
-    return replies.map(([, reply]) => reply)
-  }
+  const pipeline = async (commands: readonly Command[]) => sendTogether(await ready(), commands)
 
   return {
     name,
@@ -146,11 +118,44 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
   }
 }
 
-const together = (client: Redis, commands: readonly Command[]) =>
+/** Resolves when the client is connected. Rejects after `withinMs`, or when the client is closed. */
+const becomesReady = (client: Redis, url: string, withinMs: number | undefined) =>
+  new Promise<void>((resolve, reject) => {
+    const settle = (end: () => void) => {
+      clearTimeout(timer)
+      client.off('ready', onReady)
+      client.off('end', onEnd)
+      end()
+    }
+    const onReady = () => settle(resolve)
+    const refuse = (reason: string) => settle(() => reject(new AppError('BROKER_UNREACHABLE', `${url} ${reason}`)))
+    const onEnd = () => refuse('was closed')
+    const timer = withinMs === undefined ? undefined : setTimeout(() => refuse('does not answer'), withinMs)
+    client.on('ready', onReady)
+    client.on('end', onEnd)
+  })
+
+type Reply = [error: Error | null, reply: unknown]
+
+async function sendTogether(client: Redis, commands: readonly Command[]): Promise<unknown[]> {
+  const sent = commands.length === 1 ? sendAlone(client, commands[0]!) : sendPipeline(client, commands)
+  const replies: Reply[] = (await sent) ?? []
+  const missing = new Set(commands.filter((_, at) => isUnknownScript(replies[at]?.[0])).map((command) => String(command[1])))
+  if (missing.size > 0) {
+    // A restarted server has no scripts. Commands that failed had no effect and are sent again; the others must not be repeated.
+    for (const hash of missing) await client.call('SCRIPT', 'LOAD', luaByHash.get(hash) ?? '')
+    for (const [at, command] of commands.entries())
+      if (isUnknownScript(replies[at]?.[0])) replies[at] = [null, await client.call(...(command as [string, ...Argument[]]))]
+  }
+  for (const [error] of replies) if (error) throw error
+  return replies.map(([, reply]) => reply)
+}
+
+const sendPipeline = (client: Redis, commands: readonly Command[]) =>
   client.pipeline(commands.map(([command, ...args]) => [command.toLowerCase(), ...args])).exec()
 
-/** HOT: a pipeline of ioredis costs more than what it sends, and whoever sends one message waits for it. */
-const alone = (client: Redis, command: Command): Promise<[Error | null, unknown][]> =>
+/** HOT: an ioredis pipeline of one command costs more than the command, and a sender of one message waits for it. */
+const sendAlone = (client: Redis, command: Command): Promise<Reply[]> =>
   client.call(...(command as [string, ...Argument[]])).then(
     (reply) => [[null, reply]],
     (error: Error) => [[error, undefined]],
@@ -181,9 +186,9 @@ async function importClient() {
 function optionsOf({ url, platform }: RedisTarget, connectionName: string) {
   return {
     connectionName,
-    // Protocol 2: every server and proxy speaks it, and invalidations arrive as messages (redis-wake.ts).
+    // Every server and proxy supports protocol 2, and invalidations arrive as messages (wake.ts).
     protocol: 2 as const,
-    // A command under way when the connection breaks fails, and nobody repeats it unseen.
+    // A command under way fails when the connection breaks. The client must not repeat it without its caller.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
@@ -192,9 +197,9 @@ function optionsOf({ url, platform }: RedisTarget, connectionName: string) {
     noDelay: true,
     socketTimeout: SILENT_MS,
     retryStrategy: (attempt: number) => pauseMs(attempt - 1, BACKOFF),
-    // After a failover the former primary answers, but refuses to write: connect again to find the new one.
+    // After a failover the former primary answers but refuses writes. A new connection finds the new primary.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-    // Heroku encrypts with certificates that no authority signed (reference/web-platform.md §1.1).
+    // Heroku Redis has self-signed certificates (Heroku Dev Center, "Connecting to Heroku Key-Value Store").
     ...(url.startsWith('rediss:') ? { tls: { rejectUnauthorized: platform !== 'heroku' } } : {}),
   } satisfies RedisOptions
 }
@@ -205,7 +210,7 @@ const databaseOf = (url: string): number => {
   return /^\d+$/.test(path) ? Number(path) : 0
 }
 
-/** Did the connection fail, rather than the command? Then another attempt may succeed. */
+/** True if the connection failed rather than the command, so that another attempt may succeed. */
 export function isRedisConnectionError(error: unknown): boolean {
   const { name = '', message = '', code = '' } = error as { name?: string; message?: string; code?: string }
   return (

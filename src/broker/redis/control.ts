@@ -7,6 +7,7 @@ import {
   EVENTS,
   REPLIES,
   REQUESTS,
+  type ReplyTo,
   readJson,
   type Stop,
 } from '../control-transport.ts'
@@ -14,14 +15,14 @@ import type { Command, RedisConnection } from './connection.ts'
 
 /** kombu's separator between the parts of a binding. */
 const SEPARATOR = '\x06\x16'
-/** An answer that nobody has fetched by then is nobody's; kombu itself would leave it for ever. Seconds. */
+/** Replies that no client fetches expire after this time; kombu itself would keep them for ever. Seconds. */
 const REPLY_TTL_S = 60
-/** How often a client looks for answers, in milliseconds; it does so for a second or two. */
-const LOOK_EVERY_MS = 25
+/** A client polls its replies at this interval, for a second or two. Milliseconds. */
+const POLL_MS = 25
 
 /**
- * Remote control and events as kombu has them on Redis: PUBLISH to everybody, a list for the answers. The worker hears on the connection that
- * waits for messages anyhow, so that a plan with ten connections is enough.
+ * Remote control and events in kombu's layout on Redis: requests and events by PUBLISH, replies in a list. The worker receives requests on the
+ * connection that waits for messages, so that a plan with ten connections suffices.
  */
 export function createRedisControl(
   commands: RedisConnection,
@@ -30,101 +31,122 @@ export function createRedisControl(
   log: Log,
 ): ControlTransport {
   const channelOf = (exchange: string) => `${prefix}/${commands.database}.${exchange}`
-  const bindings = `${prefix}_kombu.binding.${REPLIES}`
-  const stops = new Set<Stop>()
+  const stops = createStops()
 
   const send = (work: readonly Command[]) =>
     void commands.pipeline(work).catch((error: Error) => log.debug({ reason: error.message }, 'control message not sent'))
 
-  const serve = async (onRequest: (request: ControlMessage) => void): Promise<Stop> => {
-    const heard = channelOf(REQUESTS)
-    const connection = listening()
-    const onMessage = (channel: string, text: string) => {
-      const message = channel === heard ? openEnvelope(text) : undefined
-      if (message !== undefined) onRequest(message)
-    }
-    const subscribe = async (client: Redis) => {
-      await client.subscribe(heard)
-    }
-    const client = await connection.ready()
-    client.on('message', onMessage)
-    const forget = connection.onReady((again) => void subscribe(again).catch(() => {}))
-    await subscribe(client)
-    return async () => {
-      forget()
-      client.off('message', onMessage)
-      if (!connection.closed) await client.unsubscribe(heard).catch(() => {})
-    }
-  }
-
-  const collect = async (address: string, onReply: (reply: ControlMessage) => void): Promise<Stop> => {
-    const queue = `${address}.${REPLIES}`
-    const member = [address, '', queue].join(SEPARATOR)
-    const list = `${prefix}${queue}`
-    let over = false
-    await commands.ready()
-    await commands.pipeline([['SADD', bindings, member]])
-    const look = async () => {
-      for (;;) {
-        const [text] = await commands.pipeline([['RPOP', list]])
-        if (typeof text !== 'string') return
-        const reply = openEnvelope(text)
-        if (reply !== undefined && !over) onReply(reply)
-      }
-    }
-    const timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS)
-    return async () => {
-      over = true
-      clearInterval(timer)
-      await commands
-        .pipeline([
-          ['SREM', bindings, member],
-          ['DEL', list],
-        ])
-        .catch(() => {})
-    }
-  }
-
-  const remember = async (stopping: Promise<Stop>): Promise<Stop> => {
-    const stop = await stopping
-    const once = async () => {
-      if (stops.delete(once)) await stop()
-    }
-    stops.add(once)
-    return once
-  }
-
   return {
     carriesEvents: true,
-    serve: (_worker, onRequest) => remember(serve(onRequest)),
-    collect: (address, onReply) => remember(collect(address, onReply)),
+    serve: (_worker, onRequest) => stops.remember(subscribe(listening(), channelOf(REQUESTS), onRequest)),
+    collect: (address, onReply) => stops.remember(pollReplies(commands, { prefix, address, onReply })),
     async broadcast(request) {
       await commands.ready()
-      await commands.pipeline([['PUBLISH', channelOf(REQUESTS), envelope(REQUESTS, '', request, 2)]])
+      await commands.pipeline([['PUBLISH', channelOf(REQUESTS), encode(REQUESTS, '', request, 2)]])
     },
     reply(to, reply) {
+      const text = encode(to.exchange, to.routing_key, reply, 1)
       const answer = async () => {
-        const [members] = await commands.pipeline([['SMEMBERS', `${prefix}_kombu.binding.${to.exchange}`]])
-        const queues = (members as string[]).map((member) => member.split(SEPARATOR)).filter(([key]) => key === to.routing_key)
-        const text = envelope(to.exchange, to.routing_key, reply, 1)
-        for (const [, , queue] of queues)
-          if (queue !== undefined)
-            send([
-              ['LPUSH', `${prefix}${queue}`, text],
-              ['EXPIRE', `${prefix}${queue}`, REPLY_TTL_S],
-            ])
+        for (const list of await listsBoundTo(commands, prefix, to))
+          send([
+            ['LPUSH', list, text],
+            ['EXPIRE', list, REPLY_TTL_S],
+          ])
       }
-      answer().catch((error: Error) => log.debug({ reason: error.message }, 'control answer not sent'))
+      answer().catch((error: Error) => log.debug({ reason: error.message }, 'reply to a control request not sent'))
     },
-    emit: (routingKey, event) =>
-      send([['PUBLISH', `${channelOf(EVENTS)}/${routingKey}`, envelope(EVENTS, routingKey, event, 1)]]),
+    emit: (routingKey, event) => send([['PUBLISH', `${channelOf(EVENTS)}/${routingKey}`, encode(EVENTS, routingKey, event, 1)]]),
+    close: stops.close,
+  }
+}
+
+/** Everything that was started and not yet stopped. */
+function createStops() {
+  const stops = new Set<Stop>()
+  return {
+    async remember(starting: Promise<Stop>): Promise<Stop> {
+      const stop = await starting
+      const once = async () => {
+        if (stops.delete(once)) await stop()
+      }
+      stops.add(once)
+      return once
+    },
     async close() {
       for (const stop of [...stops]) await stop()
     },
   }
 }
 
-function envelope(exchange: string, routingKey: string, { headers, body }: ControlMessage, deliveryMode: 1 | 2): string {
+async function subscribe(
+  connection: RedisConnection,
+  channel: string,
+  onMessage: (message: ControlMessage) => void,
+): Promise<Stop> {
+  const listener = (from: string, text: string) => {
+    const message = from === channel ? decode(text) : undefined
+    if (message !== undefined) onMessage(message)
+  }
+  const subscribeOn = async (client: Redis) => {
+    await client.subscribe(channel)
+  }
+  const client = await connection.ready()
+  client.on('message', listener)
+  const forget = connection.onReady((again) => void subscribeOn(again).catch(() => {}))
+  await subscribeOn(client)
+  return async () => {
+    forget()
+    client.off('message', listener)
+    if (!connection.closed) await client.unsubscribe(channel).catch(() => {})
+  }
+}
+
+interface Replies {
+  readonly prefix: string
+  readonly address: string
+  readonly onReply: (reply: ControlMessage) => void
+}
+
+/** Binds a list to the exchange for replies, and polls the list. */
+async function pollReplies(commands: RedisConnection, { prefix, address, onReply }: Replies): Promise<Stop> {
+  const queue = `${address}.${REPLIES}`
+  const member = [address, '', queue].join(SEPARATOR)
+  const list = `${prefix}${queue}`
+  let stopped = false
+  await commands.ready()
+  await commands.pipeline([['SADD', bindingsOf(prefix, REPLIES), member]])
+  const poll = async () => {
+    for (;;) {
+      const [text] = await commands.pipeline([['RPOP', list]])
+      if (typeof text !== 'string') return
+      const reply = decode(text)
+      if (reply !== undefined && !stopped) onReply(reply)
+    }
+  }
+  const timer = setInterval(() => void poll().catch(() => {}), POLL_MS)
+  return async () => {
+    stopped = true
+    clearInterval(timer)
+    await commands
+      .pipeline([
+        ['SREM', bindingsOf(prefix, REPLIES), member],
+        ['DEL', list],
+      ])
+      .catch(() => {})
+  }
+}
+
+const bindingsOf = (prefix: string, exchange: string) => `${prefix}_kombu.binding.${exchange}`
+
+/** The lists that kombu's clients bound to an exchange with this routing key. */
+async function listsBoundTo(commands: RedisConnection, prefix: string, to: ReplyTo): Promise<string[]> {
+  const [members] = await commands.pipeline([['SMEMBERS', bindingsOf(prefix, to.exchange)]])
+  return (members as string[])
+    .map((member) => member.split(SEPARATOR))
+    .flatMap(([key, , queue]) => (key === to.routing_key && queue !== undefined ? [`${prefix}${queue}`] : []))
+}
+
+function encode(exchange: string, routingKey: string, { headers, body }: ControlMessage, deliveryMode: 1 | 2): string {
   return JSON.stringify({
     body: Buffer.from(JSON.stringify(body)).toString('base64'),
     'content-encoding': 'utf-8',
@@ -140,8 +162,8 @@ function envelope(exchange: string, routingKey: string, { headers, body }: Contr
   })
 }
 
-/** undefined: no envelope with a JSON body. */
-function openEnvelope(text: string): ControlMessage | undefined {
+/** @returns undefined if the text is not an envelope with a JSON body */
+function decode(text: string): ControlMessage | undefined {
   const opened = readJson(text) as
     | { body?: unknown; headers?: object; properties?: { body_encoding?: unknown } }
     | null
