@@ -4,7 +4,7 @@ import type { Outcome } from '../app/outcome.ts'
 import type { Message } from '../message/message.ts'
 import type { WireRefusal } from '../message/wire.ts'
 import type { ControlTransport } from './control-transport.ts'
-import type { Unstored } from './outcomes/backlog.ts'
+import type { OutcomeBacklog } from './outcomes/backlog.ts'
 
 /** A message in a worker's hands. It stays the broker's until it is finished or given back. */
 export interface Delivery {
@@ -31,7 +31,7 @@ export interface FinishOptions {
 export type BeforeSending = (messages: readonly Message[]) => Promise<void>
 
 /** An outcome that is stored, and its message; without one it says that a task runs, or is of a task that ends with another. */
-export interface Recorded {
+export interface StoredOutcome {
   readonly outcome: Outcome
   readonly message: Message | undefined
 }
@@ -39,7 +39,7 @@ export interface Recorded {
 /** Tells outcomes where the clients of others look for them. */
 export interface ResultMirror {
   /** Resolves when the messages may be acknowledged, soon, whatever happened to the place; never rejects. */
-  write(recorded: readonly Recorded[]): Promise<void>
+  write(outcomes: readonly StoredOutcome[]): Promise<void>
 }
 
 export interface ConsumeOptions {
@@ -60,7 +60,7 @@ export interface ConsumeOptions {
   /** Is told what is stored, before it is acknowledged where that is possible. */
   readonly mirror?: ResultMirror | undefined
   /** Is told what was handed in and what is stored. It bounds nothing here: the worker begins no more. */
-  readonly unstored?: Unstored | undefined
+  readonly backlog?: OutcomeBacklog | undefined
 }
 
 /**

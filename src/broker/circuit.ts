@@ -10,7 +10,7 @@ const PROBE_MS = 500
 export interface Circuit {
   readonly isOpen: boolean
   /** Milliseconds that a call may wait now; 0: not at all. One that is told more than 0 has to try. */
-  patienceMs(): number
+  waitMs(): number
   /** A call has waited in vain. `since`: its beginning, by performance.now(); where something was heard after that, the fault is not the broker's. */
   unanswered(since: number): void
   /** The broker has answered a call, even if only to refuse it, or later than anybody waited. */
@@ -35,7 +35,7 @@ export function createCircuit({ timeoutMs, onOpen, onClose, now = () => performa
     get isOpen() {
       return isOpen
     },
-    patienceMs() {
+    waitMs() {
       if (!isOpen) return timeoutMs
       if (now() < probeAt) return 0
       probeAt = now() + PROBE_EVERY_MS

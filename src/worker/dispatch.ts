@@ -1,5 +1,5 @@
 import type { Delivery } from '../broker/broker.ts'
-import type { Unstored } from '../broker/outcomes/backlog.ts'
+import type { OutcomeBacklog } from '../broker/outcomes/backlog.ts'
 import type { Log } from '../log.ts'
 import { type Attempt, createAttempt } from './attempt/attempt.ts'
 import type { Executor } from './executor.ts'
@@ -47,7 +47,7 @@ export interface DispatchOptions {
 /** What the parts of one worker share. */
 export interface Core {
   readonly options: DispatchOptions
-  readonly unstored: Unstored
+  readonly backlog: OutcomeBacklog
   readonly inbox: Inbox
   state: WorkerState
   queues: readonly string[]
@@ -77,7 +77,7 @@ export interface Dispatch {
 }
 
 export function createDispatch(core: Core, executor: Executor): Dispatch {
-  const { inbox, unstored, options } = core
+  const { inbox, backlog, options } = core
   const { log } = options
   const waitLimit = createWaitLimit(core)
   let startedThisTurn = 0
@@ -85,7 +85,7 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
   let unwatch: (() => void) | undefined
 
   const fill = () => {
-    while (inbox.running < core.concurrency && inbox.waiting > 0 && core.state.tag === 'taking' && !unstored.isFull) {
+    while (inbox.running < core.concurrency && inbox.waiting > 0 && core.state.tag === 'taking' && !backlog.isFull) {
       if (startedThisTurn >= STARTS_PER_TURN) return
       if (startedThisTurn++ === 0) setImmediate(nextTurn)
       start(inbox.shift()!)
@@ -129,7 +129,7 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
 
   return {
     open() {
-      unwatch = unstored.onRoom(fill)
+      unwatch = backlog.onRoom(fill)
       fill()
     },
     fill,
@@ -150,7 +150,7 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
 
 /** Requeues messages that wait too long for a slot. */
 function createWaitLimit(core: Core): { watch(): void; close(): void } {
-  const { inbox, unstored, options } = core
+  const { inbox, backlog, options } = core
   let timer: NodeJS.Timeout | undefined
 
   /** HOT: called for each end of a task. */
@@ -158,13 +158,13 @@ function createWaitLimit(core: Core): { watch(): void; close(): void } {
     const { last } = inbox
     if (last === undefined || options.inOrder === true || core.state.tag === 'opening' || core.state.tag === 'stopping') return
     // While the database is away no other worker can store an outcome either, and a requeue on RabbitMQ cannot be told from a death.
-    if (!unstored.isFull) timer ??= setTimeout(requeueLate, WAITS_TOO_LONG_MS, last)
+    if (!backlog.isFull) timer ??= setTimeout(requeueLate, WAITS_TOO_LONG_MS, last)
   }
 
   /** `last` was the last one when the timer started. If it still waits, it has waited too long, and so have all before it. */
   const requeueLate = (last: Delivery) => {
     timer = undefined
-    if (!unstored.isFull) requeue(core, inbox.takeUpTo(last))
+    if (!backlog.isFull) requeue(core, inbox.takeUpTo(last))
     watch()
   }
 

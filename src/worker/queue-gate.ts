@@ -1,4 +1,4 @@
-import { createUnstored } from '../broker/outcomes/backlog.ts'
+import { createOutcomeBacklog } from '../broker/outcomes/backlog.ts'
 import { retry } from '../concurrency/retry.ts'
 import type { Database } from '../database/database.ts'
 import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
@@ -32,7 +32,7 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
   }
 
   const isFree = (queue: string) => !known.has(queue)
-  const shared = { ...options, unstored: options.unstored ?? createUnstored(options.log) }
+  const shared = { ...options, backlog: options.backlog ?? createOutcomeBacklog(options.log) }
   const main = await startWorker({ ...shared, queues: wanted.filter(isFree) })
 
   const apply = async () => {

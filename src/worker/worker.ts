@@ -1,6 +1,6 @@
 import { createPlanner } from '../app/canvas/plan.ts'
 import type { Broker, Delivery } from '../broker/broker.ts'
-import { createUnstored, type Unstored } from '../broker/outcomes/backlog.ts'
+import { createOutcomeBacklog, type OutcomeBacklog } from '../broker/outcomes/backlog.ts'
 import { waitAtMost } from '../concurrency/with-timeout.ts'
 import { AppError } from '../errors.ts'
 import type { TimeLimits } from './attempt/effective-options.ts'
@@ -22,7 +22,7 @@ export interface WorkerOptions extends ExecutorOptions {
   /** Starts tasks in the order of the queue. Messages that wait for a slot are not requeued for other workers either. */
   readonly inOrder?: boolean | undefined
   /** Shared by the workers of a process. Default: each has its own. */
-  readonly unstored?: Unstored | undefined
+  readonly backlog?: OutcomeBacklog | undefined
 }
 
 /** A task that runs now. */
@@ -67,9 +67,9 @@ const CLOSE_MS = 1000
 
 /** claim → run → store → acknowledge. This file decides only what runs when. The broker batches outcomes and acknowledgements. */
 export async function startWorker(options: WorkerOptions): Promise<SuspendableWorker> {
-  const { app, broker, log, name, queues, concurrency, inOrder, unstored = createUnstored(options.log) } = options
+  const { app, broker, log, name, queues, concurrency, inOrder, backlog = createOutcomeBacklog(options.log) } = options
   const inbox = createInbox(options.maxDeliveries)
-  const core: Core = { options, unstored, inbox, state: { tag: 'opening' }, queues, concurrency, consumer: undefined }
+  const core: Core = { options, backlog, inbox, state: { tag: 'opening' }, queues, concurrency, consumer: undefined }
   const executor = createExecutor(options, () => core.consumer!)
   const dispatch = createDispatch(core, executor)
   const onDeliveries = (deliveries: readonly Delivery[]) => {
@@ -78,7 +78,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
     dispatch.fill()
   }
   const planner = createPlanner(options.route ?? app.routeOf)
-  core.consumer = await createHold(broker, { queues, concurrency, name, onDeliveries, inOrder, planner, unstored })
+  core.consumer = await createHold(broker, { queues, concurrency, name, onDeliveries, inOrder, planner, backlog })
   core.state = next(core.state, { tag: 'opened' })
   dispatch.open()
   log.info({ worker: name, queues: queues.join(','), concurrency, broker: broker.kind, tasks: app.tasks.size }, 'worker ready')

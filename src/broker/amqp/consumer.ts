@@ -40,7 +40,7 @@ export interface AmqpConsumer extends Consumer {
  */
 export async function createAmqpConsumer(parts: AmqpConsumerParts, options: ConsumeOptions): Promise<AmqpConsumer> {
   const { connection, publisher, database, log } = parts
-  const { concurrency, name, planner, unstored, mirror, inOrder, onDeliveries } = options
+  const { concurrency, name, planner, backlog, mirror, inOrder, onDeliveries } = options
   const life = createLifeCycle('in-doubt')
   const prefetch = createPrefetch(concurrency)
   const held = createHeldTable<AmqpHeld>(prefetch)
@@ -48,7 +48,7 @@ export async function createAmqpConsumer(parts: AmqpConsumerParts, options: Cons
   const redeliveries = createRedeliveries(database)
   const confirmations = createAmqpConfirmations(publisher, await replyAddress(database))
   const recorder = createRecorder<AmqpSettlement>(database, {
-    ...{ name, log, planner, unstored, mirror },
+    ...{ name, log, planner, backlog, mirror },
     onStored(batch, alsoStored) {
       confirmations.confirm(batch, alsoStored)
       intake.adjust()

@@ -57,7 +57,7 @@ export function createAmqpOutgoing(parts: AmqpOutgoingParts): AmqpOutgoing {
   const timeoutMs = (patient: boolean): number => {
     const awaySince = connection.awaySince ?? connection.blockedSince
     if (awaySince !== undefined && (circuit.isOpen || performance.now() - awaySince > publishTimeoutMs)) return 0
-    return patient ? publishTimeoutMs : circuit.patienceMs()
+    return patient ? publishTimeoutMs : circuit.waitMs()
   }
 
   return {

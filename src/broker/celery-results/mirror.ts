@@ -3,7 +3,7 @@ import { createPump } from '../../concurrency/pump.ts'
 import { waitAtMost, withTimeout } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
-import type { Recorded, ResultMirror } from '../broker.ts'
+import type { ResultMirror, StoredOutcome } from '../broker.ts'
 import { isRedisConnectionError, type RedisConnection, scriptCommand } from '../redis/connection.ts'
 import { MIRROR } from '../redis/scripts.ts'
 
@@ -38,7 +38,7 @@ export interface RedisMirror {
   close(): Promise<void>
 }
 
-interface Waiting extends Recorded {
+interface Waiting extends StoredOutcome {
   readonly document: string
   /** Somebody holds an acknowledgement back for it. */
   readonly release: () => void
@@ -141,7 +141,7 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
     backoff: BACKOFF,
   })
 
-  const write = (recorded: readonly Recorded[], worker: string): Promise<void> => {
+  const write = (recorded: readonly StoredOutcome[], worker: string): Promise<void> => {
     if (recorded.length === 0) return Promise.resolve()
     const written = new Promise<void>((resolve) => {
       let left = recorded.length

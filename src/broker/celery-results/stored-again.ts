@@ -3,7 +3,7 @@ import { storableIds } from '../../database/columns.ts'
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 import type { Message } from '../../message/message.ts'
-import type { Recorded } from '../broker.ts'
+import type { StoredOutcome } from '../broker.ts'
 
 interface Row extends Record<string, unknown>, Omit<Outcome, 'startedAt' | 'doneAt' | 'queue'> {
   readonly queue: string | null
@@ -15,7 +15,7 @@ interface Row extends Record<string, unknown>, Omit<Outcome, 'startedAt' | 'done
  * What is stored of messages that have come again: whoever stored it may have died before it told those who wait elsewhere. Those without a
  * final outcome are left out.
  */
-export async function storedOutcomes(database: Database, messages: readonly Message[]): Promise<Recorded[]> {
+export async function storedOutcomes(database: Database, messages: readonly Message[]): Promise<StoredOutcome[]> {
   const byId = new Map(messages.map((message) => [message.headers.id, message]))
   const rows = await database.query<Row>(sql('result-ready'), [storableIds([...byId.keys()])])
   return rows.map(({ id, task, state, result, traceback, retries, queue, started_at, done_at }) => ({

@@ -5,7 +5,7 @@ import type { Settlement } from './settlement.ts'
  * Characters of results and arguments, over all consumers of a process, that may wait for the database. A dyno has 512 MB; the effects of a
  * result may contain it again, and so does the statement that stores it. Tasks that run at this moment may each add their own.
  */
-const MAX_UNSTORED_LENGTH = 32 * 1024 * 1024
+const MAX_BACKLOG_LENGTH = 32 * 1024 * 1024
 /** Outcomes of one statement: bounds its size, and the damage of an outcome that cannot be stored. */
 const MAX_BATCH = 2000
 /** Characters of the values in one statement, except for a single larger one: PostgreSQL takes a message of 1 GB, V8 a string of half of it. */
@@ -14,7 +14,7 @@ const MAX_BATCH_LENGTH = 8_000_000
 type Item = Pick<Settlement, 'outcome'> & Partial<Pick<Settlement, 'message'>>
 
 /** Outcomes of a process that are not yet stored. While there are too many, no more tasks begin. */
-export interface Unstored {
+export interface OutcomeBacklog {
   readonly isFull: boolean
   /** HOT: once per outcome. */
   added(item: Item): void
@@ -24,7 +24,7 @@ export interface Unstored {
   onRoom(room: () => void): () => void
 }
 
-export function createUnstored(log: Log, maxLength = MAX_UNSTORED_LENGTH): Unstored {
+export function createOutcomeBacklog(log: Log, maxLength = MAX_BACKLOG_LENGTH): OutcomeBacklog {
   const listeners = new Set<() => void>()
   let length = 0
   let isFull = false

@@ -13,7 +13,7 @@ import type { ResultMirror } from '../broker.ts'
 import { createBackground } from '../consumer/background.ts'
 import { createBatchQueue } from '../consumer/batch-queue.ts'
 import { createStoreFailures } from '../consumer/store-failures.ts'
-import { nextBatch, type Unstored } from './backlog.ts'
+import { nextBatch, type OutcomeBacklog } from './backlog.ts'
 import { haveEffects, withoutValueIfRefused, writeBatchEffects } from './effects.ts'
 import type { Settlement } from './settlement.ts'
 import { storedOutcomesOf } from './stored-outcomes.ts'
@@ -43,7 +43,7 @@ export interface RecorderOptions<T extends RemoteSettlement> {
   readonly name: string
   readonly log: Log
   readonly planner?: Planner | undefined
-  readonly unstored?: Unstored | undefined
+  readonly backlog?: OutcomeBacklog | undefined
   /** Receives the outcomes of a batch before `onStored` does, so that a client that waits there is notified at least once. */
   readonly mirror?: ResultMirror | undefined
   /** Called once for each batch, so that acknowledgements are batched too. Must not throw. `alsoStored`: outcomes of other tasks. */
@@ -64,7 +64,7 @@ export function createRecorder<T extends RemoteSettlement>(database: Database, o
       const alsoStored = await store(batch)
       failures.succeeded()
       waiting.written(batch)
-      options.unstored?.stored(batch)
+      options.backlog?.stored(batch)
       if (mirror === undefined) options.onStored(batch, alsoStored)
       else mirroring.run(mirrored(batch, alsoStored, mirror))
     },
@@ -79,7 +79,7 @@ export function createRecorder<T extends RemoteSettlement>(database: Database, o
   return {
     record(settlement) {
       waiting.add(settlement)
-      options.unstored?.added(settlement)
+      options.backlog?.added(settlement)
       pump.wake()
     },
     deadLetter: (message, reason) => keepAside(database, message, reason),

@@ -1,10 +1,10 @@
 import type { Outcome } from '../../app/outcome.ts'
-import type { Recorded } from '../broker.ts'
+import type { StoredOutcome } from '../broker.ts'
 import type { Settlement } from './settlement.ts'
 
 /** The outcomes of a stored batch and of the tasks that it ended as well, for the mirror of results. */
-export function storedOutcomesOf(batch: readonly Settlement[], alsoStored: readonly Outcome[]): Recorded[] {
-  const stored: Recorded[] = []
+export function storedOutcomesOf(batch: readonly Settlement[], alsoStored: readonly Outcome[]): StoredOutcome[] {
+  const stored: StoredOutcome[] = []
   for (const { outcome, message } of batch) if (outcome !== null) stored.push({ outcome, message })
   for (const outcome of alsoStored) stored.push({ outcome, message: undefined })
   return stored

@@ -105,7 +105,7 @@ export function createPostgresTurns(parts: PostgresTurnsParts, options: ConsumeO
 }
 
 /** Settlements that are not stored. They count in the backlog of the process until they are, and then go to the mirror. */
-function createSettlementQueue({ unstored, mirror }: Pick<ConsumeOptions, 'unstored' | 'mirror'>) {
+function createSettlementQueue({ backlog, mirror }: Pick<ConsumeOptions, 'backlog' | 'mirror'>) {
   const waiting = createBatchQueue<PostgresSettlement>()
   return {
     get size() {
@@ -116,11 +116,11 @@ function createSettlementQueue({ unstored, mirror }: Pick<ConsumeOptions, 'unsto
     },
     add(settlement: PostgresSettlement) {
       waiting.add(settlement)
-      unstored?.added(settlement)
+      backlog?.added(settlement)
     },
     stored(batch: readonly PostgresSettlement[], alsoStored: readonly Outcome[]) {
       waiting.written(batch)
-      unstored?.stored(batch)
+      backlog?.stored(batch)
       if (mirror !== undefined) void mirror.write(storedOutcomesOf(batch, alsoStored))
     },
   }

@@ -40,7 +40,7 @@ export const unreadable = (queue: string, body: string): Message => ({
   priority: 0,
 })
 
-export interface RedisOutcomesOptions extends Pick<ConsumeOptions, 'name' | 'mirror' | 'planner' | 'unstored'> {
+export interface RedisOutcomesOptions extends Pick<ConsumeOptions, 'name' | 'mirror' | 'planner' | 'backlog'> {
   readonly log: Log
   readonly onStored: (tags: readonly string[]) => void
 }

@@ -119,7 +119,7 @@ export function createRedisPublisher(
     async publish(messages, patient = false) {
       // What is under way tries already.
       if (circuit.isOpen && !patient && publishing !== undefined) throw away()
-      const timeoutMs = patient ? options.timeoutMs : circuit.patienceMs()
+      const timeoutMs = patient ? options.timeoutMs : circuit.waitMs()
       if (circuit.isOpen && timeoutMs === 0) throw away()
       await declare([...new Set(messages.map(({ queue }) => queue))], timeoutMs)
       const all = messages.map((message) => {

@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { createUnstored } from '../../../src/broker/outcomes/backlog.ts'
+import { createOutcomeBacklog } from '../../../src/broker/outcomes/backlog.ts'
 import { sleep } from '../../../src/concurrency/sleep.ts'
 import type { Worker } from '../../../src/worker/worker.ts'
 import { startDatabaseProxy } from '../../support/database-proxy.ts'
@@ -33,8 +33,8 @@ onEveryBroker('results that the database does not take', (at) => {
     })
     const lines: { level: string; msg: string }[] = []
     const say = (level: string) => (_fields: unknown, msg: string) => void lines.push({ level, msg })
-    const unstored = createUnstored({ warn: say('warn'), info: say('info') } as never, ROOM)
-    const worker: Worker = await at.work({ env: { DATABASE_URL: url }, concurrency: CONCURRENCY, unstored })
+    const backlog = createOutcomeBacklog({ warn: say('warn'), info: say('info') } as never, ROOM)
+    const worker: Worker = await at.work({ env: { DATABASE_URL: url }, concurrency: CONCURRENCY, backlog })
     // Taken hundreds at a time after that, so that more is in hand than there are slots.
     const warm = await at.app.enqueue(Array.from({ length: 1000 }, () => ({ task: quick, args: [] as [] })))
     for (const result of warm) await result.get({ timeoutMs: 20_000 })
