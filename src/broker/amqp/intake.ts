@@ -12,7 +12,7 @@ import { withAnswerTimeout } from './timeout.ts'
 import type { AmqpTopology } from './topology.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Shared plans close a connection with more than 1,000 unacknowledged messages (docs/internals/queue-design.md). */
+/** Shared plans close a connection with more than 1,000 unacknowledged messages. */
 const MAX_PREFETCH = 800
 /** The limit is adjusted no more often, because a change costs two round trips. */
 const ADJUST_EVERY_MS = 100
