@@ -14,16 +14,16 @@ const DUE = 10_000
 
 /** Every schedule has a definition of its own, so nothing is computed once for many; crontabs in a zone, every fourth an interval. */
 const INSERT = `
-  INSERT INTO schedule (name, task, args, kind, minute, hour, day_of_week, day_of_month, month_of_year, day_rule, timezone, every, period, anchor)
+  INSERT INTO {schema}.schedule (name, task, args, kind, minute, hour, day_of_week, day_of_month, month_of_year, day_rule, timezone, every, period, anchor)
   SELECT 'bench ' || n, 'tasks.echo', '["hi"]', CASE WHEN n % 4 = 0 THEN 'interval' ELSE 'crontab' END, (n % 60)::text, (n / 60 % 24)::text,
     CASE WHEN n % 3 = 0 THEN '1-5' ELSE '*' END, CASE WHEN n % 1000 = 999 THEN '29' ELSE '*' END, '*', 'and',
     CASE WHEN n % 2 = 0 THEN 'UTC' ELSE 'America/New_York' END, 1 + n, 'minutes', now() FROM generate_series(1, ${ROWS}) AS n`
 
 /** The other measure: ten thousand that share one definition, as of "every full hour". */
-const SHARE = `UPDATE schedule SET minute = '0', hour = '*', day_of_week = '*', day_of_month = '*', timezone = 'America/New_York', kind = 'crontab', every = NULL,
+const SHARE = `UPDATE {schema}.schedule SET minute = '0', hour = '*', day_of_week = '*', day_of_month = '*', timezone = 'America/New_York', kind = 'crontab', every = NULL,
     period = NULL, anchor = NULL WHERE name = ANY (ARRAY (SELECT 'bench ' || n FROM generate_series(1, ${DUE}) AS n))`
 
-const MAKE_DUE = `UPDATE schedule SET next_run_at = date_trunc('second', now())
+const MAKE_DUE = `UPDATE {schema}.schedule SET next_run_at = date_trunc('second', now())
   WHERE name = ANY (ARRAY (SELECT 'bench ' || n FROM generate_series(1, ${DUE}) AS n))`
 
 let statements = 0
@@ -56,9 +56,9 @@ async function claimRate(database: Database, schedules: BeatSchedules): Promise<
   const rates: number[] = []
   for (let time = 0; time < 3; time++) {
     await exec(database, MAKE_DUE)
-    await exec(database, 'ANALYZE schedule')
+    await exec(database, 'ANALYZE {schema}.schedule')
     rates.push((DUE / (await timed(() => claimAll(schedules)))) * 1000)
-    await exec(database, 'TRUNCATE schedule_run, outbox')
+    await exec(database, 'TRUNCATE {schema}.schedule_run, {schema}.outbox')
   }
   return median(rates)
 }
@@ -70,7 +70,7 @@ export async function beat() {
   try {
     const insertMs = await timed(() => exec(database, INSERT))
     const planMs = await timed(() => planAll(schedules))
-    await exec(database, 'ANALYZE schedule')
+    await exec(database, 'ANALYZE {schema}.schedule')
     const idle = { plan: await p50(() => schedules.rowsToPlan(200, [])), next: await p50(() => schedules.next()) }
     const claimsPerSecond = await claimRate(database, schedules)
     await exec(database, SHARE)

@@ -125,9 +125,9 @@ async function keepWorkers(env: Record<string, string>, signal: AbortSignal): Pr
 /** A task has one row, so "twice" is a final outcome that is written over: the database itself counts those. */
 async function watchOutcomes(env: Record<string, string>): Promise<void> {
   const database = createDatabase(parseConfig(env), { name: 'watch', log: silentLog() })
-  const text = `CREATE TABLE IF NOT EXISTS chaos_twice (id text);
-    CREATE OR REPLACE FUNCTION chaos_twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO chaos_twice VALUES (OLD.id); RETURN NEW; END $$;
-    CREATE OR REPLACE TRIGGER chaos_twice AFTER UPDATE OR DELETE ON task_result FOR EACH ROW WHEN (OLD.done_at IS NOT NULL) EXECUTE FUNCTION chaos_twice()`
+  const text = `CREATE TABLE IF NOT EXISTS {schema}.chaos_twice (id text);
+    CREATE OR REPLACE FUNCTION {schema}.chaos_twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO {schema}.chaos_twice VALUES (OLD.id); RETURN NEW; END $$;
+    CREATE OR REPLACE TRIGGER chaos_twice AFTER UPDATE OR DELETE ON {schema}.task_result FOR EACH ROW WHEN (OLD.done_at IS NOT NULL) EXECUTE FUNCTION {schema}.chaos_twice()`
   try {
     for (const statement of text.split(/;\n/)) await database.query({ name: '', text: statement })
   } finally {
@@ -150,7 +150,7 @@ async function settle(env: Record<string, string>): Promise<Figures> {
   const broker = await chooseBroker(database, config, { name: 'count', log: silentLog() })
   const text = `SELECT count(*)::int AS recorded, count(*) FILTER (WHERE state = 'SUCCESS')::int AS succeeded,
     min(concat_ws(' ', id, state, result)) FILTER (WHERE state <> 'SUCCESS') AS failed,
-    (SELECT count(*)::int FROM chaos_twice) AS twice, (SELECT count(*)::int FROM outbox) AS kept FROM task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
+    (SELECT count(*)::int FROM {schema}.chaos_twice) AS twice, (SELECT count(*)::int FROM {schema}.outbox) AS kept FROM {schema}.task_result WHERE id LIKE 'chaos-%' AND done_at IS NOT NULL`
   let best = 0
   let giveUpAt = performance.now() + WITHOUT_PROGRESS_MS
   for (;;) {

@@ -121,10 +121,10 @@ async function drainOnce(
 ): Promise<number> {
   const worker = run(['dist/src/main.js', 'worker', '-c', '10'], env, root)
   try {
-    const count = { name: 'count', text: 'SELECT count(*)::int AS done FROM task_result WHERE done_at IS NOT NULL' }
+    const count = { name: 'count', text: 'SELECT count(*)::int AS done FROM {schema}.task_result WHERE done_at IS NOT NULL' }
     await until(async () => ((await database.query<{ done: number }>(count))[0]?.done ?? 0) >= TASKS, 20)
     const endedAt = Date.now()
-    const began = { name: 'began', text: 'SELECT min(started_at) AS began FROM task_result' }
+    const began = { name: 'began', text: 'SELECT min(started_at) AS began FROM {schema}.task_result' }
     const [row] = await database.query<{ began: Date }>(began)
     return (TASKS / (endedAt - Number(row?.began))) * 1000
   } finally {

@@ -110,10 +110,10 @@ async function drain(url: string, { ignoreResult = false } = {}): Promise<{ enqu
     try {
       const takenAt = await untilAcknowledged(url)
       const endedAt = Date.now()
-      const count = { name: 'count', text: 'SELECT count(*)::int AS done FROM task_result WHERE done_at IS NOT NULL' }
+      const count = { name: 'count', text: 'SELECT count(*)::int AS done FROM {schema}.task_result WHERE done_at IS NOT NULL' }
       const [stored] = await bench.database.query<{ done: number }>(count)
       if (stored?.done !== (ignoreResult ? 0 : TASKS)) throw new Error(`${stored?.done} results were stored`)
-      const began = { name: 'began', text: 'SELECT min(started_at) AS began FROM task_result' }
+      const began = { name: 'began', text: 'SELECT min(started_at) AS began FROM {schema}.task_result' }
       const [row] = await bench.database.query<{ began: Date | null }>(began)
       return { enqueued, drained: perSecond(endedAt - Number(row?.began ?? takenAt)) }
     } finally {

@@ -1,3 +1,3 @@
--- What tells this application from others on the same broker: all processes that share a schema have it, and nobody else does. The moment of
--- the first migration goes into it, because two machines may well have a database and a schema of the same name. Locks: none.
-SELECT left(md5(concat_ws(':', current_database(), current_schema(), min(run_on))), 16) AS id FROM migration
+-- Identifies this application among others on the same broker: all processes that share a schema have the same id. The time of the first
+-- migration is part of it, because two servers may well have a database and a schema of the same name. $1 text schema. Locks: none.
+SELECT left(md5(concat_ws(':', current_database(), $1::text, min(run_on))), 16) AS id FROM {schema}.migration

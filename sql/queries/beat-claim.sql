@@ -11,19 +11,19 @@ WITH d AS (
     AS x (id uuid, old timestamptz, version bigint, next timestamptz, last timestamptz, last_task text, finished boolean, runs jsonb)
 ), locked AS (
   SELECT s.id, s.name, s.task, s.args, s.kwargs, s.headers, s.queue, s.priority, d.next, d.last, d.last_task, d.finished, d.runs
-  FROM schedule s JOIN d ON d.id = s.id AND d.version = s.version AND d.old = s.next_run_at
+  FROM {schema}.schedule s JOIN d ON d.id = s.id AND d.version = s.version AND d.old = s.next_run_at
   WHERE s.enabled ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
 ), ticks AS MATERIALIZED (
   SELECT l.id, x.tick, x.reason, x.task_id, x.outcome, x.missed, x.headers
   FROM locked l, jsonb_to_recordset(l.runs)
     AS x (tick timestamptz, reason text, task_id text, outcome text, missed integer, headers jsonb)
 ), ran AS (
-  INSERT INTO schedule_run (schedule_id, tick, reason, task_id, outcome, missed, schedule_name, task, host)
+  INSERT INTO {schema}.schedule_run (schedule_id, tick, reason, task_id, outcome, missed, schedule_name, task, host)
   SELECT l.id, t.tick, t.reason, t.task_id, t.outcome, t.missed, l.name, l.task, $2 FROM ticks t JOIN locked l ON l.id = t.id
   ON CONFLICT DO NOTHING
   RETURNING schedule_id, tick, task_id, outcome
 ), sent AS (
-  INSERT INTO outbox (task_id, queue, priority, task, headers, body, due_at)
+  INSERT INTO {schema}.outbox (task_id, queue, priority, task, headers, body, due_at)
   SELECT t.task_id, coalesce(l.queue, $5), coalesce(l.priority, 0), l.task,
     (l.headers - ARRAY['id', 'task'] || jsonb_build_object('periodic_task_name', l.name) || t.headers)::text,
     '[' || l.args::text || ',' || l.kwargs::text || ',{}]', t.tick
@@ -33,7 +33,7 @@ WITH d AS (
   SELECT jsonb_object_agg(schedule_id, runs) AS runs
   FROM (SELECT schedule_id, count(*) AS runs FROM ran WHERE outcome = 'queued' GROUP BY schedule_id) AS one
 ), advanced AS (
-  UPDATE schedule s SET next_run_at = l.next, finished = l.finished, last_run_at = coalesce(l.last, s.last_run_at),
+  UPDATE {schema}.schedule s SET next_run_at = l.next, finished = l.finished, last_run_at = coalesce(l.last, s.last_run_at),
     last_task_id = coalesce(l.last_task, s.last_task_id), tzdata = $3, last_error = NULL,
     total_run_count = s.total_run_count + coalesce(((SELECT runs FROM counted) ->> l.id::text)::bigint, 0)
   FROM locked l WHERE s.id = l.id RETURNING s.id

@@ -3,7 +3,7 @@
 WITH c AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (id uuid, version bigint, old timestamptz, next timestamptz)
 ), held AS (
-  SELECT s.id, c.next FROM schedule s JOIN c ON c.id = s.id AND c.version = s.version AND c.old = s.next_run_at
+  SELECT s.id, c.next FROM {schema}.schedule s JOIN c ON c.id = s.id AND c.version = s.version AND c.old = s.next_run_at
   ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
 )
-UPDATE schedule s SET next_run_at = held.next, tzdata = $2 FROM held WHERE s.id = held.id RETURNING s.id
+UPDATE {schema}.schedule s SET next_run_at = held.next, tzdata = $2 FROM held WHERE s.id = held.id RETURNING s.id

@@ -1,6 +1,6 @@
 -- The database's time, whether a tick is due by now, and the milliseconds until the next one (NULL: none within the hour). The bound keeps
 -- out 'infinity', from which nothing can be subtracted before PostgreSQL 17.
 SELECT now() AS db_now,
-  EXISTS (SELECT FROM schedule WHERE enabled AND next_run_at <= now()) AS overdue,
-  (SELECT ceil(extract(epoch FROM next_run_at - now()) * 1000)::float8 FROM schedule
+  EXISTS (SELECT FROM {schema}.schedule WHERE enabled AND next_run_at <= now()) AS overdue,
+  (SELECT ceil(extract(epoch FROM next_run_at - now()) * 1000)::float8 FROM {schema}.schedule
    WHERE enabled AND next_run_at > now() AND next_run_at < now() + interval '1 hour' ORDER BY next_run_at LIMIT 1) AS wait_ms

@@ -2,12 +2,12 @@
 -- begun, tried again or ended since; at most $2, with up to three members that are waited for. Results of members stay as long as their chord
 -- (result-clean-up.sql), so a header that is worked off slowly is known to live. Locks: rows of chord with SKIP LOCKED.
 SELECT c.id, c.body, c.root_id, c.remaining,
-  ARRAY (SELECT m.task_id FROM chord_member m WHERE m.chord_id = c.id AND NOT m.counted ORDER BY m.task_id LIMIT 3) AS missing
-FROM chord c WHERE c.created_at < now() - make_interval(secs => $1)
-  AND NOT EXISTS (SELECT FROM chord_member m JOIN outbox o ON o.task_id = m.task_id WHERE m.chord_id = c.id)
-  AND NOT EXISTS (SELECT FROM chord_member m JOIN message w ON w.task_id = m.task_id WHERE m.chord_id = c.id)
+  ARRAY (SELECT m.task_id FROM {schema}.chord_member m WHERE m.chord_id = c.id AND NOT m.counted ORDER BY m.task_id LIMIT 3) AS missing
+FROM {schema}.chord c WHERE c.created_at < now() - make_interval(secs => $1)
+  AND NOT EXISTS (SELECT FROM {schema}.chord_member m JOIN {schema}.outbox o ON o.task_id = m.task_id WHERE m.chord_id = c.id)
+  AND NOT EXISTS (SELECT FROM {schema}.chord_member m JOIN {schema}.message w ON w.task_id = m.task_id WHERE m.chord_id = c.id)
   AND NOT EXISTS (
-    SELECT FROM chord_member m JOIN task_result r ON r.id = m.task_id
+    SELECT FROM {schema}.chord_member m JOIN {schema}.task_result r ON r.id = m.task_id
     WHERE m.chord_id = c.id AND greatest(r.created_at, r.started_at, r.done_at, r.next_at) > now() - make_interval(secs => $1)
   )
 ORDER BY c.created_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED

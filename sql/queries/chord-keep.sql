@@ -5,9 +5,9 @@ WITH given AS MATERIALIZED (
   SELECT chord_id, array_agg(task_id ORDER BY at) AS members, count(DISTINCT task_id)::int AS remaining
   FROM unnest($4::text[], $5::text[]) WITH ORDINALITY AS m (chord_id, task_id, at) GROUP BY chord_id
 ), added AS (
-  INSERT INTO chord (id, members, remaining, body, root_id)
+  INSERT INTO {schema}.chord (id, members, remaining, body, root_id)
   SELECT c.id, g.members, g.remaining, c.body, c.root_id
   FROM unnest($1::text[], $2::text[], $3::text[]) AS c (id, body, root_id) JOIN given AS g ON g.chord_id = c.id
   ON CONFLICT (id) DO NOTHING RETURNING id, members
 )
-INSERT INTO chord_member (task_id, chord_id) SELECT DISTINCT unnest(members), id FROM added
+INSERT INTO {schema}.chord_member (task_id, chord_id) SELECT DISTINCT unnest(members), id FROM added

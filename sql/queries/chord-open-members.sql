@@ -1,2 +1,2 @@
 -- Members of open chords that are not counted yet, the newest chords first: for whoever hears of results that others record. $1 int at most
-SELECT m.task_id AS id FROM chord AS c JOIN chord_member AS m ON m.chord_id = c.id WHERE NOT m.counted ORDER BY c.created_at DESC, m.task_id LIMIT $1::int
+SELECT m.task_id AS id FROM {schema}.chord AS c JOIN {schema}.chord_member AS m ON m.chord_id = c.id WHERE NOT m.counted ORDER BY c.created_at DESC, m.task_id LIMIT $1::int

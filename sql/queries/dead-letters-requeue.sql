@@ -3,20 +3,20 @@
 -- Two of the same id are one task, and a row of the outbox with that id is replaced: the relay may have published it and not have deleted it
 -- yet, and to leave it alone would lose the message with it. Locks: rows of dead_letter, outbox, task_result, redelivery.
 WITH taken AS (
-  DELETE FROM dead_letter WHERE ($1::bigint[] IS NULL OR id = ANY ($1::bigint[])) AND task_id <> '' AND task IS NOT NULL AND body IS NOT NULL
+  DELETE FROM {schema}.dead_letter WHERE ($1::bigint[] IS NULL OR id = ANY ($1::bigint[])) AND task_id <> '' AND task IS NOT NULL AND body IS NOT NULL
   RETURNING id, queue, priority, task_id, task, headers, properties, body
 ), last AS (
   SELECT DISTINCT ON (task_id) * FROM taken ORDER BY task_id, id DESC
 ), sent AS (
-  INSERT INTO outbox (task_id, queue, priority, task, headers, properties, body, due_at)
+  INSERT INTO {schema}.outbox (task_id, queue, priority, task, headers, properties, body, due_at)
   SELECT task_id, queue, priority, task, headers, properties, body, now() FROM last
   ON CONFLICT (task_id) DO UPDATE SET queue = excluded.queue, priority = excluded.priority, task = excluded.task, headers = excluded.headers,
     properties = excluded.properties, body = excluded.body, due_at = excluded.due_at RETURNING task_id
 ), pending AS (
-  UPDATE task_result t SET state = 'PENDING', result = NULL, traceback = NULL, started_at = NULL, done_at = NULL, worker = NULL, next_at = NULL
+  UPDATE {schema}.task_result t SET state = 'PENDING', result = NULL, traceback = NULL, started_at = NULL, done_at = NULL, worker = NULL, next_at = NULL
   FROM last WHERE t.id = last.task_id
 ), unblamed AS (
-  DELETE FROM redelivery r USING last WHERE r.task_id = last.task_id
+  DELETE FROM {schema}.redelivery r USING last WHERE r.task_id = last.task_id
 ), told AS MATERIALIZED (
   SELECT pg_notify($2, '') FROM (SELECT 1 FROM sent LIMIT 1) AS any_sent
 )

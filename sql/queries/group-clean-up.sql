@@ -1,5 +1,5 @@
 -- Deletes groups that were saved more than $1 seconds ago; at most $2. Locks: the rows.
 WITH gone AS (
-  DELETE FROM task_group WHERE ctid = ANY (ARRAY (SELECT ctid FROM task_group WHERE created_at < now() - make_interval(secs => $1) LIMIT $2)) RETURNING 1
+  DELETE FROM {schema}.task_group WHERE ctid = ANY (ARRAY (SELECT ctid FROM {schema}.task_group WHERE created_at < now() - make_interval(secs => $1) LIMIT $2)) RETURNING 1
 )
 SELECT count(*)::int AS deleted FROM gone

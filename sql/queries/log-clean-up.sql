@@ -1,8 +1,8 @@
 -- Deletes lines of tasks that are older than $1 seconds and whose result is gone, or was never kept; at most $2. Locks: the rows.
 WITH gone AS (
-  DELETE FROM task_log WHERE ctid = ANY (ARRAY (
-    SELECT l.ctid FROM task_log l WHERE l.at < now() - make_interval(secs => $1)
-      AND (SELECT 1 FROM task_result r WHERE r.id = l.task_id LIMIT 1) IS NULL LIMIT $2 -- looked up for each row: see result-clean-up.sql
+  DELETE FROM {schema}.task_log WHERE ctid = ANY (ARRAY (
+    SELECT l.ctid FROM {schema}.task_log l WHERE l.at < now() - make_interval(secs => $1)
+      AND (SELECT 1 FROM {schema}.task_result r WHERE r.id = l.task_id LIMIT 1) IS NULL LIMIT $2 -- looked up for each row: see result-clean-up.sql
   )) RETURNING 1
 )
 SELECT count(*)::int AS deleted FROM gone

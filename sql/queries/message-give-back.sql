@@ -1,7 +1,7 @@
 -- A worker gives messages back: they are ready again at once, and the workers of their queues are woken.
 -- $1 bigint[] messages · $2 int[] 1 where this delivery counts as a death, else 0 · $3 int worker · $4 text NOTIFY channel
 WITH back AS (
-  UPDATE message m SET worker = NULL, started = false, deaths = m.deaths + g.counted
+  UPDATE {schema}.message m SET worker = NULL, started = false, deaths = m.deaths + g.counted
   FROM unnest($1::bigint[], $2::int[]) AS g (id, counted) WHERE m.id = g.id AND m.worker = $3
   RETURNING m.queue
 )

@@ -1,16 +1,28 @@
--- One turn of a worker: store outcomes, acknowledge their messages, tell who waits, and claim the next messages, in one commit.
--- A result exists if and only if its message will not run again. The message is removed whoever holds it by now: its outcome is known.
--- $1 bigint[] finished messages · $2 int worker · $3 text name of the worker
--- $4..$12 arrays, one element per outcome: id, task, state, result, traceback, queue, retries, started and done in ms since the epoch
--- $13 text NOTIFY channel · $14 text payload (NULL: tell nobody) · $15 int final outcomes in the payload
--- $16 text[] queues · $17 int how many messages to claim
+-- One turn of a worker: stores outcomes, acknowledges their messages, notifies waiting processes and claims the next messages, in one commit.
+-- A result exists if and only if its message will not run again. The message is deleted whoever holds it by now: its outcome is known.
+--
+--   parameter    type        meaning                                                    used by
+--   $1           bigint[]    finished messages                                          acknowledged, quick
+--   $2           int         worker                                                     me, claimed
+--   $3           text        name of the worker                                         stored
+--   $4..$9       text[]      outcomes: id, task, state, result, traceback, queue        stored
+--   $10          int[]       outcomes: retries                                          stored
+--   $11, $12     float8[]    outcomes: started, done (ms since the epoch)               stored
+--   $13          text        NOTIFY channel of results                                  told
+--   $14          text        payload with the final outcomes; NULL: notify nobody       told
+--   $15          int         final outcomes in the payload                              told
+--   $16          text[]      queues, in the order in which they are claimed from        claimed
+--   $17          int         messages to claim at most; 0: none                         me, claimed
+--
+-- src/database/settle-parameters.ts is the only place that counts them.
 -- Locks: rows of message with SKIP LOCKED; this worker's row against its removal by a reaper; NOTIFY queue at commit.
 -- recorded: as in redelivery-look.sql, for what was redelivered.
--- The array of ctid makes the claim a TID scan of rows that this statement has locked: twice as fast as a join by id (node-queues.md §4).
+-- The array of ctid makes the claim a TID scan of rows that this statement has locked: twice as fast as a join by id
+-- (docs/internals/queue-design.md, "The claim").
 WITH acknowledged AS (
-  DELETE FROM message WHERE id = ANY ($1::bigint[])
+  DELETE FROM {schema}.message WHERE id = ANY ($1::bigint[])
 ), stored AS (
-  INSERT INTO task_result AS t (id, task, state, result, traceback, queue, worker, retries, started_at, done_at)
+  INSERT INTO {schema}.task_result AS t (id, task, state, result, traceback, queue, worker, retries, started_at, done_at)
   SELECT o.id, o.task, o.state, o.result, o.traceback, o.queue, $3, o.retries, to_timestamp(o.started / 1000), to_timestamp(o.done / 1000)
   FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[], $11::float8[], $12::float8[])
     AS o (id, task, state, result, traceback, queue, retries, started, done)
@@ -26,17 +38,17 @@ WITH acknowledged AS (
   -- Nothing but a claim: if the server crashes and forgets it, the message is claimed again. So it need not wait for the disk.
   SELECT set_config('synchronous_commit', 'off', true) WHERE cardinality($1::bigint[]) = 0 AND cardinality($4::text[]) = 0
 ), me AS (
-  SELECT id FROM worker WHERE id = $2 AND $17::int > 0 FOR KEY SHARE
+  SELECT id FROM {schema}.worker WHERE id = $2 AND $17::int > 0 FOR KEY SHARE
 ), claimed AS (
-  UPDATE message SET worker = $2
+  UPDATE {schema}.message SET worker = $2
   WHERE ctid = ANY (ARRAY(
     SELECT ready.ctid FROM me CROSS JOIN unnest($16::text[]) AS q (name) CROSS JOIN LATERAL (
-      SELECT ctid FROM message WHERE queue = q.name AND worker IS NULL ORDER BY priority DESC, id LIMIT $17 FOR UPDATE SKIP LOCKED
+      SELECT ctid FROM {schema}.message WHERE queue = q.name AND worker IS NULL ORDER BY priority DESC, id LIMIT $17 FOR UPDATE SKIP LOCKED
     ) AS ready LIMIT $17))
   RETURNING id, queue, priority, deaths, task_id, task, headers, properties, body
 )
 SELECT c.id, c.queue, c.priority, c.deaths, c.task_id, c.task, c.headers, c.properties, c.body,
   CASE WHEN c.deaths > 0 THEN (SELECT CASE WHEN r.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN r.state = 'RETRY' THEN r.retries
-    WHEN r.state <> 'PENDING' THEN r.retries - 1 END FROM task_result r WHERE r.id = c.task_id) END AS recorded
+    WHEN r.state <> 'PENDING' THEN r.retries - 1 END FROM {schema}.task_result r WHERE r.id = c.task_id) END AS recorded
 FROM (SELECT count(*) FROM told) AS t CROSS JOIN (SELECT count(*) FROM quick) AS k CROSS JOIN claimed AS c
 ORDER BY c.priority DESC, c.id -- an UPDATE returns rows in the order in which they lie

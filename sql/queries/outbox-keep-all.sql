@@ -4,7 +4,7 @@
 -- clock) · $9 text NOTIFY channel. Those due at once keep their order.
 -- Locks: rows of outbox in the order of their ids.
 WITH kept AS (
-  INSERT INTO outbox (queue, priority, task_id, task, headers, properties, body, due_at)
+  INSERT INTO {schema}.outbox (queue, priority, task_id, task, headers, properties, body, due_at)
   SELECT queue, priority, task_id, task, headers, properties, body, coalesce(timestamptz 'epoch' + due * interval '1 millisecond', now() + at * interval '1 microsecond')
   FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[])
     WITH ORDINALITY AS m (queue, priority, task_id, task, headers, properties, body, due, at) ORDER BY task_id

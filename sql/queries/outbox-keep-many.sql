@@ -3,7 +3,7 @@
 -- (JSON or NULL) · $7 text[] bodies · $8 float8[] due, milliseconds since the epoch; NULL = from now · $9 float8[] seconds from now by this
 -- server's clock · $10 text NOTIFY channel. The clock goes on from row to row, so that those due at once keep their order.
 WITH kept AS (
-  INSERT INTO outbox (task_id, queue, priority, task, headers, properties, body, due_at)
+  INSERT INTO {schema}.outbox (task_id, queue, priority, task, headers, properties, body, due_at)
   SELECT task_id, queue, priority, task, headers, properties, body,
     coalesce(timestamptz 'epoch' + due_ms * interval '1 millisecond', clock_timestamp() + after_seconds * interval '1 second')
   FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[], $9::float8[])

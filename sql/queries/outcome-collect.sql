@@ -3,7 +3,7 @@
 -- $1..$9 arrays, one element per outcome, no id twice: id, task, state, result, traceback, queue, worker, started and done in ms since the
 -- epoch · $10 text NOTIFY channel · $11 text payload (NULL: tell nobody) · $12 int final outcomes in the payload. Locks: NOTIFY queue at commit.
 WITH stored AS (
-  INSERT INTO task_result AS t (id, task, state, result, traceback, queue, worker, started_at, done_at)
+  INSERT INTO {schema}.task_result AS t (id, task, state, result, traceback, queue, worker, started_at, done_at)
   SELECT o.id, coalesce(o.task, '(unknown)'), o.state, o.result, o.traceback, o.queue, o.worker, to_timestamp(o.started / 1000), to_timestamp(o.done / 1000)
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[], $9::float8[])
     AS o (id, task, state, result, traceback, queue, worker, started, done)

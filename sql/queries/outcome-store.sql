@@ -3,7 +3,7 @@
 -- done in ms since the epoch · $11 text NOTIFY channel · $12 text payload (NULL: tell nobody) · $13 int final outcomes in the payload
 -- $14 text[] ids of messages that had been redelivered, whose history ends. Locks: NOTIFY queue at commit.
 WITH stored AS (
-  INSERT INTO task_result AS t (id, task, state, result, traceback, queue, worker, retries, started_at, done_at)
+  INSERT INTO {schema}.task_result AS t (id, task, state, result, traceback, queue, worker, retries, started_at, done_at)
   SELECT o.id, o.task, o.state, o.result, o.traceback, o.queue, $1, o.retries, to_timestamp(o.started / 1000), to_timestamp(o.done / 1000)
   FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::float8[])
     AS o (id, task, state, result, traceback, queue, retries, started, done)
@@ -12,7 +12,7 @@ WITH stored AS (
   WHERE t.state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')
   RETURNING state
 ), forgotten AS (
-  DELETE FROM redelivery WHERE task_id = ANY ($14::text[])
+  DELETE FROM {schema}.redelivery WHERE task_id = ANY ($14::text[])
 ), told AS MATERIALIZED (
   -- An outcome that was not stored (another one came first) must not be told: then the waiting ones are asked to look themselves.
   SELECT pg_notify($11, CASE WHEN (SELECT count(*) FROM stored WHERE state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = $13::int THEN $12 ELSE '' END)

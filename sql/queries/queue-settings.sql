@@ -1,2 +1,2 @@
 -- What is set for queues; one without a row is neither paused nor limited.
-SELECT name, paused, concurrency FROM queue_setting WHERE paused OR concurrency IS NOT NULL
+SELECT name, paused, concurrency FROM {schema}.queue_setting WHERE paused OR concurrency IS NOT NULL

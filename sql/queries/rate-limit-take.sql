@@ -1,7 +1,7 @@
 -- Takes places under rate limits, for all workers: as many as are asked for, one interval apart, from the first that is free.
 -- $1 text[] limits, each once · $2 float8[] milliseconds from one place to the next · $3 int[] how many places.
 -- next_ms: milliseconds until the place after the last of them. Locks: rows of rate_limit in the order of their keys.
-INSERT INTO rate_limit AS taken (key, next_at)
+INSERT INTO {schema}.rate_limit AS taken (key, next_at)
 SELECT key, statement_timestamp() + places * interval_ms * interval '1 millisecond'
 FROM unnest($1::text[], $2::float8[], $3::int[]) AS asked (key, interval_ms, places) ORDER BY key
 ON CONFLICT (key) DO UPDATE

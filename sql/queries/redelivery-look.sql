@@ -8,13 +8,13 @@
 WITH asked AS (
   SELECT a.id, CASE WHEN t.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN t.state = 'RETRY' THEN t.retries
     WHEN t.state <> 'PENDING' THEN t.retries - 1 END AS recorded
-  FROM (SELECT DISTINCT id FROM unnest($1::text[]) AS i (id)) AS a LEFT JOIN task_result t ON t.id = a.id
+  FROM (SELECT DISTINCT id FROM unnest($1::text[]) AS i (id)) AS a LEFT JOIN {schema}.task_result t ON t.id = a.id
 ), seen AS (
-  INSERT INTO redelivery AS r (task_id, deaths) SELECT id, 1 FROM asked WHERE recorded IS DISTINCT FROM 2147483647 ORDER BY id
+  INSERT INTO {schema}.redelivery AS r (task_id, deaths) SELECT id, 1 FROM asked WHERE recorded IS DISTINCT FROM 2147483647 ORDER BY id
   ON CONFLICT (task_id) DO UPDATE SET touched_at = now(), returns = greatest(r.returns - 1, 0),
     deaths = r.deaths + CASE WHEN r.returns > 0 THEN 0 WHEN r.worker IS NULL THEN (r.deaths = 0)::int
-      WHEN NOT EXISTS (SELECT FROM worker w WHERE w.id = r.worker) OR pg_try_advisory_xact_lock(hashtext($2), r.worker) THEN 1 ELSE 0 END,
-    worker = CASE WHEN r.returns > 0 OR NOT EXISTS (SELECT FROM worker w WHERE w.id = r.worker)
+      WHEN NOT EXISTS (SELECT FROM {schema}.worker w WHERE w.id = r.worker) OR pg_try_advisory_xact_lock(hashtext($2), r.worker) THEN 1 ELSE 0 END,
+    worker = CASE WHEN r.returns > 0 OR NOT EXISTS (SELECT FROM {schema}.worker w WHERE w.id = r.worker)
       OR pg_try_advisory_xact_lock(hashtext($2), r.worker) THEN NULL ELSE r.worker END
   RETURNING task_id, deaths, worker
 )

@@ -2,14 +2,14 @@
 -- nowhere; at most $2 of each. What the body of an open chord is yet to be given stays. Locks: the rows.
 -- (SELECT 1 … LIMIT 1) IS NULL is looked up for each row; NOT EXISTS would become a join, perhaps along the primary key of all results.
 WITH old AS (
-  (SELECT r.ctid FROM task_result r WHERE r.done_at < now() - make_interval(secs => $1) AND r.expires_at IS NULL
-     AND (SELECT 1 FROM chord_member m WHERE m.task_id = r.id LIMIT 1) IS NULL LIMIT $2)
+  (SELECT r.ctid FROM {schema}.task_result r WHERE r.done_at < now() - make_interval(secs => $1) AND r.expires_at IS NULL
+     AND (SELECT 1 FROM {schema}.chord_member m WHERE m.task_id = r.id LIMIT 1) IS NULL LIMIT $2)
   UNION ALL
-  (SELECT r.ctid FROM task_result r WHERE r.expires_at < now() AND (SELECT 1 FROM chord_member m WHERE m.task_id = r.id LIMIT 1) IS NULL LIMIT $2)
+  (SELECT r.ctid FROM {schema}.task_result r WHERE r.expires_at < now() AND (SELECT 1 FROM {schema}.chord_member m WHERE m.task_id = r.id LIMIT 1) IS NULL LIMIT $2)
   UNION ALL
-  (SELECT r.ctid FROM task_result r WHERE r.done_at IS NULL AND r.expires_at IS NULL AND r.created_at < now() - make_interval(secs => $1)
-     AND NOT EXISTS (SELECT FROM outbox o WHERE o.task_id = r.id) AND NOT EXISTS (SELECT FROM message m WHERE m.task_id = r.id) LIMIT $2)
+  (SELECT r.ctid FROM {schema}.task_result r WHERE r.done_at IS NULL AND r.expires_at IS NULL AND r.created_at < now() - make_interval(secs => $1)
+     AND NOT EXISTS (SELECT FROM {schema}.outbox o WHERE o.task_id = r.id) AND NOT EXISTS (SELECT FROM {schema}.message m WHERE m.task_id = r.id) LIMIT $2)
 ), gone AS (
-  DELETE FROM task_result WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1
+  DELETE FROM {schema}.task_result WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) RETURNING 1
 )
 SELECT count(*)::int AS deleted FROM gone

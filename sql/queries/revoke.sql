@@ -2,11 +2,11 @@
 -- $1 text kind · $2 text[] values · $3 float8 seconds until it is forgotten · $4 text NOTIFY channel of revokes · $5 text its payload
 -- $6 text NOTIFY channel of the outbox. Locks: rows of revoked and outbox.
 WITH kept AS (
-  INSERT INTO revoked (kind, value, expires_at) SELECT DISTINCT $1, v, now() + $3 * interval '1 second' FROM unnest($2::text[]) AS v
+  INSERT INTO {schema}.revoked (kind, value, expires_at) SELECT DISTINCT $1, v, now() + $3 * interval '1 second' FROM unnest($2::text[]) AS v
   ON CONFLICT (kind, value) DO UPDATE SET revoked_at = clock_timestamp(), expires_at = greatest(revoked.expires_at, excluded.expires_at)
   RETURNING value
 ), hastened AS (
-  UPDATE outbox SET due_at = now()
+  UPDATE {schema}.outbox SET due_at = now()
   WHERE due_at > now() AND (($1 = 'id' AND task_id = ANY ($2::text[])) OR ($1 = 'task' AND task = ANY ($2::text[])))
   RETURNING 1
 ), told AS MATERIALIZED (

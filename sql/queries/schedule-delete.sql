@@ -1,2 +1,2 @@
 -- The run history stays. $1 uuid
-DELETE FROM schedule WHERE id = $1 RETURNING id
+DELETE FROM {schema}.schedule WHERE id = $1 RETURNING id

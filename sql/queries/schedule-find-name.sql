@@ -1,2 +1,2 @@
 -- $1 text name
-SELECT id FROM schedule WHERE name = $1
+SELECT id FROM {schema}.schedule WHERE name = $1

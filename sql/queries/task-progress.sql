@@ -5,11 +5,11 @@
 WITH said AS (
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) AS p (id, task, queue, retries, progress)
 ), free AS MATERIALIZED (
-  SELECT id FROM task_result WHERE id = ANY ($1::text[]) AND state IN ('PENDING', 'RECEIVED', 'STARTED', 'RETRY') FOR UPDATE SKIP LOCKED
+  SELECT id FROM {schema}.task_result WHERE id = ANY ($1::text[]) AND state IN ('PENDING', 'RECEIVED', 'STARTED', 'RETRY') FOR UPDATE SKIP LOCKED
 ), updated AS (
-  UPDATE task_result t SET progress = said.progress FROM said WHERE t.id = said.id AND t.id IN (SELECT id FROM free)
+  UPDATE {schema}.task_result t SET progress = said.progress FROM said WHERE t.id = said.id AND t.id IN (SELECT id FROM free)
 )
-INSERT INTO task_result (id, task, state, queue, worker, retries, started_at, progress)
+INSERT INTO {schema}.task_result (id, task, state, queue, worker, retries, started_at, progress)
 SELECT id, task, 'STARTED', queue, $6, retries, clock_timestamp(), progress FROM said
-WHERE NOT EXISTS (SELECT FROM task_result t WHERE t.id = said.id) ORDER BY id
+WHERE NOT EXISTS (SELECT FROM {schema}.task_result t WHERE t.id = said.id) ORDER BY id
 ON CONFLICT (id) DO NOTHING

@@ -3,7 +3,7 @@
 -- meanwhile is waited for. The claim succeeded where sender is the claimant's id, so that it may be repeated.
 -- $1 text[] keys, each once · $2 text[] ids of the claiming messages · $3 float8[] milliseconds.
 -- Locks: rows of unique_task in the order of their keys, until the end of the transaction.
-INSERT INTO unique_task AS held (key, task_id, sender, expires_at)
+INSERT INTO {schema}.unique_task AS held (key, task_id, sender, expires_at)
 SELECT key, task_id, task_id, statement_timestamp() + for_ms * interval '1 millisecond'
 FROM unnest($1::text[], $2::text[], $3::float8[]) AS claimed (key, task_id, for_ms) ORDER BY key
 ON CONFLICT (key) DO UPDATE SET

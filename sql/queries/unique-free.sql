@@ -1,2 +1,2 @@
 -- Unique tasks have ended: the same work may be queued again. $1 text[] task ids
-DELETE FROM unique_task WHERE task_id = ANY ($1::text[])
+DELETE FROM {schema}.unique_task WHERE task_id = ANY ($1::text[])

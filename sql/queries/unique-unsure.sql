@@ -1,3 +1,3 @@
 -- Nobody knows whether the messages of these claims were sent: the next call sends them again under their ids. $1 text[] keys · $2 text[] ids
-UPDATE unique_task SET sender = NULL FROM unnest($1::text[], $2::text[]) AS claimed (key, task_id)
+UPDATE {schema}.unique_task SET sender = NULL FROM unnest($1::text[], $2::text[]) AS claimed (key, task_id)
 WHERE unique_task.key = claimed.key AND unique_task.task_id = claimed.task_id

@@ -3,7 +3,7 @@
 -- is not blamed for its neighbours.
 -- $1 int[] workers · $2 int 1 when they died, 0 when they left · $3 text NOTIFY channel
 WITH back AS (
-  UPDATE message SET worker = NULL, started = false, deaths = deaths + CASE WHEN deaths = 0 OR started THEN $2::int ELSE 0 END
+  UPDATE {schema}.message SET worker = NULL, started = false, deaths = deaths + CASE WHEN deaths = 0 OR started THEN $2::int ELSE 0 END
   WHERE worker = ANY ($1::int[]) RETURNING queue
 ), told AS MATERIALIZED (
   SELECT pg_notify($3, queue) FROM (SELECT DISTINCT queue FROM back) AS woken

@@ -4,7 +4,7 @@
 -- A server that has just started has seen nobody's lock yet: those who live get time to take theirs again, also from a worker that is new.
 -- $1 text key of the locks · $2 int worker that asks
 WITH dead AS (
-  DELETE FROM worker WHERE id <> $2 AND pg_postmaster_start_time() < now() - interval '3 seconds' AND pg_try_advisory_xact_lock(hashtext($1), id) RETURNING id, name
+  DELETE FROM {schema}.worker WHERE id <> $2 AND pg_postmaster_start_time() < now() - interval '3 seconds' AND pg_try_advisory_xact_lock(hashtext($1), id) RETURNING id, name
 )
 SELECT (SELECT coalesce(array_agg(name), '{}') FROM dead) AS names, (SELECT coalesce(array_agg(id), '{}') FROM dead) AS ids,
-  (SELECT count(*)::int FROM worker w WHERE w.id <> $2 AND w.id NOT IN (SELECT id FROM dead)) AS peers
+  (SELECT count(*)::int FROM {schema}.worker w WHERE w.id <> $2 AND w.id NOT IN (SELECT id FROM dead)) AS peers

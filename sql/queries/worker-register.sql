@@ -1,8 +1,8 @@
 -- A new worker: its session lock is taken before its row exists, so that no reaper can find the row without the lock.
 -- $1 text key of the locks · $2 text name · $3 text[] queues · $4 int concurrency
 WITH number AS MATERIALIZED (
-  SELECT nextval(pg_get_serial_sequence('worker', 'id'))::int AS id
+  SELECT nextval(pg_get_serial_sequence('{schema}.worker', 'id'))::int AS id
 ), held AS MATERIALIZED (
   SELECT id, pg_advisory_lock(hashtext($1), id) FROM number
 )
-INSERT INTO worker (id, name, queues, concurrency) OVERRIDING SYSTEM VALUE SELECT id, $2, $3, $4 FROM held RETURNING id
+INSERT INTO {schema}.worker (id, name, queues, concurrency) OVERRIDING SYSTEM VALUE SELECT id, $2, $3, $4 FROM held RETURNING id

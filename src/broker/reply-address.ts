@@ -14,7 +14,9 @@ const known = new WeakMap<Database, Promise<string>>()
 export function replyAddress(database: Database): Promise<string> {
   const asked =
     known.get(database) ??
-    retry(() => database.query<{ id: string }>(sql('application-id')), BACKOFF).then(([row]) => `onedyno.reply.${row?.id}`)
+    retry(() => database.query<{ id: string }>(sql('application-id'), [database.schema]), BACKOFF).then(
+      ([row]) => `onedyno.reply.${row?.id}`,
+    )
   known.set(database, asked)
   asked.catch(() => known.delete(database))
   return asked

@@ -39,10 +39,10 @@ export async function openWorkerSession(database: Database, options: WorkerSessi
 
   const register: Parameters<Database['listener']['session']>[0] = async (client) => {
     if (left) return
-    const { name, text } = sql('worker-return')
+    const { name, text } = database.qualify(sql('worker-return'))
     const isBack = id > 0 && (await client.query({ name, text, values: [key, id] })).rows.length === 1
     if (isBack) return options.onReconnected?.({ declaredDead: false })
-    const insert = sql('worker-register')
+    const insert = database.qualify(sql('worker-register'))
     const values = [key, options.name, options.queues, options.concurrency]
     const { rows } = await client.query({ name: insert.name, text: insert.text, values })
     const former = id

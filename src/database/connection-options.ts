@@ -21,7 +21,6 @@ export function connectionOptions(config: Config, name: string): ClientConfig & 
     connectionString: withoutSslParameters(url),
     ssl: decision.tls === 'off' ? false : { rejectUnauthorized: decision.tls === 'verify-full' },
     application_name: `onedyno ${name}`,
-    options: `-c search_path=${config.databaseSchema}`,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

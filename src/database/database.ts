@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
 import { connectionOptions } from './connection-options.ts'
 import { createListener, type Listener } from './listener.ts'
-import type { Statement } from './sql.ts'
+import { createQualifier, type QualifiedStatement, type Statement } from './sql.ts'
 
 /** What can run a statement: the pool, or one connection inside a transaction. */
 export interface Queryable {
@@ -18,6 +18,8 @@ export interface Database extends Queryable, AsyncDisposable {
   /** One transaction on one connection: committed when `work` resolves, rolled back when it rejects. */
   transaction<T>(work: (client: Queryable) => Promise<T>): Promise<T>
   readonly listener: Listener
+  /** The statement with its tables named in this schema, for a client that is not this object: the caller's, or the listener's. */
+  qualify(statement: Statement): QualifiedStatement
   /** The name of a NOTIFY channel of this schema; channels belong to the whole database. */
   channel(name: string): string
   /** @throws AppError DATABASE_UNREACHABLE */
@@ -45,6 +47,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     () => new Client({ ...connection, application_name: `onedyno ${options.name} listen` }),
     options.log,
   )
+  const qualify = createQualifier(config.databaseSchema)
   const close = once(async () => {
     await listener.close()
     await pool.end()
@@ -52,8 +55,9 @@ export function createDatabase(config: Config, options: { name: string; log: Log
   return {
     schema: config.databaseSchema,
     listener,
+    qualify,
     channel: (name) => `${config.databaseSchema}.${name}`,
-    query: (statement, values) => run(pool, statement, values),
+    query: (statement, values) => run(pool, qualify(statement), values),
     async transaction(work) {
       const client = await pool.connect()
       // A connection that breaks while nothing is asked of it would otherwise end the process; the next query on it rejects.
@@ -61,7 +65,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
       let broken: Error | undefined
       try {
         await client.query('BEGIN')
-        const result = await work({ query: (statement, values) => run(client, statement, values) })
+        const result = await work({ query: (statement, values) => run(client, qualify(statement), values) })
         await client.query('COMMIT')
         return result
       } catch (error) {
@@ -88,7 +92,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
 
 async function run<Row extends QueryResultRow>(
   on: Pool | ClientBase,
-  statement: Statement,
+  statement: QualifiedStatement,
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
   const { rows } = await on.query<Row>({ name: statement.name, text: statement.text, values: values as unknown[] })

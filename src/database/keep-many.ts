@@ -19,9 +19,8 @@ const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isCo
 export async function keepMany(database: Database, kept: readonly Kept[], transaction?: TransactionClient): Promise<void> {
   const values = [...columnsOf(kept), database.channel('outbox')]
   const statement = sql('outbox-keep-many')
-  // The caller's connection has its own search path, so the table is named with its schema there.
   if (transaction !== undefined) {
-    await transaction.query(statement.text.replace('INTO outbox', `INTO "${database.schema}".outbox`), values)
+    await transaction.query(database.qualify(statement).text, values)
     return
   }
   await surely(() => database.query(statement, values))

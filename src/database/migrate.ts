@@ -71,10 +71,10 @@ async function isCurrent(client: Client, schema: string): Promise<boolean> {
 export async function checkSchema(database: Queryable & { schema: string }): Promise<void> {
   const there = await database.query<{ there: boolean }>({
     name: 'migration-table',
-    text: "SELECT to_regclass('migration') IS NOT NULL AS there",
+    text: "SELECT to_regclass('{schema}.migration') IS NOT NULL AS there",
   })
   const done = there[0]?.there
-    ? await database.query<{ name: string }>({ name: 'migration-names', text: 'SELECT name FROM migration' })
+    ? await database.query<{ name: string }>({ name: 'migration-names', text: 'SELECT name FROM {schema}.migration' })
     : []
   const applied = new Set(done.map(({ name }) => name))
   const known = migrationNames()

@@ -31,9 +31,7 @@ export async function keepInOutbox(
   const columns = [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body, dueMs]
   const values = [...columns, database.channel('outbox')]
   const statement = sql('outbox-keep')
-  // The caller's connection has its own search path, so the table is named with its schema there.
-  if (transaction !== undefined)
-    await transaction.query(statement.text.replace('INTO outbox', `INTO "${database.schema}".outbox`), values)
+  if (transaction !== undefined) await transaction.query(database.qualify(statement).text, values)
   else await keepSurely(() => database.query(statement, values))
 }
 

@@ -19,7 +19,7 @@ export interface Slots {
 const OTHERS_AFTER_RECONNECT_MS = 3000
 
 export async function createSlots(database: Database): Promise<Slots> {
-  const { listener, schema } = database
+  const { listener, schema, qualify } = database
   const places = new Map<string, Set<number>>()
   let connected = false
   let othersNotBefore = 0
@@ -31,7 +31,7 @@ export async function createSlots(database: Database): Promise<Slots> {
     if (connected) othersNotBefore = performance.now() + OTHERS_AFTER_RECONNECT_MS
     connected = true
     if (closed) return
-    const { name, text } = sql('slot-lock')
+    const { name, text } = qualify(sql('slot-lock'))
     for (const [key, slots] of places) {
       const { rows } = await client.query<{ slot: number }>({ name, text, values: [lockKey(key), [...slots]] })
       places.set(key, new Set(rows.map(({ slot }) => slot)))
@@ -41,7 +41,7 @@ export async function createSlots(database: Database): Promise<Slots> {
   let last: Promise<unknown> = Promise.resolve()
   /** One after the other: a connection of pg takes one statement at a time. */
   const run = (name: string, key: string, slots: readonly number[]) => {
-    const result = last.then(() => listener.query(sql(name).text, [lockKey(key), slots]))
+    const result = last.then(() => listener.query(qualify(sql(name)).text, [lockKey(key), slots]))
     last = result.catch(() => {})
     return result
   }

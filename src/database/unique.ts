@@ -29,7 +29,7 @@ export function createUniqueStore(database: Database): UniqueStore {
       const rows =
         transaction === undefined
           ? await surely(() => database.query<Holder>(sql('unique-claim'), values))
-          : await claimInside(database.schema, transaction, values)
+          : await claimInside(database, transaction, values)
       if (transaction === undefined) sweep()
       const holders = new Map(rows.map((row) => [row.key, row]))
       return asked.map((claim) => holderOf(claim, holders))
@@ -43,10 +43,8 @@ export function createUniqueStore(database: Database): UniqueStore {
 
 type Holder = { readonly key: string; readonly task_id: string; readonly sender: string | null }
 
-/** The caller's connection has its own search path, so the table is named with its schema there. */
-async function claimInside(schema: string, client: TransactionClient, values: unknown[]): Promise<readonly Holder[]> {
-  const { text } = sql('unique-claim')
-  const answer = await client.query(text.replace('INTO unique_task', `INTO "${schema}".unique_task`), values)
+async function claimInside(database: Database, client: TransactionClient, values: unknown[]): Promise<readonly Holder[]> {
+  const answer = await client.query(database.qualify(sql('unique-claim')).text, values)
   const rows = (answer as { rows?: readonly Holder[] } | undefined)?.rows
   if (!Array.isArray(rows))
     throw new AppError('TASK_OPTION_INVALID', 'the query of transaction gives no rows, as a client of pg does: unique needs them')

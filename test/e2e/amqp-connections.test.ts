@@ -50,7 +50,7 @@ describe.skipIf(server === undefined)('the whole dyno on RabbitMQ', () => {
     seen.push(await connections())
     expect(new Set(pages.map(({ path }) => path)).size).toBe(50)
     const database = schema.open()
-    const count = { name: 'done', text: `SELECT FROM task_result WHERE state = 'SUCCESS' AND task = 'tasks.echo'` }
+    const count = { name: 'done', text: `SELECT FROM {schema}.task_result WHERE state = 'SUCCESS' AND task = 'tasks.echo'` }
     await until('all have run', async () => (await database.query(count)).length === 50)
     // One of web, one of worker, one of beat.
     expect(Math.max(...seen)).toBe(3)

@@ -41,20 +41,20 @@ beforeAll(async () => {
   schema = await createTestSchema()
   database = schema.open()
   // In the order in which they ended, over ten days, as a table grows.
-  await run(`INSERT INTO task_result (id, task, state, result, queue, worker, created_at, done_at)
+  await run(`INSERT INTO {schema}.task_result (id, task, state, result, queue, worker, created_at, done_at)
     SELECT 'r' || i, 'tasks.echo', 'SUCCESS', '"result"', 'celery', 'celery@host', t, t
     FROM generate_series(1, ${ROWS}) AS i, LATERAL (SELECT now() - make_interval(secs => 864000 - i * 864000.0 / ${ROWS})) AS at (t)`)
-  await run(`INSERT INTO task_log (task_id, level, at, message)
+  await run(`INSERT INTO {schema}.task_log (task_id, level, at, message)
     SELECT 'r' || i * 10, 30, now() - make_interval(secs => 864000 - i * 864000.0 / 100000), 'line' FROM generate_series(1, 100000) AS i`)
-  await run(`INSERT INTO task_group (id, members, created_at)
+  await run(`INSERT INTO {schema}.task_group (id, members, created_at)
     SELECT 'g' || i, ARRAY['r' || i], now() - make_interval(secs => 864000 - i * 864000.0 / 100000) FROM generate_series(1, 100000) AS i`)
   await run(
-    `INSERT INTO unique_task (key, task_id, expires_at) SELECT 'k' || i, 'u' || i, now() - interval '1 minute' FROM generate_series(1, 25000) AS i`,
+    `INSERT INTO {schema}.unique_task (key, task_id, expires_at) SELECT 'k' || i, 'u' || i, now() - interval '1 minute' FROM generate_series(1, 25000) AS i`,
   )
   await run(
-    `INSERT INTO revoked (kind, value, revoked_at, expires_at) SELECT 'id', 'v' || i, now() - interval '8 days', now() - interval '1 day' FROM generate_series(1, 25000) AS i`,
+    `INSERT INTO {schema}.revoked (kind, value, revoked_at, expires_at) SELECT 'id', 'v' || i, now() - interval '8 days', now() - interval '1 day' FROM generate_series(1, 25000) AS i`,
   )
-  await run('VACUUM ANALYZE task_result')
+  await run('VACUUM ANALYZE {schema}.task_result')
   await run('ANALYZE')
 }, 120_000)
 afterAll(() => schema.drop())
@@ -101,18 +101,18 @@ describe('a table of a million results', () => {
 describe('a clean-up beside a chord of a hundred thousand members', () => {
   it('stays as fast', async () => {
     await run(
-      `INSERT INTO chord (id, members, remaining, body) SELECT 'large', array_agg('r' || i), 1, '{}' FROM generate_series(400001, 500000) AS i`,
+      `INSERT INTO {schema}.chord (id, members, remaining, body) SELECT 'large', array_agg('r' || i), 1, '{}' FROM generate_series(400001, 500000) AS i`,
     )
-    await run(`INSERT INTO chord_member SELECT unnest(members), id, true FROM chord WHERE id = 'large'`)
+    await run(`INSERT INTO {schema}.chord_member SELECT unnest(members), id, true FROM {schema}.chord WHERE id = 'large'`)
     await run(
-      `UPDATE task_result SET expires_at = now() - interval '1 second' WHERE id IN (SELECT 'r' || i FROM generate_series(480001, 520000) AS i)`,
+      `UPDATE {schema}.task_result SET expires_at = now() - interval '1 second' WHERE id IN (SELECT 'r' || i FROM generate_series(480001, 520000) AS i)`,
     )
     const { database: timing, longestMs } = timed()
     expect(await cleanUp(timing, TTL_SECONDS)).toBeLessThan(20_100)
     expect(longestMs()).toBeLessThan(1000)
     expect(await count(`task_result WHERE expires_at IS NOT NULL`)).toBe(20_000)
-    await run(`DELETE FROM chord_member WHERE chord_id = 'large'`)
-    await run(`DELETE FROM chord WHERE id = 'large'`)
+    await run(`DELETE FROM {schema}.chord_member WHERE chord_id = 'large'`)
+    await run(`DELETE FROM {schema}.chord WHERE id = 'large'`)
   })
 })
 
@@ -124,27 +124,27 @@ describe('a clean-up', () => {
     )
 
   it('knows the time of each result, and leaves what is still waited for', async () => {
-    await run(`INSERT INTO task_result (id, task, state, created_at, done_at, expires_at) VALUES
+    await run(`INSERT INTO {schema}.task_result (id, task, state, created_at, done_at, expires_at) VALUES
       ('x ended', 't', 'SUCCESS', ${old}, ${old}, NULL), ('x kept longer', 't', 'SUCCESS', ${old}, ${old}, now() + interval '1 day'),
       ('x short', 't', 'SUCCESS', now(), now(), now() - interval '1 second'), ('x member', 't', 'SUCCESS', ${old}, ${old}, NULL),
       ('x short member', 't', 'SUCCESS', now(), now(), now() - interval '1 second'),
       ('x never ended', 't', 'STARTED', ${old}, NULL, NULL), ('x waits', 't', 'RETRY', ${old}, NULL, NULL), ('x new', 't', 'SUCCESS', now(), now(), NULL)`)
-    await run(`INSERT INTO outbox (task_id, queue, task, body, due_at) VALUES ('x waits', 'q', 't', '[]', now() + interval '1 day'),
+    await run(`INSERT INTO {schema}.outbox (task_id, queue, task, body, due_at) VALUES ('x waits', 'q', 't', '[]', now() + interval '1 day'),
       ('x far member', 'q', 't', '[]', now() + interval '1 day')`)
-    await run(`INSERT INTO chord (id, members, remaining, body, created_at) VALUES ('x open', ARRAY['x member', 'x short member', 'x last'], 1, '{}', now()),
+    await run(`INSERT INTO {schema}.chord (id, members, remaining, body, created_at) VALUES ('x open', ARRAY['x member', 'x short member', 'x last'], 1, '{}', now()),
       ('x forgotten', ARRAY['x lost'], 1, '{}', ${old}), ('x far', ARRAY['x far member'], 1, '{}', ${old})`)
-    await run(`INSERT INTO chord_member VALUES ('x member', 'x open', true), ('x short member', 'x open', true), ('x last', 'x open', false),
+    await run(`INSERT INTO {schema}.chord_member VALUES ('x member', 'x open', true), ('x short member', 'x open', true), ('x last', 'x open', false),
       ('x lost', 'x forgotten', false), ('x far member', 'x far', false)`)
     await run(
-      `INSERT INTO task_log (task_id, level, at, message) VALUES ('x ended', 30, ${old}, ''), ('x kept longer', 30, ${old}, ''), ('x short', 30, now(), '')`,
+      `INSERT INTO {schema}.task_log (task_id, level, at, message) VALUES ('x ended', 30, ${old}, ''), ('x kept longer', 30, ${old}, ''), ('x short', 30, now(), '')`,
     )
     await run(
-      `INSERT INTO unique_task (key, task_id, expires_at) VALUES ('x over', 'a', now() - interval '1 second'), ('x held', 'b', now() + interval '1 hour')`,
+      `INSERT INTO {schema}.unique_task (key, task_id, expires_at) VALUES ('x over', 'a', now() - interval '1 second'), ('x held', 'b', now() + interval '1 hour')`,
     )
     await run(
-      `INSERT INTO revoked (kind, value, revoked_at, expires_at) VALUES ('id', 'x over', now(), now() - interval '1 second'), ('id', 'x held', now(), now() + interval '1 hour')`,
+      `INSERT INTO {schema}.revoked (kind, value, revoked_at, expires_at) VALUES ('id', 'x over', now(), now() - interval '1 second'), ('id', 'x held', now(), now() + interval '1 hour')`,
     )
-    await run(`INSERT INTO redelivery (task_id, touched_at) VALUES ('x over', ${old}), ('x held', now())`)
+    await run(`INSERT INTO {schema}.redelivery (task_id, touched_at) VALUES ('x over', ${old}), ('x held', now())`)
     expect(await createResults(database).cleanUp(3600 * 24)).toBeGreaterThan(2)
     expect(await left('task_result', 'id')).toEqual(['x kept longer', 'x member', 'x new', 'x short member', 'x waits'])
     expect(await left('task_log', 'task_id')).toEqual(['x kept longer', 'x short'])
@@ -156,8 +156,8 @@ describe('a clean-up', () => {
   })
 
   it('forgets the lines of a task with its result', async () => {
-    await run(`INSERT INTO task_result (id, task, state) VALUES ('x forget', 't', 'SUCCESS')`)
-    await run(`INSERT INTO task_log (task_id, level, at, message) VALUES ('x forget', 30, now(), '')`)
+    await run(`INSERT INTO {schema}.task_result (id, task, state) VALUES ('x forget', 't', 'SUCCESS')`)
+    await run(`INSERT INTO {schema}.task_log (task_id, level, at, message) VALUES ('x forget', 30, now(), '')`)
     await createResults(database).forget('x forget')
     expect(await count(`task_log WHERE task_id = 'x forget'`)).toBe(0)
   })

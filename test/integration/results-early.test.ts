@@ -26,7 +26,7 @@ describe('a result that is told before anybody waits for it', () => {
     return database
   }
   const deleteAll = (database: Awaited<ReturnType<typeof end>>) =>
-    database.query({ name: 'gone', text: 'DELETE FROM task_result' })
+    database.query({ name: 'gone', text: 'DELETE FROM {schema}.task_result' })
   const waitShortly = (id: string) => results.wait(id, AbortSignal.timeout(200))
 
   it('is kept for who sent it, and handed out once', async () => {

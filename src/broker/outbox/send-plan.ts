@@ -30,7 +30,7 @@ export async function sendPlan(
     return keepInOutbox(database, only, new Date(eta == null ? 0 : parseCeleryTime(eta)), transaction)
   }
   if (transaction !== undefined)
-    return writePlans(callersClient(database.schema, transaction), { channel: database.channel, direct: false }, [plan])
+    return writePlans(callersClient(database, transaction), { channel: database.channel, direct: false }, [plan])
   const place: MessagePlace = { channel: database.channel, direct: broker.kind === 'postgres' }
   try {
     await retry(() => database.transaction((client) => writePlans(client, place, [plan])), RETRY)
@@ -40,11 +40,10 @@ export async function sendPlan(
   }
 }
 
-/** The caller's connection has its own search path, so tables are named with their schema there. */
-const callersClient = (schema: string, transaction: TransactionClient): Queryable => ({
-  async query({ text }, values = []) {
-    const named = text.replace(/\bINTO (outbox|task_group|chord_member|chord)\b/g, `INTO "${schema}".$1`)
-    await transaction.query(named, [...values])
+/** Runs statements on the caller's connection. */
+const callersClient = (database: Database, transaction: TransactionClient): Queryable => ({
+  async query(statement, values = []) {
+    await transaction.query(database.qualify(statement).text, [...values])
     return []
   },
 })

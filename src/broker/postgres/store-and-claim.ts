@@ -3,9 +3,9 @@ import type { Outcome } from '../../app/outcome.ts'
 import { isRefusal } from '../../concurrency/transient.ts'
 import type { ChordPlace } from '../../database/chords.ts'
 import type { Database, Queryable } from '../../database/database.ts'
-import { lastOfEach, outcomeColumns } from '../../database/outcome-columns.ts'
+import { lastOfEach } from '../../database/outcome-columns.ts'
+import { settleParameters } from '../../database/settle-parameters.ts'
 import { sql } from '../../database/sql.ts'
-import { tellOutcomes } from '../../database/told-outcomes.ts'
 import type { Log } from '../../log.ts'
 import type { ConsumeOptions } from '../broker.ts'
 import { haveEffects, withoutValueIfRefused, writeBatchEffects } from '../outcomes/effects.ts'
@@ -50,9 +50,14 @@ export function createStoreAndClaim(database: Database, options: StoreAndClaimOp
     // Each claim begins with another queue: a full one must not keep the others waiting.
     const first = claims++ % queues.length
     const order = [...queues.slice(first), ...queues.slice(0, first)]
-    const { payload, final } = tellOutcomes(chosen, name)
-    const columns = outcomeColumns(chosen)
-    const values = [done, workerId(), name, ...columns, database.channel('result'), payload, final, order, room]
+    const values = settleParameters({
+      acknowledged: done,
+      worker: { id: workerId(), name },
+      outcomes: chosen,
+      resultChannel: database.channel('result'),
+      queues: order,
+      limit: room,
+    })
     if (!haveEffects(batch)) return { rows: await database.query<Row>(sql('message-settle'), values), alsoStored: [] }
     return database.transaction(async (client) => {
       const ours = await stillOurs(client, batch)

@@ -50,7 +50,8 @@ describe.skipIf(!hasRabbit())('RabbitMQ that is out of memory', () => {
 
   const alarm = (on: boolean) => rabbit.ctl('set_vm_memory_high_watermark', on ? '0.00001' : '0.9')
   const said = (words: string) => lines.filter((line) => line.includes(words)).length
-  const count = async (table: string) => (await reader.query({ name: `count-${table}`, text: `SELECT FROM ${table}` })).length
+  const count = async (table: string) =>
+    (await reader.query({ name: `count-${table}`, text: `SELECT FROM {schema}.${table}` })).length
   const connections = async () =>
     (await rabbit.ctl('list_connections', 'name')).split('\n').filter((line) => line.includes('->')).length
 

@@ -57,7 +57,7 @@ describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
     database.query(
       {
         name: 'keep',
-        text: `INSERT INTO outbox (task_id, queue, task, body, due_at) SELECT $1::text || '-' || n, $1, 'tasks.echo', '[[],{},{}]',
+        text: `INSERT INTO {schema}.outbox (task_id, queue, task, body, due_at) SELECT $1::text || '-' || n, $1, 'tasks.echo', '[[],{},{}]',
              now() - $3 * interval '1 second' + n * interval '1 millisecond' FROM generate_series(1, $2::int) AS n`,
       },
       [queue, count, agoSeconds],
@@ -65,12 +65,12 @@ describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
   const kept = async () => {
     const rows = await database.query<{ task_id: string; queue: string }>({
       name: 'kept',
-      text: 'SELECT task_id, queue FROM outbox ORDER BY due_at',
+      text: 'SELECT task_id, queue FROM {schema}.outbox ORDER BY due_at',
     })
     return rows.map(({ task_id }) => task_id)
   }
   const due = async (queue: string) => {
-    const text = 'SELECT count(*)::int AS count FROM outbox WHERE queue = $1 AND due_at <= now()'
+    const text = 'SELECT count(*)::int AS count FROM {schema}.outbox WHERE queue = $1 AND due_at <= now()'
     return (await database.query<{ count: number }>({ name: 'due', text }, [queue]))[0]?.count
   }
   const warned = (queue: string) => lines.filter((line) => line.queue === queue && line.level === 40)

@@ -64,7 +64,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     expect(await broker.relayDue(10)).toEqual({ moved: 2, nextDueMs: null })
     const { consumer, ids } = await collect(broker)
     await until('delivered', () => ids.length === 2)
-    const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id, reason FROM dead_letter' })
+    const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id, reason FROM {schema}.dead_letter' })
     expect(kept).toEqual([{ task_id: 'bad', reason: expect.stringContaining('RabbitMQ cannot carry it') }])
     await consumer.close()
   })
@@ -75,7 +75,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
       expect(broker.publish([createMessage({ id, task: 't', args: [], queue: 'q'.repeat(300) })])).rejects.toMatchObject({
         code: 'MESSAGE_REFUSED',
       })
-    const kept = () => fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox ORDER BY task_id' })
+    const kept = () => fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM {schema}.outbox ORDER BY task_id' })
     await refused('r1')
     await broker.publish([message('a')])
     expect(await kept(), 'straight to RabbitMQ').toEqual([])
@@ -98,7 +98,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     const { consumer, ids } = await collect(broker)
     await until('delivered', () => ids.length === 1)
     await refused
-    const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM outbox' })
+    const kept = await fixture.database.query({ name: 'kept', text: 'SELECT task_id FROM {schema}.outbox' })
     expect(kept).toEqual([{ task_id: 'r' }])
     await consumer.close()
   })

@@ -90,18 +90,18 @@ describe('in PostgreSQL', () => {
     await broker.publish([message('a'), message('b')])
     await until('delivered', () => got.length === 2)
     // As a worker does that got the message because this one was taken for dead.
-    await rows(`DELETE FROM message WHERE task_id = 'a'`)
+    await rows(`DELETE FROM {schema}.message WHERE task_id = 'a'`)
     for (const delivery of got)
       consumer.finish(delivery, null, { effects: { plan: planOf(`after ${delivery.message.headers.id}`) } })
     await until('the next step', () => got.length === 3)
     await consumer.flush()
     expect(got.map(({ message }) => message.headers.id)).toEqual(['a', 'b', 'after b'])
-    expect(await rows('SELECT task_id FROM message')).toEqual([{ task_id: 'after b' }])
+    expect(await rows('SELECT task_id FROM {schema}.message')).toEqual([{ task_id: 'after b' }])
   })
 
   it('an attempt that comes again although it is recorded is acknowledged and not run', async () => {
     const broker = createPostgresBroker(database, schema.config, silentLog())
-    await rows(`INSERT INTO task_result (id, task, state, retries) VALUES
+    await rows(`INSERT INTO {schema}.task_result (id, task, state, retries) VALUES
       ('retried', 't', 'RETRY', 1), ('next', 't', 'RETRY', 0), ('started', 't', 'STARTED', 1), ('later', 't', 'STARTED', 2), ('requeued', 't', 'PENDING', 3)`)
     await broker.publish([
       message('retried', { retries: 1 }),
@@ -110,12 +110,12 @@ describe('in PostgreSQL', () => {
       message('later', { retries: 1 }),
       message('requeued'),
     ])
-    await rows('UPDATE message SET deaths = 1')
+    await rows('UPDATE {schema}.message SET deaths = 1')
     const { consumer, got } = await consume()
     await until('delivered', () => got.length === 3)
     await consumer.flush()
     expect(got.map(({ message }) => message.headers.id).toSorted()).toEqual(['next', 'requeued', 'started'])
-    expect(await rows('SELECT task_id FROM message ORDER BY 1')).toEqual([
+    expect(await rows('SELECT task_id FROM {schema}.message ORDER BY 1')).toEqual([
       { task_id: 'next' },
       { task_id: 'requeued' },
       { task_id: 'started' },
@@ -137,22 +137,22 @@ describe('in PostgreSQL', () => {
     await until('delivered', () => got.length === 1)
     expect(await consumer.acknowledge(got[0]!)).toBe(true)
     expect(asked).toBe(2)
-    expect(await rows('SELECT FROM message')).toEqual([])
+    expect(await rows('SELECT FROM {schema}.message')).toEqual([])
     consumer.finish(got[0]!, outcome('a'))
     await consumer.flush()
-    expect(await rows('SELECT state FROM task_result')).toEqual([{ state: 'SUCCESS' }])
+    expect(await rows('SELECT state FROM {schema}.task_result')).toEqual([{ state: 'SUCCESS' }])
   })
 
   it('an early acknowledgement of what another worker has by now is refused', async () => {
     const { broker, consumer, got } = await consume()
     await broker.publish([message('a')])
     await until('delivered', () => got.length === 1)
-    await rows('UPDATE message SET worker = 4711')
+    await rows('UPDATE {schema}.message SET worker = 4711')
     expect(await consumer.acknowledge(got[0]!)).toBe(false)
-    expect(await rows('SELECT FROM message')).toHaveLength(1)
+    expect(await rows('SELECT FROM {schema}.message')).toHaveLength(1)
     consumer.finish(got[0]!, outcome('a'))
     await consumer.flush()
-    expect(await rows('SELECT FROM task_result')).toEqual([])
+    expect(await rows('SELECT FROM {schema}.task_result')).toEqual([])
   })
 })
 
@@ -204,10 +204,10 @@ describe('chords', () => {
         ),
       ),
     )
-    const sent = await rows('SELECT task_id, body FROM message ORDER BY task_id')
+    const sent = await rows('SELECT task_id, body FROM {schema}.message ORDER BY task_id')
     const results = members.map(() => 1)
     for (const { body } of sent) expect(decodeBody(String(body)).args).toEqual([results])
-    const failed = await rows(`SELECT id, state FROM task_result WHERE id LIKE 'body%' ORDER BY id`)
+    const failed = await rows(`SELECT id, state FROM {schema}.task_result WHERE id LIKE 'body%' ORDER BY id`)
     expect(failed).toEqual([
       { id: 'body3', state: 'FAILURE' },
       { id: 'body9', state: 'FAILURE' },
@@ -218,8 +218,8 @@ describe('chords', () => {
         .map((chord) => `body${chord}`)
         .toSorted(),
     )
-    expect(await rows('SELECT FROM chord')).toEqual([])
-    expect(await rows('SELECT FROM chord_member')).toEqual([])
+    expect(await rows('SELECT FROM {schema}.chord')).toEqual([])
+    expect(await rows('SELECT FROM {schema}.chord_member')).toEqual([])
   })
 
   it('are counted by one at a time, in one order', async () => {
@@ -246,11 +246,11 @@ describe('chords', () => {
     })
     await waiting
     expect(order).toEqual(['first', 'second'])
-    expect(await rows('SELECT id, remaining FROM chord ORDER BY id')).toEqual([
+    expect(await rows('SELECT id, remaining FROM {schema}.chord ORDER BY id')).toEqual([
       { id: 'c0', remaining: 1 },
       { id: 'c1', remaining: 1 },
     ])
     await database.transaction((client) => countForeign(client, place, ['x']))
-    expect(await rows('SELECT task_id FROM message ORDER BY 1')).toEqual([{ task_id: 'body0' }, { task_id: 'body1' }])
+    expect(await rows('SELECT task_id FROM {schema}.message ORDER BY 1')).toEqual([{ task_id: 'body0' }, { task_id: 'body1' }])
   })
 })

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Outcome } from '../../../src/app/outcome.ts'
 import type { Broker, Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { createPostgresBroker } from '../../../src/broker/postgres/broker.ts'
-import { sql } from '../../../src/database/sql.ts'
+import { settleParameters } from '../../../src/database/settle-parameters.ts'
+import { createQualifier, sql } from '../../../src/database/sql.ts'
 import { createLog, silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
 import { createTestSchema, query, type TestSchema } from '../../support/database.ts'
@@ -73,8 +74,15 @@ const succeeded = ({ message }: Delivery, result = 'null'): Outcome => ({
 /** The claim of a worker that the server still executes when its process is dead already. */
 async function claimSlowly(as: Client, worker: number): Promise<void> {
   await as.query('BEGIN')
-  const none = Array.from({ length: 9 }, () => [])
-  const { rows } = await as.query(sql('message-settle').text, [[], worker, 'w', ...none, 'c', null, 0, ['celery'], 10])
+  const claim = {
+    acknowledged: [],
+    worker: { id: worker, name: 'w' },
+    outcomes: [],
+    resultChannel: 'c',
+    queues: ['celery'],
+    limit: 10,
+  }
+  const { rows } = await as.query(createQualifier(schema.schema)(sql('message-settle')).text, settleParameters(claim))
   expect(rows.length).toBe(1)
 }
 

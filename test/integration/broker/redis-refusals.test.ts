@@ -86,7 +86,7 @@ describe.skipIf(lacks('redis'))('Redis behind TLS with a certificate that no aut
     await broker.publish([message('a')])
     expect(said('self-signed certificate')).toBeGreaterThanOrEqual(1)
     expect(said('Redis connection away')).toBe(1)
-    expect(await schema.open().query({ name: 'kept', text: 'SELECT task_id FROM outbox' })).toEqual([{ task_id: 'a' }])
+    expect(await schema.open().query({ name: 'kept', text: 'SELECT task_id FROM {schema}.outbox' })).toEqual([{ task_id: 'a' }])
   })
 
   it('is used elsewhere when Node is told to trust it (NODE_EXTRA_CA_CERTS)', async () => {
@@ -105,7 +105,7 @@ describe.skipIf(lacks('redis'))('Redis behind TLS with a certificate that no aut
     worker.stdout.on('data', (data: Buffer) => lines.push(data.toString()))
     await server.redis.lpush('celery', encodeEnvelope(message('a'), randomUUID()).text)
     const reader = schema.open()
-    const count = { name: 'done', text: `SELECT FROM task_result WHERE state = 'SUCCESS'` }
+    const count = { name: 'done', text: `SELECT FROM {schema}.task_result WHERE state = 'SUCCESS'` }
     await until('recorded', async () => (await reader.query(count)).length === 1)
     expect(said('worker ready')).toBe(1)
   })

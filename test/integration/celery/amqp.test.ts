@@ -124,7 +124,7 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
   ])('waits for %s in the outbox, not in its hands', async (_name, options) => {
     const sentAt = Date.now()
     const answer = call('tasks.echo', ['waited'], { options: options() })
-    await until('parked', async () => (await all.database.query({ name: 'o', text: 'SELECT FROM outbox' })).length === 1)
+    await until('parked', async () => (await all.database.query({ name: 'o', text: 'SELECT FROM {schema}.outbox' })).length === 1)
     expect(await answer).toMatchObject({ value: 'waited' })
     expect(Date.now() - sentAt).toBeGreaterThan(900)
   })
@@ -190,7 +190,7 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
     ['no headers and no JSON', 'hello', json],
     ['no task anywhere', '{"hello":1}', json],
   ])('keeps a message with %s aside, and goes on', async (_name, body, properties) => {
-    const letters = async () => (await all.database.query({ name: 'l', text: 'SELECT FROM dead_letter' })).length
+    const letters = async () => (await all.database.query({ name: 'l', text: 'SELECT FROM {schema}.dead_letter' })).length
     const before = await letters()
     all.channel.sendToQueue('celery', Buffer.from(body), properties)
     await until('kept aside', async () => (await letters()) === before + 1)

@@ -142,7 +142,8 @@ describe.skipIf(lacks('redis', 'celery'))('chords of Python on Redis, which our 
     await Promise.all([ours.worker({ queues: ['ours'] }), celery.worker()])
   })
   afterAll(async () => {
-    const rows = (await place?.ours.database.query<{ id: string }>({ name: 'i', text: 'SELECT id FROM task_result' })) ?? []
+    const rows =
+      (await place?.ours.database.query<{ id: string }>({ name: 'i', text: 'SELECT id FROM {schema}.task_result' })) ?? []
     celery?.owns(...rows.map(({ id }) => id))
     await place?.ours.close()
     await celery?.close()
@@ -173,7 +174,8 @@ describe.skipIf(lacks('amqp', 'redis', 'celery'))(
       await Promise.all([ours.worker({ queues: ['ours'] }), amqp.worker()])
     })
     afterAll(async () => {
-      const rows = (await place?.ours.database.query<{ id: string }>({ name: 'i', text: 'SELECT id FROM task_result' })) ?? []
+      const rows =
+        (await place?.ours.database.query<{ id: string }>({ name: 'i', text: 'SELECT id FROM {schema}.task_result' })) ?? []
       celery?.owns(...rows.map(({ id }) => id))
       await place?.ours.close()
       await amqp?.close()

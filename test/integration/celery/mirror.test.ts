@@ -123,7 +123,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
       await ours.database.query(
         {
           name: 'store',
-          text: "INSERT INTO task_result (id, task, state, result, queue, done_at) VALUES ($1, 'tasks.echo', 'SUCCESS', '\"told\"', 'celery', now())",
+          text: "INSERT INTO {schema}.task_result (id, task, state, result, queue, done_at) VALUES ($1, 'tasks.echo', 'SUCCESS', '\"told\"', 'celery', now())",
         },
         [id],
       )

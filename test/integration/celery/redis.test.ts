@@ -148,7 +148,8 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
       JSON.stringify({ body: '!!!', headers: {}, properties: { delivery_tag: 'broken', body_encoding: 'base64' } }),
     ],
   ])('keeps %s aside and goes on', async (_name, entry) => {
-    const letters = async () => (await schema.open().query({ name: 'letters', text: 'SELECT body FROM dead_letter' })).length
+    const letters = async () =>
+      (await schema.open().query({ name: 'letters', text: 'SELECT body FROM {schema}.dead_letter' })).length
     const before = await letters()
     await celery.redis.lpush(`${celery.prefix}celery`, entry)
     await until('kept aside', async () => (await letters()) === before + 1)

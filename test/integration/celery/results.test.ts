@@ -203,7 +203,9 @@ describe.skipIf(lacks('redis', 'celery'))('results of Python workers in Redis (R
   afterAll(async () => {
     await ours?.close()
     const known =
-      (await ours?.database.query<{ id: string }>({ name: 'ids', text: 'SELECT id FROM task_result' }).catch(() => [])) ?? []
+      (await ours?.database
+        .query<{ id: string }>({ name: 'ids', text: 'SELECT id FROM {schema}.task_result' })
+        .catch(() => [])) ?? []
     celery?.owns(...known.map(({ id }) => id))
     await celery?.close()
     await schema?.drop()

@@ -41,7 +41,7 @@ const RELAYS: Record<string, () => Promise<() => Promise<void>>> = {
     const relay = new Client({ connectionString: schema.url, options: `-c search_path=${schema.schema}` })
     await relay.connect()
     await relay.query('BEGIN')
-    await relay.query(sql('outbox-to-message').text, [10, database.channel('message')])
+    await relay.query(database.qualify(sql('outbox-to-message')).text, [10, database.channel('message')])
     return async () => {
       await relay.query('COMMIT')
       await relay.end()

@@ -106,7 +106,7 @@ onEveryBroker(
       await parkInOutbox(at.database, message, new Date())
       let parked: Promise<void> | undefined
       await at.database.transaction(async (client) => {
-        await client.query({ name: 'relay', text: 'DELETE FROM outbox' })
+        await client.query({ name: 'relay', text: 'DELETE FROM {schema}.outbox' })
         parked = parkInOutbox(at.database, message, new Date(Date.now() + 60_000))
         await delay(100)
       })

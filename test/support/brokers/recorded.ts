@@ -6,11 +6,11 @@ export const recordedIn = (database: Database) => ({
   async recorded(): Promise<Map<string, State>> {
     const rows = await database.query<{ id: string; state: State }>({
       name: 'recorded',
-      text: 'SELECT id, state FROM task_result',
+      text: 'SELECT id, state FROM {schema}.task_result',
     })
     return new Map(rows.map(({ id, state }) => [id, state]))
   },
   async deadLetters(): Promise<number> {
-    return (await database.query({ name: 'letters', text: 'SELECT FROM dead_letter' })).length
+    return (await database.query({ name: 'letters', text: 'SELECT FROM {schema}.dead_letter' })).length
   },
 })
