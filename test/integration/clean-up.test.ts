@@ -12,7 +12,7 @@ const OLD = 300_000
 let schema: TestSchema
 let database: Database
 const run = <Row extends Record<string, unknown>>(text: string) => database.query<Row>({ name: '', text })
-const count = async (what: string) => (await run<{ count: number }>(`SELECT count(*)::int AS count FROM ${what}`))[0]!.count
+const count = async (what: string) => (await run<{ count: number }>(`SELECT count(*)::int AS count FROM {schema}.${what}`))[0]!.count
 
 /** The transactions of a clean-up, each of one bounded statement, and how long they took. */
 function timed(): { database: Database; longestMs: () => number; statements: () => number } {
@@ -119,7 +119,7 @@ describe('a clean-up beside a chord of a hundred thousand members', () => {
 describe('a clean-up', () => {
   const old = `now() - interval '30 days'`
   const left = async (table: string, column: string) =>
-    (await run<{ value: string }>(`SELECT ${column} AS value FROM ${table} WHERE ${column} LIKE 'x%' ORDER BY 1`)).map(
+    (await run<{ value: string }>(`SELECT ${column} AS value FROM {schema}.${table} WHERE ${column} LIKE 'x%' ORDER BY 1`)).map(
       ({ value }) => value,
     )
 
