@@ -12,7 +12,8 @@ const OLD = 300_000
 let schema: TestSchema
 let database: Database
 const run = <Row extends Record<string, unknown>>(text: string) => database.query<Row>({ name: '', text })
-const count = async (what: string) => (await run<{ count: number }>(`SELECT count(*)::int AS count FROM {schema}.${what}`))[0]!.count
+const count = async (what: string) =>
+  (await run<{ count: number }>(`SELECT count(*)::int AS count FROM {schema}.${what}`))[0]!.count
 
 /** The transactions of a clean-up, each of one bounded statement, and how long they took. */
 function timed(): { database: Database; longestMs: () => number; statements: () => number } {

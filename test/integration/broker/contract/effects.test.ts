@@ -75,7 +75,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
   const rows = <Row extends Record<string, unknown>>(text: string) =>
     fixture.database.query<Row>({ name: createHash('md5').update(text).digest('hex'), text })
   const ids = async (table: string) =>
-    (await rows<{ task_id: string }>(`SELECT task_id FROM ${table} ORDER BY 1`)).map((row) => row.task_id)
+    (await rows<{ task_id: string }>(`SELECT task_id FROM {schema}.${table} ORDER BY 1`)).map((row) => row.task_id)
   const state = async (id: string) => (await fixture.recorded()).get(id)
   const send = (plan: Plan) => sendPlan({ database: fixture.database, broker }, plan)
 
@@ -117,14 +117,14 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     const { of } = await consume(broker, first)
     await eventually('the next step has ended', async () => (await state('b')) === 'SUCCESS')
     expect(of('b')).toHaveLength(1)
-    expect(await rows('SELECT task_id, due_at FROM outbox')).toEqual([{ task_id: 'c', due_at: later }])
-    expect(await rows('SELECT id, members FROM task_group')).toEqual([{ id: 'g', members: ['b', 'c'] }])
-    expect(await rows('SELECT task_id, retries, level, message, fields FROM task_log')).toEqual([
+    expect(await rows('SELECT task_id, due_at FROM {schema}.outbox')).toEqual([{ task_id: 'c', due_at: later }])
+    expect(await rows('SELECT id, members FROM {schema}.task_group')).toEqual([{ id: 'g', members: ['b', 'c'] }])
+    expect(await rows('SELECT task_id, retries, level, message, fields FROM {schema}.task_log')).toEqual([
       { task_id: 'a', retries: 0, level: 30, message: 'a \uFFFD line', fields: '{"x":1}' },
     ])
     expect(
       await rows(`SELECT parent_id, root_id, children, progress, next_at, extract(epoch FROM expires_at - now())::int BETWEEN 50 AND 60 AS kept
-          FROM task_result WHERE id = 'a'`),
+          FROM {schema}.task_result WHERE id = 'a'`),
     ).toEqual([{ parent_id: 'p', root_id: 'r', children: '["b",{"group":"g"}]', progress: '{"n":1}', next_at: null, kept: true }])
   })
 
@@ -196,21 +196,21 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       await consumer.flush()
     }
     await finish(0, dueAt)
-    expect(await rows('SELECT task_id, due_at, headers FROM outbox')).toEqual([
+    expect(await rows('SELECT task_id, due_at, headers FROM {schema}.outbox')).toEqual([
       { task_id: 'a', due_at: dueAt, headers: '{"retries":1}' },
     ])
-    expect(await rows('SELECT state, retries, next_at, expires_at FROM task_result')).toEqual([
+    expect(await rows('SELECT state, retries, next_at, expires_at FROM {schema}.task_result')).toEqual([
       { state: 'RETRY', retries: 0, next_at: dueAt, expires_at: null },
     ])
     await finish(1, new Date())
-    expect(await rows('SELECT task_id, headers FROM outbox')).toEqual([{ task_id: 'a', headers: '{"retries":2}' }])
+    expect(await rows('SELECT task_id, headers FROM {schema}.outbox')).toEqual([{ task_id: 'a', headers: '{"retries":2}' }])
     await eventually('the third attempt is here', () => got.length === 3)
     expect(retriesOf(got[2]!)).toBe(2)
     expect(await ids('outbox')).toEqual([])
   })
 
   it('frees the key of a unique task when its outcome is final', async () => {
-    await rows(`INSERT INTO unique_task (key, task_id, expires_at) VALUES ('k', 'a', now() + interval '1 hour')`)
+    await rows(`INSERT INTO {schema}.unique_task (key, task_id, expires_at) VALUES ('k', 'a', now() + interval '1 hour')`)
     const dueAt = new Date(Date.now() + 3_600_000)
     await broker.publish([message('a'), message('a', { headers: { retries: 1 } })])
     const { consumer, got } = await consume(broker)
@@ -233,7 +233,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     )
     await until('delivered', () => got.length === 1)
     await consumer.flush()
-    expect(await rows('SELECT task_id, task, queue, priority, reason, body FROM dead_letter')).toEqual([
+    expect(await rows('SELECT task_id, task, queue, priority, reason, body FROM {schema}.dead_letter')).toEqual([
       { task_id: 'a', task: 'tasks.echo', queue: 'celery', priority: 7, reason: 'why', body: sent.body },
     ])
   })
@@ -275,7 +275,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       expect(values).toEqual([[members.map((_, index) => index)]])
       const [body] = [...first.of('body'), ...second.of('body')]
       expect(body?.message.headers).toMatchObject({ root_id: 'root', parent_id: expect.stringMatching(/^m\d+$/) })
-      expect(await rows('SELECT id FROM chord')).toEqual([])
+      expect(await rows('SELECT id FROM {schema}.chord')).toEqual([])
       expect(await ids('chord_member')).toEqual([])
     })
 
@@ -307,7 +307,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
           consumer.finish(of(id)[0]!, outcome(of(id)[0]!, as, value), { effects: { countsForChord: true } })
         finish('m1', ended, result)
         await consumer.flush()
-        expect(await rows(`SELECT state, result FROM task_result WHERE id = 'body'`)).toEqual([
+        expect(await rows(`SELECT state, result FROM {schema}.task_result WHERE id = 'body'`)).toEqual([
           {
             state: 'FAILURE',
             result: JSON.stringify({ exc_type: 'ChordError', exc_message: [said], exc_module: 'celery.exceptions' }),
@@ -319,7 +319,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
         await eventually('the errback is here', () => of('errback').length === 1)
         expect(decodeBody(of('errback')[0]!.message.body).args).toEqual(['body'])
         expect(got).toHaveLength(4)
-        expect(await rows('SELECT id FROM chord')).toEqual([])
+        expect(await rows('SELECT id FROM {schema}.chord')).toEqual([])
         expect(await ids('chord_member')).toEqual([])
       },
     )
@@ -339,7 +339,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
         consumer.finish(delivery, outcome(delivery, 'FAILURE', boom), { effects: { unreachable } })
       })
       await eventually('all have ended', async () => (await fixture.recorded()).size === 5)
-      const all = await rows(`SELECT id, task, result FROM task_result ORDER BY id`)
+      const all = await rows(`SELECT id, task, result FROM {schema}.task_result ORDER BY id`)
       const chordError = (id: string, raised: string) =>
         JSON.stringify({
           exc_type: 'ChordError',
@@ -357,7 +357,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
           result: chordError('inner', `ChordError('Dependency chain end raised ValueError("it\\'s no")')`),
         },
       ])
-      expect(await rows('SELECT id FROM chord')).toEqual([])
+      expect(await rows('SELECT id FROM {schema}.chord')).toEqual([])
     })
 
     it('whose body cannot be sent end as FAILURE, and their last member as it ended', async () => {
@@ -370,7 +370,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       await eventually('delivered', () => got.length === 1)
       await consumer.flush()
       expect(await state('m0')).toBe('SUCCESS')
-      expect(await rows('SELECT id FROM chord')).toEqual([])
+      expect(await rows('SELECT id FROM {schema}.chord')).toEqual([])
     })
   })
 
@@ -384,7 +384,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       const plan = chordOf(['m0', 'm1'], signature('tasks.sum', 'body'))
       const refused = { ...plan, messages: [...plan.messages, message('x', { queue: 'q'.repeat(10), priority: 70_000 })] }
       await expect(send(refused)).rejects.toThrow(/smallint out of range/)
-      expect(await rows('SELECT id FROM chord UNION ALL SELECT id FROM task_group')).toEqual([])
+      expect(await rows('SELECT id FROM {schema}.chord UNION ALL SELECT id FROM {schema}.task_group')).toEqual([])
       expect(await ids('outbox')).toEqual([])
       await send(plan)
       const { got } = await consume(broker)
@@ -393,7 +393,8 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
 
     it('is started with a transaction of the caller, and only if that commits', async () => {
       const plan = chordOf(['m0', 'm1'], signature('tasks.sum', 'body'))
-      const tables = 'SELECT id FROM chord UNION ALL SELECT task_id FROM chord_member UNION ALL SELECT task_id FROM outbox'
+      const tables =
+        'SELECT id FROM {schema}.chord UNION ALL SELECT task_id FROM {schema}.chord_member UNION ALL SELECT task_id FROM {schema}.outbox'
       const transaction = new Client({ connectionString: inject('databaseUrl') })
       await transaction.connect()
       for (const [end, count] of [
@@ -505,6 +506,6 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     })
     expect(second.got.map(idOf)).toEqual(['c'])
     expect(await state('a')).toBe('RETRY')
-    expect(await rows('SELECT task_id, due_at FROM outbox')).toEqual([{ task_id: 'a', due_at: dueAt }])
+    expect(await rows('SELECT task_id, due_at FROM {schema}.outbox')).toEqual([{ task_id: 'a', due_at: dueAt }])
   })
 })

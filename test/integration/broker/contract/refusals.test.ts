@@ -40,19 +40,19 @@ describe.each(OUTSIDE)('$name and a database that refuses', ({ create, closeAll,
   })
 
   it('lets go of what is to be kept aside when that is kept, however long it takes', async () => {
-    await run('CREATE SEQUENCE refusals')
-    await run(`CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN PERFORM nextval('refusals'); RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$`)
-    await run('CREATE TRIGGER no_room BEFORE INSERT ON dead_letter FOR EACH ROW EXECUTE FUNCTION no_room()')
+    await run('CREATE SEQUENCE {schema}.refusals')
+    await run(`CREATE FUNCTION {schema}.no_room() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM nextval('{schema}.refusals'); RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$`)
+    await run('CREATE TRIGGER no_room BEFORE INSERT ON {schema}.dead_letter FOR EACH ROW EXECUTE FUNCTION {schema}.no_room()')
     await broker.publish([message('a')])
     const { consumer, got } = await consume()
     await until('delivered', () => got.length === 1)
     consumer.deadLetter(got[0]!, { reason: 'test' })
     // A sequence counts what is rolled back, too.
-    await until('refused', async () => (await run('SELECT is_called FROM refusals'))[0]?.is_called === true)
-    await run('DROP TRIGGER no_room ON dead_letter')
+    await until('refused', async () => (await run('SELECT is_called FROM {schema}.refusals'))[0]?.is_called === true)
+    await run('DROP TRIGGER no_room ON {schema}.dead_letter')
     await consumer.flush()
-    expect(await run('SELECT task_id FROM dead_letter')).toEqual([{ task_id: 'a' }])
+    expect(await run('SELECT task_id FROM {schema}.dead_letter')).toEqual([{ task_id: 'a' }])
     const [depth] = await broker.depths(['celery'])
     expect(depth).toMatchObject({ ready: 0, running: 0 })
     await consumer.close()
