@@ -1,4 +1,5 @@
 import type { ControlMessage, ControlTransport, ReplyTo, Stop } from '../broker/control-transport.ts'
+import { createMutex } from '../concurrency/mutex.ts'
 import type { Log } from '../log.ts'
 import { CONTROL } from './commands.ts'
 import { isAddressed } from './destination.ts'
@@ -23,11 +24,14 @@ const CLOCKS_DIFFER_MS = 60_000
 
 /** Answers requests, one after the other: `add_consumer` and `cancel_consumer` of one client must not overtake each other. */
 export function serveControl(transport: ControlTransport, panel: Panel, log: Log): Promise<Stop> {
-  let last: Promise<void> = Promise.resolve()
+  const answers = createMutex()
   return transport.serve(panel.hostname, (message) => {
     panel.clock.adjust(message.headers.clock)
     const request = requestOf(message, panel.hostname)
-    if (request !== undefined) last = last.then(() => answer(transport, panel, request, log))
+    if (request === undefined) return
+    answers
+      .run(() => answer(transport, panel, request, log))
+      .catch((err) => log.error({ err, method: request.method }, 'remote control request not answered'))
   })
 }
 

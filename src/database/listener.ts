@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { createMutex } from '../concurrency/mutex.ts'
 import { retry } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
 import type { Log } from '../log.ts'
@@ -32,14 +33,8 @@ export function createListener(createClient: () => Client, log: Log): Listener {
   const stopping = new AbortController()
   let client: Client | undefined
   let connecting: Promise<Client> | undefined
-  let last: Promise<unknown> = Promise.resolve()
-
-  /** A client of pg is to be given one statement at a time. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work)
-    last = result.catch(() => {})
-    return result
-  }
+  /** A client of pg takes one statement at a time. */
+  let turns = createMutex()
 
   const open = async (): Promise<Client> => {
     const fresh = createClient()
@@ -62,7 +57,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       throw error
     }
     client = fresh
-    last = Promise.resolve()
+    turns = createMutex()
     return fresh
   }
 
@@ -108,7 +103,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       subscribers.set(channel, set.add(subscriber))
       try {
         const connected = await connect()
-        if (first) await inTurn(() => connected.query(`LISTEN ${connected.escapeIdentifier(channel)}`))
+        if (first) await turns.run(() => connected.query(`LISTEN ${connected.escapeIdentifier(channel)}`))
       } catch (error) {
         set.delete(subscriber)
         throw error
@@ -118,7 +113,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
           set.delete(subscriber)
           if (set.size > 0 || subscribers.get(channel) !== set) return
           subscribers.delete(channel)
-          await inTurn(async () => client?.query(`UNLISTEN ${client.escapeIdentifier(channel)}`)).catch(() => {})
+          await turns.run(async () => client?.query(`UNLISTEN ${client.escapeIdentifier(channel)}`)).catch(() => {})
         },
       }
     },
@@ -127,7 +122,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       sessions.push(session)
       const connected = await connect()
       // A connection that was being opened may have been past its sessions already.
-      if (session.on !== connected) await inTurn(() => runOn(session, connected))
+      if (session.on !== connected) await turns.run(() => runOn(session, connected))
     },
     endSession(onConnected) {
       const at = sessions.findIndex(({ run }) => run === onConnected)
@@ -135,7 +130,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     },
     async query(text, values = []) {
       const connected = await connect()
-      return (await inTurn(() => connected.query(text, values))).rows as Record<string, unknown>[]
+      return (await turns.run(() => connected.query(text, values))).rows as Record<string, unknown>[]
     },
     get connected() {
       return client !== undefined

@@ -1,3 +1,4 @@
+import { createMutex } from '../concurrency/mutex.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
@@ -38,13 +39,10 @@ export async function createSlots(database: Database): Promise<Slots> {
     }
   })
 
-  let last: Promise<unknown> = Promise.resolve()
-  /** One after the other: a connection of pg takes one statement at a time. */
-  const run = (name: string, key: string, slots: readonly number[]) => {
-    const result = last.then(() => listener.query(qualify(sql(name)).text, [lockKey(key), slots]))
-    last = result.catch(() => {})
-    return result
-  }
+  /** A connection of pg takes one statement at a time. */
+  const statements = createMutex()
+  const run = (name: string, key: string, slots: readonly number[]) =>
+    statements.run(() => listener.query(qualify(sql(name)).text, [lockKey(key), slots]))
   const held = (key: string) => (listener.connected ? (places.get(key)?.size ?? 0) : 0)
 
   const release = async (key: string): Promise<boolean> => {

@@ -1,5 +1,6 @@
 import type { Broker, ConsumeOptions, Consumer, Delivery } from '../broker/broker.ts'
 import { byOwner } from '../broker/by-owner.ts'
+import { createMutex } from '../concurrency/mutex.ts'
 import { waitAtMost } from '../concurrency/with-timeout.ts'
 
 /** A worker's consumer, which can be exchanged for one with other queues or another concurrency while tasks run. */
@@ -18,7 +19,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
   const replaced = new Set<Consumer>()
   const closing = new Map<Consumer, Promise<void>>()
   let wanted = options
-  let last: Promise<unknown> = Promise.resolve()
+  const exchanges = createMutex()
 
   const open = async (): Promise<Consumer> => {
     if (wanted.queues.length === 0) return NOBODY
@@ -72,7 +73,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
   return {
     ...byOwner({ ownerOf, settled }),
     async stop() {
-      await last
+      await exchanges.idle()
       await Promise.all(all().map((consumer) => consumer.stop()))
     },
     async flush() {
@@ -83,11 +84,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
       // Those that were replaced had all the time they liked; now they have no more than the others.
       await Promise.all([...closed, waitAtMost(Promise.all(closing.values()), withinMs)])
     },
-    exchange(change, outstanding) {
-      const result = last.then(() => exchange(change, outstanding))
-      last = result.catch(() => {})
-      return result
-    },
+    exchange: (change, outstanding) => exchanges.run(() => exchange(change, outstanding)),
   }
 }
 

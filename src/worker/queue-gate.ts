@@ -1,4 +1,5 @@
 import { createOutcomeBacklog } from '../broker/outcomes/backlog.ts'
+import { createMutex } from '../concurrency/mutex.ts'
 import { retry } from '../concurrency/retry.ts'
 import type { Database } from '../database/database.ts'
 import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
@@ -23,7 +24,8 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
   )
   const limited = new Map<string, LimitedQueue>()
   let slots: Promise<Slots> | undefined
-  let last: Promise<unknown> = Promise.resolve()
+  /** Changes are made one after the other, whether a person or the database asks for them. */
+  const changes = createMutex()
   let stopping: Promise<void> | undefined
 
   const timeLimits = new Map<string, TimeLimits>()
@@ -61,13 +63,6 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
     return setting.concurrency ?? undefined
   }
 
-  /** One change after the other, whoever asks for it. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work)
-    last = result.catch(() => {})
-    return result
-  }
-
   const read = async () => {
     const former = known
     known = byName(await settings.all())
@@ -82,7 +77,7 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
     }
   }
 
-  await inTurn(apply)
+  await changes.run(apply)
   const watching = startWokenLoop(database, {
     log,
     channel: database.channel('queue_setting'),
@@ -91,7 +86,7 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
       failed: 'settings of queues cannot be applied now, trying again until they can',
       restored: 'settings of queues are applied',
     },
-    pass: () => inTurn(read).then(() => MAX_SLEEP_MS),
+    pass: () => changes.run(read).then(() => MAX_SLEEP_MS),
   })
 
   const workers = (): Worker[] => [main, ...[...limited.values()].flatMap(({ worker }) => worker ?? [])]
@@ -119,7 +114,7 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
     },
     setRateLimit: main.setRateLimit,
     reconfigure: ({ queues, concurrency }) =>
-      inTurn(async () => {
+      changes.run(async () => {
         if (concurrency !== undefined) await main.reconfigure({ concurrency })
         if (queues === undefined) return
         const former = wanted

@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
+import { createMutex } from '../../concurrency/mutex.ts'
 import type { Log } from '../../log.ts'
 import type { AmqpTopology } from './topology.ts'
 
@@ -33,13 +34,7 @@ export function createAmqpSubscriptions(
   const tags = new Map<string, string>()
   const paused = new Set<string>()
   let stopped = false
-  let last: Promise<unknown> = Promise.resolve()
-
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const result = last.then(work)
-    last = result.catch(() => {})
-    return result
-  }
+  const changes = createMutex()
 
   const subscribe = async (queue: string) => {
     if (stopped || paused.has(queue)) return
@@ -60,10 +55,12 @@ export function createAmqpSubscriptions(
     log.warn({ queue }, 'RabbitMQ cancelled the consumer, subscribing again')
     tags.delete(queue)
     topology.forget(queue)
-    inTurn(async () => {
-      await topology.declare(queue)
-      await subscribe(queue)
-    }).catch(() => channel.close().catch(() => {}))
+    changes
+      .run(async () => {
+        await topology.declare(queue)
+        await subscribe(queue)
+      })
+      .catch(() => channel.close().catch(() => {}))
   }
 
   const cancel = async (queue: string) => {
@@ -74,18 +71,18 @@ export function createAmqpSubscriptions(
 
   return {
     limit: (prefetch) =>
-      inTurn(async () => {
+      changes.run(async () => {
         await channel.prefetch(prefetch)
         for (const queue of queues) await subscribe(queue)
       }),
     pause(queue) {
       paused.add(queue)
-      return inTurn(() => cancel(queue))
+      return changes.run(() => cancel(queue))
     },
     resume() {
       const back = [...paused]
       paused.clear()
-      return inTurn(async () => {
+      return changes.run(async () => {
         for (const queue of back) await subscribe(queue)
       })
     },
@@ -94,7 +91,7 @@ export function createAmqpSubscriptions(
     },
     stop() {
       stopped = true
-      return inTurn(async () => {
+      return changes.run(async () => {
         for (const queue of [...tags.keys()]) await cancel(queue)
       })
     },
