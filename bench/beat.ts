@@ -1,6 +1,6 @@
 /**
- * `npx node bench/beat.ts`: how many schedules one beat can serve (reference/beat.md §4.10). 100,000 rows in a schema of its own, dropped
- * at the end; planning all, claiming 10,000 that are due at one instant, and what an idle look at the table costs.
+ * `npx node bench/beat.ts`: measures how many schedules one beat can serve. Creates 100,000 rows in a schema that is dropped at
+ * the end. Measures planning all rows, claiming 10,000 rows that are due at the same time, and one idle look at the table.
  */
 import { createClaimer } from '../src/beat/claimer.ts'
 import { createPlanner } from '../src/beat/planner.ts'
@@ -12,14 +12,17 @@ import { createBench, median } from './setup.ts'
 const ROWS = 100_000
 const DUE = 10_000
 
-/** Every schedule has a definition of its own, so nothing is computed once for many; crontabs in a zone, every fourth an interval. */
+/**
+ * Each schedule has another definition, so no computation is shared. Three of four are crontabs in a time zone, the fourth is an
+ * interval.
+ */
 const INSERT = `
   INSERT INTO {schema}.schedule (name, task, args, kind, minute, hour, day_of_week, day_of_month, month_of_year, day_rule, timezone, every, period, anchor)
   SELECT 'bench ' || n, 'tasks.echo', '["hi"]', CASE WHEN n % 4 = 0 THEN 'interval' ELSE 'crontab' END, (n % 60)::text, (n / 60 % 24)::text,
     CASE WHEN n % 3 = 0 THEN '1-5' ELSE '*' END, CASE WHEN n % 1000 = 999 THEN '29' ELSE '*' END, '*', 'and',
     CASE WHEN n % 2 = 0 THEN 'UTC' ELSE 'America/New_York' END, 1 + n, 'minutes', now() FROM generate_series(1, ${ROWS}) AS n`
 
-/** The other measure: ten thousand that share one definition, as of "every full hour". */
+/** 10,000 schedules that share one definition, such as "every full hour". */
 const SHARE = `UPDATE {schema}.schedule SET minute = '0', hour = '*', day_of_week = '*', day_of_month = '*', timezone = 'America/New_York', kind = 'crontab', every = NULL,
     period = NULL, anchor = NULL WHERE name = ANY (ARRAY (SELECT 'bench ' || n FROM generate_series(1, ${DUE}) AS n))`
 
@@ -51,7 +54,7 @@ const claimAll = async (schedules: BeatSchedules) => {
   while ((await claimSome()).more);
 }
 
-/** Claims per second of 10,000 that are due at one instant, the median of three times. */
+/** Returns claims per second for 10,000 rows that are due at the same time: the median of three runs. */
 async function claimRate(database: Database, schedules: BeatSchedules): Promise<number> {
   const rates: number[] = []
   for (let time = 0; time < 3; time++) {

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** Results kept in Redis, as BullMQ does by default, and removed at once, which is faster and leaves nothing to ask for. */
+/**
+ * Two modes of BullMQ: results kept in Redis (the default), and results removed at once, which is faster but leaves no result to
+ * read.
+ */
 export const BULLMQ_MODES = [
   { concurrency: 10, keep: true },
   { concurrency: 50, keep: true },
@@ -35,8 +38,9 @@ await queue.close()
 `
 
 /**
- * Jobs per second from the first job's start to the last one's end. `folder`: where `npm install bullmq ioredis` was run.
- * @throws Error when it did not drain
+ * Jobs per second from the start of the first job to the end of the last job. `folder`: the folder in which `npm install bullmq
+ * ioredis` was run.
+ * @throws Error if the queue was not drained in time
  */
 export async function drainBullmq(
   folder: string,

@@ -9,26 +9,26 @@ import { stop, until } from './setup.ts'
 
 const PYTHON = '/usr/bin/python3'
 const POOLS = ['prefork -c 2', 'prefork -c 4', 'threads -c 10', 'solo'] as const
-/** Tasks that are enough to see which pool is best. */
+/** Number of tasks that shows which pool is the fastest. */
 const TRIAL = 2000
-/** A pool that needs longer for them is not the best. */
+/** A pool that needs longer for them is not the fastest. */
 const TRIAL_MS = 25_000
 const DRAIN_MS = 180_000
-/** Celery 5.2 at times takes no more messages although there are some (seen with `solo` and `threads`): then the next best pool counts. */
+/** Celery 5.2 sometimes stops to take messages (seen with `solo` and `threads`). Then the next fastest pool is measured. */
 const STANDS_STILL_MS = 10_000
 
 export interface CeleryPlace {
-  /** Of the virtual host. */
+  /** URL of the virtual host. */
   readonly url: string
   readonly app: App
   readonly broker: Broker
-  /** Where results are stored: the tables of Celery's own backend in this database and schema. Undefined: results are ignored. */
+  /** Database and schema for the tables of Celery's own result backend. undefined: results are ignored. */
   readonly results: { readonly url: string; readonly schema: string } | undefined
 }
 
-/** The version of the Celery that the system's Python has; undefined when it has none. */
+/** Version of Celery in the system's Python; undefined if it is not installed. */
 export const celeryVersion = (): Promise<string | undefined> => versionOf('celery')
-/** Celery's backend for PostgreSQL needs it. */
+/** Celery's result backend for PostgreSQL needs this package. */
 export const sqlalchemyVersion = (): Promise<string | undefined> => versionOf('sqlalchemy', 'psycopg2')
 
 async function versionOf(name: string, ...others: string[]): Promise<string | undefined> {
@@ -40,8 +40,8 @@ async function versionOf(name: string, ...others: string[]): Promise<string | un
 }
 
 /**
- * Real Celery draining the messages that `app` puts into the virtual host: each pool a short time, then the best one all of `tasks`.
- * No gossip, mingle and heartbeats, its log at info: all that makes it faster.
+ * Real Celery drains the messages that `app` sends to the virtual host: first each pool for a short time, then the fastest pool
+ * for all `tasks`. Gossip, mingle and heartbeats are off and the log level is info, because this makes Celery faster.
  */
 export async function drainCelery(place: CeleryPlace, tasks: number): Promise<{ pool: string; tasksPerSecond: number }> {
   const trials: { pool: string; tasksPerSecond: number }[] = []
@@ -58,7 +58,10 @@ export async function drainCelery(place: CeleryPlace, tasks: number): Promise<{ 
   throw new Error('no pool of Celery drains its queue')
 }
 
-/** Tasks per second between a first and a last task that write down when they ran; undefined when it stands still in between. */
+/**
+ * Tasks per second between a first and a last task, which record their times; undefined if the worker stops to take messages in
+ * between.
+ */
 async function drainOnce(
   place: CeleryPlace,
   { pool, tasks, withinMs }: { pool: string; tasks: number; withinMs: number },

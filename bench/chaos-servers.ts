@@ -11,17 +11,17 @@ import { until } from './setup.ts'
 
 const exec = promisify(execFile)
 
-/** A server of this run alone, on a port and in a folder of its own, that may be killed at will. */
+/** A server for this run only, with its own port and folder. The run may kill it at any time. */
 export interface ChaosServer {
   readonly name: string
   readonly url: string
-  /** kill -9 (PostgreSQL: immediate shutdown), then started again; resolves when it answers. */
+  /** Kills the server with -9 (PostgreSQL: immediate shutdown) and starts it again. Resolves when it answers. */
   restart(): Promise<void>
   stop(): Promise<void>
 }
 
 export interface ChaosRabbit extends ChaosServer {
-  /** `rabbitmqctl` of this server. @returns what it printed */
+  /** Runs `rabbitmqctl` on this server. @returns its output */
   ctl(...args: string[]): Promise<string>
 }
 
@@ -29,7 +29,7 @@ interface Recipe {
   readonly name: string
   readonly url: (port: number) => string
   readonly signal: NodeJS.Signals
-  /** Milliseconds that a start may take. */
+  /** Time limit of a start, in milliseconds. */
   readonly patienceMs: number
   prepare(folder: string, port: number): Promise<void>
   start(folder: string, port: number): ChildProcess
@@ -47,7 +47,8 @@ async function startServer(recipe: Recipe): Promise<ChaosServer & { readonly fol
   }
   const end = async () => {
     if (hasEnded(child)) return
-    // The group: RabbitMQ's start script is the parent of what is meant. PostgreSQL's postmaster ends its own.
+    // Kills the whole group, because RabbitMQ's start script is the parent of the server. PostgreSQL's postmaster ends its
+    // children itself.
     process.kill(recipe.signal === 'SIGKILL' ? -(child.pid ?? 0) : (child.pid ?? 0), recipe.signal)
     await once(child, 'close')
   }
@@ -77,7 +78,7 @@ async function startServer(recipe: Recipe): Promise<ChaosServer & { readonly fol
 const quiet = { stdio: 'ignore', detached: true } as const
 const asPostgres = ['--reuid=postgres', '--regid=postgres', '--clear-groups']
 
-/** Is there a PostgreSQL to start, as Debian installs it, and may this process become its user? */
+/** Returns true if Debian's PostgreSQL is installed and this process may run it as its user. */
 export const hasPostgres = (): boolean => existsSync('/usr/lib/postgresql') && process.getuid?.() === 0
 
 export async function startPostgres(): Promise<ChaosServer> {
@@ -103,7 +104,7 @@ export async function startPostgres(): Promise<ChaosServer> {
 
 const RABBIT = '/usr/lib/rabbitmq/bin'
 
-/** Is there a RabbitMQ to start, as Debian installs it? */
+/** Returns true if Debian's RabbitMQ is installed. */
 export const hasRabbit = (): boolean => existsSync(join(RABBIT, 'rabbitmq-server'))
 
 export async function startRabbit(): Promise<ChaosRabbit> {
@@ -137,7 +138,7 @@ export async function startRabbit(): Promise<ChaosRabbit> {
   return {
     ...server,
     async ctl(...args) {
-      // The folder is its home, with the cookie that lets one in.
+      // The folder is the server's home. It holds the Erlang cookie that rabbitmqctl needs.
       const env = { PATH: process.env.PATH, HOME: server.folder }
       return (await exec(join(RABBIT, 'rabbitmqctl'), ['-q', '-n', nodeOf(server.port), ...args], { env })).stdout
     },
@@ -181,7 +182,10 @@ const answers = (port: number): Promise<boolean> =>
     socket.on('connect', () => socket.destroy())
   })
 
-/** Below those that the kernel hands out, so that it is free at the next start too; with the one after it, which RabbitMQ takes for its nodes. */
+/**
+ * Returns a free port below the ephemeral range, so that it is still free at the next start. The next port is free too: RabbitMQ
+ * uses it for its nodes.
+ */
 async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(15_000, 32_000)

@@ -1,7 +1,7 @@
 /**
- * `npm run chaos [amqp|redis|postgres …]`: 20,000 tasks from three producers, two workers of which one is killed with -9 every two
- * seconds, and every server is killed and started again ten times meanwhile. Then: how many are recorded, missing, or recorded twice?
- * Only servers that this script has started itself are touched.
+ * `npm run chaos [amqp|redis|postgres …]`: three producers send 20,000 tasks to two workers. Every two seconds one worker is
+ * killed with -9, and every server is killed and restarted ten times. Then the script counts how many tasks are recorded,
+ * missing, or recorded twice. It touches only servers that it started itself.
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,7 +22,7 @@ const RESTARTS = Number(process.env.CHAOS_RESTARTS ?? 10)
 const PRODUCERS = 3
 const KILL_EVERY_MS = 2000
 const UP_BETWEEN_MS = 3000
-/** At the end: what has not come by then is lost. */
+/** Time limit for the last tasks. A task without an outcome after it counts as lost. */
 const WITHOUT_PROGRESS_MS = 60_000
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -64,7 +64,7 @@ async function chaos(kind: string): Promise<void> {
   }
 }
 
-/** One after the other, with pauses in which something can be done. */
+/** Restarts the servers one after the other, with pauses for work in between. */
 async function restartAll(servers: readonly ChaosServer[]): Promise<void> {
   for (let time = 0; time < RESTARTS; time++) {
     for (const server of servers) {
@@ -74,7 +74,10 @@ async function restartAll(servers: readonly ChaosServer[]): Promise<void> {
   }
 }
 
-/** A third of the tasks, spread over the time of the restarts; a call that rejects is made again with the same id, as a careful caller does. */
+/**
+ * Sends a third of the tasks, spread over the time of the restarts. A rejected call is repeated with the same id, as a careful
+ * caller does.
+ */
 async function produce(number: number, env: Record<string, string>, restarts: Promise<void>): Promise<void> {
   const config = parseConfig(env)
   const database = createDatabase(config, { name: 'producer', log: silentLog() })
@@ -93,7 +96,7 @@ async function produce(number: number, env: Record<string, string>, restarts: Pr
   await database.close()
 }
 
-/** As a careful caller: the server may be starting. */
+/** Retries, because the server may still be starting. */
 async function surely<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -104,7 +107,7 @@ async function surely<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** @returns how often one was killed */
+/** @returns number of kills */
 async function keepWorkers(env: Record<string, string>, signal: AbortSignal): Promise<number> {
   const start = () => run(['dist/src/main.js', 'worker', '-c', '10'], env, root)
   const steady = start()
@@ -122,7 +125,7 @@ async function keepWorkers(env: Record<string, string>, signal: AbortSignal): Pr
   return kills
 }
 
-/** A task has one row, so "twice" is a final outcome that is written over: the database itself counts those. */
+/** A task has one row, so "recorded twice" means that a final outcome was overwritten. A trigger in the database counts these. */
 async function watchOutcomes(env: Record<string, string>): Promise<void> {
   const database = createDatabase(parseConfig(env), { name: 'watch', log: silentLog() })
   const text = `CREATE TABLE IF NOT EXISTS {schema}.chaos_twice (id text);
@@ -139,7 +142,7 @@ interface Figures {
   readonly recorded: number
   readonly succeeded: number
   readonly twice: number
-  /** Why one did not succeed. */
+  /** Errors of the tasks that did not succeed. */
   readonly failed: string | null
   readonly left: number
 }

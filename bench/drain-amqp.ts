@@ -17,8 +17,8 @@ const exec = promisify(execFile)
 const server = process.env.TEST_AMQP_URL ?? 'amqp://guest:guest@127.0.0.1:5672'
 
 /**
- * The same drain on RabbitMQ: 20,000 echo tasks, enqueued before, one worker process (-c 10), results stored in PostgreSQL.
- * Beside it, in the same run and with the same messages: the raw floor, amqplib that consumes and acknowledges one by one (prefetch 800).
+ * Drain on RabbitMQ: one worker process (-c 10) drains 20,000 queued echo tasks and stores the results in PostgreSQL. The same
+ * run measures the floor with the same messages: amqplib consumes and acknowledges one by one (prefetch 800).
  */
 export async function drainAmqp(repetitions = 3) {
   const rates: number[] = []
@@ -39,8 +39,8 @@ export async function drainAmqp(repetitions = 3) {
 }
 
 /**
- * Celery on the same server with the same messages: results stored in the same PostgreSQL by its own backend, as ours are, and results
- * ignored, which is less than what ours do. What is not installed is undefined.
+ * Celery on the same server with the same messages: with results in the same PostgreSQL by its own backend, and with results
+ * ignored, which is less work than ours. undefined if Celery is not installed.
  */
 export async function peersOfAmqp() {
   const version = await celeryVersion()
@@ -57,7 +57,7 @@ export async function peersOfAmqp() {
   }
 }
 
-/** delay() → result through RabbitMQ: the figures of `latency`. */
+/** Latency from delay() to the result through RabbitMQ. */
 export async function latencyAmqp() {
   const { url, app, bench, close } = await createAmqpBench()
   try {

@@ -19,9 +19,9 @@ const REPETITIONS = 3
 const perSecond = (ms: number) => (TASKS / ms) * 1000
 
 /**
- * 20,000 echo tasks on Redis, enqueued before, one worker process (-c 10), results stored in PostgreSQL. Beside it, in the same run, the
- * raw floor and, when `bullmq` names a folder where `npm install bullmq ioredis` was run, BullMQ at its best. A Redis server of its own, without
- * persistence.
+ * Drain on Redis: one worker process (-c 10) drains 20,000 queued echo tasks and stores the results in PostgreSQL. The same run
+ * measures the floor and, if `bullmq` names a folder with bullmq and ioredis installed, BullMQ in its fastest mode. The Redis
+ * server belongs to this run and has no persistence.
  */
 export async function drainRedis(bullmq: string | undefined) {
   const { url, child } = await startRedis()
@@ -49,7 +49,7 @@ export async function drainRedis(bullmq: string | undefined) {
   }
 }
 
-/** delay() → result through Redis: the figures of `latency`. */
+/** Latency from delay() to the result through Redis. */
 export async function latencyRedis() {
   const { url, child } = await startRedis()
   try {
@@ -81,7 +81,7 @@ async function startRedis(): Promise<{ url: string; child: ChildProcess }> {
   return { url, child }
 }
 
-/** A schema, an application that sends through Redis, and the environment of a worker beside it. */
+/** Creates a schema, an application that sends through Redis, and the environment of its worker. */
 async function createRedisBench(url: string) {
   const bench = await createBench()
   const env = { ...bench.env, REDIS_URL: url }
@@ -125,8 +125,9 @@ async function drain(url: string, { ignoreResult = false } = {}): Promise<{ enqu
 }
 
 /**
- * Stored and acknowledged, every one: asked of Redis, where it costs next to nothing while PostgreSQL is busy with the results.
- * @returns when the first one was seen to be taken, in milliseconds since the epoch
+ * Waits until every message is stored and acknowledged. It polls Redis, because a poll there is cheap while PostgreSQL stores
+ * results.
+ * @returns time at which the first message was taken, in milliseconds since the epoch
  */
 async function untilAcknowledged(url: string): Promise<number> {
   const redis = new Redis(url, { protocol: 2 })
@@ -141,7 +142,10 @@ async function untilAcknowledged(url: string): Promise<number> {
   return takenAt
 }
 
-/** What kombu's bookkeeping costs at least: each message moved and removed by itself, 500 at a time, nothing run, nothing stored. */
+/**
+ * The minimum cost of kombu's bookkeeping: each message is moved and removed, 500 at a time. No task runs and no result is
+ * stored.
+ */
 async function floor(url: string): Promise<number> {
   const redis = new Redis(url, { protocol: 2 })
   const body = 'x'.repeat(900)

@@ -5,8 +5,8 @@ import { createBench, median, root, run, stop, until } from './setup.ts'
 const TASKS = 20_000
 
 /**
- * 20,000 echo tasks, enqueued before, drained by one real worker process (-c 10, its log at info), every result stored.
- * Beside it, in the same run: the raw floor, a client that only deletes 500 rows at a time with SKIP LOCKED and stores nothing.
+ * Drain on PostgreSQL: one worker process (-c 10, log level info) drains 20,000 queued echo tasks and stores every result. The
+ * same run measures the floor: a client that deletes 500 rows at a time with SKIP LOCKED and stores nothing.
  */
 export async function drain(
   repetitions = 3,

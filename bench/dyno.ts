@@ -16,7 +16,10 @@ export interface DynoFigures {
   readonly processes: readonly { command: string; pssMb: number }[]
 }
 
-/** The whole dyno by Procfile.real with a database already there: start to the first 200 of the form, memory idle and after 5,000 tasks, stop. */
+/**
+ * Measures the whole dyno of Procfile.real with an existing database: time from start to the first 200 of the form, memory when
+ * idle and after 5,000 tasks, and time to stop.
+ */
 export async function dyno(): Promise<DynoFigures> {
   const bench = await createBench()
   const folder = await mkdtemp(join(tmpdir(), 'onedyno-bench-'))

@@ -5,7 +5,10 @@ import { createBench, percentile, root, run, stop } from './setup.ts'
 const SAMPLES = 500
 const WARM_UP = 50
 
-/** Idle system, two processes: from the call of delay() to the value in the caller's hands, one at a time with 5 to 15 ms between. */
+/**
+ * Measures an idle system with two processes: the time from delay() to the result at the caller. One call at a time, 5 to 15 ms
+ * apart.
+ */
 export async function latency(): Promise<{ p50Ms: number; p99Ms: number; enqueueP50Ms: number }> {
   const bench = await createBench()
   try {
@@ -15,7 +18,7 @@ export async function latency(): Promise<{ p50Ms: number; p99Ms: number; enqueue
   }
 }
 
-/** The same for another broker: an application that sends, and the environment of the worker. */
+/** Measures the same for another broker, given a sending application and the environment of the worker. */
 export async function latencyOf(
   app: App,
   env: Record<string, string>,

@@ -1,7 +1,7 @@
 /**
- * `node bench/logmux.ts [SCENARIO…]`: how a Procfile supervisor multiplexes its children's lines, ours beside each peer that is on
- * the PATH, in one run. Needs a C compiler: the generator and the checker (logmux/*.c) must not be what is measured.
- * Build first (`npm run build`); figures of the unbuilt sources would include the time to strip their types.
+ * `node bench/logmux.ts [SCENARIO…]`: measures how a Procfile supervisor multiplexes the lines of its children. Runs onedyno and
+ * each peer on the PATH in one run. Needs a C compiler, because the generator and the checker (logmux/*.c) must be faster than
+ * the supervisor. Run `npm run build` first: unbuilt sources would add the time of type stripping.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ const check = join(tools, 'check')
 interface Scenario {
   readonly processes: string[]
   readonly env?: Record<string, string>
-  /** After the generators have run for a second. */
+  /** Measured after the generators have run for one second. */
   readonly act?: 'kill child' | 'term' | 'block'
 }
 
@@ -46,7 +46,7 @@ const SUPERVISORS: Record<string, (procfile: string) => string[]> = {
   ...(onPath('overmind') && { overmind: (procfile) => ['overmind', 'start', '-f', procfile] }),
 }
 
-/** What a generator says of itself in shared memory: see gen.c. */
+/** Counters of a generator in shared memory; see gen.c. */
 interface Generator {
   readonly lines: number
   readonly cpuSeconds: number
@@ -63,17 +63,17 @@ interface Checked {
 export interface LogmuxResult {
   readonly code: number | null
   readonly linesPerSecond: number
-  /** Of supervisor and its helpers, the generators' own left out. */
+  /** CPU time of the supervisor and its helpers, without the generators. */
   readonly cpuSecondsPerMillion: number
   readonly peakRssMb: number
-  /** Lines that a child had written and that did not arrive. */
+  /** Lines that a child wrote and that did not arrive. */
   readonly lost: number
-  /** Torn or joined with another. */
+  /** Lines that were torn or joined with another line. */
   readonly damaged: number
   readonly reordered: number
   readonly p50Ms: number | undefined
   readonly p99Ms: number | undefined
-  /** From the blow to the end of the supervisor. */
+  /** Time from the signal to the end of the supervisor. */
   readonly stopMs: number | undefined
 }
 
@@ -82,7 +82,7 @@ export async function logmux(supervisor: string, scenario: string): Promise<Logm
   const folder = join(tools, `${supervisor}-${scenario}`)
   mkdirSync(join(folder, 'gen'), { recursive: true })
   writeFileSync(join(folder, 'Procfile'), `${processes.join('\n')}\n`)
-  // A pipeline of the shell's: Node's own pipes are sockets. bash's `time` counts the whole tree of what it waited for.
+  // Uses a pipeline of the shell, because Node's own pipes are sockets. `time` of bash counts the whole process tree.
   const script = `{ TIMEFORMAT='%U %S'; time "$@" 2> errors; echo $? > code; } 2> times | ${check} -l > report`
   const child = spawn('bash', ['-c', script, 'logmux', ...SUPERVISORS[supervisor]!(join(folder, 'Procfile'))], {
     cwd: folder,
@@ -156,12 +156,12 @@ const readProc = (path: string) => {
 
 const childrenOf = (pid: number) => readProc(`/proc/${pid}/task/${pid}/children`).trim().split(' ').filter(Boolean).map(Number)
 
-/** In the order in which they were started. */
+/** In start order. */
 const descendants = (pid: number): number[] => childrenOf(pid).flatMap((each) => [each, ...descendants(each)])
 
 const nameOf = (pid: number) => readProc(`/proc/${pid}/comm`).trim()
 
-/** RSS of the supervisor and its helpers: the tree, without the shell, generators and checker. */
+/** RSS of the supervisor and its helpers: the process tree without the shell, the generators and the checker. */
 const residentKb = (pid: number) =>
   descendants(pid)
     .filter((each) => !['bash', 'check', 'gen'].includes(nameOf(each)))
@@ -172,7 +172,7 @@ const switches = (pid: number) =>
     .flatMap((thread) => [...readProc(`/proc/${pid}/task/${thread}/status`).matchAll(/ctxt_switches:\s+(\d+)/g)])
     .reduce((sum, [, count]) => sum + Number(count), 0)
 
-/** Three children that do nothing: how often does the supervisor wake up in 10 s, and what does it hold? */
+/** Runs three idle children for 10 s. Measures how often the supervisor wakes up and how much memory it uses. */
 async function idle(supervisor: string): Promise<string> {
   const folder = mkdtempSync(join(tools, 'idle-'))
   writeFileSync(join(folder, 'Procfile'), ['web', 'worker', 'beat'].map((name) => `${name}: sleep 3600\n`).join(''))
@@ -211,7 +211,7 @@ function show(supervisor: string, result: LogmuxResult): string {
   return `  ${cells.filter((cell) => cell !== '').join('  ')}\n`
 }
 
-/** All scenarios with all supervisors; written as it goes. */
+/** Runs all scenarios with all supervisors and prints each result at once. */
 export async function benchLogmux(names: readonly string[] = [...Object.keys(SCENARIOS), 'idle']): Promise<void> {
   for (const name of ['gen', 'check'])
     execFileSync('cc', ['-O2', '-w', '-o', join(tools, name), join(import.meta.dirname, `logmux/${name}.c`)])

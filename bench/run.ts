@@ -1,7 +1,8 @@
 /**
- * `npm run bench`: the figures of the README and of bench/RESULTS.md, printed with their goals; `npm run bench -- rabbitmq redis`: some of
- * them. Ratios within one run count; the machine is shared. Peers are measured where they are: Celery of the system's Python, its results
- * with python3-sqlalchemy and python3-psycopg2, and BullMQ in the folder that BULLMQ names.
+ * `npm run bench` prints the figures of the README and of bench/RESULTS.md with their goals; `npm run bench -- rabbitmq redis`
+ * prints some of them. Compare only figures of one run, because the machine is shared. Peers are measured if they are installed:
+ * Celery in the system's Python (with results: python3-sqlalchemy and python3-psycopg2), and BullMQ in the folder that BULLMQ
+ * names.
  */
 import { drain } from './drain.ts'
 import { drainAmqp, latencyAmqp, peersOfAmqp } from './drain-amqp.ts'

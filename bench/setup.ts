@@ -17,7 +17,7 @@ import { silentLog } from '../src/log.ts'
 export const root = join(import.meta.dirname, '..')
 const url = process.env.TEST_DATABASE_URL ?? 'postgresql://postgres@127.0.0.1:5432/test'
 
-/** A schema of its own on the server of TEST_DATABASE_URL, an application that sends into it, and a way to drop it. */
+/** Creates a schema on the server of TEST_DATABASE_URL and an application that sends into it. `drop` removes both. */
 export async function createBench() {
   const env = { DATABASE_URL: url, DATABASE_SCHEMA: `bench_${randomBytes(4).toString('hex')}` }
   const config = parseConfig(env)
@@ -40,7 +40,7 @@ export async function createBench() {
   }
 }
 
-/** The built package with a clean environment; its output goes where a benchmark is not disturbed by it. */
+/** Starts a command of the built package with a clean environment. Only its stderr is shown. */
 export function run(args: readonly string[], env: Record<string, string>, cwd = root): ChildProcess {
   const { PATH = '', HOME = '' } = process.env
   return spawn(process.execPath, [...args], { cwd, env: { PATH, HOME, ...env }, stdio: ['ignore', 'ignore', 'inherit'] })
@@ -69,7 +69,7 @@ export const median = (values: readonly number[]): number =>
     0.5,
   )
 
-/** A process and all its descendants, from /proc. */
+/** Returns a process and all its descendants, from /proc. */
 export async function tree(pid: number): Promise<{ pid: number; command: string; pssMb: number }[]> {
   const parents = new Map<number, number>()
   for (const entry of await readdir('/proc')) {
