@@ -8,7 +8,7 @@ import { SupervisorError } from './errors.ts'
 import { yieldPidOne } from './init.ts'
 import { describeOptions, parseCommandLine } from './options.ts'
 import type { Entry } from './procfile.ts'
-import { appRoot, type Place, readEnv, readFormation, readProcfile, readSettings, withDefaults } from './settings.ts'
+import { appRoot, type Invocation, readEnv, readFormation, readProcfile, readSettings, withDefaults } from './settings.ts'
 import type { Attach } from './supervise.ts'
 
 export interface CommandIo {
@@ -17,19 +17,19 @@ export interface CommandIo {
   readonly stderr: Writable
   readonly cwd: string
   readonly hooks?: {
-    /** What else there is to say of these lines in this environment; throws where it is wrong. */
+    /** Further facts about these entries for `check`. Throws if they are wrong. */
     readonly check?: (entries: readonly Entry[], env: Readonly<Record<string, string | undefined>>) => Promise<readonly string[]>
-    /** Commands that the caller serves itself: named where a command is wrong. */
+    /** Commands that the caller serves itself; listed in the error about an unknown command. */
     readonly others?: readonly string[]
-    /** What to bring up before the children of this Procfile in this environment (`.env` included), if anything. */
+    /** The service to start before the children, if any. `env` includes the `.env` files. */
     readonly attach?: (entries: readonly Entry[], env: Readonly<Record<string, string | undefined>>) => Attach | undefined
   }
 }
 
-/** What a command works with; `rest` is what follows its name. */
-export interface Command {
+/** The input of a command. `rest` is the words after its name. */
+interface Command {
   readonly io: CommandIo
-  readonly place: Place
+  readonly invocation: Invocation
   readonly rest: readonly string[]
 }
 
@@ -37,9 +37,9 @@ type Handler = (command: Command) => Promise<number> | number
 
 const askFor =
   (command: ControlRequest['command']): Handler =>
-  async ({ io, place, rest }) => {
+  async ({ io, invocation, rest }) => {
     const { askSupervisor } = await import('./control-client.ts')
-    await askSupervisor(appRoot(place), { command, names: rest, follow: place.values.follow === true }, io.stdout)
+    await askSupervisor(appRoot(invocation), { command, names: rest, follow: invocation.values.follow === true }, io.stdout)
     return 0
   }
 
@@ -49,37 +49,38 @@ const COMMANDS: Record<string, readonly [usage: string, help: string, handler: H
   run: ['run [--] COMMAND…', 'run a command with the environment of .env', run],
   export: ['export FORMAT LOCATION', 'write files for systemd, supervisord or runit', exportFiles],
   ps: ['ps [PROCESS…]', 'list the processes of a running "start"', askFor('ps')],
-  restart: ['restart [PROCESS…]', 'stop them gracefully and start them again', askFor('restart')],
-  stop: ['stop [PROCESS…]', 'stop these, or the whole run', askFor('stop')],
-  logs: ['logs [--follow] [PROCESS…]', 'print the last 1,000 lines of each', askFor('logs')],
+  restart: ['restart [PROCESS…]', 'stop processes gracefully and start them again', askFor('restart')],
+  stop: ['stop [PROCESS…]', 'stop processes, or the whole run', askFor('stop')],
+  logs: ['logs [--follow] [PROCESS…]', 'print the last 1,000 lines of each process', askFor('logs')],
   version: ['version', 'print the version', version],
   help: ['help', 'print this help', help],
 }
 
-/** The commands that this module serves; `onedyno` has others besides. */
+/** The commands of the supervisor. `onedyno` has others. */
 export const SUPERVISOR_COMMANDS: readonly string[] = Object.keys(COMMANDS)
 
 /**
- * The supervisor's command line, `argv` being what follows the program's name. Resolves with the exit code, for
- * process.exit(): what could be written is written then, and what a reader never takes would hold the process for ever.
- * What a person can mend is written to stderr with a hint, everything else (what `hooks.attach` throws included) is thrown.
+ * Runs a command of the supervisor. `argv` is the command line without the program's name. Resolves with the exit code, which
+ * the caller passes to process.exit(): all output that can be written is written then, and output that the reader never takes
+ * would keep the process alive. A SupervisorError is written to stderr with its hint. Other errors, such as that of
+ * `hooks.attach`, are thrown.
  */
 export async function runSupervisorCommand(argv: readonly string[], io: CommandIo): Promise<number> {
-  // A reader who has seen enough, such as head(1), is no error; a run learns of it by itself, and stops.
+  // A reader that stops early, such as head(1), is no error. A run has its own listener, and stops.
   for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   try {
     const { values, command = '', rest } = parseCommandLine(argv)
     const wanted = values.version === true ? 'version' : values.help === true ? 'help' : command
     if (!Object.hasOwn(COMMANDS, wanted)) {
-      const what = wanted === '' ? 'a command is missing' : `"${wanted}" is no command`
+      const what = wanted === '' ? 'missing command' : `unknown command "${wanted}"`
       const others = io.hooks?.others ?? []
-      if (others.includes(wanted)) throw new SupervisorError('SUPERVISOR_USAGE', `the options of "${wanted}" stand behind it`)
-      throw new SupervisorError('SUPERVISOR_USAGE', `${what}; it may be ${[...SUPERVISOR_COMMANDS, ...others].join(', ')}`)
+      if (others.includes(wanted)) throw new SupervisorError('SUPERVISOR_USAGE', `options of "${wanted}" must follow the command`)
+      throw new SupervisorError('SUPERVISOR_USAGE', `${what}; the commands are ${[...SUPERVISOR_COMMANDS, ...others].join(', ')}`)
     }
-    const place = { cwd: io.cwd, env: io.env, values }
+    const invocation = { cwd: io.cwd, env: io.env, values }
     const handle = COMMANDS[wanted]![2]
-    // A wrong .onedyno must not keep anybody from the help.
-    return await handle({ io, place: handle === help || handle === version ? place : withDefaults(place), rest })
+    // Help and version must work even if .onedyno is invalid.
+    return await handle({ io, invocation: handle === help || handle === version ? invocation : withDefaults(invocation), rest })
   } catch (error) {
     if (!(error instanceof SupervisorError)) throw error
     io.stderr.write(`error: ${error.message}\nhint: ${error.hint}\n`)
@@ -87,58 +88,58 @@ export async function runSupervisorCommand(argv: readonly string[], io: CommandI
   }
 }
 
-async function start({ io, place, rest }: Command): Promise<number> {
+async function start({ io, invocation, rest }: Command): Promise<number> {
   yieldPidOne()
-  const { env, warnings } = readEnv(place)
-  const entries = readProcfile(place, env)
-  const processes = readFormation(place, entries, env, rest)
-  const settings = readSettings(place, env, entries)
+  const { env, warnings } = readEnv(invocation)
+  const entries = readProcfile(invocation, env)
+  const processes = readFormation(invocation, entries, env, rest)
+  const settings = readSettings(invocation, env, entries)
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`)
   const attach = io.hooks?.attach?.(entries, env)
   const [{ supervise }, { controlPath }] = await Promise.all([import('./supervise.ts'), import('./control.ts')])
-  // Lines live for microseconds, so a young generation that grows to its 32 MB only costs memory: 63 MB instead of 93 under
-  // full load (Node 24), at the same speed. Ours to set, since this process does nothing else.
+  // Keeps V8's young generation small: 63 MB instead of 93 MB under full load (Node 24), at the same speed, because lines
+  // live for microseconds. The flag is safe to set, because this process runs only the supervisor.
   setFlagsFromString('--semi-space-growth-factor=1')
-  const control = controlPath(appRoot(place))
+  const control = controlPath(appRoot(invocation))
   return supervise({ ...settings, processes, env, cwd: io.cwd, stdout: io.stdout, control, ...(attach && { attach }) })
 }
 
-async function check({ io, place, rest }: Command): Promise<number> {
-  const { env, warnings } = readEnv(place)
-  const entries = readProcfile(place, env)
-  readFormation(place, entries, env, rest)
-  readSettings(place, env, entries)
+async function check({ io, invocation, rest }: Command): Promise<number> {
+  const { env, warnings } = readEnv(invocation)
+  const entries = readProcfile(invocation, env)
+  readFormation(invocation, entries, env, rest)
+  readSettings(invocation, env, entries)
   for (const warning of warnings) io.stderr.write(honchoLog('WARNING', warning))
   io.stderr.write(honchoLog('INFO', `Valid procfile detected (${entries.map((entry) => entry.name).join(', ')})`))
   for (const fact of (await io.hooks?.check?.(entries, env)) ?? []) io.stderr.write(honchoLog('INFO', fact))
   return 0
 }
 
-async function run({ io, place, rest }: Command): Promise<number> {
-  const { env } = readEnv(place)
+async function run({ io, invocation, rest }: Command): Promise<number> {
+  const { env } = readEnv(invocation)
   const [file, ...args] = rest
   if (file === undefined) throw new SupervisorError('SUPERVISOR_USAGE', '"run" needs a command')
   const { runCommand } = await import('./run-command.ts')
   return runCommand(file, args, { env, cwd: io.cwd })
 }
 
-async function exportFiles({ io, place, rest }: Command): Promise<number> {
+async function exportFiles({ io, invocation, rest }: Command): Promise<number> {
   const { defaultApp, writeExport } = await import('./export/export.ts')
   const [format, location] = rest
   if (format === undefined || location === undefined)
     throw new SupervisorError('SUPERVISOR_USAGE', '"export" needs a format and a location')
-  const { env, fromFiles } = readEnv(place)
-  const entries = readProcfile(place, env)
-  const processes = readFormation(place, entries, env, [])
-  const root = appRoot(place)
-  const { app = defaultApp(root), user = userName(), shell = '/bin/sh', log = `/var/log/${app}` } = place.values
-  const stopSeconds = readSettings(place, env, entries).timeoutMs / 1000
+  const { env, fromFiles } = readEnv(invocation)
+  const entries = readProcfile(invocation, env)
+  const processes = readFormation(invocation, entries, env, [])
+  const root = appRoot(invocation)
+  const { app = defaultApp(root), user = userName(), shell = '/bin/sh', log = `/var/log/${app}` } = invocation.values
+  const stopSeconds = readSettings(invocation, env, entries).timeoutMs / 1000
   const plan = { app, user, shell, log, root, stopSeconds, env: fromFiles, processes }
   for (const path of writeExport(format, resolve(io.cwd, location), plan)) io.stderr.write(honchoLog('INFO', `Writing ${path}`))
   return 0
 }
 
-/** A container may run as a number that has no name. */
+/** The user id if the user has no name, as in some containers. */
 function userName(): string {
   try {
     return userInfo().username
@@ -157,12 +158,12 @@ function help({ io }: Command): number {
   io.stdout.write(
     `usage: onedyno [OPTION…] COMMAND\n\n${commands.join('\n')}\n\nOptions, before or after the command:\n${describeOptions()}\n\n` +
       'Exit code: that of the first process that ended (128 + n after signal n), 130 after Ctrl-C,\n' +
-      '143 after SIGTERM, 1 for a wrong Procfile or .env, 2 for a wrong command line, 78 from a child: configuration.\n',
+      '143 after SIGTERM, 1 for an invalid Procfile or .env, 2 for an invalid command line, 78 for a wrong configuration of a child.\n',
   )
   return 0
 }
 
-/** As Honcho's log: local time, process id, level. */
+/** A line in the format of Honcho's log: local time, process id, level. */
 function honchoLog(level: string, text: string): string {
   const now = new Date()
   const two = (value: number) => String(value).padStart(2, '0')
@@ -170,7 +171,7 @@ function honchoLog(level: string, text: string): string {
   return `${day} ${now.toTimeString().slice(0, 8)} [${process.pid}] [${level}] ${text}\n`
 }
 
-/** Of the package.json above this file, which is at another depth in dist/. */
+/** The version in the nearest package.json above this file, whose depth differs in dist/. */
 function packageVersion(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const path = join(folder, 'package.json')

@@ -8,14 +8,15 @@ import { SupervisorError } from './errors.ts'
 const REFUSED = '-'.charCodeAt(0)
 
 /**
- * Asks the supervisor of `appRoot` and writes its answer to `stdout`, at the pace of its reader, who may be a pager.
+ * Sends a request to the supervisor of `appRoot` and writes the answer to `stdout`. Waits for the reader of `stdout`, which may
+ * be a pager.
  *
  * @throws SupervisorError CONTROL_UNREACHABLE, CONTROL_REFUSED
  */
 export async function askSupervisor(appRoot: string, request: ControlRequest, stdout: Writable): Promise<void> {
   const path = controlPath(appRoot)
   const stat = lstatSync(path, { throwIfNoEntry: false })
-  // In a folder where all may write, a socket of somebody else's is nobody to talk to.
+  // All users may write to the temporary folder, so a socket of another user is not trusted.
   if (stat === undefined || stat.uid !== ownUid() || !stat.isSocket()) {
     throw new SupervisorError('CONTROL_UNREACHABLE', `no supervisor listens at ${path}`)
   }
@@ -23,7 +24,7 @@ export async function askSupervisor(appRoot: string, request: ControlRequest, st
   try {
     await once(socket, 'connect')
   } catch (cause) {
-    throw new SupervisorError('CONTROL_UNREACHABLE', `nobody answers at ${path}`, { cause })
+    throw new SupervisorError('CONTROL_UNREACHABLE', `no supervisor answers at ${path}`, { cause })
   }
   socket.write(`${JSON.stringify(request)}\n`)
   let isFirst = true

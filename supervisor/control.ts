@@ -8,15 +8,15 @@ import { groupMemoryBytes } from './process-group.ts'
 import type { Slot } from './slot.ts'
 import type { StopCause } from './stop-sequence.ts'
 
-/** What a client asks, as one line of JSON. The answer is "+" and text for a person, or "-" and why it is refused. */
+/** A request: one line of JSON. The answer is "+" and text for a person, or "-" and the reason of the refusal. */
 export interface ControlRequest {
   readonly command: 'ps' | 'restart' | 'stop' | 'logs'
-  /** Types (`web`) or instances (`web.1`); all when empty. */
+  /** Types (`web`) or instances (`web.1`). Empty: all. */
   readonly names: readonly string[]
   readonly follow: boolean
 }
 
-/** The part of a run that can be reached from outside. */
+/** The part of a run that clients can reach. */
 export interface Controlled {
   readonly logs: LogRing
   readonly timeoutMs: number
@@ -26,28 +26,28 @@ export interface Controlled {
 }
 
 export interface Control {
-  /** Listens no more; who follows gets what is on its way. */
+  /** Stops listening. Followers receive the bytes that are already queued. */
   close(): void
 }
 
-/** A follower that does not read must not cost memory: past this many bytes it is let go. */
-const MOST_BEHIND = 4 << 20
+/** A follower with more queued bytes than this is disconnected, so that a client that does not read costs no memory. */
+const MOST_QUEUED_BYTES = 4 << 20
 
 /**
- * Where the supervisor of an app listens. Not in the app's own folder, whose path may be longer than the 107 bytes that a
- * socket's may have (unix(7)); the folder's device and inode stand for its path.
+ * Path of the socket for an app. It is in the temporary folder, because the path of the app may exceed the 107 bytes that
+ * unix(7) allows for a socket. Device and inode of the app's folder identify the app.
  */
 export function controlPath(appRoot: string): string {
   const { dev, ino } = statSync(appRoot)
   return join(tmpdir(), `onedyno-${ownUid()}-${dev.toString(36)}-${ino.toString(36)}.sock`)
 }
 
-/** Not userInfo(), which throws where the user has no name: containers often run as any number. */
+/** Not userInfo(), which throws if the user id has no name. Containers often run with such an id. */
 export const ownUid = (): number => process.geteuid?.() ?? 0
 
 /**
- * Serves `ps`, `restart`, `stop` and `logs` on a socket that only this user may open. A socket left by a dead supervisor is
- * replaced; undefined when a living one has it, or the place cannot be written to.
+ * Serves `ps`, `restart`, `stop` and `logs` on a socket that only this user may open. Replaces the socket of a dead
+ * supervisor. Returns undefined if a running supervisor has the socket or the folder is not writable.
  */
 export async function serveControl(path: string, controlled: Controlled): Promise<Control | undefined> {
   const sockets = new Set<Socket>()
@@ -66,18 +66,18 @@ export async function serveControl(path: string, controlled: Controlled): Promis
       unlinkSync(path)
       code = await listen(server, path)
     } catch {
-      // Another user's, in a folder where all may write.
+      // The socket belongs to another user, in a folder that all users may write to.
     }
   }
   return code === undefined ? { close } : undefined
 }
 
-/** Resolves with the code of the error, if any. */
+/** Resolves with the error code, or with undefined on success. */
 function listen(server: Server, path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'EIO'))
     server.once('listening', () => resolve(undefined))
-    // bind(2) happens within this call: at no moment may another user connect.
+    // listen() calls bind(2) before it returns, so no other user can connect at any moment.
     const umask = process.umask(0o177)
     server.listen(path)
     process.umask(umask)
@@ -99,7 +99,7 @@ function answer(socket: Socket, controlled: Controlled): void {
   socket.setEncoding('utf8').on('error', () => socket.destroy())
   socket.on('data', (chunk: string) => {
     text += chunk
-    if (text.length > MOST_BEHIND) socket.destroy()
+    if (text.length > MOST_QUEUED_BYTES) socket.destroy()
     if (!text.includes('\n')) return
     socket.removeAllListeners('data').resume()
     try {
@@ -116,8 +116,8 @@ function serve(socket: Socket, { command, names, follow }: ControlRequest, contr
   const slots = all.filter((slot) => isWanted(slot.name))
   const known = new Set([...all.map((slot) => slot.name), ...(command === 'logs' ? controlled.logs.names() : [])])
   const unknown = names.filter((name) => ![...known].some((each) => isNamed(each, [name])))
-  if (unknown.length > 0) throw new Error(`no process ${unknown.join(', ')}; there are ${[...known].join(', ')}`)
-  if (command === 'restart' && controlled.stopping.aborted) throw new Error('the whole run is stopping')
+  if (unknown.length > 0) throw new Error(`no process ${unknown.join(', ')}; the processes are ${[...known].join(', ')}`)
+  if (command === 'restart' && controlled.stopping.aborted) throw new Error('the run is stopping')
   socket.write('+')
   const say = (what: string) => socket.end(slots.map((slot) => `${what} ${slot.name}\n`).join(''))
   const killAtMs = Date.now() + controlled.timeoutMs
@@ -142,7 +142,7 @@ function sendLogs(socket: Socket, logs: LogRing, isWanted: (name: string) => boo
   socket.write(logs.read(isWanted), 'latin1')
   if (!follow) return void socket.end()
   const unfollow = logs.follow((name, block) => {
-    if (socket.writableLength > MOST_BEHIND) socket.destroy()
+    if (socket.writableLength > MOST_QUEUED_BYTES) socket.destroy()
     else if (isWanted(name)) socket.write(block)
   })
   socket.once('close', unfollow)

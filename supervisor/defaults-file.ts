@@ -2,7 +2,8 @@ import { SupervisorError } from './errors.ts'
 import { OPTIONS, type OptionName, type OptionValues } from './options.ts'
 
 /**
- * Reads a `.onedyno` file: `option: value` with the long names of options, as in foreman's `.foreman`; `#` starts a comment.
+ * Parses a `.onedyno` file: `option: value` lines with the long names of options, as in foreman's `.foreman`. `#` starts a
+ * comment.
  *
  * @throws SupervisorError DEFAULTS_INVALID
  */
@@ -13,13 +14,13 @@ export function parseDefaults(text: string, file: string): OptionValues {
     const match = /^\s*([a-z-]+)\s*:\s*(.*?)\s*$/.exec(line)
     const refuse = (why: string) =>
       new SupervisorError('DEFAULTS_INVALID', `${file}:${index + 1}: ${why}: ${JSON.stringify(line)}`)
-    if (match === null) throw refuse('no "option: value"')
+    if (match === null) throw refuse('expected "option: value"')
     const name = match[1] as OptionName
-    if (!Object.hasOwn(OPTIONS, name)) throw refuse(`"${name}" is no option`)
+    if (!Object.hasOwn(OPTIONS, name)) throw refuse(`unknown option "${name}"`)
     const value = match[2]!.replace(/^(["'])(.*)\1$/, '$2')
     if (OPTIONS[name].type === 'string') values[name] = value
     else if (value === 'true' || value === 'false') values[name] = value === 'true'
-    else throw refuse(`"${name}" is true or false`)
+    else throw refuse(`"${name}" must be true or false`)
   }
   return values as OptionValues
 }

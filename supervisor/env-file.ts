@@ -3,32 +3,32 @@ import { NUL_PROBLEM } from './procfile.ts'
 
 export interface EnvFile {
   readonly values: Record<string, string>
-  /** What was read in a way that its author may not expect, for `check`. */
+  /** Lines whose reading may surprise their author; shown by `check`. */
   readonly warnings: string[]
 }
 
 const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.%()-]*)=(.*)$/
-/** A whole quoted value, and after it nothing but a comment. */
+/** A complete quoted value, optionally followed by a comment. */
 const DOUBLE = /^"((?:[^"\\]|\\[\s\S])*)"[ \t]*(?:#.*)?$/
 const SINGLE = /^'([^']*)'[ \t]*(?:#.*)?$/
 const ESCAPED = /\\([\s\S])/g
 const ESCAPES: Record<string, string> = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\', $: '$' }
 
 /**
- * Reads a `.env` file so that a raw `env > .env` survives: a value that is not one quoted word is taken as it stands
- * (`#`, spaces, `=` and apostrophes are ordinary characters), and a line that assigns nothing continues the value above it,
- * because that is how `env` prints a newline. A quoted value may run over several lines; `\n` and the like count in double
- * quotes only; nothing is expanded. Blank lines and lines that start with `#` are skipped.
+ * Parses a `.env` file, including the raw output of `env > .env`. A value that is not one quoted word is taken literally: `#`,
+ * spaces, `=` and apostrophes are ordinary characters. A line without an assignment continues the value above it, because
+ * `env` prints a newline in a value like that. A quoted value may have several lines. Escapes such as `\n` are resolved in
+ * double quotes only. Variables are not expanded. Blank lines and lines that start with `#` are skipped.
  *
  * @param file the name used in messages
- * @throws SupervisorError ENV_FILE_INVALID when a line neither assigns nor continues anything
+ * @throws SupervisorError ENV_FILE_INVALID if a line neither assigns nor continues a value
  */
 export function parseEnvFile(text: string, file = '.env'): EnvFile {
   const lines = text
     .replace(/^\uFEFF/, '')
     .split('\n')
     .map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
-  // Without a prototype, so that a variable named __proto__ is one like any other.
+  // Without a prototype, so that a variable may be named __proto__.
   const values: Record<string, string> = Object.create(null)
   const warnings: string[] = []
   const problems = lines.flatMap((line, at) => (line.includes('\0') ? [`${file}:${at + 1}: ${NUL_PROBLEM}`] : []))
@@ -50,7 +50,7 @@ export function parseEnvFile(text: string, file = '.env'): EnvFile {
       problems.push(`${file}:${at + 1}: no NAME= at the start: ${JSON.stringify(line)}`)
     } else {
       values[open] += `${blanks}\n${line}`
-      warnings.push(`${file}:${at + 1}: read as a further line of ${open}`)
+      warnings.push(`${file}:${at + 1}: read as a continuation of ${open}`)
     }
     blanks = ''
   }
@@ -58,7 +58,7 @@ export function parseEnvFile(text: string, file = '.env'): EnvFile {
   return { values, warnings }
 }
 
-/** PEM text: its base64 lines may look like assignments ("MIIE=="), so it is read to its own end. */
+/** True inside PEM text. Its base64 lines may look like assignments ("MIIE=="), so it is read up to its END line. */
 const isOpenBlock = (value: string) => value.startsWith('-----BEGIN ') && !/\n-----END [^\n]*-----/.test(value)
 
 function readValue(lines: readonly string[], at: number, first: string): { value: string; last: number } {
@@ -70,7 +70,7 @@ function readValue(lines: readonly string[], at: number, first: string): { value
     if (last > at) text += `\n${lines[last]}`
     const match = whole.exec(text)
     if (match !== null) return { value: quote === '"' ? unescapeText(match[1]!) : match[1]!, last }
-    // Something stands after a closed quote: the quotes belong to the value, as in a raw {"a"} or "a" b.
+    // Text follows the closing quote, so the quotes belong to the value, as in a raw "a" b.
     if (text.slice(1).replace(ESCAPED, '').includes(quote)) break
   }
   return { value: first, last: at }

@@ -1,6 +1,6 @@
 /**
- * Every failure of the supervisor that a person can cause and mend. Anything else is a bug and keeps its stack.
- * The exit statuses are Honcho's (2 for a wrong command line, 1 for the rest), so that scripts can switch by changing one word.
+ * Every failure of the supervisor that a person can cause and fix. Any other error is a bug and keeps its stack.
+ * The exit statuses are those of Honcho (2 for an invalid command line, 1 for the rest), so scripts can switch to onedyno.
  */
 export const SUPERVISOR_ERRORS = {
   SUPERVISOR_USAGE: { exit: 2, hint: 'See "onedyno help" for commands and options.' },
@@ -9,7 +9,7 @@ export const SUPERVISOR_ERRORS = {
     exit: 1,
     hint: 'Each line is "name: command"; a comment starts with #. "onedyno check" reads the file without starting it.',
   },
-  PROCESS_UNKNOWN: { exit: 1, hint: 'Use a name that stands before a colon in the Procfile.' },
+  PROCESS_UNKNOWN: { exit: 1, hint: 'Use a process name of the Procfile.' },
   ENV_FILE_INVALID: { exit: 1, hint: 'Each line is NAME=value; see "The .env file" in docs/cli.md.' },
   DEFAULTS_INVALID: { exit: 1, hint: 'Each line of .onedyno is "option: value" with the long name of an option of "start".' },
   OPTION_INVALID: { exit: 2, hint: 'See "onedyno help" for what each option takes.' },
@@ -23,9 +23,9 @@ export type SupervisorErrorCode = keyof typeof SUPERVISOR_ERRORS
 
 export class SupervisorError extends Error {
   readonly code: SupervisorErrorCode
-  /** Exit status of the command that failed so. */
+  /** Exit status of the command. */
   readonly exit: number
-  /** One sentence: what to do about it. */
+  /** One sentence: the next step of the user. */
   readonly hint: string
 
   constructor(code: SupervisorErrorCode, message: string, options?: ErrorOptions) {

@@ -2,21 +2,21 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A real pipe: two descriptors, nothing on disk. */
+/** A kernel pipe: two descriptors, nothing on disk. */
 export interface Pipe {
-  /** Non-blocking, for us. */
+  /** Non-blocking, for the supervisor. */
   readonly readFd: number
-  /** Blocking, for the child: a program that is not told otherwise must not see EAGAIN. */
+  /** Blocking, for the child: most programs do not expect EAGAIN from stdout. */
   readonly writeFd: number
 }
 
 /**
- * Opens `count` pipes. Node's own `stdio: 'pipe'` is a pair of sockets, on which a child's `open("/dev/stdout")` fails with
- * ENXIO (nodejs/node#21941), and Node has no pipe(2): so FIFOs are made by one run of mkfifo(1) (3 ms for any number),
- * opened at both ends, and removed again before this returns. Without mkfifo or a writable temporary folder it returns
- * fewer pipes, and the caller falls back to sockets.
+ * Opens `count` pipes. Node's `stdio: 'pipe'` is a pair of sockets, on which `open("/dev/stdout")` in a child fails with
+ * ENXIO (nodejs/node#21941), and Node has no pipe(2). So one run of mkfifo(1) creates FIFOs (3 ms for any number); they are
+ * opened at both ends and deleted before this function returns. Without mkfifo or a writable temporary folder the result has
+ * fewer pipes, and the caller uses sockets instead.
  *
- * @param folder does not exist before and after; the watchdog removes it if we are killed in between
+ * @param folder created and deleted by this function; the watchdog deletes it if the supervisor is killed in between
  */
 export function openPipes(count: number, folder: string): Pipe[] {
   const pipes: Pipe[] = []
@@ -27,14 +27,14 @@ export function openPipes(count: number, folder: string): Pipe[] {
       for (const path of paths) pipes.push(openBothEnds(path))
     }
   } catch {
-    // A read-only file system, or no descriptors left: sockets do for most programs.
+    // A read-only file system, or no free descriptors. Sockets work for most programs.
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
   return pipes
 }
 
-/** The reading end first: opening a FIFO to write waits for a reader. */
+/** Opens the reading end first, because opening a FIFO for writing blocks until there is a reader. */
 function openBothEnds(path: string): Pipe {
   const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {

@@ -11,12 +11,12 @@ export interface RecordStyle {
 
 type Fields = Record<string, unknown>
 
-/** The upper six bits of the second half of a pair (UTF-16). */
+/** The upper six bits of a low surrogate, the second half of a UTF-16 pair. */
 const LOW_SURROGATE = 0xdc00 >> 10
 
 /**
- * One record per line: `time`, `process`, `level` where the child names one, `message`. A child that writes JSON objects
- * itself (pino and its like) has its fields merged into ours, not nested as text.
+ * Writes one record per line: `time`, `process`, `level` if the child has one, `message`. If the child writes JSON objects,
+ * as pino does, their fields are merged into the record.
  */
 export function createRecordFormat(style: RecordStyle): Format {
   const write = (record: Fields) => {
@@ -26,7 +26,7 @@ export function createRecordFormat(style: RecordStyle): Format {
   const one = (name: string, line: string): string => {
     const text = write(toRecord(name, line, style.now()))
     if (text.length <= style.lineBytes + 1 || line.length < 2) return text
-    // Escaping made it too long: two records, cut where no character is torn.
+    // Escaping made the record too long: write two records, cut between characters.
     const decoded = fromByteString(line)
     const middle = decoded.length >> 1
     const half = decoded.charCodeAt(middle) >> 10 === LOW_SURROGATE ? middle + 1 : middle
@@ -47,12 +47,12 @@ function toRecord(name: string, line: string, nowMs: number): Fields {
   const { level, message, fields } = parseRecord(line) ?? { message: fromByteString(line), fields: new Map() }
   const time = take(fields, ['time'], timeOf) ?? new Date(nowMs).toISOString()
   const record: Fields = { time, process: name, ...(level !== undefined && { level }), ...(message !== undefined && { message }) }
-  // Its own "process", or a second level: nothing of the child's is lost.
+  // A field of the child whose name is taken, such as "process", is renamed, not lost.
   for (const [key, value] of fields) record[Object.hasOwn(record, key) ? `${key}_` : key] = value
   return record
 }
 
-/** pino writes milliseconds, others text. */
+/** pino writes milliseconds, other loggers write text. */
 function timeOf(time: unknown): string | undefined {
   if (typeof time === 'string') return time
   if (typeof time !== 'number') return undefined

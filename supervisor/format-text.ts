@@ -5,26 +5,26 @@ import { toByteString } from './line-splitter.ts'
 import { renderRecord } from './pino-line.ts'
 
 export interface TextStyle {
-  /** With {text}, and perhaps {time}, {iso}, {name}, {type}, {index}. */
+  /** Contains {text}, and optionally {time}, {iso}, {name}, {type} and {index}. */
   readonly template: string
   readonly names: readonly string[]
   readonly colour: boolean
-  /** Whose words for what happens to processes. */
+  /** The version whose wording of process events is used. */
   readonly events: 'honcho' | 'honcho-0.5'
-  /** Are children's JSON lines written out for people? */
+  /** True: JSON log records of children are rendered as text. */
   readonly readable: boolean
-  /** Longest line, prefix included. */
+  /** Longest line in bytes, with its prefix. */
   readonly lineBytes: number
   readonly now: () => number
 }
 
-/** Honcho's order: cyan, yellow, green, magenta, red, blue, then the same in bold. */
+/** SGR codes in Honcho's order: cyan, yellow, green, magenta, red, blue, then the same in bold. */
 const COLOURS = ['36', '33', '32', '35', '31', '34', '36;1', '33;1', '32;1', '35;1', '31;1', '34;1']
 const FIELDS = ['time', 'iso', 'name', 'type', 'index', 'text']
 const SYSTEM = 'system'
 const NEWLINE = /\n/g
 
-/** One prefix per process and second; a block of lines gets it in one replace (HOT). */
+/** HOT: the prefix is computed once per process and second, and added to a block of lines by one replace. */
 export function createTextFormat(style: TextStyle): Format {
   const parts = parseTemplate(style.template)
   const timed = /\{(time|iso)\}/.test(style.template)
@@ -43,7 +43,7 @@ export function createTextFormat(style: TextStyle): Format {
 
   const frame = (name: string) => {
     const now = timed ? style.now() : 0
-    // {iso} has milliseconds, {time} seconds.
+    // {iso} shows milliseconds, {time} shows seconds.
     const at = style.template.includes('{iso}') ? now : Math.floor(now / 1000)
     const known = cache.get(name)
     if (known !== undefined && known.at === at) return known
@@ -65,7 +65,7 @@ export function createTextFormat(style: TextStyle): Format {
     const text = style.readable && block.includes('{"') ? renderLines(block, style.colour) : block
     const between = `${after}\n${before}`
     add(before)
-    // A "$" would have a meaning in a replacement.
+    // "$" is special in a replacement string, so it is escaped.
     add(text.includes('\n') ? text.replace(NEWLINE, between.replaceAll('$', '$$$$')) : text)
     add(`${after}\n`)
   }
@@ -88,7 +88,7 @@ function parseTemplate(template: string): { before: string; after: string } {
   for (const [, field = ''] of template.matchAll(/\{(\w+)\}/g)) {
     if (!FIELDS.includes(field)) {
       const fields = FIELDS.map((known) => `{${known}}`).join(' ')
-      throw new SupervisorError('OPTION_INVALID', `--format has {${field}}; a template may have ${fields}`)
+      throw new SupervisorError('OPTION_INVALID', `--format: unknown field {${field}}; the fields are ${fields}`)
     }
   }
   const at = template.indexOf('{text}')
@@ -112,7 +112,7 @@ const renderLines = (block: string, colour: boolean) =>
     .map((line) => renderRecord(line, colour) ?? line)
     .join('\n')
 
-/** Python's way to say how a process ended. */
+/** The return code as Python's subprocess module shows it: negative for a signal. */
 const returnCode = (exit: Exit) => ('code' in exit ? `rc=${exit.code}` : `rc=-${signalNumber(exit.signal)}`)
 
 function honchoWords(event: LifeEvent): [name: string, text: string] {

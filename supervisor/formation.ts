@@ -9,24 +9,24 @@ export interface Instance {
   /** `web` */
   readonly type: string
   readonly command: string
-  /** Given to the child as PORT. */
+  /** Value of PORT in the environment of the child. */
   readonly port: number
 }
 
 export interface FormationOptions {
-  /** Types to start; all when empty. */
+  /** Types to start. Empty: all types. */
   readonly only?: readonly string[]
-  /** Instances by type; `all` stands for every type not named. Default 1 each. */
+  /** Number of instances by type. `all` is for every type that is not listed. Default 1 each. */
   readonly concurrency?: ReadonlyMap<string, number>
   /** PORT of the first instance of the first type. Default 5000. */
   readonly basePort?: number
-  /** A platform routes to the base port, so it belongs to `web.1` wherever its line stands. */
+  /** True: `web.1` gets the base port, wherever its line is, because the platform routes requests to that port. */
   readonly webFirst?: boolean
 }
 
 /**
- * What to run: base port + 100 per type by its position in the Procfile (so that a process keeps its port when it is
- * started alone, unlike in Honcho) + 1 per instance.
+ * Plans the instances to run. The port is the base port + 100 for each type before it in the Procfile + 1 for each instance
+ * before it. So a process keeps its port when it is started alone, unlike in Honcho.
  *
  * @throws SupervisorError PROCESS_UNKNOWN for a type that the Procfile does not have
  */
@@ -46,14 +46,14 @@ export function planFormation(entries: readonly Entry[], options: FormationOptio
     })
 }
 
-/** Is this instance (`web.1`) among names that are of instances or of types (`web`)? */
+/** True if `names` contains the instance (`web.1`) or its type (`web`). */
 export const isNamed = (instance: string, names: readonly string[]): boolean =>
   names.includes(instance) || names.includes(instance.split('.')[0]!)
 
-/** @throws SupervisorError PROCESS_UNKNOWN, with the names that are known */
+/** @throws SupervisorError PROCESS_UNKNOWN, which lists the known names */
 export function mustBeKnown(name: string, known: readonly string[]): void {
   if (known.includes(name)) return
-  throw new SupervisorError('PROCESS_UNKNOWN', `no process "${name}" in the Procfile; it has ${known.join(', ')}`)
+  throw new SupervisorError('PROCESS_UNKNOWN', `no process "${name}" in the Procfile; its processes are ${known.join(', ')}`)
 }
 
 /**

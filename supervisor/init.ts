@@ -1,7 +1,7 @@
 /**
- * As PID 1 a process inherits every orphan and must reap it; Node waits for its own children only, so they would pile up as
- * zombies. A shell's `wait` reaps whatever comes, so the shell becomes PID 1 (0.7 MB) and runs us beside it: signals are
- * handed on, and our exit code is the shell's.
+ * PID 1 inherits every orphan and must reap it. Node waits only for its own children, so orphans would stay as zombies. The
+ * `wait` of a shell reaps any child, so a shell becomes PID 1 (0.7 MB) and runs the supervisor as its child. The shell forwards
+ * signals and exits with the exit code of the supervisor.
  */
 const SCRIPT = `
 exec 3<&0
@@ -10,7 +10,7 @@ for s in TERM INT HUP QUIT USR1 USR2; do trap "kill -$s \\$p 2>/dev/null" $s; do
 while :; do wait $p; code=$?; kill -0 $p 2>/dev/null || exit $code; done
 `
 
-/** Replaces this process where it is PID 1, and does not return then. */
+/** Replaces this process with the shell if it is PID 1; then this function does not return. */
 export function yieldPidOne(): void {
   if (process.pid !== 1 || typeof process.execve !== 'function') return
   process.removeAllListeners('warning')

@@ -1,5 +1,6 @@
-/** Kept of each process's output, for `logs`: its last lines, and at most this many bytes of them. */
+/** Most lines of each process that `logs` shows. */
 const KEPT_LINES = 1_000
+/** Most bytes of each process that are stored. */
 const KEPT_BYTES = 1 << 20
 
 export type LogRing = ReturnType<typeof createLogRing>
@@ -9,46 +10,46 @@ interface Block {
   readonly text: string
 }
 
-/** Two halves, outside of V8's heap: the younger one is written to, and when it is full it becomes the older one. */
-interface Kept {
+/** The last output of one process, in two halves outside V8's heap. A full younger half becomes the older half. */
+interface Tail {
   younger: Buffer
   older: Buffer
   used: number
   olderUsed: number
 }
 
-/** Before each block: its number among all blocks (double) and its length (uint32). */
+/** Bytes before each block: its number among all blocks (double) and its length (uint32). */
 const HEADER = 12
 
-/** Blocks are kept as they are, and cut into lines only when somebody asks. */
+/** Stores formatted blocks of all processes. They are cut into lines only when `read` is called. */
 export function createLogRing() {
-  const kept = new Map<string, Kept>()
+  const tails = new Map<string, Tail>()
   const followers = new Set<(name: string, block: Buffer) => void>()
   let at = 0
   return {
-    /** HOT: one formatted block, which ends with "\n"; copied, since the memory is the caller's. */
+    /** HOT: stores a copy of one formatted block, which ends with "\n". */
     add(name: string, block: Buffer): void {
-      let own = kept.get(name)
-      if (own === undefined) {
-        own = { younger: newHalf(), older: newHalf(), used: 0, olderUsed: 0 }
-        kept.set(name, own)
+      let tail = tails.get(name)
+      if (tail === undefined) {
+        tail = { younger: newHalf(), older: newHalf(), used: 0, olderUsed: 0 }
+        tails.set(name, tail)
       }
-      put(own, at++, block)
+      put(tail, at++, block)
       if (followers.size === 0) return
       const copy = Buffer.from(block)
       for (const follower of followers) follower(name, copy)
     },
-    /** Who has written anything. */
-    names: (): string[] => [...kept.keys()],
-    /** The last lines of the processes that `wanted` names, as byte string, in the order in which they came. */
+    /** Names of the processes that have written. */
+    names: (): string[] => [...tails.keys()],
+    /** The last lines of the processes for which `wanted` is true, as a byte string in the order of arrival. */
     read: (wanted: (name: string) => boolean): string =>
-      [...kept]
+      [...tails]
         .filter(([name]) => wanted(name))
-        .flatMap(([, own]) => lastLines([...blocksOf(own.older, own.olderUsed), ...blocksOf(own.younger, own.used)]))
+        .flatMap(([, tail]) => lastLines([...blocksOf(tail.older, tail.olderUsed), ...blocksOf(tail.younger, tail.used)]))
         .toSorted((a, b) => a.at - b.at)
         .map((block) => block.text)
         .join(''),
-    /** Hands on a copy of every block from now; returns how to stop that. */
+    /** Calls `onBlock` with a copy of each new block. Returns the function that ends this. */
     follow(onBlock: (name: string, block: Buffer) => void): () => void {
       followers.add(onBlock)
       return () => followers.delete(onBlock)
@@ -56,19 +57,19 @@ export function createLogRing() {
   }
 }
 
-/** Costs memory only as far as it is written to. */
+/** Uses memory only for the part that was written. */
 const newHalf = () => Buffer.allocUnsafeSlow(KEPT_BYTES / 2)
 
-function put(own: Kept, at: number, block: Buffer): void {
-  const most = own.younger.length - HEADER
+function put(tail: Tail, at: number, block: Buffer): void {
+  const most = tail.younger.length - HEADER
   const end = block.length > most ? block.subarray(block.indexOf('\n', block.length - most) + 1) : block
-  if (own.used + HEADER + end.length > own.younger.length) {
-    const { younger, older, used } = own
-    Object.assign(own, { younger: older, older: younger, used: 0, olderUsed: used })
+  if (tail.used + HEADER + end.length > tail.younger.length) {
+    const { younger, older, used } = tail
+    Object.assign(tail, { younger: older, older: younger, used: 0, olderUsed: used })
   }
-  own.younger.writeDoubleLE(at, own.used)
-  own.younger.writeUInt32LE(end.length, own.used + 8)
-  own.used += HEADER + end.copy(own.younger, own.used + HEADER)
+  tail.younger.writeDoubleLE(at, tail.used)
+  tail.younger.writeUInt32LE(end.length, tail.used + 8)
+  tail.used += HEADER + end.copy(tail.younger, tail.used + HEADER)
 }
 
 function* blocksOf(half: Buffer, used: number): Generator<Block> {

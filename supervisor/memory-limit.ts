@@ -51,7 +51,7 @@ export function watchMemory({ limits, slots, timeoutMs, say }: MemoryWatchOption
       const limit = limits.get(slot.type)!
       const bytes = groupMemoryBytes(slot.state.pid)
       if (bytes <= limit) continue
-      say({ tag: 'note', text: `${slot.name} holds ${megabytes(bytes)}, more than ${megabytes(limit)}: restarting it` })
+      say({ tag: 'note', text: `${slot.name} uses ${megabytes(bytes)}, limit ${megabytes(limit)}; restarting it` })
       slot.restart(Date.now() + timeoutMs)
     }
   }, LOOK_MS)

@@ -4,31 +4,31 @@ import { SupervisorError } from './errors.ts'
 interface OptionSpec {
   readonly type: 'string' | 'boolean'
   readonly short?: string
-  /** What a value looks like, for the help. */
+  /** Placeholder of the value in the help. */
   readonly value?: string
   readonly help: string
 }
 
-/** Every option, once: the parser, the help and docs/cli.md come from it or are checked against it. */
+/** All options. The parser and the help are made from this table, and docs/cli.md is checked against it. */
 export const OPTIONS = {
   procfile: { type: 'string', short: 'f', value: 'FILE', help: 'Procfile to read (default $PROCFILE, else Procfile)' },
-  env: { type: 'string', short: 'e', value: 'FILES', help: '.env files, comma separated, the last one wins (default .env)' },
-  'app-root': { type: 'string', short: 'd', value: 'DIR', help: 'where the Procfile and .env are (default here)' },
+  env: { type: 'string', short: 'e', value: 'FILES', help: '.env files, comma separated; the last one wins (default .env)' },
+  'app-root': { type: 'string', short: 'd', value: 'DIR', help: 'folder of the Procfile and .env (default current folder)' },
   port: { type: 'string', short: 'p', value: 'N', help: 'PORT of the first process (default $PORT, else 5000)' },
   concurrency: { type: 'string', short: 'c', value: 'LIST', help: 'instances: web=2,worker=0 or all=1 (default 1 each)' },
-  quiet: { type: 'string', short: 'q', value: 'LIST', help: 'do not show the output of these processes' },
+  quiet: { type: 'string', short: 'q', value: 'LIST', help: 'hide the output of these processes' },
   format: { type: 'string', value: 'F', help: 'auto, honcho, honcho-0.5, json, logfmt, none or "{time} {name} | {text}"' },
-  'no-colour': { type: 'boolean', help: 'never colours (default: on a terminal, unless NO_COLOR is set)' },
+  'no-colour': { type: 'boolean', help: 'no colours (default: colours on a terminal without NO_COLOR)' },
   'no-prefix': { type: 'boolean', help: 'no time and name before each line' },
   restart: { type: 'string', value: 'LIST', help: 'never, on-failure or always; worker=on-failure:5 (default never)' },
   timeout: { type: 'string', value: 'SECONDS', help: 'from SIGTERM to SIGKILL (default $SHUTDOWN_TIMEOUT, else 25)' },
   'env-wins': { type: 'boolean', help: 'the real environment wins over .env (default: .env wins)' },
-  'on-slow-log': { type: 'string', value: 'WHAT', help: 'block or drop, when nobody reads the output (default block)' },
-  'max-memory': { type: 'string', value: 'LIST', help: 'restart what holds more: worker=200MB,web=1GB (default no limit)' },
-  follow: { type: 'boolean', help: 'logs: go on with what is written from now' },
+  'on-slow-log': { type: 'string', value: 'WHAT', help: 'block or drop, if the reader of the output is slow (default block)' },
+  'max-memory': { type: 'string', value: 'LIST', help: 'restart a process above its limit: worker=200MB,web=1GB (default none)' },
+  follow: { type: 'boolean', help: 'logs: keep printing new lines' },
   app: { type: 'string', short: 'a', value: 'NAME', help: 'export: name of the app (default the name of the folder)' },
   log: { type: 'string', short: 'l', value: 'DIR', help: 'export: folder of the log files (default /var/log/APP)' },
-  user: { type: 'string', short: 'u', value: 'NAME', help: 'export: who runs the processes (default you)' },
+  user: { type: 'string', short: 'u', value: 'NAME', help: 'export: user of the processes (default current user)' },
   shell: { type: 'string', short: 's', value: 'PATH', help: 'export: shell of the commands (default /bin/sh)' },
   version: { type: 'boolean', short: 'v', help: 'print the version' },
   help: { type: 'boolean', short: 'h', help: 'print this help' },
@@ -40,7 +40,7 @@ export type OptionValues = { [Name in OptionName]?: (typeof OPTIONS)[Name]['type
 export interface CommandLine {
   readonly values: OptionValues
   readonly command: string | undefined
-  /** What follows the command; for `run` as it stands, options and all. */
+  /** The words after the command. For `run` they include its options. */
   readonly rest: string[]
 }
 
@@ -55,13 +55,13 @@ const parse = (args: string[], strict: boolean) =>
   })
 
 /**
- * Options may stand before or after the command. After `run` the first word that is no option, or `--`, begins what is run.
+ * Parses options before or after the command. After `run`, the first word that is no option, or `--`, begins the command to run.
  *
  * @throws SupervisorError SUPERVISOR_USAGE
  */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const { end, logsAt } = readWords(argv)
-  // Everywhere else -f is the Procfile, but nobody writes anything but "logs -f".
+  // -f means --procfile, but after "logs" it means --follow, as in other tools.
   const own = argv.slice(0, end).map((word, at) => (at > logsAt && word === '-f' ? '--follow' : word))
   const foreign = argv.slice(end)
   let parsed: ReturnType<typeof parse>
@@ -80,7 +80,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   }
 }
 
-/** Where the words of `run COMMAND…` begin, or the end; and where `logs` stands, if it is the command. */
+/** `end`: index of the first word of `run COMMAND…`, or the length. `logsAt`: index of the command `logs`, or the length. */
 function readWords(argv: readonly string[]): { end: number; logsAt: number } {
   let command: string | undefined
   for (const token of parse([...argv], false).tokens) {
@@ -93,7 +93,7 @@ function readWords(argv: readonly string[]): { end: number; logsAt: number } {
   return { end: argv.length, logsAt: argv.length }
 }
 
-/** The options as lines of the help. */
+/** The lines of the help that describe the options. */
 export function describeOptions(): string {
   return Object.entries(OPTIONS as Record<string, OptionSpec>)
     .map(([name, { short, value, help }]) => {

@@ -3,17 +3,17 @@ import type { Writable } from 'node:stream'
 import type { Format, LifeEvent } from './format.ts'
 import { createLineSplitter } from './line-splitter.ts'
 
-/** Whoever feeds a source: it is held back while nobody reads our output. */
+/** Pauses and resumes the reader that feeds a source. It is paused while the reader of our output is slow. */
 export interface Throttle {
   pause(): void
   resume(): void
 }
 
-/** One process's way to the output. */
+/** The lines of one process on their way to the output. */
 export interface Source {
-  /** HOT: the first `length` bytes of `chunk`. */
+  /** HOT: takes the first `length` bytes of `chunk`. */
   push(chunk: Buffer, length: number): void
-  /** Writes the unfinished last line and forgets the source. */
+  /** Writes the unfinished last line and removes the source. */
   end(): void
 }
 
@@ -22,25 +22,25 @@ export type Output = ReturnType<typeof createOutput>
 export interface OutputOptions {
   readonly stream: Writable
   readonly format: Format
-  /** Whose lines are not shown. */
+  /** True for a process whose lines are hidden. */
   readonly quiet: (name: string) => boolean
-  /** What to do when the reader is too slow: hold the children back, or drop lines, count them and say so. */
+  /** If the reader is too slow: pause the children, or drop lines and log how many. */
   readonly onSlow: 'block' | 'drop'
-  /** Called once when the reader is gone (EPIPE). */
+  /** Called once, when the reader is gone (EPIPE). */
   readonly onBroken: (error: Error) => void
-  /** Sees every formatted block, shown or not, for as long as the call takes; for `logs`. */
+  /** Receives every formatted block, hidden ones included, for `logs`. The buffer is valid only during the call. */
   readonly onBlock: (name: string, block: Buffer) => void
 }
 
 const BUFFER_BYTES = 256 * 1024
 
 /**
- * HOT: all that arrives in one turn of the event loop goes out in one write, from one buffer that is used again. While the
- * reader is behind, the children are paused, so no more than a turn's reads is ever held.
+ * HOT: all bytes that arrive in one turn of the event loop leave in one write, from one reused buffer. While the reader is
+ * slow, the children are paused, so the buffer never holds more than the reads of one turn.
  */
 export function createOutput(options: OutputOptions) {
   const { stream, format } = options
-  // Others may keep what they are given; these have handed it to the kernel when their queue is empty.
+  // An empty queue of these streams means that the kernel has the bytes. Other streams may keep the buffer, so they get a copy.
   const isDirect = stream instanceof Socket || stream === process.stdout
   const throttles = new Set<Throttle>()
   const waiting: (() => void)[] = []
@@ -60,7 +60,7 @@ export function createOutput(options: OutputOptions) {
     used += buffer.write(bytes, used, 'latin1')
   }
 
-  /** What `write` adds is kept for `logs`, and shown unless it is not to be. */
+  /** Passes the bytes that `write` adds to onBlock, then sends them unless `hide` is set. */
   const show = (name: string, write: () => void, hide: boolean) => {
     const start = used
     write()
@@ -110,7 +110,7 @@ export function createOutput(options: OutputOptions) {
     broken = true
     blocked = false
     used = 0
-    // Children must be able to end, so they are read on, to nowhere.
+    // Children must be able to end, so their output is read and thrown away.
     for (const throttle of throttles) throttle.resume()
     for (const resolve of waiting.splice(0)) resolve()
     options.onBroken(error)
@@ -136,16 +136,16 @@ export function createOutput(options: OutputOptions) {
         },
       }
     },
-    /** A line of the supervisor's own. */
+    /** Writes an event of the supervisor. */
     say: (event: LifeEvent): void => show('system', () => format.say(event, add), false),
-    /** Resolves when all that was handed over has been written, or can never be. */
+    /** Resolves when all bytes have been written, or when the reader is gone. */
     flushed: () =>
       new Promise<void>((resolve) => {
         if (broken) return resolve()
         waiting.push(resolve)
         schedule()
       }),
-    /** Are sources held back now? */
+    /** True while sources are paused. */
     get held(): boolean {
       return blocked && options.onSlow === 'block'
     },

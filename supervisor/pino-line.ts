@@ -1,6 +1,6 @@
 import { fromByteString, toByteString } from './line-splitter.ts'
 
-/** The numbers of pino's levels (pino 10, docs/api.md "level"). */
+/** Level numbers of pino (pino 10, docs/api.md, "level"). */
 const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
 const LEVEL_COLOURS: Record<string, string> = {
   warn: '33',
@@ -11,22 +11,22 @@ const LEVEL_COLOURS: Record<string, string> = {
   debug: '2',
   trace: '2',
 }
-/** Said by the prefix already, or of no use to a reader at a terminal. */
+/** Fields that the prefix already shows, or that are useless at a terminal. */
 const UNSAID = new Set(['time', 'pid', 'hostname', 'name', 'v'])
-/** Colours, which may stay, and the control characters of Unicode but tab: in a record they were escaped, and no terminal must obey them. */
+/** Colours, which are kept, and Unicode control characters except tab. JSON escaped them in the record; a terminal must not execute them. */
 const CONTROL = /\x1b\[[\d;]*m|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g
-/** More digits than a double is sure to keep. */
+/** A number with more digits than a double can keep. */
 const MANY_DIGITS = /\d{16}/
 
 export interface LogRecord {
-  /** `info`, `warn`, … whatever way the child names its level. */
+  /** `info`, `warn`, …: the level of the child, as a lower-case name. */
   readonly level: string | undefined
   readonly message: string | undefined
-  /** All the rest. */
+  /** All other fields. */
   readonly fields: Map<string, unknown>
 }
 
-/** A child's line as a record, when it is one JSON object; byte strings as in line-splitter.ts. */
+/** Parses a line (a byte string) that is one JSON object. Undefined for any other line. */
 export function parseRecord(line: string): LogRecord | undefined {
   if (line.charCodeAt(0) !== 0x7b || line.charCodeAt(line.length - 1) !== 0x7d) return undefined
   try {
@@ -39,7 +39,7 @@ export function parseRecord(line: string): LogRecord | undefined {
   }
 }
 
-/** Takes the first of these fields that can be read as what is wanted; one that cannot remains a field. */
+/** Removes and returns the first of these fields that `read` accepts. A field that `read` rejects stays. */
 export function take<T>(fields: Map<string, unknown>, keys: string[], read: (value: unknown) => T | undefined): T | undefined {
   for (const key of keys) {
     const value = read(fields.get(key))
@@ -48,7 +48,7 @@ export function take<T>(fields: Map<string, unknown>, keys: string[], read: (val
   return undefined
 }
 
-/** JSON.rawJSON and the source of a value are ES2026, and in V8 since Node 21; TypeScript 7.0 does not know them. */
+/** Uses JSON.rawJSON and context.source (ES2026, in V8 since Node 21). TypeScript 7.0 has no types for them. */
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   if (typeof value !== 'number' || source === undefined || String(value) === source) return value
@@ -60,7 +60,7 @@ function levelName(level: unknown): string | undefined {
   return typeof level === 'string' ? level.toLowerCase() : undefined
 }
 
-/** `WARN  message key=value` for a person, or undefined when the line is no log record. */
+/** Renders a log record as `WARN  message key=value`. Undefined if the line is no log record. */
 export function renderRecord(line: string, colour: boolean): string | undefined {
   const { level, message, fields } = parseRecord(line) ?? {}
   if (level === undefined || message === undefined || fields === undefined) return undefined
@@ -73,17 +73,17 @@ export function renderRecord(line: string, colour: boolean): string | undefined 
   return toByteString(`${paint === undefined ? label : `\x1b[${paint}m${label}\x1b[0m`} ${lines.join('\n    ')}`)
 }
 
-/** As JSON does, which leaves the upper half of the control characters as they are. */
+/** Escapes as JSON does. JSON.stringify leaves U+007F to U+009F as they are, so they are escaped here. */
 const escapeControl = (found: string) =>
   found.length > 1 ? found : found < ' ' ? JSON.stringify(found).slice(1, -1) : `\\u00${found.charCodeAt(0).toString(16)}`
 
-/** A value as logfmt writes it: bare where nothing can be misread, else as JSON. */
+/** A value in logfmt: bare if it is unambiguous, else as JSON. */
 export function fieldText(value: unknown): string {
   if (typeof value === 'string') return /^[^\s"=\\\x00-\x1f\x7f]+$/.test(value) ? value : JSON.stringify(value)
   return JSON.stringify(value) ?? ''
 }
 
-/** The lines of an error's stack, or its message. */
+/** The lines of the stack of an error, or its message. */
 function stackOf(error: unknown): string[] | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { stack, message } = error as { stack?: unknown; message?: unknown }

@@ -1,24 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Sends to one process, or with a negative number to a group; whoever is gone already needs no signal. */
+/** Signals one process, or a group if `target` is negative. Returns false if the target is gone. */
 export function send(target: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(target, signal)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // EPERM: macOS says so of a group of zombies; elsewhere it is a process that became another user's, and not ours to end.
+    // EPERM: on macOS a group of zombies; elsewhere a process that changed its user, which we may not signal.
     if (code === 'ESRCH' || code === 'EPERM') return false
     throw error
   }
 }
 
-/** Does any process of the group still run? Zombies do not: in a container without an init nobody ever reaps them. */
+/** True if a process of the group runs. Zombies do not count, because a container without an init never reaps them. */
 export const isGroupAlive = (group: number): boolean =>
   send(-group, 0) && (process.platform !== 'linux' || liveMembers(group).length > 0)
 
 /**
- * What the processes of a group hold, in bytes; what they share is counted once (PSS), as the platform's limit counts it.
- * 0 where /proc does not tell.
+ * Memory of a group in bytes, as PSS: shared pages count once, as in the limit of the platform. 0 on systems without
+ * /proc/PID/smaps_rollup.
  */
 export function groupMemoryBytes(group: number): number {
   if (process.platform !== 'linux') return 0
@@ -26,7 +26,7 @@ export function groupMemoryBytes(group: number): number {
   return kilobytes.reduce((sum: number, each) => sum + Number(each), 0) * 1024
 }
 
-/** proc_pid_stat(5): "pid (name) state ppid pgrp …"; the name may hold spaces and parentheses. */
+/** Parses proc_pid_stat(5): "pid (name) state ppid pgrp …". The name may contain spaces and parentheses. */
 function liveMembers(group: number): string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false
@@ -40,7 +40,7 @@ function readProc(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1')
   } catch {
-    // It ended between the two looks, or is another user's.
+    // The process ended after readdir, or belongs to another user.
     return ''
   }
 }

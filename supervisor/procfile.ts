@@ -6,18 +6,18 @@ export interface Entry {
   readonly command: string
 }
 
-/** No command and no variable can hold one; where there is one, there mostly is one beside each letter. */
-export const NUL_PROBLEM = 'a NUL character (a file in UTF-16? It must be UTF-8)'
+/** Commands and variables cannot contain NUL. A file with NUL is usually UTF-16. */
+export const NUL_PROBLEM = 'a NUL character (the file must be UTF-8, not UTF-16)'
 
-/** Honcho's and foreman's alphabet of names. */
+/** The characters of names are those of Honcho and foreman. */
 const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/
 
 /**
- * Reads `name: command` lines; blank lines and `#` comments are allowed, nothing else is. Peers skip what they do not
- * understand, so a typing error there means a process that silently never starts.
+ * Parses `name: command` lines. Only blank lines and `#` comments may stand between them. Honcho and foreman skip any other
+ * line, so a typing error there means a process that silently never starts.
  *
  * @param file the name used in messages
- * @throws SupervisorError PROCFILE_INVALID with every wrong line, by number
+ * @throws SupervisorError PROCFILE_INVALID with every invalid line and its number
  */
 export function parseProcfile(text: string, file = 'Procfile'): Entry[] {
   const entries: Entry[] = []
@@ -38,7 +38,7 @@ export function parseProcfile(text: string, file = 'Procfile'): Entry[] {
     const name = match[1]!
     const first = lineOf.get(name)
     if (first === undefined) lineOf.set(name, number)
-    else problems.push(`${file}:${number}: "${name}" stands on line ${first} already; process names must be unique`)
+    else problems.push(`${file}:${number}: "${name}" is already defined on line ${first}; process names must be unique`)
     entries.push({ name, command: match[2]! })
   }
   if (problems.length === 0 && entries.length === 0) problems.push(`${file}: No processes defined in Procfile`)

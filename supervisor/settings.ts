@@ -12,48 +12,49 @@ import { parseRestart } from './restart-policy.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Where a command works and what it was told. */
-export interface Place {
+/** The folder, the environment and the options with which a command was started. */
+export interface Invocation {
   readonly cwd: string
   readonly env: Env
   readonly values: OptionValues
 }
 
 /**
- * The options of `.onedyno` (where that is the database's folder, of the file "defaults" in it) under those of the command line.
+ * Adds the options of `.onedyno`. Options of the command line win. If `.onedyno` is the folder of the database, the options are
+ * in its file "defaults".
  *
- * @throws SupervisorError PROCFILE_MISSING for a folder that is not there, DEFAULTS_INVALID
+ * @throws SupervisorError PROCFILE_MISSING if the folder does not exist, DEFAULTS_INVALID
  */
-export function withDefaults(place: Place): Place {
-  const root = appRoot(place)
-  if (!isFolder(root)) throw new SupervisorError('PROCFILE_MISSING', `there is no folder ${root}`)
+export function withDefaults(invocation: Invocation): Invocation {
+  const root = appRoot(invocation)
+  if (!isFolder(root)) throw new SupervisorError('PROCFILE_MISSING', `folder ${root} does not exist`)
   const name = isFolder(resolve(root, '.onedyno')) ? '.onedyno/defaults' : '.onedyno'
   const text = readIfThere(resolve(root, name))
-  return text === undefined ? place : { ...place, values: { ...parseDefaults(text, name), ...place.values } }
+  return text === undefined ? invocation : { ...invocation, values: { ...parseDefaults(text, name), ...invocation.values } }
 }
 
 export interface ReadEnv {
-  /** The real environment and the `.env` files, the winner chosen. */
+  /** The real environment merged with the `.env` files. */
   readonly env: Record<string, string>
-  /** The `.env` files alone. */
+  /** The variables of the `.env` files only. */
   readonly fromFiles: Record<string, string>
   readonly warnings: string[]
 }
 
-export const appRoot = ({ cwd, values }: Place): string => resolve(cwd, values['app-root'] ?? '.')
+export const appRoot = ({ cwd, values }: Invocation): string => resolve(cwd, values['app-root'] ?? '.')
 
 /**
- * Precedence, weakest first: the real environment, `.env` files in order; with --env-wins the real environment is last.
- * A missing `.env` is fine, as in Honcho; one that was named is worth a warning.
+ * Precedence, weakest first: the real environment, then the `.env` files in order; with --env-wins the real environment is
+ * last. A missing `.env` is ignored, as in Honcho. A missing file that -e names causes a warning.
  */
-export function readEnv(place: Place): ReadEnv {
-  const { env, values } = place
+export function readEnv(invocation: Invocation): ReadEnv {
+  const { env, values } = invocation
   const warnings: string[] = []
   const fromFiles: Record<string, string> = {}
   for (const name of splitList(values.env ?? '.env')) {
-    const text = readIfThere(resolve(appRoot(place), name))
+    const text = readIfThere(resolve(appRoot(invocation), name))
     if (text === undefined) {
-      if (values.env !== undefined) warnings.push(`${name}: there is no such file`)
+      if (values.env !== undefined) warnings.push(`${name}: no such file`)
       continue
     }
     const file = parseEnvFile(text, name)
@@ -66,24 +67,24 @@ export function readEnv(place: Place): ReadEnv {
 }
 
 /** @throws SupervisorError PROCFILE_MISSING, PROCFILE_INVALID */
-export function readProcfile(place: Place, env: Env): Entry[] {
-  const name = place.values.procfile ?? (env.PROCFILE || 'Procfile')
-  const path = resolve(appRoot(place), name)
+export function readProcfile(invocation: Invocation, env: Env): Entry[] {
+  const name = invocation.values.procfile ?? (env.PROCFILE || 'Procfile')
+  const path = resolve(appRoot(invocation), name)
   const text = readIfThere(path)
-  if (text === undefined) throw new SupervisorError('PROCFILE_MISSING', `there is no Procfile at ${path}`)
+  if (text === undefined) throw new SupervisorError('PROCFILE_MISSING', `no Procfile at ${path}`)
   return parseProcfile(text, name)
 }
 
 /** @throws SupervisorError PROCESS_UNKNOWN, OPTION_INVALID */
-export function readFormation(place: Place, entries: readonly Entry[], env: Env, only: readonly string[]): Instance[] {
-  const { values } = place
+export function readFormation(invocation: Invocation, entries: readonly Entry[], env: Env, only: readonly string[]): Instance[] {
+  const { values } = invocation
   const given = values.port ?? (env.PORT || '5000')
   const instances = planFormation(entries, {
     only,
     concurrency: parseConcurrency(values.concurrency ?? ''),
     basePort: wholeNumber('--port', given, 1, 65_535),
-    // A PORT that the surroundings gave is where a platform sends requests.
-    webFirst: (place.env.PORT ?? '') !== '' || (place.env.DYNO ?? '') !== '',
+    // If PORT comes from the real environment, the platform routes requests to it.
+    webFirst: (invocation.env.PORT ?? '') !== '' || (invocation.env.DYNO ?? '') !== '',
   })
   if (instances.length === 0)
     throw new SupervisorError('OPTION_INVALID', 'nothing to start: every process has a concurrency of 0')
@@ -91,11 +92,11 @@ export function readFormation(place: Place, entries: readonly Entry[], env: Env,
 }
 
 /**
- * The options of `start`, checked and with their defaults.
+ * Checks the options of `start` and applies their defaults.
  *
  * @throws SupervisorError OPTION_INVALID, PROCESS_UNKNOWN
  */
-export function readSettings({ values }: Place, env: Env, entries: readonly Entry[]) {
+export function readSettings({ values }: Invocation, env: Env, entries: readonly Entry[]) {
   const names = entries.map((entry) => entry.name)
   const quiet = splitList(values.quiet ?? '')
   const restart = parseRestart(values.restart ?? '')
@@ -106,7 +107,7 @@ export function readSettings({ values }: Place, env: Env, entries: readonly Entr
     throw new SupervisorError('OPTION_INVALID', `--on-slow-log ${JSON.stringify(onSlowLog)} is neither block nor drop`)
   }
   const format = values.format ?? FORMATS[0]
-  // Refused here, so that `check` finds it.
+  // Throws on an invalid format, so that `check` reports it.
   createFormat({ format, names, tty: false, colour: false, stamped: false, prefix: true })
   const timeoutMs = seconds('--timeout', values.timeout ?? (env.SHUTDOWN_TIMEOUT || '25')) * 1000
   const colour = values['no-colour'] !== true

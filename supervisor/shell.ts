@@ -1,4 +1,4 @@
-/** Words that the shell itself must run: "exec" would look for a program of that name, or lose their effect. */
+/** Words that the shell itself must run: with "exec" it would search a program of that name, or the effect would be lost. */
 const SHELL_WORDS = new Set(
   (
     '! . : [ alias bg break builtin caller case cd command continue declare do done elif else env enable esac eval exec exit export fc fg ' +
@@ -6,13 +6,14 @@ const SHELL_WORDS = new Set(
     'shopt source suspend test then time times trap type typeset ulimit umask unalias unset until wait while { }'
   ).split(' '),
 )
-/** Anything that may make more of a line than one simple command. Quoted text is let be: it may hold any of these. */
+/** Characters that may make a line more than one simple command. Quoted text is not checked. */
 const NOT_SIMPLE = /[;&|()`\n\\"'{}!#]/
 const ASSIGNMENTS = /^(?:[A-Za-z_]\w*=\S*\s+)*/
 
 /**
- * dash, the /bin/sh of Debian and Heroku, keeps itself in memory beside the last command of `sh -c` (bash does not). A
- * simple command gets `exec`, so the process we start is the program itself: it gets the signals, and we get its exit.
+ * Puts `exec` before a simple command, so the process that we start is the program itself: it receives the signals, and we
+ * receive its exit. Without `exec`, dash (the /bin/sh of Debian and Heroku) stays in memory beside the last command of `sh -c`;
+ * bash does not.
  */
 export function execIfSimple(command: string): string {
   const text = command.trim()
@@ -23,5 +24,5 @@ export function execIfSimple(command: string): string {
   return `${assignments}exec ${rest}`
 }
 
-/** The text without its closed quotes; one that is not closed stays, and is not simple. */
+/** The text with each quoted part replaced by "q". An unclosed quote stays, so the command is not simple. */
 const outsideQuotes = (text: string) => text.replace(/'[^']*'|"(?:[^"\\`$]|\\.)*"/g, 'q')

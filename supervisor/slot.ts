@@ -75,11 +75,11 @@ export function createSlot(options: SlotOptions) {
     const decision = decide(policy, { type, exit, ...streak }, options.random())
     if (decision.tag === 'again') {
       apply({ tag: 'ended', exit, startAtMs: now() + decision.pauseMs })
-      return note(`starts again in ${(decision.pauseMs / 1000).toFixed(1)} s (${streak.ends} in a row)`)
+      return note(`restarts in ${(decision.pauseMs / 1000).toFixed(1)} s (${streak.ends} ends in a row)`)
     }
     if (decision.tag === 'over') {
       if (decision.why === 'limit') note(`failed ${streak.failures} times in a row; giving up`)
-      if (decision.why === 'configuration') note('ended with 78: its configuration is wrong, so it is not started again')
+      if (decision.why === 'configuration') note('exited with 78 (wrong configuration); not restarting it')
     }
     apply({ tag: 'ended', exit })
     if (decision.tag === 'over') options.onOver(exit)

@@ -60,7 +60,7 @@ export function createStopSequence(options: StopSequenceOptions) {
   const term = () => {
     termed = true
     if (stopAtMs - stormAtMs > BURST_MS) return termAll()
-    say({ tag: 'note', text: 'the platform has sent SIGTERM to every process; not sending it again' })
+    say({ tag: 'note', text: 'the platform sent SIGTERM to every process; not sending it again' })
     after(childrenMs / 2, termAll)
   }
 

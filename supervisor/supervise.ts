@@ -48,7 +48,7 @@ async function openControl(path: string | undefined, run: Lifecycle): Promise<Co
   if (path === undefined || run.stopping.aborted) return undefined
   const control = await serveControl(path, run)
   if (control === undefined)
-    run.output.say({ tag: 'note', text: `cannot listen at ${path}: ps, restart, stop and logs will not reach this run` })
+    run.output.say({ tag: 'note', text: `cannot listen at ${path}; ps, restart, stop and logs will not reach this run` })
   else run.watchdog.file(path)
   return control
 }

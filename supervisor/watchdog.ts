@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 
 /**
- * A shell that outlives us by two seconds at most. It reads the process groups that we start and end; when its input ends
- * although groups are left, the supervisor was killed, and it ends them: SIGTERM, then SIGKILL. Of the ways to do this,
- * PR_SET_PDEATHSIG (setpriv) reaches only the direct child, exists on Linux with util-linux alone, and costs an exec each.
+ * A shell that outlives the supervisor by at most two seconds. It reads which process groups start and end. If its input ends
+ * while groups are left, the supervisor was killed, and the shell sends SIGTERM to the groups, then SIGKILL. The alternative,
+ * PR_SET_PDEATHSIG (setpriv), reaches only the direct child, needs Linux with util-linux, and costs one exec per child.
  *
- * It is the canary of a SIGTERM storm, too: it stands in a session of its own, so if it gets a SIGTERM when we do, somebody
- * signalled every process here (Heroku's dyno manager, systemd's KillMode=control-group), and the children have theirs.
+ * The watchdog also detects a SIGTERM storm. It has a session of its own, so it receives SIGTERM only if the platform signals
+ * every process (Heroku's dyno manager, systemd's KillMode=control-group). The children have received SIGTERM then, too.
  */
 const SCRIPT = `
 trap 'echo TERM; hit=1' TERM
@@ -33,8 +33,8 @@ for id in $groups; do kill -KILL -"$id" 2>/dev/null; done
 export type Watchdog = ReturnType<typeof startWatchdog>
 
 /**
- * @param scratch a folder to remove when we are killed
- * @param onStorm called when the watchdog itself gets a SIGTERM
+ * @param scratch folder to delete if the supervisor is killed
+ * @param onStorm called when the watchdog receives SIGTERM
  */
 export function startWatchdog(scratch: string, onStorm: () => void) {
   const shell = spawn('/bin/sh', ['-c', SCRIPT, 'watchdog', scratch], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
@@ -42,18 +42,18 @@ export function startWatchdog(scratch: string, onStorm: () => void) {
     shell.once('exit', () => resolve())
     shell.once('error', () => resolve())
   })
-  // Without it children may outlive a kill -9 of ours; nothing else depends on it.
+  // Without the watchdog, children may outlive a kill -9 of the supervisor. Nothing else depends on it.
   shell.stdin.on('error', () => {})
   shell.stdout.on('data', onStorm)
-  const tell = (line: string) => {
+  const send = (line: string) => {
     if (shell.stdin.writable) shell.stdin.write(line)
   }
   return {
-    add: (group: number) => tell(`+ ${group}\n`),
-    remove: (group: number) => tell(`- ${group}\n`),
-    /** A file to remove when we are killed; '' for none. */
-    file: (path: string) => tell(`f ${path}\n`),
-    /** Resolves when it has ended, which is at once when no group is left. */
+    add: (group: number) => send(`+ ${group}\n`),
+    remove: (group: number) => send(`- ${group}\n`),
+    /** Sets the file to delete if the supervisor is killed; '' for none. */
+    file: (path: string) => send(`f ${path}\n`),
+    /** Resolves when the watchdog has ended: at once if no group is left. */
     close(): Promise<void> {
       shell.stdin.end()
       return ended

@@ -15,7 +15,7 @@ const EXPORTERS: Record<string, (plan: ExportPlan) => ExportedFile[]> = {
 export const EXPORT_FORMATS: readonly string[] = Object.keys(EXPORTERS)
 
 /**
- * Writes the files of another process manager for the same processes; returns their paths.
+ * Writes the files with which another process manager runs the same processes. Returns their paths.
  *
  * @throws SupervisorError OPTION_INVALID for an unknown format, EXPORT_FAILED
  */
@@ -31,7 +31,7 @@ export function writeExport(format: string, location: string, plan: ExportPlan):
     const full = join(location, path)
     try {
       mkdirSync(dirname(full), { recursive: true })
-      // The environment may hold secrets.
+      // The environment may contain secrets.
       writeFileSync(full, text, { mode: executable === true ? 0o700 : 0o600 })
     } catch (cause) {
       throw new SupervisorError('EXPORT_FAILED', `cannot write ${full}: ${(cause as NodeJS.ErrnoException).code}`, { cause })

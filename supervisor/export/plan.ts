@@ -1,16 +1,16 @@
 import type { Instance } from '../formation.ts'
 
-/** What a template may use. */
+/** The input of an exporter. */
 export interface ExportPlan {
   readonly app: string
   readonly user: string
-  /** Folder of the log files, for those that write any. */
+  /** Folder of the log files, for formats that write them. */
   readonly log: string
   readonly shell: string
-  /** The children's working directory, absolute. */
+  /** Absolute working directory of the processes. */
   readonly root: string
   readonly stopSeconds: number
-  /** Of the `.env` files alone; the machine has an environment of its own. */
+  /** The variables of the `.env` files only, because the target machine has its own environment. */
   readonly env: Readonly<Record<string, string>>
   readonly processes: readonly Instance[]
 }
@@ -21,12 +21,12 @@ export interface ExportedFile {
   readonly executable?: boolean
 }
 
-/** `web-1`: dots have a meaning of their own in unit names. */
+/** `web-1`, because dots are special in unit names. */
 export const dashed = ({ type, name }: Instance): string => `${type}-${name.slice(type.length + 1)}`
 
-/** One word of a POSIX shell, quoted only where it must be. */
+/** One word of a POSIX shell, quoted only if needed. */
 export const shellQuote = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`)
 
-/** A process's own environment: that of the `.env` files and its port and name. */
+/** The environment of one process: the `.env` files, its port and its name. */
 export const environmentOf = (plan: ExportPlan, instance: Instance): [name: string, value: string][] =>
   Object.entries({ ...plan.env, PORT: String(instance.port), PS: instance.name }).toSorted(([a], [b]) => (a < b ? -1 : 1))

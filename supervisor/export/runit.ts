@@ -1,6 +1,6 @@
 import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './plan.ts'
 
-/** A service folder for each process, with its environment as chpst(8) -e reads it, and svlogd beside it. */
+/** Writes a service folder for each process, with its environment in files for chpst(8) -e and a svlogd logger. */
 export function exportRunit(plan: ExportPlan): ExportedFile[] {
   return plan.processes.flatMap((instance) => {
     const folder = `${plan.app}-${dashed(instance)}`
@@ -16,7 +16,7 @@ exec chpst -u ${user} -e "$here/env" ${plan.shell} -c ${shellQuote(instance.comm
     return [
       { path: `${folder}/run`, text: run, executable: true },
       { path: `${folder}/log/run`, text: logger, executable: true },
-      // A newline inside a value is written as NUL.
+      // chpst reads NUL as a newline inside a value.
       ...environmentOf(plan, instance).map(([name, value]) => ({
         path: `${folder}/env/${name}`,
         text: value.replaceAll('\n', '\0'),

@@ -1,12 +1,12 @@
 import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote } from './plan.ts'
 
-/** supervisord expands %(name)s. */
+/** Escapes %, because supervisord expands %(name)s. */
 const percent = (text: string) => text.replaceAll('%', '%%')
 
-/** Ends a line of its file, or begins a comment on it, quoted or not (supervisor 4, options.py UnhosedConfigParser). */
+/** Ends a line of the file or begins a comment, also inside quotes (supervisor 4, options.py UnhosedConfigParser). */
 const BREAKS_LINE = /[\r\n]|\s[;#]/
 
-/** One file with a program for each process and a group for the app. */
+/** Writes one file with a program for each process and a group for the app. */
 export function exportSupervisord(plan: ExportPlan): ExportedFile[] {
   const { app, processes } = plan
   const programs = processes.map((instance) => {
@@ -35,8 +35,8 @@ redirect_stderr=true
 }
 
 /**
- * A value between quotes, or undefined where that cannot be: the reader knows no escapes, and takes every quote from both
- * ends (supervisor 4, datatypes.py dict_of_key_value_pairs). Such a value is set by the shell of the command.
+ * Quotes a value. Undefined if the value cannot be quoted, because supervisord has no escapes and strips all quotes from both
+ * ends (supervisor 4, datatypes.py dict_of_key_value_pairs). The shell of the command sets such a value.
  */
 function quote(value: string): string | undefined {
   if (BREAKS_LINE.test(value) || /^["']|["']$/.test(value)) return undefined
@@ -44,7 +44,7 @@ function quote(value: string): string | undefined {
   return value.includes("'") ? undefined : `'${value}'`
 }
 
-/** A script that prints the script and runs what it printed. */
+/** A one-line script that prints `script` with printf(1) and evaluates it. */
 function inOneLine(script: string): string {
   const bytes = [...Buffer.from(script)].map((byte) => {
     const char = String.fromCharCode(byte)

@@ -1,10 +1,10 @@
 import { dashed, type ExportedFile, type ExportPlan, environmentOf } from './plan.ts'
 
-/** systemd.syntax(7): C escapes in double quotes, and % is a specifier. */
+/** Quotes as systemd.syntax(7) asks: C escapes in double quotes; % starts a specifier. */
 const quote = (text: string) =>
   `"${text.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\t', '\\t').replaceAll('%', '%%')}"`
 
-/** One target for the app, and one service for each process. */
+/** Writes one target for the app and one service for each process. */
 export function exportSystemd(plan: ExportPlan): ExportedFile[] {
   const { app, processes } = plan
   const unit = (instance: ExportPlan['processes'][number]) => `${app}-${dashed(instance)}.service`

@@ -51,7 +51,7 @@ test('rejects a line that neither assigns nor continues a value, with its number
 })
 
 test('warns about a continued value', () => {
-  expect(parseEnvFile('A=1\noops').warnings).toEqual(['.env:2: read as a further line of A'])
+  expect(parseEnvFile('A=1\noops').warnings).toEqual(['.env:2: read as a continuation of A'])
 })
 
 test('throws only ENV_FILE_INVALID, for any text', () => {

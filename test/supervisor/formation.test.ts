@@ -3,21 +3,29 @@ import { type FormationOptions, parseConcurrency, planFormation } from '../../su
 
 const entries = ['beat', 'web', 'worker'].map((name) => ({ name, command: `run ${name}` }))
 const cases: { name: string; options: FormationOptions; ports: Record<string, number> }[] = [
-  { name: 'one of each, 100 apart by position', options: {}, ports: { 'beat.1': 5000, 'web.1': 5100, 'worker.1': 5200 } },
   {
-    name: 'instances are one apart',
+    name: 'plans one instance of each type, with ports 100 apart',
+    options: {},
+    ports: { 'beat.1': 5000, 'web.1': 5100, 'worker.1': 5200 },
+  },
+  {
+    name: 'gives the instances of a type consecutive ports',
     options: { concurrency: parseConcurrency('web=2'), basePort: 6000 },
     ports: { 'beat.1': 6000, 'web.1': 6100, 'web.2': 6101, 'worker.1': 6200 },
   },
-  { name: 'none of a type', options: { concurrency: parseConcurrency('beat=0,worker=0') }, ports: { 'web.1': 5100 } },
   {
-    name: 'all stands for the types not named',
+    name: 'plans no instance of a type with concurrency 0',
+    options: { concurrency: parseConcurrency('beat=0,worker=0') },
+    ports: { 'web.1': 5100 },
+  },
+  {
+    name: 'applies "all" to the types that are not listed',
     options: { concurrency: parseConcurrency('all=0,web=1') },
     ports: { 'web.1': 5100 },
   },
-  { name: 'a process started alone keeps its port', options: { only: ['worker'] }, ports: { 'worker.1': 5200 } },
+  { name: 'keeps the port of a process that is started alone', options: { only: ['worker'] }, ports: { 'worker.1': 5200 } },
   {
-    name: 'web gets the base itself where a platform routes to it',
+    name: 'gives web the base port if the platform routes to it',
     options: { webFirst: true },
     ports: { 'beat.1': 5100, 'web.1': 5000, 'worker.1': 5200 },
   },
@@ -26,14 +34,14 @@ test.each(cases)('$name', ({ options, ports }) => {
   expect(Object.fromEntries(planFormation(entries, options).map((each) => [each.name, each.port]))).toEqual(ports)
 })
 
-test('an unknown process is refused with the known ones', () => {
+test('rejects an unknown process and lists the known ones', () => {
   expect(() => planFormation(entries, { only: ['web', 'wrker'] })).toThrow(
-    'no process "wrker" in the Procfile; it has beat, web, worker',
+    'no process "wrker" in the Procfile; its processes are beat, web, worker',
   )
   expect(() => planFormation(entries, { concurrency: parseConcurrency('x=1') })).toThrow('no process "x"')
   expect(() => planFormation(entries, { only: ['all'] })).toThrow('no process "all"')
 })
 
-test.each(['web', 'web=', 'web=-1', 'web=1.5', 'web=x', '=1'])('--concurrency %s is refused', (text) => {
+test.each(['web', 'web=', 'web=-1', 'web=1.5', 'web=x', '=1'])('rejects --concurrency %s', (text) => {
   expect(() => parseConcurrency(text)).toThrow(/is not NAME=COUNT/)
 })

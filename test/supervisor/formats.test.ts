@@ -30,44 +30,59 @@ const killed: LifeEvent = { tag: 'stopped', name: 'web.1', exit: { signal: 'SIGT
 
 describe('text', () => {
   const table: [name: string, options: Partial<FormatOptions>, what: string | LifeEvent, text: string][] = [
-    ['auto has time and name', {}, 'a\nb', '20:43:57 web.1         | a\n20:43:57 web.1         | b\n'],
-    ['auto has no time where the platform stamps', { stamped: true }, 'a', 'web.1         | a\n'],
-    ['auto on a terminal has colour', { tty: true, colour: true }, 'a', '\x1b[0m\x1b[36m20:43:57 web.1         | \x1b[0ma\n'],
-    ['the supervisor itself has none', { tty: true, colour: true }, started, '20:43:57 system        | web.1 started (pid=5)\n'],
+    ['auto shows time and name', {}, 'a\nb', '20:43:57 web.1         | a\n20:43:57 web.1         | b\n'],
+    ['auto shows no time if the platform adds one', { stamped: true }, 'a', 'web.1         | a\n'],
     [
-      'honcho tells a death by signal as Python does',
+      'auto colours the prefix on a terminal',
+      { tty: true, colour: true },
+      'a',
+      '\x1b[0m\x1b[36m20:43:57 web.1         | \x1b[0ma\n',
+    ],
+    [
+      'lines of the supervisor have no colour',
+      { tty: true, colour: true },
+      started,
+      '20:43:57 system        | web.1 started (pid=5)\n',
+    ],
+    [
+      'honcho shows a death by signal as a negative return code',
       { format: 'honcho' },
       killed,
       '20:43:57 system        | web.1 stopped (rc=-15)\n',
     ],
-    ['honcho stamps on a platform, too', { format: 'honcho', stamped: true }, 'a', '20:43:57 web.1         | a\n'],
+    ['honcho shows the time also on a platform', { format: 'honcho', stamped: true }, 'a', '20:43:57 web.1         | a\n'],
     [
-      'honcho-0.5 has colour everywhere',
+      'honcho-0.5 always colours the prefix',
       { format: 'honcho-0.5' },
       started,
       '\x1b[36m20:43:57 web.1         | \x1b[0mstarted with pid 5\n',
     ],
-    ['none is the text alone', { format: 'none' }, 'a\nb', 'a\nb\n'],
-    ['--no-prefix is, too, for the supervisor as well', { prefix: false, format: 'honcho' }, started, 'web.1 started (pid=5)\n'],
+    ['none shows only the text', { format: 'none' }, 'a\nb', 'a\nb\n'],
     [
-      'a template has what it names',
+      '--no-prefix shows only the text, also for lines of the supervisor',
+      { prefix: false, format: 'honcho' },
+      started,
+      'web.1 started (pid=5)\n',
+    ],
+    [
+      'a template shows the fields that it contains',
       { format: '[{type}/{index}] {iso} <{text}>' },
       'a\nb',
       `[web/1] ${new Date(now).toISOString()} <a>\n[web/1] ${new Date(now).toISOString()} <b>\n`,
     ],
-    ['a template may have a $ and other letters', { format: '$& é$1 {text} $$' }, 'a\nb', '$& é$1 a $$\n$& é$1 b $$\n'],
-    ['empty lines are lines', { format: 'none' }, '\n', '\n\n'],
-    ['what a child colours stays', {}, '\x1b[31mred', '20:43:57 web.1         | \x1b[31mred\n'],
+    ['a template may contain $ and non-ASCII letters', { format: '$& é$1 {text} $$' }, 'a\nb', '$& é$1 a $$\n$& é$1 b $$\n'],
+    ['keeps empty lines', { format: 'none' }, '\n', '\n\n'],
+    ['keeps the colours of a child', {}, '\x1b[31mred', '20:43:57 web.1         | \x1b[31mred\n'],
   ]
   test.each(table)('%s', (_name, options, what, text) => {
     expect(render(options, what)).toBe(text)
   })
 
-  test('each process has its own colour', () => {
+  test('gives each process its own colour', () => {
     expect(render({ tty: true, colour: true }, 'a', 'celery_beat.1')).toContain('\x1b[33m')
   })
 
-  test('the prefix grows for a process that comes later', () => {
+  test('widens the prefix for a process that is added later', () => {
     const format = createFormat({ ...base, names: ['a.1'], format: '{name}|{text}' })
     let text = ''
     const add = (more: string) => {
@@ -79,7 +94,7 @@ describe('text', () => {
     expect(text).toBe('a.1   |x\na.1     |x\n')
   })
 
-  test('the line and its prefix fit into what the platform takes', () => {
+  test('limits line and prefix together to the line length of the platform', () => {
     const format = createFormat({ ...base, stamped: true })
     expect(format.room('web.1') + 'web.1         | '.length).toBe(10_000)
   })
@@ -96,23 +111,23 @@ const pino = JSON.stringify({
 })
 
 describe('records', () => {
-  test('on a terminal a record is written out for people', () => {
+  test('renders a record as text on a terminal', () => {
     expect(render({ tty: true, format: 'auto' }, pino)).toBe(
       '20:43:57 web.1         | ERROR failed user="a b"\n20:43:57 web.1         |     Error: x\n20:43:57 web.1         |         at y\n',
     )
   })
 
-  test('elsewhere it is left as it is', () => {
+  test('leaves a record unchanged without a terminal', () => {
     expect(render({ stamped: true }, pino)).toBe(`web.1         | ${pino}\n`)
   })
 
-  test('what only looks like a record is left as it is', () => {
+  test('leaves a line unchanged that only looks like a record', () => {
     for (const line of ['{"a": 1}', '{"level": 30, "msg": ', '{}', '{"level":30,"msg":5}']) {
       expect(render({ tty: true }, line)).toBe(`20:43:57 web.1         | ${line}\n`)
     }
   })
 
-  test('under json a record is merged, its level named', () => {
+  test('json merges the fields of a record and names its level', () => {
     expect(JSON.parse(render({ format: 'json' }, pino))).toEqual({
       time: new Date(now).toISOString(),
       process: 'web.1',
@@ -126,13 +141,13 @@ describe('records', () => {
   })
 
   test.each([
-    ['a message that is no text', '{"level":30,"msg":{"x":1}}', { level: 'info', msg: { x: 1 } }],
-    ['both names of a level', '{"level":"info","severity":"NOTICE"}', { level: 'info', severity: 'NOTICE' }],
-    ['both names of a message', '{"msg":"a","message":"b"}', { message: 'a', message_: 'b' }],
-    ['a field named like one of ours', '{"msg":"a","process":"x"}', { message: 'a', process_: 'x' }],
-    ['the event of structlog, once', '{"level":"info","event":"a"}', { level: 'info', message: 'a' }],
-    ['a time that is none', '{"time":{}}', { time_: {} }],
-  ])('under json nothing of a record is lost: %s', (_name, line, fields) => {
+    ['a message that is no string', '{"level":30,"msg":{"x":1}}', { level: 'info', msg: { x: 1 } }],
+    ['two fields for the level', '{"level":"info","severity":"NOTICE"}', { level: 'info', severity: 'NOTICE' }],
+    ['two fields for the message', '{"msg":"a","message":"b"}', { message: 'a', message_: 'b' }],
+    ['a field whose name is taken', '{"msg":"a","process":"x"}', { message: 'a', process_: 'x' }],
+    ['the event field of structlog', '{"level":"info","event":"a"}', { level: 'info', message: 'a' }],
+    ['an invalid time', '{"time":{}}', { time_: {} }],
+  ])('json loses no field of a record: %s', (_name, line, fields) => {
     const { time, process, ...rest } = JSON.parse(render({ format: 'json' }, line))
     expect([time, process, rest]).toEqual([new Date(now).toISOString(), 'web.1', fields])
   })
@@ -140,22 +155,22 @@ describe('records', () => {
   test.each([
     ['json', '"id":12345678901234567890'],
     ['logfmt', 'id=12345678901234567890'],
-  ])('a number of many digits keeps them under %s', (format, field) => {
+  ])('%s keeps all digits of a large number', (format, field) => {
     expect(render({ format }, '{"id":12345678901234567890,"msg":"m"}')).toContain(field)
   })
 
-  test('on a terminal what the message has for fields is said once', () => {
+  test('shows level and message of a record only once on a terminal', () => {
     const line = '{"severity":"WARNING","event":"a","err":"b"}'
     expect(render({ tty: true, prefix: false }, line)).toBe('WARNING a err=b\n')
   })
 
-  test('on a terminal the text of a record may have colours, but moves no cursor', () => {
+  test('keeps colours in a record on a terminal, but escapes other control characters', () => {
     expect(
       render({ tty: true, prefix: false }, '{"level":30,"msg":"\\u001b[32mgreen\\u001b[0m\\r\\u001b[2Jgone\\n\\u009b"}'),
     ).toBe('INFO  \x1b[32mgreen\x1b[0m\\r\\u001b[2Jgone\\n\\u009b\n')
   })
 
-  test('under json any other line is a message', () => {
+  test('json writes any other line as a message', () => {
     const lines = render({ format: 'json' }, 'é "x"\n{"half')
       .trim()
       .split('\n')
@@ -166,7 +181,7 @@ describe('records', () => {
     ])
   })
 
-  test('under json what happens to a process has fields', () => {
+  test('json writes process events with fields', () => {
     expect(JSON.parse(render({ format: 'json' }, killed))).toMatchObject({
       process: 'system',
       message: 'process stopped',
@@ -176,7 +191,7 @@ describe('records', () => {
     })
   })
 
-  test('a record that escaping makes too long is cut in two', () => {
+  test('splits a record that escaping makes too long', () => {
     const lines = render({ format: 'json' }, '\x01'.repeat(5_000)).trim().split('\n')
     expect(lines.length).toBeGreaterThan(2)
     for (const line of lines) expect(Buffer.byteLength(line)).toBeLessThanOrEqual(10_000)
@@ -188,14 +203,14 @@ describe('records', () => {
     ).toBe('\x01'.repeat(5_000))
   })
 
-  test('logfmt quotes what needs it', () => {
+  test('logfmt quotes values that need quotes', () => {
     expect(render({ format: 'logfmt' }, 'a b=c')).toBe(`time=${new Date(now).toISOString()} process=web.1 message="a b=c"\n`)
     expect(render({ format: 'logfmt' }, pino)).toContain('level=error message=failed')
     expect(render({ format: 'logfmt' }, '{"level":30,"msg":"m","o":{"a":1}}')).toContain('o="{\\"a\\":1}"')
   })
 })
 
-test('colours are for terminals without NO_COLOR', () => {
+test('uses colours on a terminal without NO_COLOR', () => {
   const tty = { isTTY: true }
   expect(wantsColour(tty, {})).toBe(true)
   expect(wantsColour({}, {})).toBe(false)
@@ -204,7 +219,7 @@ test('colours are for terminals without NO_COLOR', () => {
   expect(wantsColour(tty, { TERM: 'dumb' })).toBe(false)
 })
 
-test('a platform that stamps is known by its variables', () => {
+test('recognises a platform that adds the time by its variables', () => {
   expect([
     platformStamps({}),
     platformStamps({ DYNO: 'web.1' }),

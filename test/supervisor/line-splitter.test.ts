@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createLineSplitter } from '../../supervisor/line-splitter.ts'
 
-/** What comes out of `chunks`, as lines of bytes. */
+/** The lines of `chunks`, as bytes. */
 function split(chunks: (string | Buffer)[], limit = 10_000): Buffer[] {
   const blocks: string[] = []
   const splitter = createLineSplitter(limit, (block) => blocks.push(block))
@@ -16,29 +16,29 @@ function split(chunks: (string | Buffer)[], limit = 10_000): Buffer[] {
 const text = (lines: Buffer[]) => lines.map(String)
 
 const cases: [name: string, chunks: string[], lines: string[]][] = [
-  ['chunks are joined and the last line needs no newline', ['a', 'b\nc\n', '', 'd', 'e', '\nf'], ['ab', 'c', 'de', 'f']],
-  ['empty lines are lines', ['\n\na\n\n'], ['', '', 'a', '']],
-  ['CR LF is a newline, wherever a chunk ends', ['a\r\nb\r', '\nc\r\n'], ['a', 'b', 'c']],
-  ['a CR elsewhere stays', ['10%\r20%\n'], ['10%\r20%']],
-  ['VT, FF and U+2028 end no line', ['a\vb\fc\u2028d\n'], ['a\vb\fc\u2028d']],
-  ['nothing in, nothing out', ['', ''], []],
+  ['joins chunks and emits a last line without a newline', ['a', 'b\nc\n', '', 'd', 'e', '\nf'], ['ab', 'c', 'de', 'f']],
+  ['keeps empty lines', ['\n\na\n\n'], ['', '', 'a', '']],
+  ['treats CR LF as a newline, also across chunks', ['a\r\nb\r', '\nc\r\n'], ['a', 'b', 'c']],
+  ['keeps a CR inside a line', ['10%\r20%\n'], ['10%\r20%']],
+  ['does not end a line at VT, FF and U+2028', ['a\vb\fc\u2028d\n'], ['a\vb\fc\u2028d']],
+  ['emits nothing for empty input', ['', ''], []],
 ]
 test.each(cases)('%s', (_name, chunks, lines) => {
   expect(text(split(chunks))).toEqual(lines)
 })
 
-test('bytes that are no UTF-8, and NUL, pass through', () => {
+test('keeps NUL and bytes that are not UTF-8', () => {
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13))
   expect(split([Buffer.concat([bytes, Buffer.from('\n')])])).toEqual([bytes])
 })
 
-test('a line that is too long is cut visibly at a border of UTF-8', () => {
+test('cuts a long line at UTF-8 borders and marks the cut', () => {
   const lines = text(split([`${'é'.repeat(60)}\nshort\n`], 50))
   expect(lines).toEqual([`${'é'.repeat(23)}…`, `…${'é'.repeat(22)}…`, `…${'é'.repeat(15)}`, 'short'])
   for (const line of lines) expect(Buffer.byteLength(line)).toBeLessThanOrEqual(50)
 })
 
-test('a long line without an end is handed out piece by piece, whatever its chunks', () => {
+test('emits pieces of a long line before its end arrives', () => {
   const seen: number[] = []
   const splitter = createLineSplitter(100, (block) => seen.push(block.length))
   const chunk = Buffer.alloc(64, 'x')
@@ -47,7 +47,7 @@ test('a long line without an end is handed out piece by piece, whatever its chun
   expect(Math.max(...seen)).toBeLessThanOrEqual(100)
 })
 
-test('the same bytes give the same lines, however they are chunked', () => {
+test('gives the same lines for the same bytes in any chunks', () => {
   const bytes = fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array.map((byte) => (byte % 7 === 0 ? 10 : byte))))
   fc.assert(
     fc.property(bytes, fc.array(fc.nat(400), { maxLength: 5 }), (all, cuts) => {
@@ -58,7 +58,7 @@ test('the same bytes give the same lines, however they are chunked', () => {
   )
 })
 
-test('every line fits, and without the marks nothing is added or lost', () => {
+test('emits only lines that fit, and loses and adds nothing but the marks', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (line) => {
       fc.pre(!/[\n\r…]/.test(line))

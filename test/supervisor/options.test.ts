@@ -13,10 +13,10 @@ const table: [argv: string[], command: string | undefined, rest: string[], value
   [['--version'], undefined, [], { version: true }],
   [[], undefined, [], {}],
 ]
-test.each(table)('%j', (argv, command, rest, values) => {
+test.each(table)('parses %j', (argv, command, rest, values) => {
   expect(parseCommandLine(argv)).toEqual({ command, rest, values })
 })
 
-test.each([[['start', '--bogus']], [['start', '-f']], [['start', '--no-prefix=1']]])('%j is refused', (argv) => {
+test.each([[['start', '--bogus']], [['start', '-f']], [['start', '--no-prefix=1']]])('rejects %j', (argv) => {
   expect(() => parseCommandLine(argv)).toThrow(expect.objectContaining({ code: 'SUPERVISOR_USAGE', exit: 2 }))
 })

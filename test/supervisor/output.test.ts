@@ -21,7 +21,7 @@ function open(stream: Writable, more: Partial<OutputOptions> = {}) {
 }
 const push = (source: Source, text: string) => source.push(Buffer.from(text), Buffer.byteLength(text))
 
-/** A reader that takes a write only when it is let. */
+/** A stream whose write completes only when `release` is called. */
 function createSlowStream() {
   const writes: string[] = []
   let release = () => {}
@@ -34,7 +34,7 @@ function createSlowStream() {
   return { stream, writes, release: () => release() }
 }
 
-test('what comes in one turn goes out in one write', async () => {
+test('sends all lines of one turn in one write', async () => {
   const { stream, writes } = createSlowStream()
   const output = open(stream)
   const [a, b] = [output.source('a.1'), output.source('b.1')]
@@ -45,7 +45,7 @@ test('what comes in one turn goes out in one write', async () => {
   expect(writes).toEqual(['a.1   |one\nb.1   |x\na.1   |two\n'])
 })
 
-test('while a write is under way the children are held back, and what was read waits', async () => {
+test('pauses the children and keeps new lines while a write is pending', async () => {
   const { stream, writes, release } = createSlowStream()
   const output = open(stream)
   const calls: string[] = []
@@ -61,7 +61,7 @@ test('while a write is under way the children are held back, and what was read w
   expect(calls).toEqual(['pause', 'resume', 'pause'])
 })
 
-test('a source that is opened meanwhile knows that it is to wait', async () => {
+test('reports held to a source that opens while a write is pending', async () => {
   const { stream } = createSlowStream()
   const output = open(stream)
   push(output.source('a.1'), 'one\n')
@@ -69,7 +69,7 @@ test('a source that is opened meanwhile knows that it is to wait', async () => {
   expect(output.held).toBe(true)
 })
 
-test('with drop, what does not fit meanwhile is counted and said, and nobody is held back', async () => {
+test('with drop, pauses no child, drops lines that do not fit and logs their number', async () => {
   const { stream, writes, release } = createSlowStream()
   const output = open(stream, { onSlow: 'drop' })
   const calls: string[] = []
@@ -88,7 +88,7 @@ test('with drop, what does not fit meanwhile is counted and said, and nobody is 
   expect(calls).toEqual([])
 })
 
-test('flushed waits until the last byte is taken', async () => {
+test('flushed() resolves when the last byte is written', async () => {
   const { stream, release } = createSlowStream()
   const output = open(stream)
   const a = output.source('a.1')
@@ -105,7 +105,7 @@ test('flushed waits until the last byte is taken', async () => {
   await flushed
 })
 
-test('a reader that is gone is told once, and the children are read on', async () => {
+test('reports a closed output once and keeps reading the children', async () => {
   const broken: string[] = []
   const stream = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) })
   const output = open(stream, { onBroken: (error) => broken.push(error.message) })
@@ -120,7 +120,7 @@ test('a reader that is gone is told once, and the children are read on', async (
   expect(calls.at(-1)).not.toBe('pause')
 })
 
-test('a stream that keeps what it gets is not overwritten', async () => {
+test('does not overwrite a buffer that the stream keeps', async () => {
   const stream = new PassThrough({ highWaterMark: 1 << 20 })
   const output = open(stream)
   const a = output.source('a.1')
@@ -131,7 +131,7 @@ test('a stream that keeps what it gets is not overwritten', async () => {
   expect(String(stream.read())).toBe('a.1   |line 0\na.1   |line 1\na.1   |line 2\n')
 })
 
-test('what is quiet is still kept for logs', async () => {
+test('stores the lines of hidden processes for logs', async () => {
   const { stream, writes } = createSlowStream()
   const ring = createLogRing()
   const output = open(stream, { quiet: (name) => name === 'a.1', onBlock: ring.add })
@@ -142,7 +142,7 @@ test('what is quiet is still kept for logs', async () => {
   expect(ring.read(() => true)).toBe('a.1   |hidden\nb.1   |shown\n')
 })
 
-test('the last 1,000 lines of each are kept, in the order in which they came', () => {
+test('stores the last 1,000 lines of each process in the order of arrival', () => {
   const ring = createLogRing()
   for (let i = 0; i < 3_000; i += 1) {
     ring.add('a', Buffer.from(`a${i}\n`))
@@ -157,7 +157,7 @@ test('the last 1,000 lines of each are kept, in the order in which they came', (
   expect(ring.read((name) => name === 'a').startsWith('a2000\n')).toBe(true)
 })
 
-test('a flood of long blocks keeps its end, whole lines only', () => {
+test('stores only the last whole lines of long blocks', () => {
   const ring = createLogRing()
   const block = Buffer.from(`${'x'.repeat(999)}\n`.repeat(1_200))
   for (let i = 0; i < 5; i += 1) ring.add('a', Buffer.concat([block, Buffer.from(`end ${i}\n`)]))

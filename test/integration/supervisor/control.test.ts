@@ -24,7 +24,7 @@ async function running(args: string[] = []) {
   return { project, run }
 }
 
-test('ps lists the processes; the socket is for this user alone and goes with the run', async () => {
+test('ps lists the processes over a socket that only this user may open and that the run deletes at its end', async () => {
   const { project, run } = await running()
   expect(statSync(controlPath(project.dir)).mode & 0o777).toBe(0o600)
   const { code, out } = await ask(project, 'ps')
@@ -35,7 +35,7 @@ test('ps lists the processes; the socket is for this user alone and goes with th
   expect(statSync(controlPath(project.dir), { throwIfNoEntry: false })).toBeUndefined()
 })
 
-test('restart ends a process gracefully and starts it again, whatever --restart says; web never notices', async () => {
+test('restart stops one process gracefully and starts it again, without --restart and without touching the others', async () => {
   const { project, run } = await running()
   expect((await ask(project, 'restart', 'worker')).out).toBe('restarting worker.1\n')
   await run.waitFor(
@@ -45,7 +45,7 @@ test('restart ends a process gracefully and starts it again, whatever --restart 
   expect((await ask(project, 'ps')).out).toMatch(/worker\.1 +running +\d+ +\d+s +1 /)
 })
 
-test('stop ends a process and leaves the others; restart brings it back; stop alone ends the run', async () => {
+test('stop with a name ends one process, restart starts it again, and stop without names ends the run', async () => {
   const { project, run } = await running()
   await ask(project, 'stop', 'worker.1')
   await run.waitFor(/worker\.1 stopped/)
@@ -57,7 +57,7 @@ test('stop ends a process and leaves the others; restart brings it back; stop al
   expect(run.survivors()).toEqual([])
 })
 
-test('logs prints what a process wrote, and goes on with -f until the run ends', async () => {
+test('logs prints the last lines of a process, and with -f new lines until the run ends', async () => {
   const { project, run } = await running(['-q', 'web'])
   expect((await ask(project, 'logs', 'worker')).out).toMatch(/^\d\d:\d\d:\d\d worker\.1 \| working\n$/)
   const follower = project.launch(['logs', '-f', 'web'])
@@ -68,7 +68,7 @@ test('logs prints what a process wrote, and goes on with -f until the run ends',
   expect((await follower.ended).code).toBe(0)
 }, 15_000)
 
-test('a log that looks like a refusal is a log', async () => {
+test('logs prints a line that looks like an error message', async () => {
   const project = createProject({ Procfile: 'w: echo "error: not ours"; sleep 60\n' })
   const run = project.launch(['start', '--format', '{text}', '-q', 'w'])
   await run.waitFor(/started/)
@@ -79,15 +79,15 @@ test('a log that looks like a refusal is a log', async () => {
   await run.ended
 })
 
-test('an unknown process is refused with the known ones', async () => {
+test('refuses an unknown process and lists the known ones', async () => {
   const { project } = await running()
   const { code, err } = await ask(project, 'restart', 'web', 'x')
-  expect([code, err]).toEqual([1, expect.stringContaining('no process x; there are web.1, worker.1')])
+  expect([code, err]).toEqual([1, expect.stringContaining('no process x; the processes are web.1, worker.1')])
 })
 
-test('a socket that a killed supervisor left is replaced', async () => {
+test('start replaces the socket of a killed supervisor', async () => {
   const project = createProject({ Procfile: PROCFILE })
-  // A socket nobody listens at: what a kill -9 of supervisor and watchdog leaves.
+  // A socket without a listener, as after a kill -9 of supervisor and watchdog.
   const left = createServer().listen(controlPath(project.dir))
   await once(left, 'listening')
   const { renameSync } = await import('node:fs')
@@ -102,7 +102,7 @@ test('a socket that a killed supervisor left is replaced', async () => {
   await run.ended
 })
 
-test('a second supervisor of the same app leaves the socket to the first and says so', async () => {
+test('a second supervisor of the same app leaves the socket to the first and logs a note', async () => {
   const { project, run } = await running()
   const second = project.launch(['start', 'web'])
   await second.waitFor(/cannot listen at .*\.sock/)
@@ -113,14 +113,14 @@ test('a second supervisor of the same app leaves the socket to the first and say
   await run.ended
 })
 
-test('a kill -9 of the supervisor leaves no socket', async () => {
+test('the watchdog deletes the socket when the supervisor is killed', async () => {
   const { project, run } = await running()
   process.kill(run.pid, 'SIGKILL')
   await until(() => statSync(controlPath(project.dir), { throwIfNoEntry: false }) === undefined)
   await until(() => run.survivors().length === 0)
 })
 
-test('a reader of logs who has seen enough is no error', async () => {
+test('logs exits with 0 when its reader closes the pipe', async () => {
   const { project, run } = await running()
   await run.waitFor(/(tick\n.*){20}/)
   const pipeline = [...supervisorCommand, 'logs', '-f', 'web'].join(' ')
@@ -132,7 +132,7 @@ test('a reader of logs who has seen enough is no error', async () => {
 
 const asNobody = ['setpriv', '--reuid', '54321', '--regid', '54321', '--clear-groups', ...supervisorCommand]
 const mayBeAnybody = spawnSync(asNobody[0]!, [...asNobody.slice(1), 'version']).status === 0
-test.runIf(mayBeAnybody)('a user without a name is served like any other', async () => {
+test.runIf(mayBeAnybody)('start, ps and export work for a user id without a name', async () => {
   const project = createProject({ Procfile: 'w: echo hello; sleep 60\n' })
   chmodSync(project.dir, 0o777)
   const run = project.launch(['start'], { command: asNobody })
@@ -146,7 +146,7 @@ test.runIf(mayBeAnybody)('a user without a name is served like any other', async
   expect((await run.ended).code).toBe(143)
 })
 
-test('the app may be named from elsewhere', async () => {
+test('-d names the app from another folder', async () => {
   const { project } = await running()
   mkdirSync(project.path('below'))
   expect((await ask(project, 'ps', '-d', 'below')).code).toBe(1)

@@ -7,15 +7,15 @@ import { supervisorCommand } from './project.ts'
 const root = join(import.meta.dirname, '..', '..', '..')
 const [file, ...args] = supervisorCommand
 
-test.each(['Procfile', 'Procfile.real'])('the %s of the example with gunicorn and Celery is valid', (procfile) => {
+test.each(['Procfile', 'Procfile.real'])('check accepts the %s of the example with gunicorn and Celery', (procfile) => {
   const example = join(root, 'examples/gunicorn-celery')
   const { status, stderr } = spawnSync(file!, [...args, 'check', '-d', example, '-f', procfile], { encoding: 'utf8' })
   expect(stderr).toContain('Valid procfile detected (web')
   expect(status).toBe(0)
 })
 
-// The library is what is built: without dist/ there is nothing to import by name.
-test.runIf(existsSync(join(root, 'dist/supervisor/supervise.js')))('the example of the library runs', () => {
+// The example imports the package by its name, which needs dist/.
+test.runIf(existsSync(join(root, 'dist/supervisor/supervise.js')))('runs the example of the library', () => {
   const { status, stdout } = spawnSync(process.execPath, [join(root, 'examples/library/run.ts')], { encoding: 'utf8', cwd: root })
   expect(stdout).toMatch(/clock\.1 {3}\| tick 3 on 8000/)
   expect(stdout).toMatch(/greeter\.1 \| hello from greeter\.1/)

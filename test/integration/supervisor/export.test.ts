@@ -31,7 +31,7 @@ function write(format: string, variables: Record<string, string> = env) {
 }
 
 describe('systemd', () => {
-  test('one target and one service for each process', () => {
+  test('writes one target for the app and one service for each process', () => {
     const { names, read } = write('systemd')
     expect(names).toEqual(['shop-my-worker-1.service', 'shop-web-1.service', 'shop-web-2.service', 'shop.target'])
     expect(read('shop.target')).toContain('Wants=shop-web-1.service shop-web-2.service shop-my-worker-1.service\n')
@@ -44,7 +44,7 @@ describe('systemd', () => {
     expect(unit).toContain('RestartPreventExitStatus=78\n')
   })
 
-  test.runIf(existsSync('/usr/bin/systemd-analyze'))('systemd itself finds nothing wrong', () => {
+  test.runIf(existsSync('/usr/bin/systemd-analyze'))('writes units that systemd-analyze accepts', () => {
     const { dir, names } = write('systemd')
     const units = names.map((name) => join(dir, name))
     const said = execFileSync('systemd-analyze', ['verify', ...units], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
@@ -52,7 +52,7 @@ describe('systemd', () => {
   })
 })
 
-test('supervisord: one file, a program for each process, what can be is readable', () => {
+test('supervisord: writes one file with a readable program for each process', () => {
   const { names, read } = write('supervisord', { PERCENT: '100%', BACKSLASH: 'a\\b', JSON: '{"a":1}' })
   expect(names).toEqual(['shop.conf'])
   const text = read('shop.conf')
@@ -63,7 +63,7 @@ test('supervisord: one file, a program for each process, what can be is readable
   expect(text).toContain('[group:shop]\nprograms=shop-web-1,shop-web-2,shop-my-worker-1\n')
 })
 
-/** Reads a file as supervisord does (supervisor 4, options.py and datatypes.py), and runs what stands in it. */
+/** Parses a file as supervisord does (supervisor 4, options.py and datatypes.py) and runs its program. */
 const SUPERVISORD = `
 import configparser, os, shlex, subprocess, sys
 config = configparser.RawConfigParser(inline_comment_prefixes=(';', '#'), strict=False)
@@ -76,7 +76,7 @@ env = {words[i]: words[i + 2].strip('\\'"') for i in range(0, len(words), 4) if 
 subprocess.run(shlex.split(program['command']), env={'PATH': os.environ['PATH'], **env}, check=True)
 `
 const hasPython = spawnSync('python3', ['-c', '']).status === 0
-test.runIf(hasPython)('supervisord: whatever the values and the command, its reader runs the same', () => {
+test.runIf(hasPython)('supervisord: runs any command with any values unchanged', () => {
   const values = {
     ...env,
     JSON: '{"a": "b"}',
@@ -96,7 +96,7 @@ test.runIf(hasPython)('supervisord: whatever the values and the command, its rea
   expect(rest).toBe('%d ; # é\n')
 })
 
-test('runit: a service folder for each process, which sh accepts, with its environment in files', () => {
+test('runit: writes a service folder for each process, with valid scripts and its environment in files', () => {
   const { dir, read } = write('runit')
   expect(readdirSync(dir).toSorted()).toEqual(['shop-my-worker-1', 'shop-web-1', 'shop-web-2'])
   expect(read('shop-web-2/env/PORT')).toBe('5001')
@@ -108,14 +108,17 @@ test('runit: a service folder for each process, which sh accepts, with its envir
   }
 })
 
-test.each(EXPORT_FORMATS)('%s: only the owner may read it, since the environment may hold secrets', (format) => {
-  const { dir, names } = write(format)
-  for (const name of names) {
-    const stat = statSync(join(dir, name))
-    if (stat.isFile()) expect(stat.mode & 0o077).toBe(0)
-  }
-})
+test.each(EXPORT_FORMATS)(
+  '%s: writes files that only their owner may read, because the environment may contain secrets',
+  (format) => {
+    const { dir, names } = write(format)
+    for (const name of names) {
+      const stat = statSync(join(dir, name))
+      if (stat.isFile()) expect(stat.mode & 0o077).toBe(0)
+    }
+  },
+)
 
-test.each(['', 'a', "it's", '$x `y` "z" \\', 'a\nb', 'é', '--'])('a shell reads %j back from its quoted form', (text) => {
+test.each(['', 'a', "it's", '$x `y` "z" \\', 'a\nb', 'é', '--'])('quotes %j so that a shell reads the same text', (text) => {
   expect(execFileSync('sh', ['-c', `printf '%s' ${shellQuote(text)}`], { encoding: 'utf8' })).toBe(text)
 })

@@ -3,14 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createProject } from './project.ts'
 
-/** Every time that a thread of the process went to sleep, and so was woken up. Losing the processor to others is not counted. */
+/** Voluntary context switches of all threads: how often the process went to sleep. Preemptions are not counted. */
 const switches = (pid: number) =>
   readdirSync(`/proc/${pid}/task`)
     .map((thread) => readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'))
     .flatMap((status) => [...status.matchAll(/^voluntary_ctxt_switches:\s+(\d+)/gm)])
     .reduce((sum, [, count]) => sum + Number(count), 0)
 
-test('with nothing to do it does nothing: hardly a wake-up in five seconds', async () => {
+test('an idle supervisor wakes up at most eight times in five seconds', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: sleep 60\nbeat: sleep 60\n' })
   const run = project.launch(['start', '--restart', 'on-failure'])
   await run.waitFor(/beat\.1 started/)
@@ -22,7 +22,7 @@ test('with nothing to do it does nothing: hardly a wake-up in five seconds', asy
   await run.ended
 }, 20_000)
 
-test('it loads nothing but its own files', async () => {
+test('loads no file of node_modules', async () => {
   const project = createProject({ Procfile: 'a: true\n' })
   const run = project.launch(['start'], { env: { NODE_DEBUG: 'esm,module' } })
   expect((await run.ended).code).toBe(0)

@@ -5,7 +5,7 @@ import { planFormation } from '../../../supervisor/formation.ts'
 import { parseProcfile } from '../../../supervisor/procfile.ts'
 import { type Attach, type SuperviseOptions, supervise } from '../../../supervisor/supervise.ts'
 
-/** A run in this process, whose signals are left alone; `text` is what it wrote. */
+/** Starts a run in this process without signal handlers. `text` returns its output. */
 function start(procfile: string, more: Partial<SuperviseOptions> = {}) {
   const stdout = new PassThrough()
   let text = ''
@@ -18,27 +18,27 @@ function start(procfile: string, more: Partial<SuperviseOptions> = {}) {
   return { ended, stop, text: () => text }
 }
 
-test('a run resolves with the exit code and writes to the stream it is given', async () => {
+test('supervise() resolves with the exit code and writes to the given stream', async () => {
   const run = start('a: echo hello; exit 3\n')
   expect(await run.ended).toBe(3)
   expect(run.text()).toMatch(/^a\.1 {3}\|hello$/m)
 })
 
-test('an abort signal stops it as SIGTERM does', async () => {
+test('an abort signal stops the run as SIGTERM does', async () => {
   const run = start('a: sleep 60\n')
   await delay(100)
   run.stop.abort()
   expect(await run.ended).toBe(143)
 })
 
-test('a run that is aborted before it begins starts nothing', async () => {
+test('a run that is aborted before its start starts no process', async () => {
   const stopped = AbortSignal.abort()
   const run = start('a: echo never\n', { signal: stopped })
   expect(await run.ended).toBe(143)
   expect(run.text()).not.toContain('never')
 })
 
-test('what is attached comes first, gives its environment, is prefixed like a child, and stops last', async () => {
+test('an attached service starts first, adds its environment, logs with a prefix, and stops last', async () => {
   const attach: Attach = async ({ log }) => {
     const write = log('postgres')
     write(Buffer.from('ready\nhalf '))
@@ -56,7 +56,7 @@ test('what is attached comes first, gives its environment, is prefixed like a ch
   )
 })
 
-test('when it cannot be attached no child starts and its error is thrown', async () => {
+test('if the attached service fails to start, no child starts and its error is thrown', async () => {
   const run = start('a: echo never\n', {
     attach: async () => {
       throw new Error('no database')
@@ -66,7 +66,7 @@ test('when it cannot be attached no child starts and its error is thrown', async
   expect(run.text()).not.toContain('never')
 })
 
-test('a stop while it is attached aborts it and is a clean end', async () => {
+test('a stop during the start of the attached service aborts it and is a clean end', async () => {
   const run = start('a: echo never\n', {
     attach: ({ signal }) => delay(60_000, undefined, { signal }).then(() => ({ env: {}, stop: async () => {} })),
   })
@@ -76,13 +76,13 @@ test('a stop while it is attached aborts it and is a clean end', async () => {
   expect(run.text()).not.toContain('never')
 })
 
-test('an attach that ignores its signal is left when the budget is used up', async () => {
+test('an attach that ignores its signal is abandoned after the timeout', async () => {
   const run = start('a: echo never\n', { timeoutMs: 200, attach: () => new Promise(() => {}) })
   run.stop.abort()
   expect(await run.ended).toBe(143)
 })
 
-test('one that was attached just when the run was stopped is stopped, too', async () => {
+test('a service that finishes its start after the stop request is stopped', async () => {
   let stopped = false
   const attach: Attach = async () => {
     await delay(100)
@@ -99,14 +99,14 @@ test('one that was attached just when the run was stopped is stopped, too', asyn
   expect(stopped).toBe(true)
 })
 
-test('a stop() of what was attached that takes too long is not waited for beyond the budget', async () => {
+test('a stop() of the attached service that never ends is abandoned after the timeout', async () => {
   const run = start('a: exit 0\n', { timeoutMs: 300, attach: async () => ({ env: {}, stop: () => new Promise(() => {}) }) })
   const before = Date.now()
   expect(await run.ended).toBe(0)
   expect(Date.now() - before).toBeLessThan(2_500)
 })
 
-test('children are killed in time for what was attached to stop within the budget', async () => {
+test('children are killed early enough for the attached service to stop within the timeout', async () => {
   let stopAtMs = 0
   const attach: Attach = async () => ({
     env: {},

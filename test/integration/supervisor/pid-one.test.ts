@@ -25,19 +25,22 @@ const processes = (): Stat[] =>
       }
     })
 
-test.runIf(mayUnshare)('as PID 1 it reaps orphans, hands signals on and ends with the right code', async () => {
-  const project = createProject({ Procfile: `web: ${fixture('forks-zombies.mjs')}\nbeat: sleep 60\n` })
-  const run = project.launch(['start'], { command })
-  await run.waitFor(/orphans made/)
-  const init = processes().find((each) => each.parent === run.pid)!.pid
-  await until(() => processes().filter((each) => each.parent === init).length === 1)
-  process.kill(init, 'SIGTERM')
-  expect((await run.ended).code).toBe(143)
-  expect(run.stdout()).toMatch(/web\.1 stopped[\s\S]*/)
-  expect(run.stderr()).toBe('')
-})
+test.runIf(mayUnshare)(
+  'as PID 1 the supervisor reaps orphans, forwards signals and exits with the code of the signal',
+  async () => {
+    const project = createProject({ Procfile: `web: ${fixture('forks-zombies.mjs')}\nbeat: sleep 60\n` })
+    const run = project.launch(['start'], { command })
+    await run.waitFor(/orphans made/)
+    const init = processes().find((each) => each.parent === run.pid)!.pid
+    await until(() => processes().filter((each) => each.parent === init).length === 1)
+    process.kill(init, 'SIGTERM')
+    expect((await run.ended).code).toBe(143)
+    expect(run.stdout()).toMatch(/web\.1 stopped[\s\S]*/)
+    expect(run.stderr()).toBe('')
+  },
+)
 
-test.runIf(mayUnshare)('as PID 1 it ends with the code of a child', async () => {
+test.runIf(mayUnshare)('as PID 1 the supervisor exits with the code of the child', async () => {
   const project = createProject({ Procfile: 'web: echo hi; exit 42\n' })
   const run = project.launch(['start'], { command })
   expect((await run.ended).code).toBe(42)

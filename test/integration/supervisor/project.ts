@@ -9,22 +9,22 @@ import { controlPath } from '../../../supervisor/control.ts'
 const FIXTURES = join(import.meta.dirname, '..', '..', 'fixtures', 'supervisor')
 const CLI = join(FIXTURES, 'cli.ts')
 
-/** The command that runs a fixture, for a Procfile; `.sh` by sh, the rest by this Node. */
+/** The command of a Procfile that runs a fixture: sh for `.sh`, else this Node. */
 export const fixture = (name: string, ...args: (string | number)[]): string =>
   [name.endsWith('.sh') ? 'sh' : process.execPath, join(FIXTURES, name), ...args].join(' ')
 
 export interface Launched {
   readonly child: ChildProcess
   readonly pid: number
-  /** All that came out of both streams so far. */
+  /** The output so far. */
   readonly stdout: () => string
   readonly stderr: () => string
   readonly bytes: () => Buffer
-  /** Resolves with the match as soon as the output matches. Rejects when it ends without. */
+  /** Resolves with the match as soon as the output matches. Rejects if the command ends first. */
   waitFor(pattern: RegExp): Promise<RegExpExecArray>
   /** Resolves when the command ended and its output is complete; `code` is 128 + n for a death by signal. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
-  /** Processes of this project that still run, the supervisor included. */
+  /** Ids of the running processes of this project, the supervisor included. */
   survivors(): number[]
 }
 
@@ -37,12 +37,12 @@ export interface Project {
 
 export interface LaunchOptions {
   readonly env?: Record<string, string>
-  /** Words before the command, such as `script -qec`. Default: this Node and the supervisor's command line. */
+  /** Words before the arguments, such as `script -qec`. Default: this Node and the command line of the supervisor. */
   readonly command?: string[]
   readonly stdin?: 'ignore' | 'pipe'
 }
 
-/** A folder with these files, gone after the test together with every process that was started in it. */
+/** Creates a folder with these files. After the test, the folder and all processes that were started in it are removed. */
 export function createProject(files: Record<string, string> = {}): Project {
   const dir = mkdtempSync(join(tmpdir(), 'supervisor-test-'))
   const mark = `SUPERVISOR_TEST=${randomUUID()}`
@@ -54,7 +54,7 @@ export function createProject(files: Record<string, string> = {}): Project {
         process.kill(pid, 'SIGKILL')
       } catch {}
     }
-    // The watchdog was killed with the rest, so what it would have removed is ours to remove.
+    // The watchdog was killed too, so it cannot delete the socket.
     rmSync(controlPath(dir), { force: true })
     rmSync(dir, { recursive: true, force: true })
   })
@@ -121,7 +121,7 @@ function launch(dir: string, mark: string, argv: string[], options: LaunchOption
   }
 }
 
-/** Processes whose environment has the mark, zombies left out (they have none to read). */
+/** Ids of the processes whose environment has the mark. Zombies have no environment. */
 function marked(mark: string): number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -135,10 +135,10 @@ function marked(mark: string): number[] {
     .map(Number)
 }
 
-/** Resolves when `condition` holds; for what gives no event, such as another process's death. */
+/** Polls until `condition` is true. For facts without an event, such as the death of another process. */
 export async function until(condition: () => boolean, ms = 5_000): Promise<void> {
   for (const end = Date.now() + ms; !condition(); ) {
-    if (Date.now() > end) throw new Error(`not so after ${ms} ms: ${condition}`)
+    if (Date.now() > end) throw new Error(`condition is not true after ${ms} ms: ${condition}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

@@ -3,11 +3,11 @@ import { createProject } from './project.ts'
 
 const count = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0
 
-test('a failed worker starts again after a pause while web stays up', async () => {
+test('a failed worker restarts after a pause while web keeps running', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: echo work; sleep 0.1; exit 3\n' })
   const run = project.launch(['start', '--restart', 'on-failure'])
   await run.waitFor(
-    /worker\.1 starts again in 0\.[45] s \(1 in a row\)[\s\S]*worker\.1 starts again in (0\.[89]|1\.0) s \(2 in a row\)/,
+    /worker\.1 restarts in 0\.[45] s \(1 ends in a row\)[\s\S]*worker\.1 restarts in (0\.[89]|1\.0) s \(2 ends in a row\)/,
   )
   expect(count(run.stdout(), /web\.1 started/g)).toBe(1)
   process.kill(run.pid, 'SIGTERM')
@@ -15,7 +15,7 @@ test('a failed worker starts again after a pause while web stays up', async () =
   expect(run.survivors()).toEqual([])
 })
 
-test('a worker killed from outside starts again, even when web may not', async () => {
+test('a killed worker restarts by its own policy, and a killed web ends the run by the default policy', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: sleep 60\n' })
   const run = project.launch(['start', '--restart', 'worker=on-failure'])
   const [, pid] = await run.waitFor(/worker\.1 started \(pid=(\d+)\)/)
@@ -26,14 +26,14 @@ test('a worker killed from outside starts again, even when web may not', async (
   expect((await run.ended).code).toBe(137)
 })
 
-test('a worker that finishes is done, and the run ends when all are', async () => {
+test('processes that exit with 0 are not restarted, and the run ends with the last of them', async () => {
   const project = createProject({ Procfile: 'a: exit 0\nb: sleep 0.3; exit 0\n' })
   const run = project.launch(['start', '--restart', 'on-failure'])
   expect((await run.ended).code).toBe(0)
   expect(count(run.stdout(), /started/g)).toBe(2)
 })
 
-test('a process that fails again and again ends the run with its code', async () => {
+test('a process that reaches its limit of failures ends the run with its code', async () => {
   const project = createProject({ Procfile: 'web: exit 5\nworker: sleep 60\n' })
   const run = project.launch(['start', '--restart', 'on-failure:2'])
   expect((await run.ended).code).toBe(5)
@@ -41,7 +41,7 @@ test('a process that fails again and again ends the run with its code', async ()
   expect(run.survivors()).toEqual([])
 })
 
-test('a success between failures ends their row', async () => {
+test('a success between failures resets the count of failures', async () => {
   const project = createProject({ Procfile: 'worker: echo >> runs; [ $(( $(wc -l < runs) % 2 )) = 0 ]\n' })
   const run = project.launch(['start', '--restart', 'always:2'])
   await run.waitFor(/(stopped \(rc=0\)[\s\S]*){2}/)
@@ -49,24 +49,24 @@ test('a success between failures ends their row', async () => {
   expect((await run.ended).code).toBe(143)
 }, 15_000)
 
-test('exit 78 is a wrong configuration: not started again, and the run ends with 78', async () => {
+test('exit code 78 ends the run with 78, without a restart', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: exit 78\n' })
   const run = project.launch(['start', '--restart', 'always'])
   expect((await run.ended).code).toBe(78)
   expect(count(run.stdout(), /worker\.1 started/g)).toBe(1)
 })
 
-test('a stop during the pause of a restart ends at once', async () => {
+test('a stop during the pause before a restart ends the run at once', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: exit 1\n' })
   const run = project.launch(['start', '--restart', 'on-failure'])
-  await run.waitFor(/3 in a row/)
+  await run.waitFor(/3 ends in a row/)
   const before = Date.now()
   process.kill(run.pid, 'SIGTERM')
   expect((await run.ended).code).toBe(143)
   expect(Date.now() - before).toBeLessThan(1_000)
 })
 
-test('always means after success, too', async () => {
+test('--restart always restarts after success', async () => {
   const project = createProject({ Procfile: 'worker: echo once\n' })
   const run = project.launch(['start', '--restart', 'always'])
   await run.waitFor(/(once[\s\S]*){2}/)
@@ -74,11 +74,11 @@ test('always means after success, too', async () => {
   await run.ended
 })
 
-test('a process that holds too much memory is restarted gracefully', async () => {
+test('a process above its memory limit is restarted gracefully', async () => {
   const greedy = `exec ${process.execPath} -e "const held = Buffer.alloc(120e6, 1); process.on('SIGTERM', () => { console.log('bye', held.length); process.exit(0) }); setInterval(() => {}, 1e6)"`
   const project = createProject({ Procfile: `web: sleep 60\nworker: ${greedy}\n` })
   const run = project.launch(['start', '--max-memory', 'worker=100MB'])
-  await run.waitFor(/worker\.1 holds \d+ MB, more than 100 MB: restarting it[\s\S]*bye 120000000[\s\S]*worker\.1 started/)
+  await run.waitFor(/worker\.1 uses \d+ MB, limit 100 MB; restarting it[\s\S]*bye 120000000[\s\S]*worker\.1 started/)
   expect(count(run.stdout(), /web\.1 started/g)).toBe(1)
   process.kill(run.pid, 'SIGTERM')
   expect((await run.ended).code).toBe(143)

@@ -5,7 +5,7 @@ import { createProject, fixture, type Launched } from './project.ts'
 
 const rssMb = (run: Launched) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${run.pid}/status`, 'utf8'))?.[1]) / 1024
 
-/** Lets nobody read for a while; the time is the experiment itself. */
+/** Stops reading for `ms`. Returns by how many MB the supervisor grew meanwhile. */
 async function holdBack(run: Launched, ms: number): Promise<number> {
   run.child.stdout!.pause()
   const before = rssMb(run)
@@ -13,7 +13,7 @@ async function holdBack(run: Launched, ms: number): Promise<number> {
   return rssMb(run) - before
 }
 
-test('while nobody reads, the children are held back, memory stays flat, and afterwards nothing is missing', async () => {
+test('pauses the children while nobody reads, keeps memory flat, and loses no line', async () => {
   const project = createProject({
     Procfile: `a: ${fixture('floods-stdout.mjs', 300_000)}\nb: ${fixture('floods-stdout.mjs', 300_000)}\n`,
   })
@@ -29,7 +29,7 @@ test('while nobody reads, the children are held back, memory stays flat, and aft
   }
 }, 60_000)
 
-test('with --on-slow-log drop the children go on, and how many lines were dropped is said', async () => {
+test('--on-slow-log drop keeps the children running and logs the number of dropped lines', async () => {
   const project = createProject({ Procfile: `a: ${fixture('floods-stdout.mjs', 500_000)}\n` })
   const run = project.launch(['start', '--on-slow-log', 'drop', '--format', '{name} {text}'])
   await run.waitFor(/line 1000 /)
@@ -43,7 +43,7 @@ test('with --on-slow-log drop the children go on, and how many lines were droppe
   expect(shown + dropped).toBe(500_000)
 }, 60_000)
 
-test('a SIGTERM while nobody reads is still obeyed within the budget', async () => {
+test('SIGTERM stops the run within the timeout while nobody reads', async () => {
   const project = createProject({ Procfile: `a: ${fixture('floods-stdout.mjs')}\nb: sleep 60\n` })
   const run = project.launch(['start', '--timeout', '1'])
   await run.waitFor(/line 1000 /)

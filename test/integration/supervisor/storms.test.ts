@@ -5,11 +5,11 @@ import { expect, test } from 'vitest'
 import { controlPath } from '../../../supervisor/control.ts'
 import { createProject, fixture, until } from './project.ts'
 
-/** STORMS=200 is the figure of the issue; fewer by default, to keep the suite short. */
+/** Number of random runs. A small default keeps the suite short; STORMS=200 runs a thorough check. */
 const STORMS = Number(process.env.STORMS ?? 12)
 const SEED = Number(process.env.STORM_SEED ?? 1)
 
-/** mulberry32: small, and the same everywhere for a seed. */
+/** mulberry32: a small generator that gives the same numbers for the same seed. */
 function createRandom(seed: number): () => number {
   let state = seed
   return () => {
@@ -42,7 +42,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
 }
 
 test.each(Array.from({ length: STORMS }, (_, i) => SEED + i))(
-  'storm %i leaves no process, no socket and no file behind',
+  'a run that receives random signals leaves no process, no socket and no file behind (seed %i)',
   async (seed) => {
     const random = createRandom(seed)
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!
@@ -60,7 +60,7 @@ test.each(Array.from({ length: STORMS }, (_, i) => SEED + i))(
     void run.ended.then(() => {
       ended = true
     })
-    // When supervisor and watchdog are both killed with -9 nobody is left to clean up, so one such blow a storm.
+    // One SIGKILL per run, because nobody can clean up if supervisor and watchdog are both killed.
     let mayKill = true
     for (let blows = Math.floor(random() * 5); blows > 0 && !ended; blows -= 1) {
       await delay(random() * 150)
@@ -72,7 +72,7 @@ test.each(Array.from({ length: STORMS }, (_, i) => SEED + i))(
       else kill(pick(victims) ?? run.pid, signal)
       if (random() < 0.2) run.child.stdout!.pause()
     }
-    // Whatever was stopped goes on, and then all is told to end.
+    // Resume the processes that were stopped, then stop the run.
     for (const pid of run.survivors()) kill(pid, 'SIGCONT')
     kill(run.pid, 'SIGTERM')
     run.child.stdout!.resume()

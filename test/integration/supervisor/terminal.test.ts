@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { createProject, fixture, supervisorCommand } from './project.ts'
 
-/** script(1) gives the command a terminal; what is written to its stdin is typed there. */
+/** script(1) runs the command on a terminal. Its stdin is the keyboard. */
 const onTerminal = (...argv: string[]) => ['script', '-qec', [...supervisorCommand, ...argv].join(' '), '/dev/null']
 const hasScript = existsSync('/usr/bin/script')
 
-test.runIf(hasScript)('on a terminal there are colours, and records are written out for people', async () => {
+test.runIf(hasScript)('on a terminal, lines have colours and JSON records are rendered as text', async () => {
   const project = createProject({ Procfile: `a: ${fixture('logs-like-pino.mjs')}; echo $FORCE_COLOR\n` })
   const run = project.launch([], { command: onTerminal('start'), stdin: 'pipe', env: { TERM: 'xterm' } })
   await run.ended
@@ -15,7 +15,7 @@ test.runIf(hasScript)('on a terminal there are colours, and records are written 
   expect(run.stdout()).toMatch(/\| \x1b\[0m1\r/)
 })
 
-test.runIf(hasScript)('NO_COLOR is respected, also for the children', async () => {
+test.runIf(hasScript)('NO_COLOR disables colours of the supervisor and of the children', async () => {
   const project = createProject({ Procfile: 'a: echo hello [$FORCE_COLOR]\n' })
   const run = project.launch([], { command: onTerminal('start'), stdin: 'pipe', env: { TERM: 'xterm', NO_COLOR: '1' } })
   await run.ended
@@ -23,14 +23,14 @@ test.runIf(hasScript)('NO_COLOR is respected, also for the children', async () =
   expect(run.stdout()).not.toContain('\x1b[')
 })
 
-test.runIf(hasScript)('Ctrl-C stops all gracefully; a second one hurries', async () => {
+test.runIf(hasScript)('Ctrl-C stops all processes gracefully, and a second Ctrl-C kills them', async () => {
   const project = createProject({ Procfile: `a: ${fixture('ignores-sigterm.sh')}\n` })
   const run = project.launch([], { command: onTerminal('start'), stdin: 'pipe' })
   await run.waitFor(/ready/)
   const before = Date.now()
   run.child.stdin!.write('\x03')
   await run.waitFor(/sending SIGTERM/)
-  // A person is slower than a burst of signals, which counts as one.
+  // Signals within 300 ms count as one.
   await new Promise((resolve) => setTimeout(resolve, 400))
   run.child.stdin!.write('\x03')
   expect((await run.ended).code).toBe(130)

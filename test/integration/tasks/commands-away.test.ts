@@ -76,7 +76,7 @@ onEveryBroker(
     it.each([
       [['workr'], 'worker'],
       [[], 'worker'],
-      [['-l', 'debug', 'worker'], 'the options of "worker" stand behind it'],
+      [['-l', 'debug', 'worker'], 'options of "worker" must follow the command'],
     ])('%j is answered with the commands that there are', async (args, said) => {
       const { code, stderr } = await runCommand({}, ...args)
       expect(code).toBe(2)

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { createProject, fixture, until } from './project.ts'
 
-/** What a child wrote, without its prefix and without the supervisor's own lines. */
+/** The lines of one child, without prefix and without the lines of the supervisor. */
 const linesOf = (text: string, name = 'a.1') =>
   text.split('\n').flatMap((line) => new RegExp(`^\\S+ ${name.replace('.', '\\.')} +\\| (.*)$`).exec(line)?.[1] ?? [])
 
@@ -13,19 +13,24 @@ async function runAlone(command: string, ...args: string[]) {
   return { code, lines: linesOf(run.stdout()), run, project }
 }
 
-describe('what a child writes', () => {
+describe('output of a child', () => {
   const table: [name: string, command: string, code: number, lines: string[]][] = [
-    ['half-line: the last line needs no newline', fixture('half-line.sh'), 0, ['first', 'half a line']],
-    ['opens-dev-stdout: both streams can be opened by name', fixture('opens-dev-stdout.sh'), 0, ['to stdout', 'to stderr']],
+    ['half-line: shows a last line without a newline', fixture('half-line.sh'), 0, ['first', 'half a line']],
     [
-      'writes-both-streams: their order is kept',
+      'opens-dev-stdout: a child can open /dev/stdout and /dev/stderr',
+      fixture('opens-dev-stdout.sh'),
+      0,
+      ['to stdout', 'to stderr'],
+    ],
+    [
+      'writes-both-streams: keeps the order of both streams',
       fixture('writes-both-streams.mjs'),
       0,
       Array.from({ length: 200 }, (_, i) => `line ${i}`),
     ],
-    ['empty lines are kept', "printf '\\n\\nx\\n'", 0, ['', '', 'x']],
+    ['keeps empty lines', "printf '\\n\\nx\\n'", 0, ['', '', 'x']],
     [
-      'an unknown program is said and ends with 127',
+      'reports an unknown program and exits with 127',
       'no-such-program-here',
       127,
       ['/bin/sh: 1: exec: no-such-program-here: not found'],
@@ -38,20 +43,20 @@ describe('what a child writes', () => {
     expect(result.run.survivors()).toEqual([])
   })
 
-  test('binary-output: no byte is changed', async () => {
+  test('binary-output: changes no byte', async () => {
     const { run } = await runAlone(fixture('binary-output.mjs'), '--no-prefix')
     const expected = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13))
     expect(run.bytes().includes(Buffer.concat([expected, Buffer.from('\n')]))).toBe(true)
   })
 
-  test('floods-stdout: a child that writes 200,000 lines and ends at once loses none', async () => {
+  test('floods-stdout: loses no line of a child that writes 200,000 lines and exits', async () => {
     const { lines, code } = await runAlone(fixture('floods-stdout.mjs', 200_000))
     expect(code).toBe(0)
     expect(lines.length).toBe(200_000)
     expect(lines.every((line, i) => line.startsWith(`line ${i} `))).toBe(true)
   })
 
-  test('long-line: a line of 50 MB is cut at UTF-8 borders, nothing lost, and memory stays flat', async () => {
+  test('long-line: cuts a line of 50 MB at UTF-8 borders, without loss and with flat memory', async () => {
     const project = createProject({ Procfile: `a: ${fixture('long-line.mjs', 50_000_000)}\n` })
     const run = project.launch(['start', '--format', '{name}|{text}'])
     let peakKb = 0
@@ -77,17 +82,17 @@ describe('what a child writes', () => {
   })
 })
 
-describe('how a child ends', () => {
+describe('end of a child', () => {
   test.each([
     ['SEGV', 139],
     ['KILL', 137],
     ['TERM', 143],
     ['ABRT', 134],
-  ])('dies-by-signal %s: the exit code is %i', async (signal, code) => {
+  ])('dies-by-signal %s: exits with %i', async (signal, code) => {
     expect((await runAlone(fixture('dies-by-signal.sh', signal))).code).toBe(code)
   })
 
-  test('daemonises-holding-pipe: the exit is seen at once, and the daemon is not waited for', async () => {
+  test('daemonises-holding-pipe: sees the exit of the leader at once and does not wait for the daemon', async () => {
     const project = createProject()
     const pidFile = project.path('daemon.pid')
     const before = Date.now()
@@ -102,7 +107,7 @@ describe('how a child ends', () => {
     expect(run.survivors()).toEqual([Number(readFileSync(pidFile, 'utf8'))])
   })
 
-  test('leaves-group-behind: the rest of its group is ended, too, even by SIGKILL', async () => {
+  test('leaves-group-behind: ends the rest of the group, by SIGKILL if needed', async () => {
     const project = createProject()
     const run = project.launch([
       'start',
@@ -113,7 +118,7 @@ describe('how a child ends', () => {
     expect(run.survivors()).toEqual([])
   }, 15_000)
 
-  test('closes-output: a child without output is still waited for and stopped', async () => {
+  test('closes-output: stops a child that has closed its output and waits for it', async () => {
     const project = createProject({ Procfile: `a: ${fixture('closes-output.sh')}\n` })
     const run = project.launch(['start'])
     await run.waitFor(/ready/)
@@ -131,8 +136,8 @@ describe('how a child ends', () => {
   })
 })
 
-describe('how it is stopped', () => {
-  test('ignores-sigterm: SIGKILL follows after the time given, all in parallel', async () => {
+describe('stop of the run', () => {
+  test('ignores-sigterm: kills all children at the same time after the timeout', async () => {
     const project = createProject({
       Procfile: ['a', 'b', 'c'].map((name) => `${name}: ${fixture('ignores-sigterm.sh')}\n`).join(''),
     })
@@ -147,7 +152,7 @@ describe('how it is stopped', () => {
     expect(run.survivors()).toEqual([])
   })
 
-  test('finishes-slowly: what a child writes while it stops is shown', async () => {
+  test('finishes-slowly: shows the output of a child that is stopping', async () => {
     const project = createProject({ Procfile: `a: ${fixture('finishes-slowly.mjs')}\n` })
     const run = project.launch(['start'])
     await run.waitFor(/ready/)
@@ -161,7 +166,7 @@ describe('how it is stopped', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
     ['SIGQUIT', 131],
-  ] as const)('%s stops everything and ends with %i', async (signal, code) => {
+  ] as const)('%s stops all processes and exits with %i', async (signal, code) => {
     const project = createProject({ Procfile: 'a: sleep 60\nb: sleep 60; echo never\n' })
     const run = project.launch(['start'])
     await run.waitFor(/b\.1 started/)
@@ -170,7 +175,7 @@ describe('how it is stopped', () => {
     expect(run.survivors()).toEqual([])
   })
 
-  test.each([0, 20, 40, 60, 80, 120])('a SIGTERM %i ms after the start leaves nothing behind', async (ms) => {
+  test.each([0, 20, 40, 60, 80, 120])('SIGTERM %i ms after the start leaves no process behind', async (ms) => {
     const project = createProject({ Procfile: 'a: sleep 60\nb: sleep 60\nc: sleep 60\nd: sleep 60\n' })
     const run = project.launch(['start'])
     await new Promise((resolve) => setTimeout(resolve, ms))
@@ -179,7 +184,7 @@ describe('how it is stopped', () => {
     expect(run.survivors()).toEqual([])
   })
 
-  test('a prompt without a newline holds up neither the others nor the stop, and is shown at the end', async () => {
+  test('a prompt without a newline delays neither the other children nor the stop, and is shown at the end', async () => {
     const project = createProject({ Procfile: `a: ${fixture('prompts.sh')}\nb: sleep 0.3; echo here; sleep 60\n` })
     const run = project.launch(['start'])
     await run.waitFor(/b\.1 +\| here/)
@@ -188,7 +193,7 @@ describe('how it is stopped', () => {
     expect(linesOf(run.stdout())).toEqual(['continue? '])
   })
 
-  test('a storm: children that the platform has signalled are not signalled again', async () => {
+  test('does not repeat a SIGTERM that the platform has sent to every process', async () => {
     const project = createProject()
     const run = project.launch([
       'start',
@@ -202,7 +207,7 @@ describe('how it is stopped', () => {
     expect(readFileSync(project.path('terms'), 'utf8')).toBe('TERM\n')
   })
 
-  test('a SIGTERM to the supervisor alone reaches the child once, however often it is repeated', async () => {
+  test('repeated SIGTERM to the supervisor sends one SIGTERM to the child', async () => {
     const project = createProject()
     const run = project.launch([
       'start',
@@ -217,7 +222,7 @@ describe('how it is stopped', () => {
     expect(readFileSync(project.path('terms'), 'utf8')).toBe('TERM\n')
   })
 
-  test('killed with -9, the supervisor takes its children along, even those that ignore SIGTERM', async () => {
+  test('the watchdog ends all children when the supervisor is killed, also children that ignore SIGTERM', async () => {
     const project = createProject({ Procfile: `a: ${fixture('ignores-sigterm.sh')}\nb: sleep 60 & sleep 61\n` })
     const run = project.launch(['start'])
     await run.waitFor(/ready/)
@@ -225,7 +230,7 @@ describe('how it is stopped', () => {
     await until(() => run.survivors().length === 0)
   })
 
-  test('a closed output stops the children gracefully', async () => {
+  test('a closed output stops the children gracefully and exits with 141', async () => {
     const project = createProject({ Procfile: `a: ${fixture('floods-stdout.mjs')}\nb: ${fixture('finishes-slowly.mjs')}\n` })
     const run = project.launch(['start'])
     await run.waitFor(/line 10 /)
