@@ -1,6 +1,6 @@
 import type { Exit } from './exit.ts'
 
-/** docs/internals/supervisors.md has the diagram of these states. */
+/** ARCHITECTURE.md, "The life of a process", has the diagram of these states. */
 export type State =
   | { readonly tag: 'starting' }
   | { readonly tag: 'running'; readonly pid: number; readonly sinceMs: number }
