@@ -158,7 +158,8 @@ function help({ io }: Command): number {
   io.stdout.write(
     `usage: onedyno [OPTION…] COMMAND\n\n${commands.join('\n')}\n\nOptions, before or after the command:\n${describeOptions()}\n\n` +
       'Exit code: that of the first process that ended (128 + n after signal n), 130 after Ctrl-C,\n' +
-      '143 after SIGTERM, 1 for an invalid Procfile or .env, 2 for an invalid command line, 78 for a wrong configuration of a child.\n',
+      '143 after SIGTERM, 1 for an invalid Procfile or .env, 2 for an invalid command line,\n' +
+      '78 for a wrong configuration of a child.\n',
   )
   return 0
 }

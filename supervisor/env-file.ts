@@ -17,7 +17,7 @@ const ESCAPES: Record<string, string> = { n: '\n', t: '\t', r: '\r', '"': '"', '
 /**
  * Parses a `.env` file, including the raw output of `env > .env`. A value that is not one quoted word is taken literally: `#`,
  * spaces, `=` and apostrophes are ordinary characters. A line without an assignment continues the value above it, because
- * `env` prints a newline in a value like that. A quoted value may have several lines. Escapes such as `\n` are resolved in
+ * `env` prints a newline inside a value in this way. A quoted value may have several lines. Escapes such as `\n` are resolved in
  * double quotes only. Variables are not expanded. Blank lines and lines that start with `#` are skipped.
  *
  * @param file the name used in messages

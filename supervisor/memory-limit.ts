@@ -7,7 +7,7 @@ import type { Slot } from './slot.ts'
 /** Limits in bytes, by process type. */
 export type MemoryLimits = ReadonlyMap<string, number>
 
-/** Time between two looks. No limits, no timer: an idle supervisor never wakes up. */
+/** Time between two checks. Without limits there is no timer, so an idle supervisor never wakes up. */
 const LOOK_MS = 5_000
 const UNITS: Record<string, number> = { K: 1e3, M: 1e6, G: 1e9, KI: 2 ** 10, MI: 2 ** 20, GI: 2 ** 30 }
 
