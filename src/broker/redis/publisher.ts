@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { createPump } from '../../concurrency/pump.ts'
 import { retry } from '../../concurrency/retry.ts'
+import { withTimeout } from '../../concurrency/with-timeout.ts'
 import { AppError } from '../../errors.ts'
 import type { Message } from '../../message/message.ts'
 import type { Circuit } from '../circuit.ts'
@@ -9,22 +11,29 @@ import { bindingOf, listOf, type RedisKeys } from './keys.ts'
 import { PUBLISH } from './scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 }
-/** Of one script: it runs alone on the server, and Lua passes at most 8,000 values on. */
+/** Messages of one script. The script blocks the server while it runs, and Lua unpacks at most 8,000 values. */
 const MAX_BATCH = 500
 const MAX_BATCH_CHARS = 4 * 1024 * 1024
-/** How long a publisher's last number is remembered; longer than any attempt is repeated. Seconds. */
+/** Redis keeps the last batch number of a publisher for longer than any attempt is repeated. Seconds. */
 const REMEMBER_S = 900
 
 export interface RedisPublisher {
   /**
-   * `patient`: waits its whole time also while it is known that nobody answers.
-   * @throws AppError BROKER_UNREACHABLE, or MESSAGE_UNCONFIRMED when the server may have taken it all the same
+   * `patient`: waits its whole time although Redis is known not to answer.
+   * @throws AppError BROKER_UNREACHABLE, or MESSAGE_UNCONFIRMED if the server may have taken the messages
    */
   publish(messages: readonly Message[], patient?: boolean): Promise<void>
-  /** Says to kombu that these queues exist. */
+  /** Makes these queues visible to kombu. */
   declare(queues: readonly string[]): Promise<void>
-  /** Resolves when nothing is under way. */
+  /** Resolves when no batch is under way. */
   flush(): Promise<void>
+}
+
+export interface RedisPublisherOptions {
+  readonly keys: RedisKeys
+  readonly prefix: string
+  readonly timeoutMs: number
+  readonly circuit: Circuit
 }
 
 interface Waiting {
@@ -35,52 +44,78 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Group commit as in PostgreSQL: what is handed in while a batch is under way leaves with the next. Confirmed by the reply. */
-export function createRedisPublisher(
-  connection: RedisConnection,
-  options: { keys: RedisKeys; prefix: string; timeoutMs: number; circuit: Circuit },
-): RedisPublisher {
+/** Group commit as in PostgreSQL: messages that arrive during a batch leave with the next one. The reply of the script confirms a batch. */
+export function createRedisPublisher(connection: RedisConnection, options: RedisPublisherOptions): RedisPublisher {
   const { keys, prefix, circuit } = options
   const key = keys.publisher(randomUUID())
-  const declared = new Set<string>()
+  const attempt = createAttempts(connection, circuit)
+  const declare = createDeclarer(connection, prefix, attempt)
   let waiting: Waiting[] = []
-  let publishing: Promise<void> | undefined
   let number = 0
 
-  const drain = async () => {
-    while (waiting.length > 0) {
-      const batch = nextBatch(waiting)
-      waiting = waiting.slice(batch.length)
-      try {
-        await push(batch)
-        for (const { resolve } of batch) resolve()
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-        // Behind a batch that had no answer they would wait for as long again.
-        if (circuit.isOpen) for (const { reject } of waiting.splice(0)) reject(away())
-      }
+  const pushNext = async () => {
+    const batch = nextBatch(waiting)
+    waiting = waiting.slice(batch.length)
+    try {
+      await push(batch)
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+      // Messages behind a batch without an answer would wait for as long again.
+      if (circuit.isOpen) for (const { reject } of waiting.splice(0)) reject(away())
     }
-    publishing = undefined
   }
 
-  /** Repeated also when only the answer was lost: the batch has a number, and the script takes each number once. */
+  /** Also repeated if only the reply was lost: the batch has a number, and the script accepts each number once. */
   const push = async (batch: readonly Waiting[]) => {
     const lists = [...new Set(batch.map(({ list }) => list))]
-    const places = new Map(lists.map((list, at) => [list, at + 1]))
-    const pairs = batch.flatMap(({ list, text }) => [places.get(list) ?? 0, text])
+    const positions = new Map(lists.map((list, at) => [list, at + 1]))
+    const pairs = batch.flatMap(({ list, text }) => [positions.get(list) ?? 0, text])
     const args = [++number, REMEMBER_S, keys.wakeChannel, ...pairs]
     const timeoutMs = Math.max(...batch.map((each) => each.timeoutMs))
-    await surely(() => connection.run(PUBLISH, [key, keys.sleepers, ...lists], args), timeoutMs)
+    await attempt(() => connection.run(PUBLISH, [key, keys.sleepers, ...lists], args), timeoutMs)
   }
 
-  const surely = async (attempt: () => Promise<unknown>, timeoutMs: number) => {
+  const pump = createPump({ hasWork: () => waiting.length > 0, turn: pushNext })
+
+  return {
+    async publish(messages, patient = false) {
+      // The batch under way already tries to reach Redis.
+      if (circuit.isOpen && !patient && pump.running) throw away()
+      const timeoutMs = patient ? options.timeoutMs : circuit.waitMs()
+      if (circuit.isOpen && timeoutMs === 0) throw away()
+      await declare([...new Set(messages.map(({ queue }) => queue))], timeoutMs)
+      const all = messages.map((message) => {
+        const { text, wirePriority } = encodeEnvelope(message, randomUUID())
+        const list = listOf(prefix, message.queue, wirePriority)
+        return new Promise<void>((resolve, reject) => waiting.push({ list, text, timeoutMs, resolve, reject }))
+      })
+      pump.wakeNow()
+      await Promise.all(all)
+    },
+    declare: (queues) => declare(queues, options.timeoutMs),
+    flush: () => pump.idle(),
+  }
+}
+
+type Attempt = (work: () => Promise<unknown>, timeoutMs: number) => Promise<void>
+
+/** @returns a function that repeats `work` until it succeeds or its time is over, and reports to the circuit whether Redis answers */
+function createAttempts(connection: RedisConnection, circuit: Circuit): Attempt {
+  const heard = async <T>(asked: Promise<T>): Promise<T> => {
+    const answer = await asked
+    circuit.heard()
+    return answer
+  }
+
+  return async (work, timeoutMs) => {
     const begunAt = performance.now()
     const giveUpAt = begunAt + timeoutMs
     let unanswered = false
     const once = async () => {
       await connection.ready(Math.max(1, giveUpAt - performance.now()))
       try {
-        return await answered(heard(attempt()), giveUpAt - performance.now())
+        return await answered(heard(work()), giveUpAt - performance.now())
       } catch (error) {
         unanswered ||= isRedisConnectionError(error)
         throw error
@@ -96,57 +131,31 @@ export function createRedisPublisher(
       throw new AppError(code, `Redis did not take the message: ${(cause as Error).message}`, { cause })
     }
   }
+}
 
-  const heard = async <T>(asked: Promise<T>): Promise<T> => {
-    const answer = await asked
-    circuit.heard()
-    return answer
-  }
-
-  const declare = async (queues: readonly string[], timeoutMs = options.timeoutMs) => {
+/** @returns a function that declares queues in kombu's way, each once */
+function createDeclarer(connection: RedisConnection, prefix: string, attempt: Attempt) {
+  const declared = new Set<string>()
+  return async (queues: readonly string[], timeoutMs: number) => {
     const fresh = queues.filter((queue) => !declared.has(queue))
     if (fresh.length === 0) return
     for (const queue of fresh) declared.add(queue)
     try {
-      await surely(() => connection.pipeline(fresh.map((queue) => ['SADD', ...bindingOf(prefix, queue)] as const)), timeoutMs)
+      await attempt(() => connection.pipeline(fresh.map((queue) => ['SADD', ...bindingOf(prefix, queue)] as const)), timeoutMs)
     } catch (error) {
       for (const queue of fresh) declared.delete(queue)
       throw error
     }
   }
-
-  return {
-    async publish(messages, patient = false) {
-      // What is under way tries already.
-      if (circuit.isOpen && !patient && publishing !== undefined) throw away()
-      const timeoutMs = patient ? options.timeoutMs : circuit.waitMs()
-      if (circuit.isOpen && timeoutMs === 0) throw away()
-      await declare([...new Set(messages.map(({ queue }) => queue))], timeoutMs)
-      const all = messages.map((message) => {
-        const { text, wirePriority } = encodeEnvelope(message, randomUUID())
-        const list = listOf(prefix, message.queue, wirePriority)
-        return new Promise<void>((resolve, reject) => waiting.push({ list, text, timeoutMs, resolve, reject }))
-      })
-      publishing ??= drain()
-      await Promise.all(all)
-    },
-    declare: (queues) => declare(queues),
-    async flush() {
-      await publishing
-    },
-  }
 }
 
 const away = () => new AppError('BROKER_UNREACHABLE', 'Redis did not answer the calls before this one')
 
-/** A network that swallows everything: the connection looks well, and TCP alone would find out after a quarter of an hour. */
-function answered<T>(asked: Promise<T>, withinMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const refuse = () => reject(new AppError('MESSAGE_UNCONFIRMED', `Redis did not answer within ${Math.round(withinMs)} ms`))
-    const timer = setTimeout(refuse, Math.max(1, withinMs))
-    asked.then(resolve, reject).finally(() => clearTimeout(timer))
+/** A network that drops everything leaves the connection open. TCP alone would notice after a quarter of an hour. */
+const answered = <T>(asked: Promise<T>, withinMs: number): Promise<T> =>
+  withTimeout(asked, Math.max(1, withinMs), () => {
+    throw new AppError('MESSAGE_UNCONFIRMED', `Redis did not answer within ${Math.round(withinMs)} ms`)
   })
-}
 
 function nextBatch(waiting: readonly Waiting[]): Waiting[] {
   let chars = 0

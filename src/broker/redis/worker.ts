@@ -4,18 +4,18 @@ import { isRedisConnectionError, type RedisConnection, scriptCommand } from './c
 import type { RedisKeys } from './keys.ts'
 import { BEAT, REAP, RESTORE } from './scripts-lease.ts'
 
-/** A worker that gave no sign for so long, and whose connection is gone, is dead. Seconds. */
+/** A worker without a sign of life for this long, and without a connection, is dead. Seconds. */
 const LEASE_S = 3
 const BEAT_EVERY_MS = 1000
 const START = { firstMs: 100, maxMs: 2000 }
-/** A connection that still stands speaks for its worker: its event loop may be busy. But not for ever: the machine may have vanished. */
+/** An open connection keeps its worker alive, because the event loop may be busy. The limit covers a machine that vanished. */
 const SILENT_TOO_LONG_MS = 120_000
-/** After a reconnection the others get time to give a sign again before anybody is declared dead. */
+/** After a reconnection other workers get this time to give a sign of life. */
 const REAP_AFTER_RECONNECT_MS = 3000
-/** Entries are renewed so often that a Python worker takes nothing that runs here, unless its visibility timeout is under ten seconds. */
+/** Renews entries so often that a Python worker restores nothing that runs here, unless its visibility timeout is under ten seconds. */
 const RENEW_EVERY_BEATS = 5
 const RESTORE_EVERY_BEATS = 300
-const RESTORE_AT_ONCE = 100
+const MAX_RESTORED = 100
 
 export const REMEMBER_DEATHS_S = 7 * 86_400
 
@@ -24,9 +24,9 @@ export interface RedisWorker {
   readonly id: string
   /** Gives a sign of life at once. */
   register(): Promise<void>
-  /** Gives back what is still held and takes the name away. */
+  /** Requeues the messages that this worker holds, and removes its name. */
   leave(): Promise<void>
-  /** Ends the signs of life without a word. */
+  /** Ends the signs of life, without a command to Redis. */
   stop(): void
 }
 
@@ -35,15 +35,15 @@ export interface RedisWorkerOptions {
   readonly connection: RedisConnection
   readonly keys: RedisKeys
   readonly prefix: string
-  /** Entries of `unacked` older than this belong to nobody. Seconds. */
+  /** Entries of `unacked` older than this are restored. Seconds. */
   readonly visibilitySeconds: number
   readonly log: Log
   readonly wake: () => void
 }
 
 /**
- * Alive = the lease is renewed, or the connection stands. kill -9 ends both at once; a busy event loop ends only the lease, a broken
- * network only the connection, so neither makes a worker lose its messages.
+ * A worker is alive while it renews its lease or its connection is open. kill -9 ends both at once. A busy event loop ends only the lease, a
+ * broken network only the connection, so neither costs a worker its messages.
  */
 export async function registerRedisWorker(options: RedisWorkerOptions): Promise<RedisWorker> {
   const { id, connection, keys, log } = options
@@ -62,38 +62,8 @@ export async function registerRedisWorker(options: RedisWorkerOptions): Promise<
     const [known, ...overdue] = reply
     if (known === 0 && beats > 0) log.warn({ id }, 'declared dead while the connection was away, registered again')
     beats++
-    if (overdue.length > 0 && performance.now() >= reapNotBefore) await reapDead(overdue)
-    if (beats % RESTORE_EVERY_BEATS === 0) await restoreLost()
-  }
-
-  const reapDead = async (overdue: readonly string[]) => {
-    const connected = await connectedNames(connection)
-    for (let at = 0; at < overdue.length; at += 2) {
-      const worker = overdue[at] ?? ''
-      const stands = connected.has(worker.slice(0, worker.indexOf('/')))
-      if (!stands || Number(overdue[at + 1]) > SILENT_TOO_LONG_MS) await reap(worker)
-    }
-  }
-
-  const reap = async (worker: string) => {
-    const count = await connection.run(REAP, reapKeys(keys, worker), [worker, keys.wakeChannel, REMEMBER_DEATHS_S, 0])
-    if (count === -1) return
-    log.warn(
-      { worker: worker.slice(worker.indexOf(' ') + 1), messages: count },
-      'worker is dead, its messages are handed out again',
-    )
-    options.wake()
-  }
-
-  const restoreLost = async () => {
-    const args = [options.visibilitySeconds, options.prefix, keys.wakeChannel, RESTORE_AT_ONCE]
-    const [count, ...tags] = (await connection.run(RESTORE, [keys.unacked, keys.index, keys.sleepers], args)) as [
-      number,
-      ...string[],
-    ]
-    if (count > 0) log.warn({ messages: count }, 'messages that nobody acknowledged for long are handed out again')
-    if (tags.length > 0)
-      log.error({ key: keys.unacked, tags }, 'messages that nobody acknowledged for long cannot be read, left where they are')
+    if (overdue.length > 0 && performance.now() >= reapNotBefore) await reapDead(overdue, options)
+    if (beats % RESTORE_EVERY_BEATS === 0) await restoreAbandoned(options)
   }
 
   const next = () => {
@@ -108,7 +78,7 @@ export async function registerRedisWorker(options: RedisWorkerOptions): Promise<
   const stopWatching = connection.onReady(() => {
     reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
   })
-  // One that starts just when Redis goes away waits until it is back: to end would only mean to be started again to wait.
+  // A worker that starts while Redis is away waits: if it ended, the supervisor would only start it again.
   await retry(beat, { ...START, isRetryable: (error) => !connection.closed && isRedisConnectionError(error) })
   next()
 
@@ -129,6 +99,35 @@ export async function registerRedisWorker(options: RedisWorkerOptions): Promise<
   }
 }
 
+/** @param overdue pairs: a worker, and the milliseconds since its lease ended */
+async function reapDead(overdue: readonly string[], options: RedisWorkerOptions): Promise<void> {
+  const connected = await connectedNames(options.connection)
+  for (let at = 0; at < overdue.length; at += 2) {
+    const worker = overdue[at] ?? ''
+    const isConnected = connected.has(worker.slice(0, worker.indexOf('/')))
+    if (!isConnected || Number(overdue[at + 1]) > SILENT_TOO_LONG_MS) await reap(worker, options)
+  }
+}
+
+async function reap(worker: string, { connection, keys, log, wake }: RedisWorkerOptions): Promise<void> {
+  const count = await connection.run(REAP, reapKeys(keys, worker), [worker, keys.wakeChannel, REMEMBER_DEATHS_S, 0])
+  if (count === -1) return
+  log.warn(
+    { worker: worker.slice(worker.indexOf(' ') + 1), messages: count },
+    'worker is dead, its messages are handed out again',
+  )
+  wake()
+}
+
+async function restoreAbandoned({ connection, keys, log, visibilitySeconds, prefix }: RedisWorkerOptions): Promise<void> {
+  const args = [visibilitySeconds, prefix, keys.wakeChannel, MAX_RESTORED]
+  const reply = await connection.run(RESTORE, [keys.unacked, keys.index, keys.sleepers], args)
+  const [count, ...tags] = reply as [number, ...string[]]
+  if (count > 0) log.warn({ messages: count }, 'messages that nobody acknowledged for long are handed out again')
+  if (tags.length > 0)
+    log.error({ key: keys.unacked, tags }, 'messages that nobody acknowledged for long cannot be read, left where they are')
+}
+
 const reapKeys = (keys: RedisKeys, worker: string) => [
   keys.unacked,
   keys.index,
@@ -140,7 +139,7 @@ const reapKeys = (keys: RedisKeys, worker: string) => [
   keys.sleepers,
 ]
 
-/** Names of all connections of the server; empty where it is not told, and then the lease alone decides. */
+/** Names of all connections of the server. Empty if the server refuses CLIENT LIST; then only the lease counts. */
 async function connectedNames(connection: RedisConnection): Promise<Set<string>> {
   const list = String(await connection.pipeline([['CLIENT', 'LIST']]).catch(() => ''))
   return new Set(Array.from(list.matchAll(/ name=(\S+)/g), ([, name]) => name ?? ''))
