@@ -1,15 +1,12 @@
 import type { TransactionClient } from '../app/apply-options.ts'
 import type { Kept } from '../app/backend.ts'
-import { retry } from '../concurrency/retry.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
-import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import type { Database } from './database.ts'
+import { retryBriefly } from './retry-briefly.ts'
 import { sql } from './sql.ts'
 
-/** A row whose id is there changes nothing, so the statement may be repeated even when its answer was lost. */
-const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectionError }
+const NOT_TAKEN = 'did not take the message'
 
 /**
  * Keeps messages in the outbox until they are due, in one statement: all of them or none, inside the caller's transaction when one is given.
@@ -23,7 +20,7 @@ export async function keepMany(database: Database, kept: readonly Kept[], transa
     await transaction.query(database.qualify(statement).text, values)
     return
   }
-  await surely(() => database.query(statement, values))
+  await retryBriefly(() => database.query(statement, values), NOT_TAKEN)
 }
 
 /**
@@ -34,16 +31,7 @@ export async function keepMany(database: Database, kept: readonly Kept[], transa
 export async function parkInOutbox(database: Database, message: Message, dueAt: Date): Promise<void> {
   const afterSeconds = Math.max(0, dueAt.getTime() - Date.now()) / 1000
   const values = [...rowOf(message), afterSeconds, database.channel('outbox')]
-  await surely(() => database.query(sql('outbox-park'), values))
-}
-
-async function surely(keep: () => Promise<unknown>): Promise<void> {
-  try {
-    await retry(keep, RETRY)
-  } catch (cause) {
-    if (!isConnectionError(cause)) throw cause
-    throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${(cause as Error).message}`, { cause })
-  }
+  await retryBriefly(() => database.query(sql('outbox-park'), values), NOT_TAKEN)
 }
 
 function rowOf({ headers: { id, task, ...headers }, queue, priority, properties, body }: Message): unknown[] {

@@ -1,15 +1,13 @@
 import type { TransactionClient } from '../app/apply-options.ts'
 import { retry } from '../concurrency/retry.ts'
-import { isConnectFailure, isConnectionError } from '../concurrency/transient.ts'
+import { isConnectFailure } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import type { Database } from './database.ts'
 import { notTaken } from './not-taken.ts'
+import { BRIEF_RETRY } from './retry-briefly.ts'
 import { sql } from './sql.ts'
-
-/** A second row with the same id changes nothing, so the statement may be repeated even when its answer was lost. */
-const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectionError }
 
 /**
  * Keeps a message until `dueAt`; inside the caller's transaction when one is given, so that it exists when and only when that commits.
@@ -32,16 +30,16 @@ export async function keepInOutbox(
   const values = [...columns, database.channel('outbox')]
   const statement = sql('outbox-keep')
   if (transaction !== undefined) await transaction.query(database.qualify(statement).text, values)
-  else await keepSurely(() => database.query(statement, values))
+  else await keepWithRetry(() => database.query(statement, values))
 }
 
-async function keepSurely(keep: () => Promise<unknown>): Promise<void> {
+async function keepWithRetry(keep: () => Promise<unknown>): Promise<void> {
   let broke = false
   const onRetry = (error: unknown) => {
     broke ||= !isConnectFailure(error)
   }
   try {
-    await retry(keep, { ...RETRY, onRetry })
+    await retry(keep, { ...BRIEF_RETRY, onRetry })
   } catch (cause) {
     throw notTaken(cause, broke)
   }

@@ -2,13 +2,11 @@ import { createHash } from 'node:crypto'
 import type { TransactionClient } from '../app/apply-options.ts'
 import type { UniqueClaim, UniqueHolder, UniqueStore } from '../app/calls/unique.ts'
 import { retry } from '../concurrency/retry.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Database } from './database.ts'
+import { BRIEF_RETRY, retryBriefly } from './retry-briefly.ts'
 import { sql } from './sql.ts'
 
-/** A claim may be repeated, even when its answer was lost: it finds itself. */
-const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectionError }
 /** A row of `unique_task` holds no more. */
 const MAX_KEY_CHARACTERS = 1000
 /** Rows of keys that are never claimed again are looked for at the first claim of a process and then at every so many. */
@@ -28,7 +26,7 @@ export function createUniqueStore(database: Database): UniqueStore {
       const values = [...columnsOf(asked), asked.map(({ forMs }) => forMs)]
       const rows =
         transaction === undefined
-          ? await surely(() => database.query<Holder>(sql('unique-claim'), values))
+          ? await retryBriefly(() => database.query<Holder>(sql('unique-claim'), values), 'did not say who holds the key')
           : await claimInside(database, transaction, values)
       if (transaction === undefined) sweep()
       const holders = new Map(rows.map((row) => [row.key, row]))
@@ -36,7 +34,7 @@ export function createUniqueStore(database: Database): UniqueStore {
     },
     async notSent(asked, certain) {
       const statement = sql(certain ? 'unique-not-sent' : 'unique-unsure')
-      await retry(() => database.query(statement, columnsOf(asked)), RETRY).catch(() => {})
+      await retry(() => database.query(statement, columnsOf(asked)), BRIEF_RETRY).catch(() => {})
     },
   }
 }
@@ -66,13 +64,4 @@ function storedKey(key: string): string {
   if (key.length <= MAX_KEY_CHARACTERS && !key.includes('\0') && key.isWellFormed()) return key
   const name = key.slice(0, 200).split(' ', 1)[0]
   return `${name} sha256:${createHash('sha256').update(key, 'utf16le').digest('hex')}`
-}
-
-async function surely<T>(claim: () => Promise<T>): Promise<T> {
-  try {
-    return await retry(claim, RETRY)
-  } catch (cause) {
-    if (!isConnectionError(cause)) throw cause
-    throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not answer whose key it is: ${(cause as Error).message}`, { cause })
-  }
 }

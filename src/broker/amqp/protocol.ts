@@ -31,7 +31,7 @@ export function createAmqpProtocol(parts: AmqpProtocolParts): ConsumerProtocol<A
   const { life, held, background, recorder, redeliveries, redelivery, requeue, intake, worker } = parts
 
   const keepDeadLetter = async ({ message, tag }: AmqpHeld, reason: string) => {
-    const kept = await redelivery.surely(() => recorder.deadLetter(message, reason).then(() => true))
+    const kept = await redelivery.retryUnlessRefused(() => recorder.deadLetter(message, reason).then(() => true))
     // A message that the database refuses for good stays unacknowledged, and so in RabbitMQ.
     if (kept && !life.closed.aborted) tag.acks.reject(tag.raw, { requeue: false })
   }

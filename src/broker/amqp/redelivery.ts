@@ -40,7 +40,7 @@ export interface AmqpRedelivery {
   /** They came again: runs them, or acknowledges them without running. */
   lookInto(again: readonly AmqpHeld[]): Promise<void>
   /** For what must be known or written before anything else: again and again until the database does it; undefined when it refuses the value. */
-  surely<T>(work: () => Promise<T>): Promise<T | undefined>
+  retryUnlessRefused<T>(work: () => Promise<T>): Promise<T | undefined>
 }
 
 export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery {
@@ -51,7 +51,7 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
     if (attempt === 0 && !isConnectionError(err)) log.error({ err }, 'database refuses, what came again waits until it does not')
   }
 
-  const surely = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+  const retryUnlessRefused = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
       // A full disk, say, passes.
       return await retry(work, { ...BACKOFF, isRetryable: (error) => !isRefusal(error), signal, onRetry: say })
@@ -64,28 +64,28 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
   /** Who stored the outcome may have died before it told those who wait elsewhere. */
   const tellAgain = async (done: readonly AmqpHeld[]) => {
     const untold = done.map(({ message }) => message).filter((each) => mirror !== undefined || confirmations.isAnswered(each))
-    const recorded = untold.length === 0 ? [] : ((await surely(() => storedOutcomes(database, untold))) ?? [])
+    const recorded = untold.length === 0 ? [] : ((await retryUnlessRefused(() => storedOutcomes(database, untold))) ?? [])
     await mirror?.write(recorded)
     for (const { message, outcome } of recorded) if (message !== undefined) confirmations.answer(message, outcome)
     for (const delivery of done) parts.settle(delivery)
   }
 
   return {
-    surely,
+    retryUnlessRefused,
     lost(from) {
       const ids = held
         .values()
         .filter(({ tag, deliveries, known }) => tag.acks === from && deliveries === 1 && (!tag.raw.fields.redelivered || known))
         .map(({ message }) => message.headers.id)
         .filter((id) => id !== '')
-      if (ids.length > 0) noting = Promise.all([noting, surely(() => redeliveries.lost(ids))])
+      if (ids.length > 0) noting = Promise.all([noting, retryUnlessRefused(() => redeliveries.lost(ids))])
     },
     async lookInto(again) {
       // What is finished here is stored first, so that the answer is true.
       await parts.flush()
       await noting
       const ids = again.map(({ message }) => message.headers.id)
-      const histories = await surely(() => redeliveries.look(ids, worker.id))
+      const histories = await retryUnlessRefused(() => redeliveries.look(ids, worker.id))
       const deliveries: AmqpHeld[] = []
       const done: AmqpHeld[] = []
       for (const delivery of again) {
