@@ -60,7 +60,7 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
     const fields = { task: headers.task, id: headers.id, queue, reason: message }
     if (state === 'REVOKED') log.info(fields, 'task is not wanted any more, not run')
     else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'task refused, recorded as FAILURE')
-    conclude.refused(attempt, endingOf(refused))
+    conclude.refused(attempt, refusedEnding(refused))
   }
 
   /** The outbox stores the message until its time. Neither the memory of this worker nor the acknowledge timeout of the broker limits it. */
@@ -121,7 +121,7 @@ const NOT_REGISTERED = 'task is not registered here, recorded as FAILURE'
 const DEAD_LETTERS: ReadonlySet<string> = new Set(['NotRegistered', 'WorkerLostError'])
 const EXPIRED: Refused = Object.freeze({ state: 'REVOKED', name: 'TaskRevokedError', message: 'expired' })
 
-function endingOf({ state, name, message }: Refused): Ending {
+function refusedEnding({ state, name, message }: Refused): Ending {
   const value = encodeException(name, [message])
   const none = { startedAt: null, error: undefined, traceback: null, retry: undefined }
   const deadLetter = DEAD_LETTERS.has(name) ? `${name}: ${message}` : undefined
