@@ -1,5 +1,5 @@
 -- What tasks, messages and schedules need. Everything lives in one schema (DATABASE_SCHEMA), so that an application may share the database.
--- Sources of the design: reference/node-queues.md §4 (message, worker), reference/beat.md §4 (schedule, schedule_run).
+-- The design of message, worker and outbox: docs/internals/queue-design.md; of schedule: docs/adr/0006-schedules.md.
 
 -- One row per task of which anything is known: sent from the form, started, or finished. Absent = PENDING, as in Celery.
 CREATE TABLE task_result (

@@ -1,4 +1,4 @@
-/** How far ahead of its slots a worker claims, in milliseconds of its work at the measured rate. */
+/** How far ahead of its slots a worker claims, in milliseconds of its work at the measured rate (docs/internals/queue-design.md). */
 const AHEAD_MS = 30
 const MAX_AHEAD = 2000
 /** Weight of the newest measurement, and the shortest busy time that makes one. */
