@@ -6,7 +6,7 @@ import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
 import { createSlots, type Slots } from '../database/slots.ts'
 import { startWokenLoop } from '../database/woken-loop.ts'
 import type { TimeLimits } from './attempt/effective-options.ts'
-import { createLimitedQueue, type LimitedQueue } from './ordered-queues.ts'
+import { createLimitedQueue, type LimitedQueue } from './limited-queue.ts'
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
 /** Changes come by NOTIFY; this is for a connection that hears none, such as one through a pooler. */
