@@ -4,153 +4,171 @@ import { waitAtMost } from '../concurrency/with-timeout.ts'
 import type { Slots } from '../database/slots.ts'
 import { type SuspendableWorker, startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
-/** A queue whose tasks run only so many at once over all workers, as far as this process has a part in it. */
-export interface LimitedQueue {
-  /** undefined: no tasks of it are to be begun here any more. */
-  set(limit: number | undefined): void
-  /** The worker that takes from it, while this process has a place. */
-  readonly worker: Worker | undefined
-  stop(): Promise<void>
-}
-
 export interface LimitedQueueOptions extends WorkerOptions {
-  /** Told of each worker that was started for the queue. */
+  /** Called with each worker that is started for the queue. */
   readonly onStart: (worker: Worker) => void
 }
 
-/** Others look for a free place this often: so a dead worker's queue goes on within about a second. */
+/** How often a process asks for free slots. If a worker dies, its queue goes on within about a second. Milliseconds. */
 const TICK_MS = 500
+/** How often a process looks whether the tasks that it waits for are over. Milliseconds. */
 const WAIT_MS = 100
-/** Redis may list a message as running of which its worker, a Python one, knows nothing any more: the queue does not wait for it for ever. */
-const REDIS_PATIENCE_MS = 60_000
+/**
+ * Redis may list a message as running although its worker, a Python one, is gone. After this time the queue does not wait for such messages
+ * any longer. Milliseconds.
+ */
+const REDIS_WAIT_MS = 60_000
 
 /**
- * A process that gets a place (a session advisory lock) runs a worker of its own for the queue, with as many slots as it has places. Who
- * has none looks again and again. With a limit of 1 the next one begins only when nobody has a message of the queue in hand any more, so
- * that the order is kept when a worker dies: its message is the first again.
+ * A queue with a concurrency over all workers, as far as this process has slots of it.
+ *
+ * A slot is a session advisory lock. A process that has slots runs a worker of its own for the queue, with as many slots as it has locks. A
+ * process without a slot asks again and again. With a limit of 1 a worker starts only when no worker has a message of the queue, so that the
+ * order is kept when a worker dies: its message is the first again.
  */
-export function createLimitedQueue(name: string, { onStart, ...options }: LimitedQueueOptions, slots: Slots): LimitedQueue {
-  const { log, broker } = options
-  const key = `queue.${name}`
-  let limit: number | undefined
-  /** The limit under which places were taken. */
-  let placed = 0
-  let worker: SuspendableWorker | undefined
-  let standby: Consumer | undefined
-  let waitingSince: number | undefined
-  let loop: Promise<void> | undefined
-  let rest = new AbortController()
-  let stopped = false
-  let said = false
+export class LimitedQueue {
+  readonly #name: string
+  readonly #key: string
+  readonly #options: LimitedQueueOptions
+  readonly #slots: Slots
+  #limit: number | undefined
+  /** The limit under which slots were taken. 0: this process has none. */
+  #limitTaken = 0
+  #worker: SuspendableWorker | undefined
+  /** A consumer that takes nothing. It recovers the messages of dead workers while no worker takes from the queue. */
+  #standby: Consumer | undefined
+  #waitingSince: number | undefined
+  #loop: Promise<void> | undefined
+  #rest = new AbortController()
+  #stopped = false
+  #failing = false
 
-  const step = async (): Promise<number> => {
-    const wanted = Math.min(limit ?? 0, options.concurrency)
-    // Fewer places are other places: those that this process has may be beyond them.
-    const have = wanted === 0 || limit! < placed ? 0 : await slots.take(key, wanted, limit!)
-    if (have === 0) return leave()
-    placed = limit!
-    if (worker !== undefined) {
-      worker.suspend(false)
-      if (worker.concurrency !== have) await worker.reconfigure({ concurrency: have })
-      return TICK_MS
-    }
-    if (limit === 1 && !(await isQuiet())) return WAIT_MS
-    waitingSince = undefined
-    await endStandby()
-    worker = await startWorker({ ...options, queues: [name], concurrency: have, inOrder: limit === 1 })
-    onStart(worker)
-    // Asked to stop meanwhile, when there was no worker to be stopped.
-    if (stopped) await worker.stop()
-    log.info({ queue: name, concurrency: have, limit }, 'takes from a queue with a limit over all workers')
-    return TICK_MS
+  constructor(name: string, options: LimitedQueueOptions, slots: Slots) {
+    this.#name = name
+    this.#key = `queue.${name}`
+    this.#options = options
+    this.#slots = slots
   }
 
-  /** Begins nothing any more; what runs goes on, and keeps the places until it is over. */
-  const leave = async (): Promise<number> => {
-    waitingSince = undefined
-    await endStandby()
-    worker?.suspend(true)
-    // Only then does it let go of what it has taken: who comes next is to begin when nothing of the queue runs any more.
-    if (worker !== undefined && worker.running > 0) return WAIT_MS
-    await worker?.stop()
-    worker = undefined
-    if (!(await slots.release(key))) return WAIT_MS
-    const again = limit !== undefined && limit < placed
-    placed = 0
-    return again ? 0 : TICK_MS
+  /** The worker that takes from the queue while this process has slots. */
+  get worker(): Worker | undefined {
+    return this.#worker
   }
 
-  const isQuiet = async (): Promise<boolean> => {
-    waitingSince ??= performance.now()
-    const waitedMs = performance.now() - waitingSince
-    const [depth] = await broker.depths([name])
-    if ((depth?.running ?? 0) === 0) return true
-    if (broker.kind === 'redis' && waitedMs > REDIS_PATIENCE_MS) {
-      log.warn(
-        { queue: name, running: depth?.running },
-        'messages of this queue are in no worker that could be asked, not waited for',
-      )
-      return true
-    }
-    // It takes nothing, but looks for dead workers: without it nobody might.
-    if (broker.kind !== 'amqp')
-      standby ??= await broker.consume({ queues: [name], concurrency: 0, name: options.name, onDeliveries() {} })
-    return false
+  /** undefined: start no tasks of this queue here any more. */
+  set(limit: number | undefined): void {
+    if (this.#limit === limit) return
+    this.#limit = limit
+    this.#wake()
   }
 
-  const endStandby = async () => {
-    const ended = standby
-    standby = undefined
-    await ended?.close()
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#rest.abort()
+    // The loop may wait for a broker that is away. The running worker has to stop in time nevertheless.
+    const ended = this.#worker?.stop()
+    await waitAtMost(this.#loop ?? Promise.resolve(), this.#options.graceMs)
+    await (ended ?? this.#worker?.stop())
+    await this.#endStandby().catch(() => {})
+    await this.#slots.release(this.#key).catch(() => {})
   }
 
-  const run = async () => {
-    while (!stopped && (limit !== undefined || worker !== undefined || placed > 0)) {
-      rest = new AbortController()
-      const waitMs = await attempt()
-      if (waitMs > 0 && !stopped) await sleep(waitMs, rest.signal)
-    }
-  }
-
-  const attempt = async (): Promise<number> => {
-    try {
-      const waitMs = await step()
-      said = false
-      return waitMs
-    } catch (error) {
-      if (!said) log.warn({ queue: name, reason: (error as Error).message }, 'limited queue waits for its broker or database')
-      said = true
-      return TICK_MS
-    }
-  }
-
-  const wake = () => {
-    rest.abort()
-    if (stopped) return
-    loop ??= run().finally(() => {
-      loop = undefined
-      if (limit !== undefined) wake()
+  #wake(): void {
+    this.#rest.abort()
+    if (this.#stopped) return
+    this.#loop ??= this.#run().finally(() => {
+      this.#loop = undefined
+      if (this.#limit !== undefined) this.#wake()
     })
   }
 
-  return {
-    set(given) {
-      if (limit === given) return
-      limit = given
-      wake()
-    },
-    get worker() {
-      return worker
-    },
-    async stop() {
-      stopped = true
-      rest.abort()
-      // It may wait for a broker that is away: the worker that there is has to end in time all the same.
-      const ended = worker?.stop()
-      await waitAtMost(loop ?? Promise.resolve(), options.graceMs)
-      await (ended ?? worker?.stop())
-      await endStandby().catch(() => {})
-      await slots.release(key).catch(() => {})
-    },
+  async #run(): Promise<void> {
+    while (!this.#stopped && (this.#limit !== undefined || this.#worker !== undefined || this.#limitTaken > 0)) {
+      this.#rest = new AbortController()
+      const waitMs = await this.#attempt()
+      if (waitMs > 0 && !this.#stopped) await sleep(waitMs, this.#rest.signal)
+    }
+  }
+
+  async #attempt(): Promise<number> {
+    try {
+      const waitMs = await this.#step()
+      this.#failing = false
+      return waitMs
+    } catch (error) {
+      const fields = { queue: this.#name, reason: (error as Error).message }
+      if (!this.#failing) this.#options.log.warn(fields, 'limited queue waits for its broker or database')
+      this.#failing = true
+      return TICK_MS
+    }
+  }
+
+  /** Takes slots, then starts or adapts the worker. @returns milliseconds until the next step */
+  async #step(): Promise<number> {
+    const limit = this.#limit ?? 0
+    const wanted = Math.min(limit, this.#options.concurrency)
+    // A lower limit has other slots: those that this process has may be beyond it.
+    const slots = wanted === 0 || limit < this.#limitTaken ? 0 : await this.#slots.take(this.#key, wanted, limit)
+    if (slots === 0) return this.#leave()
+    this.#limitTaken = limit
+    if (this.#worker === undefined) return this.#start(slots)
+    this.#worker.suspend(false)
+    if (this.#worker.concurrency !== slots) await this.#worker.reconfigure({ concurrency: slots })
+    return TICK_MS
+  }
+
+  async #start(concurrency: number): Promise<number> {
+    const limit = this.#limit
+    if (limit === 1 && !(await this.#isQuiet())) return WAIT_MS
+    this.#waitingSince = undefined
+    await this.#endStandby()
+    const { onStart, ...options } = this.#options
+    const worker = await startWorker({ ...options, queues: [this.#name], concurrency, inOrder: limit === 1 })
+    this.#worker = worker
+    onStart(worker)
+    // `stop` was called while the worker started, and found none to stop.
+    if (this.#stopped) await worker.stop()
+    const fields = { queue: this.#name, concurrency, limit: this.#limit }
+    options.log.info(fields, 'takes from a queue with a limit over all workers')
+    return TICK_MS
+  }
+
+  /** Starts nothing any more. Tasks that run go on, and keep the slots until they are over. */
+  async #leave(): Promise<number> {
+    this.#waitingSince = undefined
+    await this.#endStandby()
+    this.#worker?.suspend(true)
+    // Claimed messages are requeued only when nothing runs any more, because the next process starts as soon as it gets them.
+    if (this.#worker !== undefined && this.#worker.running > 0) return WAIT_MS
+    await this.#worker?.stop()
+    this.#worker = undefined
+    if (!(await this.#slots.release(this.#key))) return WAIT_MS
+    const again = this.#limit !== undefined && this.#limit < this.#limitTaken
+    this.#limitTaken = 0
+    return again ? 0 : TICK_MS
+  }
+
+  /** Does no worker have a message of the queue? */
+  async #isQuiet(): Promise<boolean> {
+    const { broker, log, name } = this.#options
+    const queue = this.#name
+    this.#waitingSince ??= performance.now()
+    const waitedMs = performance.now() - this.#waitingSince
+    const [depth] = await broker.depths([queue])
+    if ((depth?.running ?? 0) === 0) return true
+    if (broker.kind === 'redis' && waitedMs > REDIS_WAIT_MS) {
+      const fields = { queue, running: depth?.running }
+      log.warn(fields, 'messages of this queue are in no worker that could be asked, not waited for')
+      return true
+    }
+    if (broker.kind !== 'amqp')
+      this.#standby ??= await broker.consume({ queues: [queue], concurrency: 0, name, onDeliveries() {} })
+    return false
+  }
+
+  async #endStandby(): Promise<void> {
+    const ended = this.#standby
+    this.#standby = undefined
+    await ended?.close()
   }
 }

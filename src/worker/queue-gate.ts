@@ -1,83 +1,61 @@
 import { createOutcomeBacklog } from '../broker/outcomes/backlog.ts'
-import { createMutex } from '../concurrency/mutex.ts'
+import { createMutex, type Mutex } from '../concurrency/mutex.ts'
 import { retry } from '../concurrency/retry.ts'
 import type { Database } from '../database/database.ts'
 import type { QueueSetting, QueueSettings } from '../database/queue-settings.ts'
 import { createSlots, type Slots } from '../database/slots.ts'
-import { startWokenLoop } from '../database/woken-loop.ts'
+import { startWokenLoop, type WokenLoop } from '../database/woken-loop.ts'
 import type { TimeLimits } from './attempt/effective-options.ts'
-import { createLimitedQueue, type LimitedQueue } from './limited-queue.ts'
+import { LimitedQueue } from './limited-queue.ts'
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
-/** Changes come by NOTIFY; this is for a connection that hears none, such as one through a pooler. */
+/** Changes arrive by NOTIFY. Settings are also read this often, for connections that get no NOTIFY, such as through a pooler. Milliseconds. */
 const MAX_SLEEP_MS = 5000
 
+type Settings = ReadonlyMap<string, QueueSetting>
+
+/** What the parts of a gated worker share. */
+interface Gate {
+  readonly options: WorkerOptions
+  readonly database: Database
+  /** Takes from all queues without a setting. */
+  readonly main: Worker
+  readonly limited: Map<string, LimitedQueue>
+  /** Limits that were set while the worker runs, for workers that start later. */
+  readonly timeLimits: Map<string, TimeLimits>
+  /** Changes are applied one after the other. */
+  readonly changes: Mutex
+  slots: Promise<Slots> | undefined
+  wanted: readonly string[]
+  settings: Settings
+  stopping: Promise<void> | undefined
+}
+
 /**
- * A worker that takes from its queues as far as they are open: not from one that is paused, and from one with a limit over all workers
- * only while it has a place there. Looks like one worker from outside. Settings are heard at once, and read again after a reconnection.
+ * A worker that takes from its queues only as far as they are open: not from a paused queue, and from a queue with a limit over all workers
+ * only while it has a slot there. From outside it is one worker. Settings are applied at once, and read again after a reconnection.
  */
-export async function startGatedWorker(options: WorkerOptions, database: Database, settings: QueueSettings): Promise<Worker> {
-  const { log } = options
-  let wanted = options.queues
-  let known = byName(
-    await retry(() => settings.all(), { firstMs: 100, maxMs: 2000, isRetryable: () => true, giveUpAfterMs: 30_000 }),
-  )
-  const limited = new Map<string, LimitedQueue>()
-  let slots: Promise<Slots> | undefined
-  /** Changes are made one after the other, whether a person or the database asks for them. */
+export async function startGatedWorker(given: WorkerOptions, database: Database, stored: QueueSettings): Promise<Worker> {
+  const { log, queues: wanted } = given
+  const options = { ...given, backlog: given.backlog ?? createOutcomeBacklog(log) }
+  const read = async (): Promise<Settings> => new Map((await stored.all()).map((setting) => [setting.name, setting]))
+  const settings = await retry(read, { firstMs: 100, maxMs: 2000, isRetryable: () => true, giveUpAfterMs: 30_000 })
+  const main = await startWorker({ ...options, queues: wanted.filter((queue) => !settings.has(queue)) })
   const changes = createMutex()
-  let stopping: Promise<void> | undefined
-
-  const timeLimits = new Map<string, TimeLimits>()
-  const onStart = (worker: Worker) => {
-    for (const [task, limits] of timeLimits) worker.setTimeLimits(task, limits)
+  const gate: Gate = {
+    ...{ options, database, main, changes, wanted, settings },
+    ...{ limited: new Map(), timeLimits: new Map(), slots: undefined, stopping: undefined },
   }
 
-  const isFree = (queue: string) => !known.has(queue)
-  const shared = { ...options, backlog: options.backlog ?? createOutcomeBacklog(options.log) }
-  const main = await startWorker({ ...shared, queues: wanted.filter(isFree) })
-
-  const apply = async () => {
-    if (stopping !== undefined) return
-    const free = wanted.filter(isFree)
-    const isSame = free.length === main.queues.length && free.every((queue, index) => queue === main.queues[index])
-    if (!isSame) await main.reconfigure({ queues: free })
-    await applyLimits()
+  const readAgain = async (): Promise<number> => {
+    const former = gate.settings
+    gate.settings = await read()
+    logPauses(gate, former)
+    await apply(gate)
+    return MAX_SLEEP_MS
   }
 
-  const applyLimits = async () => {
-    for (const [queue, each] of limited) each.set(limitOf(queue))
-    for (const queue of wanted) {
-      const limit = limitOf(queue)
-      if (limit === undefined || limited.has(queue)) continue
-      slots ??= createSlots(database)
-      const created = createLimitedQueue(queue, { ...shared, onStart }, await slots)
-      limited.set(queue, created)
-      created.set(limit)
-    }
-  }
-
-  const limitOf = (queue: string): number | undefined => {
-    const setting = known.get(queue)
-    if (setting === undefined || setting.paused || !wanted.includes(queue)) return undefined
-    return setting.concurrency ?? undefined
-  }
-
-  const read = async () => {
-    const former = known
-    known = byName(await settings.all())
-    say(former, known)
-    await apply()
-  }
-
-  const say = (former: ReadonlyMap<string, QueueSetting>, now: ReadonlyMap<string, QueueSetting>) => {
-    for (const queue of wanted) {
-      const paused = now.get(queue)?.paused ?? false
-      if ((former.get(queue)?.paused ?? false) !== paused) log.info({ queue }, paused ? 'queue is paused' : 'queue goes on')
-    }
-  }
-
-  await changes.run(apply)
+  await changes.run(() => apply(gate))
   const watching = startWokenLoop(database, {
     log,
     channel: database.channel('queue_setting'),
@@ -86,13 +64,68 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
       failed: 'settings of queues cannot be applied now, trying again until they can',
       restored: 'settings of queues are applied',
     },
-    pass: () => changes.run(read).then(() => MAX_SLEEP_MS),
+    pass: () => changes.run(readAgain),
   })
+  return workerOf(gate, watching)
+}
 
+async function apply(gate: Gate): Promise<void> {
+  const { main, wanted, settings } = gate
+  if (gate.stopping !== undefined) return
+  const queues = wanted.filter((queue) => !settings.has(queue))
+  const isSame = queues.length === main.queues.length && queues.every((queue, index) => queue === main.queues[index])
+  if (!isSame) await main.reconfigure({ queues })
+  await applyLimits(gate)
+}
+
+async function applyLimits(gate: Gate): Promise<void> {
+  const { limited, wanted, options, timeLimits } = gate
+  const onStart = (worker: Worker) => {
+    for (const [task, limits] of timeLimits) worker.setTimeLimits(task, limits)
+  }
+  for (const [queue, each] of limited) each.set(limitOf(gate, queue))
+  for (const queue of wanted) {
+    const limit = limitOf(gate, queue)
+    if (limit === undefined || limited.has(queue)) continue
+    gate.slots ??= createSlots(gate.database)
+    const created = new LimitedQueue(queue, { ...options, onStart }, await gate.slots)
+    limited.set(queue, created)
+    created.set(limit)
+  }
+}
+
+function limitOf({ settings, wanted }: Gate, queue: string): number | undefined {
+  const setting = settings.get(queue)
+  if (setting === undefined || setting.paused || !wanted.includes(queue)) return undefined
+  return setting.concurrency ?? undefined
+}
+
+function logPauses({ wanted, settings, options }: Gate, former: Settings): void {
+  for (const queue of wanted) {
+    const paused = settings.get(queue)?.paused ?? false
+    if ((former.get(queue)?.paused ?? false) !== paused) options.log.info({ queue }, paused ? 'queue is paused' : 'queue goes on')
+  }
+}
+
+/** The gated worker as its users see it. */
+function workerOf(gate: Gate, watching: WokenLoop): Worker {
+  const { main, limited, timeLimits, changes } = gate
   const workers = (): Worker[] => [main, ...[...limited.values()].flatMap(({ worker }) => worker ?? [])]
   const stop = async () => {
     await Promise.all([watching.stop(), main.stop(), ...[...limited.values()].map((each) => each.stop())])
-    await (await slots)?.close()
+    await (await gate.slots)?.close()
+  }
+  const change = async ({ queues, concurrency }: Parameters<Worker['reconfigure']>[0]) => {
+    if (concurrency !== undefined) await main.reconfigure({ concurrency })
+    if (queues === undefined) return
+    const former = gate.wanted
+    gate.wanted = queues
+    try {
+      await apply(gate)
+    } catch (error) {
+      gate.wanted = former
+      throw error
+    }
   }
 
   return {
@@ -100,7 +133,7 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
       return workers().reduce((sum, { running }) => sum + running, 0)
     },
     get queues() {
-      return wanted
+      return gate.wanted
     },
     get concurrency() {
       return main.concurrency
@@ -113,25 +146,10 @@ export async function startGatedWorker(options: WorkerOptions, database: Databas
       for (const worker of workers()) worker.setTimeLimits(task, limits)
     },
     setRateLimit: main.setRateLimit,
-    reconfigure: ({ queues, concurrency }) =>
-      changes.run(async () => {
-        if (concurrency !== undefined) await main.reconfigure({ concurrency })
-        if (queues === undefined) return
-        const former = wanted
-        wanted = queues
-        try {
-          await apply()
-        } catch (error) {
-          wanted = former
-          throw error
-        }
-      }),
+    reconfigure: (asked) => changes.run(() => change(asked)),
     stop() {
-      stopping ??= stop()
-      return stopping
+      gate.stopping ??= stop()
+      return gate.stopping
     },
   }
 }
-
-const byName = (settings: readonly QueueSetting[]): ReadonlyMap<string, QueueSetting> =>
-  new Map(settings.map((setting) => [setting.name, setting]))
