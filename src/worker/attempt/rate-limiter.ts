@@ -1,5 +1,6 @@
 import { parseRate, type RateLimit, rateLimitOf } from '../../app/calls/rate.ts'
 import type { Task } from '../../app/task.ts'
+import { createPump } from '../../concurrency/pump.ts'
 import type { PlacesAsked, RateLimits } from '../../database/rate-limits.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
@@ -111,29 +112,26 @@ interface Asking {
 /** What is asked in one turn of the event loop, or while a statement is under way, goes out with one statement. */
 function createShared(limits: RateLimits, { log, now }: { readonly log: Log; readonly now: () => number }) {
   let asking = new Map<string, Asking>()
-  let running = false
   /** Before it no place is free, by this process's clock: what expires by then need not ask. */
   const taken = new Map<string, number>()
 
-  const drain = async () => {
-    while (asking.size > 0) {
-      const batch = [...asking]
-      asking = new Map()
-      try {
-        give(
-          batch,
-          await limits.take(
-            batch.map(([key, { intervalMs, waiting }]): PlacesAsked => ({ key, intervalMs, places: waiting.length })),
-          ),
-        )
-      } catch (err) {
-        // It is worse not to run at all than to run too often.
-        log.error({ err, limits: batch.map(([key]) => key) }, 'rate limits cannot be asked for, tasks run without them')
-        for (const [, { waiting }] of batch) for (const resolve of waiting) resolve(undefined)
-      }
+  const askNext = async () => {
+    const batch = [...asking]
+    asking = new Map()
+    try {
+      give(
+        batch,
+        await limits.take(
+          batch.map(([key, { intervalMs, waiting }]): PlacesAsked => ({ key, intervalMs, places: waiting.length })),
+        ),
+      )
+    } catch (err) {
+      // It is worse not to run at all than to run too often.
+      log.error({ err, limits: batch.map(([key]) => key) }, 'rate limits cannot be asked for, tasks run without them')
+      for (const [, { waiting }] of batch) for (const resolve of waiting) resolve(undefined)
     }
-    running = false
   }
+  const pump = createPump({ hasWork: () => asking.size > 0, turn: askNext })
 
   const give = (batch: readonly (readonly [string, Asking])[], waitMs: readonly number[]) => {
     const nowMs = now()
@@ -152,9 +150,7 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
       const asked = asking.get(key)
       if (asked !== undefined) asked.waiting.push(resolve)
       else asking.set(key, { intervalMs, waiting: [resolve] })
-      if (running) return
-      running = true
-      setImmediate(drain)
+      pump.wake()
     })
 
   return {
