@@ -1,30 +1,30 @@
 import type { Consumer, Delivery } from './broker.ts'
 
-/** Deliveries of several consumers in one worker's hands. */
+/** The owners of deliveries, for a worker that holds deliveries of several consumers. */
 export interface Owners {
   ownerOf(delivery: Delivery): Consumer
-  /** The delivery is out of the hands of its consumer. HOT: called for each. */
+  /** Called for each delivery that its consumer does not hold any more. HOT. */
   settled(delivery: Delivery): void
 }
 
-type AboutOne = 'finish' | 'acknowledge' | 'begin' | 'started' | 'requeue' | 'deadLetter'
+type DeliveryMethod = 'finish' | 'acknowledge' | 'begin' | 'started' | 'requeue' | 'deadLetter'
 
-/** What is said about one delivery goes to the consumer that it came from, which is told of no other. */
-export const byOwner = ({ ownerOf, settled }: Owners): Pick<Consumer, AboutOne> => ({
-  finish(delivery, outcome, how) {
-    ownerOf(delivery).finish(delivery, outcome, how)
+/** The methods of a consumer that concern one delivery: each call goes to the consumer that delivered it. */
+export const byOwner = ({ ownerOf, settled }: Owners): Pick<Consumer, DeliveryMethod> => ({
+  finish(delivery, outcome, options) {
+    ownerOf(delivery).finish(delivery, outcome, options)
     settled(delivery)
   },
   async acknowledge(delivery) {
     const mine = await ownerOf(delivery).acknowledge(delivery)
-    // In other hands: it will not be finished here.
+    // Another worker may have it, so it is not finished here.
     if (!mine) settled(delivery)
     return mine
   },
   begin: (delivery) => ownerOf(delivery).begin(delivery),
   started: (delivery, outcome) => ownerOf(delivery).started(delivery, outcome),
-  requeue(delivery, how) {
-    ownerOf(delivery).requeue(delivery, how)
+  requeue(delivery, options) {
+    ownerOf(delivery).requeue(delivery, options)
     settled(delivery)
   },
   deadLetter(delivery, refusal) {

@@ -1,21 +1,21 @@
-/** While the broker is away, it is tried again so often, by one call. Milliseconds. */
+/** While the circuit is open, one call tries the broker after this many milliseconds. */
 const PROBE_EVERY_MS = 5000
-/** That call waits no longer. Milliseconds. */
+/** That call waits no longer than this. Milliseconds. */
 const PROBE_MS = 500
 
 /**
- * Whether it is worth to wait for a broker. Closed: a call waits for its time. Once a call has waited for nothing the circuit is open, and calls go
- * elsewhere at once; now and then one of them tries the broker shortly. The first sign of life closes it.
+ * Decides how long a call waits for a broker. While the circuit is closed, a call waits for its timeout. A call without an answer opens the
+ * circuit: then calls use the outbox at once, and one call every few seconds tries the broker shortly. Any answer closes the circuit.
  */
 export interface Circuit {
   readonly isOpen: boolean
-  /** Milliseconds that a call may wait now; 0: not at all. One that is told more than 0 has to try. */
+  /** Milliseconds that this call may wait; 0: not at all. A call that receives more than 0 must try the broker. */
   waitMs(): number
-  /** A call has waited in vain. `since`: its beginning, by performance.now(); where something was heard after that, the fault is not the broker's. */
+  /** A call got no answer. `since`: its beginning, by performance.now(). If the broker answered another call after that, the circuit stays closed. */
   unanswered(since: number): void
-  /** The broker has answered a call, even if only to refuse it, or later than anybody waited. */
+  /** The broker answered a call: it may have refused the call, or answered after the timeout. */
   heard(): void
-  /** There is a connection again: the next call tries. */
+  /** The connection is back: the next call tries the broker. */
   tryAgain(): void
 }
 

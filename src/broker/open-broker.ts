@@ -11,8 +11,8 @@ interface ChooseOptions {
 }
 
 /**
- * The broker that the configuration names, and one line of log that says why; with it the Redis where Celery's clients and workers have
- * results, if there is one (RESULT_MIRROR, RESULT_COLLECT). Only the client libraries that are needed are loaded.
+ * Opens the broker of the configuration and logs in one line why it was chosen. If the configuration names a Redis for results of Celery's
+ * clients and workers (RESULT_MIRROR, RESULT_COLLECT), that is opened too. Loads only the client libraries that are needed.
  */
 export async function chooseBroker(database: Database, config: Config, options: ChooseOptions): Promise<Broker> {
   const { broker: choice, resultMirror, resultCollect } = config

@@ -3,17 +3,18 @@ import { sql } from '../../database/sql.ts'
 import type { Message } from '../../message/message.ts'
 import { type MessageRow, toMessage } from '../postgres/row.ts'
 
-/** A message that stays in the outbox. */
+/** A message that the broker did not confirm. It stays in the outbox. */
 export interface Untaken {
   readonly message: Message
-  /** Its queue is the reason: it, and all that is due for the queue, is put off for so many milliseconds. */
+  /** The broker refuses its queue: every due message of the queue is put off for this many milliseconds. */
   readonly putOffMs?: number | undefined
 }
 
 /**
- * `Broker.relayDue` for brokers outside of the database: due rows are locked, published, and deleted when the broker has confirmed them.
- * A crash between the two publishes a message twice, under the same id, so that it is recorded once.
- * @param publish resolves with those that were not confirmed (nothing: all were); they stay in the outbox, `left` in number but for what is put off
+ * `Broker.relayDue` for brokers outside the database: due rows are locked, published, and deleted after the broker has confirmed them. A crash
+ * between the two publishes a message twice under the same id, so that its outcome is stored once.
+ * @param publish resolves with the messages that were not confirmed
+ * @returns `left`: messages that were not confirmed and are not put off
  */
 export async function publishDue(
   database: Database,

@@ -6,16 +6,16 @@ import type { Broker } from '../broker.ts'
 
 const BATCH = 500
 const MAX_SLEEP_MS = 5000
-/** Due rows that another relay holds: usually it publishes them within milliseconds; it may also fail, or its machine may vanish. */
+/** The pause when another relay has locked due rows. It usually publishes them within milliseconds, but it may fail or its machine may vanish. */
 const HELD = { firstMs: 20, maxMs: 1000 }
 
-/** The one loop that publishes what is due. Run by worker and beat alike: rows are claimed, so any number may run. */
+/** The loop that publishes due messages of the outbox. It runs in worker and beat; rows are locked, so any number of loops may run. */
 export interface OutboxRelay {
-  /** Finishes the statement under way. */
+  /** Resolves when the statement under way has ended. */
   stop(): Promise<void>
 }
 
-/** Woken by NOTIFY when a row is added, and by the next due time. Never rejects: while the database or the broker is away it tries again. */
+/** NOTIFY wakes the loop when a row is added, and a timer at the next due time. Never rejects: while the database or the broker is away it tries again. */
 export async function startOutboxRelay(database: Database, broker: Broker, log: Log): Promise<OutboxRelay> {
   let held = 0
 
@@ -32,6 +32,6 @@ export async function startOutboxRelay(database: Database, broker: Broker, log: 
     pass,
     channel: database.channel('outbox'),
     maxSleepMs: MAX_SLEEP_MS,
-    words: { failed: 'outbox cannot be published now, trying again until it can', restored: 'outbox is published again' },
+    words: { failed: 'outbox cannot be published now, trying again', restored: 'outbox is published again' },
   })
 }

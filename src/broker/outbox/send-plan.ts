@@ -9,13 +9,13 @@ import { AppError } from '../../errors.ts'
 import { parseCeleryTime } from '../../message/typed-json.ts'
 import type { Broker } from '../broker.ts'
 
-/** Only where no connection was made: a plan that may have been taken is not handed in twice, because its chords may be over by then. */
+/** Retries only if no connection was made: a plan that may be stored is not sent again, because its chords may have ended by then. */
 const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectFailure }
 
 /**
- * Sends a plan, all of it or nothing: chords, groups and messages are written in one transaction, from where the outbox brings the messages
- * to their broker. With a transaction of the caller's it is sent when and only when that commits. One message alone is published.
- * @throws AppError BROKER_UNREACHABLE; then the plan may still have been taken. An error of the caller's connection as it is
+ * Sends a plan completely or not at all: chords, groups and messages are written in one transaction, and the outbox brings the messages to the
+ * broker. In a transaction of the caller the plan is sent if and only if that commits. A single message is published directly.
+ * @throws AppError BROKER_UNREACHABLE: the plan may be stored all the same. Errors of the caller's connection are thrown unchanged
  */
 export async function sendPlan(
   { database, broker }: { readonly database: Database; readonly broker: Pick<Broker, 'kind' | 'publish'> },

@@ -14,9 +14,9 @@ import { createPostgresConsumer } from './consumer.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 }
 
-/** Messages in PostgreSQL: nothing else to install, and enqueued, run and recorded with the durability of the database. */
+/** A broker in PostgreSQL. Nothing else has to be installed, and messages are as durable as the database. */
 export function createPostgresBroker(database: Database, config: Pick<Config, 'publishTimeoutMs'>, log: Log): Broker {
-  /** Tried again only where no connection was made: after a connection that broke, the message may be there already. */
+  /** Retries only if no connection was made: after a broken connection the message may already be stored. */
   const insert = async (messages: readonly Message[]) => {
     const values = [...messageColumns(messages), database.channel('message')]
     const isRetryable = isConnectFailure

@@ -3,9 +3,9 @@ import type { Database } from '../../database/database.ts'
 import type { Log } from '../../log.ts'
 import { type ControlMessage, type ControlTransport, readJson, type Stop } from '../control-transport.ts'
 
-/** A NOTIFY carries less than 8000 bytes; base64 needs four for three of ours (PostgreSQL 18, NOTIFY). */
+/** Bytes of one part. A NOTIFY carries less than 8000 bytes (PostgreSQL 18, NOTIFY), and base64 turns three bytes into four. */
 const PART_BYTES = 5400
-/** Messages of which a part is still to come. The rest of one is never heard when the connection breaks, or its sender ends, in the middle. */
+/** Incomplete messages that are kept. A message stays incomplete if the connection breaks or its sender ends in the middle. */
 const MAX_OPEN = 100
 
 /** One part of a message. */
@@ -17,7 +17,7 @@ interface Part {
   readonly data: string
 }
 
-/** Remote control by NOTIFY, on the connection that listens anyhow. Events are not carried: each would be a commit that all commits wait for. */
+/** Remote control by NOTIFY, on the connection that listens anyway. Carries no events: each one would be a commit that other commits wait for. */
 export function createPostgresControl(database: Database, log: Log): ControlTransport {
   const stops = new Set<Stop>()
   const requests = database.channel('control')
@@ -29,7 +29,7 @@ export function createPostgresControl(database: Database, log: Log): ControlTran
       await database.listener.query('SELECT pg_notify($1, $2)', [channel, JSON.stringify(part)])
   }
 
-  const hear = async (channel: string, onMessage: (message: ControlMessage) => void): Promise<Stop> => {
+  const subscribe = async (channel: string, onMessage: (message: ControlMessage) => void): Promise<Stop> => {
     const open = new Map<string, string[]>()
     const subscription = await database.listener.listen(channel, (payload) => {
       const message = joined(open, readJson(payload) as Part | undefined)
@@ -44,12 +44,12 @@ export function createPostgresControl(database: Database, log: Log): ControlTran
 
   return {
     carriesEvents: false,
-    serve: (_worker, onRequest) => hear(requests, onRequest),
-    collect: (address, onReply) => hear(repliesOf(address), onReply),
+    serve: (_worker, onRequest) => subscribe(requests, onRequest),
+    collect: (address, onReply) => subscribe(repliesOf(address), onReply),
     broadcast: (request) => send(requests, request),
     reply(to, reply) {
       send(repliesOf(to.routing_key), reply).catch((error: Error) =>
-        log.debug({ reason: error.message }, 'control answer not sent'),
+        log.debug({ reason: error.message }, 'control reply not sent'),
       )
     },
     emit() {},
@@ -71,7 +71,7 @@ function partsOf(message: ControlMessage): Part[] {
   }))
 }
 
-/** Parts of one message come in order, those of several senders mixed. */
+/** Parts of one message arrive in order, but between parts of other senders. @returns the message when its last part arrives */
 function joined(open: Map<string, string[]>, part: Part | undefined): ControlMessage | undefined {
   if (typeof part?.data !== 'string') return undefined
   const parts = open.get(part.id) ?? []

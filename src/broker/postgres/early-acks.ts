@@ -5,17 +5,18 @@ interface Waiting {
   readonly tag: string
   readonly worker: number
   readonly resolve: (gone: boolean) => void
-  asked: boolean
+  /** Sent before, without an answer. */
+  sent: boolean
 }
 
-/** Messages that are acknowledged before they run. */
+/** The early acknowledgements of a consumer. */
 export interface EarlyAcks {
   readonly size: number
-  /** @returns true: the message is gone, so it may run; false: it is, or will be, in other hands. @param worker who holds it */
+  /** @param worker the worker that holds the message @returns true: the message is deleted and may run; false: another worker has it or will get it */
   add(tag: string, worker: number): Promise<boolean>
-  /** @returns tags that are not ours any more. Rejects when the database is away; then it may be called again */
+  /** @returns tags that this worker does not hold any more. Rejects when the database is away; then it may be called again */
   send(worker: number): Promise<readonly string[]>
-  /** Nothing will be sent any more. */
+  /** Nothing will be sent any more: resolves those that wait to false. */
   giveUp(): void
 }
 
@@ -25,11 +26,11 @@ export function createEarlyAcks(database: Database): EarlyAcks {
     get size() {
       return waiting.length
     },
-    add: (tag, worker) => new Promise((resolve) => waiting.push({ tag, worker, resolve, asked: false })),
+    add: (tag, worker) => new Promise((resolve) => waiting.push({ tag, worker, resolve, sent: false })),
     async send(worker) {
       const batch = [...waiting]
-      const inDoubt = new Set(batch.filter(({ asked }) => asked).map(({ tag }) => tag))
-      for (const each of batch) each.asked = true
+      const inDoubt = new Set(batch.filter(({ sent }) => sent).map(({ tag }) => tag))
+      for (const each of batch) each.sent = true
       const rows = await database.query<{ id: string; gone: boolean; there: boolean; alive: boolean }>(
         sql('message-acknowledge'),
         [batch.map(({ tag }) => tag), worker],
@@ -39,6 +40,7 @@ export function createEarlyAcks(database: Database): EarlyAcks {
       const lost: string[] = []
       for (const each of batch) {
         const { gone = false, there = false, alive = false } = known.get(each.tag) ?? {}
+        // In doubt the lost answer said that the message was deleted, if no other worker has it.
         const ours = gone || (inDoubt.has(each.tag) && !there && alive && each.worker === worker)
         if (!ours) lost.push(each.tag)
         each.resolve(ours)

@@ -1,8 +1,8 @@
 import type { Message, MessageHeaders, MessageProperties } from '../../message/message.ts'
 
-/** A row of `message`, as claimed. */
+/** A claimed row of table `message`. */
 export interface MessageRow {
-  /** bigint, which pg gives as text. */
+  /** bigint, which pg returns as text. */
   readonly id: string
   readonly queue: string
   readonly priority: number
@@ -12,7 +12,7 @@ export interface MessageRow {
   readonly headers: string | null
   readonly properties: string | null
   readonly body: string
-  /** Attempts of this id up to this one are recorded, as far as it was redelivered (sql/queries/redelivery-look.sql); null: none. */
+  /** For a redelivered message the last attempt whose outcome is stored (sql/queries/redelivery-look.sql); null: none. */
   readonly recorded: number | null
 }
 
