@@ -12,8 +12,8 @@ import { until } from '../../support/until.ts'
 const PUBLISH_TIMEOUT_MS = 700
 const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: [] })
 
-/** A server of this file's own: an alarm is for the whole server. */
-describe.skipIf(!hasRabbit())('RabbitMQ that is out of memory', () => {
+/** This file has its own server, because an alarm blocks the whole server. */
+describe.skipIf(!hasRabbit())('RabbitMQ without memory', () => {
   let rabbit: ChaosRabbit
   let schema: TestSchema
   let reader: Database
@@ -55,7 +55,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ that is out of memory', () => {
   const connections = async () =>
     (await rabbit.ctl('list_connections', 'name')).split('\n').filter((line) => line.includes('->')).length
 
-  /** Takes at most two at a time, and holds them until `go`. */
+  /** Runs at most two tasks at a time and holds them until `go`. */
   const consume = async () => {
     const held: Delivery[] = []
     let going = false
@@ -87,7 +87,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ that is out of memory', () => {
     }
   }
 
-  it('keeps what is sent in the outbox, goes on taking messages, and publishes the rest when it is over', async () => {
+  it('keeps sent messages in the outbox, still delivers messages, and publishes the outbox when the alarm ends', async () => {
     await broker.publish(Array.from({ length: 40 }, (_, index) => message(`m${index}`)))
     const go = await consume()
     for (const round of [1, 2]) {
@@ -105,7 +105,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ that is out of memory', () => {
       if (round === 1) {
         go()
         await until(
-          'forty recorded, although nothing can be acknowledged on the first connection',
+          'forty outcomes, although nothing can be acknowledged on the first connection',
           async () => (await count('task_result')) === 40,
         )
       }
@@ -122,7 +122,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ that is out of memory', () => {
     expect(said('RabbitMQ is away')).toBe(0)
   })
 
-  it('does not hold up a worker that stops', async () => {
+  it('does not delay a worker that stops', async () => {
     await broker.publish([message('a'), message('b'), message('c')])
     await consume()
     await alarm(true)

@@ -27,7 +27,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     await fixture.close()
   })
 
-  /** Runs everything, as often as it comes. */
+  /** Runs every delivery. */
   const runAll = async (broker: Broker, concurrency = 10) => {
     const ran = new Map<string, number>()
     let consumer: Consumer | undefined
@@ -50,7 +50,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     return depth?.ready === 0 && depth.running === 0
   }
 
-  it('loses no message when the connection is cut again and again while publishing', async () => {
+  it('loses no message when the connection breaks again and again during publishing', async () => {
     const broker = await fixture.open()
     const proxy = fixture.proxyOf(broker)
     let cuts = 0
@@ -67,7 +67,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     await until('all recorded', recordedAll(2000))
   })
 
-  it('records each task when the connection is cut again and again while consuming', async () => {
+  it('stores the outcome of every task when the connection breaks again and again during consuming', async () => {
     const publisher = await fixture.open()
     await publisher.publish(messages(3000))
     const broker = await fixture.open()
@@ -81,7 +81,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     expect(ran.size).toBe(3000)
   })
 
-  it('acknowledges after a cut what was finished during it, without running it again', async () => {
+  it('acknowledges messages that finished while the connection was broken, without running them again', async () => {
     const broker = await fixture.open()
     await broker.publish(messages(5))
     const got: Delivery[] = []
@@ -98,7 +98,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     expect(got).toHaveLength(5)
   })
 
-  it('counts no death when a worker that lives lost its connection, however often', async () => {
+  it('counts no death when a living worker loses its connection, however often', async () => {
     const unlucky = await fixture.open()
     const other = await fixture.open()
     await unlucky.publish(messages(6))
@@ -117,7 +117,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
       await until('six again', () => got.length === 6 * round)
     }
     expect(new Set(got.map(({ deliveries }) => deliveries))).toEqual(new Set([1]))
-    // Whoever is faster than the word of the one that lives sees a death, which is taken back as soon as that is said.
+    // Another worker may see a death first. The living worker takes it back as soon as its note is written.
     owner = await hold(other, 6, (delivery) => {
       if (delivery.deliveries > 1) setImmediate(() => owner?.requeue(delivery, { counted: false }))
       else setImmediate(() => owner?.finish(delivery, succeeded(delivery)))
@@ -126,7 +126,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     await until('all recorded by the other one, with no death on their record', recordedAll(6))
   })
 
-  it('keeps what is published while the broker is away, and publishes it when it is back', async () => {
+  it('keeps messages while the broker is away, and publishes them when it is back', async () => {
     const broker = await fixture.open()
     await broker.publish(messages(1, 'before'))
     fixture.proxyOf(broker).shut()
@@ -138,7 +138,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     await until('all recorded', recordedAll(4))
   })
 
-  it('holds a hundred thousand messages, and one slow consumer takes no more than its share', async () => {
+  it('gives a slow consumer only its share of a hundred thousand messages', async () => {
     const broker = await fixture.open()
     for (let part = 0; part < 20; part++) await broker.publish(messages(5000, `q${part}-`))
     const [depth] = await broker.depths(['celery'])

@@ -10,7 +10,7 @@ import { until } from '../../support/until.ts'
 
 const server = inject('amqpUrl')
 const PUBLISH_TIMEOUT_MS = 10_000
-/** More than one pass of the relay takes. */
+/** More messages than one pass of the relay takes. */
 const REFUSED = 1200
 
 describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
@@ -75,7 +75,7 @@ describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
   }
   const warned = (queue: string) => lines.filter((line) => line.queue === queue && line.level === 40)
 
-  it('holds nothing up behind messages for a queue that the server refuses, keeps them in order, and says so once', async () => {
+  it('publishes messages behind those for a refused queue, keeps their order, and logs the refusal once', async () => {
     await keep('amq.reserved', REFUSED, 10)
     await keep('celery', 3, 5)
     onTestFinished(async () => void (await channel.deleteQueue('celery')))
@@ -88,7 +88,7 @@ describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
     expect(warned('amq.reserved')).toMatchObject([{ reason: expect.stringContaining('amq.reserved') }])
   })
 
-  it('holds nothing up behind messages for a queue that is full, and publishes them when it is not', async () => {
+  it('publishes messages behind those for a full queue, and publishes those when the queue has room', async () => {
     await channel.assertQueue('full', { durable: true, arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } })
     await keep('full', 3, 10)
     await keep('celery', 3, 5)

@@ -7,7 +7,7 @@ import { type AmqpFixture, createAmqpFixture, dropSharedVhost } from '../../supp
 import { lacks } from '../../support/lacks.ts'
 import { until } from '../../support/until.ts'
 
-describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
+describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', () => {
   let fixture: AmqpFixture
   let raw: ChannelModel
   let channel: Channel
@@ -42,7 +42,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     await consumer.close()
   })
 
-  it('carries ids of 255 characters, however many bytes they are', async () => {
+  it('carries ids of 255 characters of several bytes', async () => {
     const broker = await fixture.open()
     const ids = ['a'.repeat(255), 'ü'.repeat(255), '任務'.repeat(127), '🜚'.repeat(127)]
     await broker.publish(ids.map(message))
@@ -55,7 +55,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
   it.each([
     ['a header with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } })],
     ['a queue with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], queue: 'q'.repeat(300) })],
-  ])('refuses what it cannot carry, and nothing that was sent with it: %s', async (_name, bad) => {
+  ])('refuses %s, but no message that was sent with it', async (_name, bad) => {
     const broker = await fixture.open()
     const sent = await Promise.allSettled([broker.publish([bad]), broker.publish([message('a')])])
     expect(sent).toMatchObject([{ status: 'rejected', reason: { code: 'MESSAGE_REFUSED' } }, { status: 'fulfilled' }])
@@ -69,7 +69,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     await consumer.close()
   })
 
-  it('does not take what it cannot carry for an outage, and refuses it during one as well', async () => {
+  it('refuses a message that it cannot carry, during an outage too, without taking that for an outage', async () => {
     const broker = await fixture.open()
     const refused = (id: string) =>
       expect(broker.publish([createMessage({ id, task: 't', args: [], queue: 'q'.repeat(300) })])).rejects.toMatchObject({
@@ -91,7 +91,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     fixture.proxyOf(broker).open()
   })
 
-  it('makes no other message wait for a queue that the server refuses', async () => {
+  it('does not delay other messages because of a refused queue', async () => {
     const broker = await fixture.open()
     const refused = broker.publish([createMessage({ id: 'r', task: 't', args: [], queue: 'amq.reserved' })])
     await broker.publish([message('a')])
@@ -103,7 +103,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     await consumer.close()
   })
 
-  it('leaves what expires in the queue, so that a worker can say so', async () => {
+  it('leaves expired messages in the queue, so that a worker can store why they did not run', async () => {
     const broker = await fixture.open()
     const expires = new Date(Date.now() + 50)
     await broker.publish([createMessage({ id: 'late', task: 'tasks.echo', args: [], expires }), message('after')])
@@ -114,7 +114,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     await consumer.close()
   })
 
-  it('makes the queue anew when it is deleted while somebody consumes from it and publishes to it', async () => {
+  it('declares the queue again when it is deleted while a consumer and a publisher use it', async () => {
     const broker = await fixture.open()
     await broker.publish([message('a')])
     const { consumer, ids } = await collect(broker)
@@ -128,7 +128,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
   it.each([
     ['before it is connected', () => {}],
     ['while RabbitMQ is away', (broker: Broker) => fixture.proxyOf(broker).shut()],
-  ])('stops at once when asked %s', async (_name, prepare) => {
+  ])('stops a consumer at once %s', async (_name, prepare) => {
     const broker = await fixture.open()
     prepare(broker)
     const { consumer } = await collect(broker)
@@ -137,7 +137,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ that is not as expected', () => {
     expect(performance.now() - askedAt).toBeLessThan(2000)
   })
 
-  it('keeps in the outbox what a full queue refuses', async () => {
+  it('keeps a message in the outbox when its queue is full', async () => {
     await channel.assertQueue('celery', { durable: true, arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } })
     const broker = await fixture.open()
     await broker.publish([message('a')])

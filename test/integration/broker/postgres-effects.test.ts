@@ -52,7 +52,7 @@ async function consume(on: Database = database) {
   return { broker, consumer, got }
 }
 
-/** What is asked of the database, in its order. */
+/** Records the statements of a database in their order. */
 function listened(): { database: Database; asked: string[] } {
   const asked: string[] = []
   const query: Database['query'] = (statement, values) => {
@@ -66,8 +66,8 @@ function listened(): { database: Database; asked: string[] } {
   return { database: { ...database, query, transaction }, asked }
 }
 
-describe('in PostgreSQL', () => {
-  it('outcomes from which nothing follows are stored by one statement', async () => {
+describe('a consumer of PostgreSQL', () => {
+  it('stores outcomes without effects by one statement', async () => {
     const { database: listening, asked } = listened()
     const { broker, consumer, got } = await consume(listening)
     await broker.publish([message('a'), message('b')])
@@ -85,11 +85,11 @@ describe('in PostgreSQL', () => {
     expect(asked).toContain('BEGIN')
   })
 
-  it('nothing follows from an outcome that is not kept when its message has ended in other hands', async () => {
+  it('writes no effects of an ignored outcome when another worker has already ended its message', async () => {
     const { broker, consumer, got } = await consume()
     await broker.publish([message('a'), message('b')])
     await until('delivered', () => got.length === 2)
-    // As a worker does that got the message because this one was taken for dead.
+    // Another worker received the message because this one was declared dead, and acknowledged it.
     await rows(`DELETE FROM {schema}.message WHERE task_id = 'a'`)
     for (const delivery of got)
       consumer.finish(delivery, null, { effects: { plan: planOf(`after ${delivery.message.headers.id}`) } })
@@ -99,7 +99,7 @@ describe('in PostgreSQL', () => {
     expect(await rows('SELECT task_id FROM {schema}.message')).toEqual([{ task_id: 'after b' }])
   })
 
-  it('an attempt that comes again although it is recorded is acknowledged and not run', async () => {
+  it('acknowledges a redelivered attempt without running it when its outcome is stored', async () => {
     const broker = createPostgresBroker(database, schema.config, silentLog())
     await rows(`INSERT INTO {schema}.task_result (id, task, state, retries) VALUES
       ('retried', 't', 'RETRY', 1), ('next', 't', 'RETRY', 0), ('started', 't', 'STARTED', 1), ('later', 't', 'STARTED', 2), ('requeued', 't', 'PENDING', 3)`)
@@ -125,7 +125,7 @@ describe('in PostgreSQL', () => {
   it.each([
     ['was done', true],
     ['was not done', false],
-  ])('an early acknowledgement is asked for again when its answer is lost, and it %s', async (_what, done) => {
+  ])('repeats an early acknowledgement whose answer was lost when it %s', async (_what, done) => {
     let asked = 0
     const query: Database['query'] = async (statement, values) => {
       if (statement.name !== 'message-acknowledge' || asked++ > 0) return database.query(statement, values)
@@ -143,7 +143,7 @@ describe('in PostgreSQL', () => {
     expect(await rows('SELECT state FROM {schema}.task_result')).toEqual([{ state: 'SUCCESS' }])
   })
 
-  it('an early acknowledgement of what another worker has by now is refused', async () => {
+  it('refuses the early acknowledgement of a message that another worker holds', async () => {
     const { broker, consumer, got } = await consume()
     await broker.publish([message('a')])
     await until('delivered', () => got.length === 1)
@@ -168,8 +168,8 @@ describe('chords', () => {
     immutable: false,
   })
 
-  /** Members of many chords end together in the transactions of many workers, in any order, some twice, some as failures. */
-  it('are ended once each by whoever counts their last member, and nobody waits for somebody who waits for him', async () => {
+  /** Members of many chords end in the transactions of many workers, in any order, some twice, some as failures. */
+  it('end once each, by the transaction that counts their last member, without a deadlock', async () => {
     const broker = createPostgresBroker(database, schema.config, silentLog())
     const idsOf = (chord: number) => members.map((member) => `c${chord}m${member}`)
     const plans = chords.map((chord) => ({ id: `c${chord}`, members: idsOf(chord), body: body(chord), rootId: null }))
@@ -177,7 +177,7 @@ describe('chords', () => {
     const failing = new Set(['c3m7', 'c3m8', 'c9m0'])
     const place: ChordPlace = { channel: database.channel, worker: 'w', direct: true, planner: createPlanner() }
     const all = members.flatMap((member) => chords.map((chord) => `c${chord}m${member}`))
-    // An order that is always the same and has no pattern.
+    // A constant order without a pattern.
     const shuffled = all
       .map((id) => ({ id, at: createHash('md5').update(id).digest('hex') }))
       .toSorted((a, b) => (a.at < b.at ? -1 : 1))
@@ -222,7 +222,7 @@ describe('chords', () => {
     expect(await rows('SELECT FROM {schema}.chord_member')).toEqual([])
   })
 
-  it('are counted by one at a time, in one order', async () => {
+  it('are counted by one transaction at a time, in the order of their ids', async () => {
     const broker = createPostgresBroker(database, schema.config, silentLog())
     const plans = [0, 1].map((chord) => {
       return { id: `c${chord}`, members: [`c${chord}m0`, `c${chord}m1`, 'x'], body: body(chord), rootId: null }
@@ -240,7 +240,7 @@ describe('chords', () => {
         order.push('second')
       })
       await until('the second waits', async () => (await rows(blocked)).length > 0)
-      // It waits for the first of its chords and has not locked the other one, which the body of the first may be a member of.
+      // It waits for its first chord and has not locked the other one, which may have the first chord's body as a member.
       await countForeign(client, place, ['c1m0'])
       order.push('first')
     })

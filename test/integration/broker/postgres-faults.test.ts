@@ -31,7 +31,7 @@ afterEach(async () => {
 
 const open = (name?: string) => createPostgresBroker(schema.open(name === undefined ? {} : { name }), schema.config, silentLog())
 
-/** A broker whose way to the database the test may break. */
+/** A broker with a proxy before its database. */
 async function openFar(): Promise<{ far: Broker; proxy: TcpProxy }> {
   const { proxy, url } = await startDatabaseProxy(schema.url)
   proxies.push(proxy)
@@ -71,7 +71,7 @@ const succeeded = ({ message }: Delivery, result = 'null'): Outcome => ({
   doneAt: 2,
 })
 
-/** The claim of a worker that the server still executes when its process is dead already. */
+/** The claim of a dead worker that the server still executes. */
 async function claimSlowly(as: Client, worker: number): Promise<void> {
   await as.query('BEGIN')
   const claim = {
@@ -95,7 +95,7 @@ const blocked = async () =>
   ).length > 0
 
 describe('a worker in PostgreSQL', () => {
-  it('gets what a dead worker claimed with its last statement, even when that ends while the dead are looked for', async () => {
+  it('receives the messages of a dead worker even if the last claim of that worker commits during the reaping', async () => {
     const dying = await client()
     await query(schema.url, `INSERT INTO "${schema.schema}".worker (name, queues, concurrency) VALUES ('dead', '{celery}', 1)`)
     await broker.publish([message('a')])
@@ -108,7 +108,7 @@ describe('a worker in PostgreSQL', () => {
     expect(got[0]?.deliveries).toBe(2)
   })
 
-  it('claims nothing before it is registered, whatever wakes it', async () => {
+  it('claims nothing before it is registered, also when a message wakes it', async () => {
     const lines: string[] = []
     const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
     const slow = await client()
@@ -118,7 +118,7 @@ describe('a worker in PostgreSQL', () => {
     const consuming = consume(createPostgresBroker(schema.open(), schema.config, log))
     await until('the registration waits', blocked)
     await broker.publish([message('a')])
-    // The worker has a turn to hear of it.
+    // The worker has time to receive the notification.
     await query(schema.url, 'SELECT pg_sleep(0.1)')
     await slow.query('COMMIT')
     const { ids } = await consuming
@@ -126,7 +126,7 @@ describe('a worker in PostgreSQL', () => {
     expect(lines.filter((line) => !line.includes('worker is dead'))).toEqual([])
   })
 
-  it('serves every queue, however full the first one is', async () => {
+  it('serves every queue, also while the first one is full', async () => {
     await broker.publish(Array.from({ length: 50 }, (_, index) => message(`a${index}`, 'a')))
     await broker.publish([message('b', 'b')])
     const { consumer, got, ids } = await consume(broker, { concurrency: 1, queues: ['a', 'b'] })
@@ -137,7 +137,7 @@ describe('a worker in PostgreSQL', () => {
     expect(ids()).toContain('b')
   })
 
-  it('keeps a result that the database refuses only for a while', async () => {
+  it('keeps a result until a transient refusal of the database has passed', async () => {
     const lines: string[] = []
     const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
     await broker.publish([message('a')])
@@ -161,7 +161,7 @@ describe('a worker in PostgreSQL', () => {
     ])
   })
 
-  it('stores large results in several statements', async () => {
+  it('stores large results with several statements', async () => {
     const large = JSON.stringify('x'.repeat(5_000_000))
     await broker.publish(['a', 'b', 'c'].map((id) => message(id)))
     const { consumer, got } = await consume(broker)
@@ -176,8 +176,8 @@ describe('a worker in PostgreSQL', () => {
   })
 })
 
-describe('a worker in PostgreSQL whose connection was away', () => {
-  it('acknowledges what it finished meanwhile, and runs none of it again', async () => {
+describe('a worker in PostgreSQL after its connection was broken', () => {
+  it('acknowledges messages that finished meanwhile, and runs none of them again', async () => {
     const { far, proxy } = await openFar()
     await broker.publish(['a', 'b'].map((id) => message(id)))
     const { consumer, got, ids } = await consume(far)
@@ -191,7 +191,7 @@ describe('a worker in PostgreSQL whose connection was away', () => {
     expect(await inTable('id')).toEqual([])
   })
 
-  it('counts what it handed back for a death, although the server does not know yet', async () => {
+  it('counts a requeue as a death although the connection broke before it was written', async () => {
     const { far, proxy } = await openFar()
     await broker.publish([message('a')])
     const { consumer, got } = await consume(far)
@@ -203,12 +203,12 @@ describe('a worker in PostgreSQL whose connection was away', () => {
     expect(got[1]?.deliveries).toBe(2)
   })
 
-  it('goes on with what it holds when it was declared dead: no death is left on it, and no slot is lost', async () => {
+  it('keeps its messages after it was declared dead, without a death on them and without losing a slot', async () => {
     const { far, proxy } = await openFar()
     await broker.publish(['a', 'b', 'c'].map((id) => message(id)))
     const { consumer, got, ids } = await consume(far, { concurrency: 3 })
     await until('delivered', () => got.length === 3)
-    // It has no slot for what comes back.
+    // It has no slot for the requeued messages.
     const other = await consume(broker, { concurrency: 1 })
     await broker.publish([message('x')])
     await until('the other one is full', () => other.got.length === 1)
@@ -224,11 +224,11 @@ describe('a worker in PostgreSQL whose connection was away', () => {
     expect(ids()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
   })
 
-  it('is not delivered again what the server forgot that it had claimed', async () => {
+  it('does not run a message again when the server forgot its claim', async () => {
     const { consumer, got, ids } = await consume(broker, { concurrency: 3 })
     await broker.publish(['a', 'b'].map((id) => message(id)))
     await until('delivered', () => got.length === 2)
-    // As after a crash of the server, which need not remember a claim.
+    // As after a crash of the server: claims are committed asynchronously.
     await query(schema.url, `UPDATE "${schema.schema}".message SET worker = NULL`)
     await broker.publish([message('c')])
     await until('claimed again', async () => (await inTable('worker')).filter(({ worker }) => worker !== null).length > 0)
@@ -241,7 +241,7 @@ describe('a worker in PostgreSQL whose connection was away', () => {
 })
 
 describe('publishing', () => {
-  it('of one message that is refused does not refuse those that went with it', async () => {
+  it('refuses one message without refusing the others of its batch', async () => {
     const first = broker.publish([message('first')])
     const sent = await Promise.allSettled([first, broker.publish([message('bad\0id')]), broker.publish([message('good')])])
     expect(sent.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])

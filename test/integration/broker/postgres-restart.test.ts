@@ -6,7 +6,7 @@ import { createTestSchema, query } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 
 it.skipIf(!hasPostgres())(
-  'declares nobody dead for lack of a lock that a server which has just started cannot have seen yet',
+  'declares no worker dead right after a restart of the server, when no worker has its lock yet',
   async () => {
     const server = await startPostgres()
     onTestFinished(() => server.stop())

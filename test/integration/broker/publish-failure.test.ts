@@ -29,7 +29,7 @@ beforeEach(async () => {
 })
 afterEach(() => schema.drop())
 
-/** Nobody listens on port 1. */
+/** No server listens on port 1. */
 const noDatabase = () => {
   const database = createDatabase(
     { ...schema.config, databaseUrl: 'postgresql://nobody@127.0.0.1:1/none' },
@@ -39,7 +39,7 @@ const noDatabase = () => {
   return database
 }
 
-/** The server ends the connection while it stores: the client cannot know whether before or after. */
+/** The server ends the connection during the write, so the client does not know whether the row was stored. */
 const breakOnInsert = async (table: string) => {
   await query(
     schema.url,
@@ -51,7 +51,7 @@ const breakOnInsert = async (table: string) => {
   )
 }
 
-describe('what a caller is told of a message that PostgreSQL did not take', () => {
+describe('publishing to a PostgreSQL that does not accept a message', () => {
   const broker = (database = schema.open()) => createPostgresBroker(database, { publishTimeoutMs: 200 }, silentLog())
 
   it.each<[what: string, expected: string, publish: () => Promise<unknown>]>([
@@ -59,25 +59,25 @@ describe('what a caller is told of a message that PostgreSQL did not take', () =
     ['no server for the outbox', 'BROKER_UNREACHABLE', () => keepInOutbox(noDatabase(), message('a'), new Date())],
     ['an id with NUL', 'MESSAGE_REFUSED', () => broker().publish([message('bad\0id')])],
     ['an id with NUL in the outbox', 'MESSAGE_REFUSED', () => keepInOutbox(schema.open(), message('bad\0id'), new Date())],
-    ['no time', 'TASK_OPTION_INVALID', () => keepInOutbox(schema.open(), message('a'), new Date('garbage'))],
-  ])('%s: %s', async (_what, expected, publish) => {
+    ['an invalid time', 'TASK_OPTION_INVALID', () => keepInOutbox(schema.open(), message('a'), new Date('garbage'))],
+  ])('reports %s as %s', async (_what, expected, publish) => {
     expect(await code(publish())).toBe(expected)
   })
 
   it.each<[table: string, publish: () => Promise<unknown>]>([
     ['message', () => broker().publish([message('a')])],
     ['outbox', () => keepInOutbox(schema.open(), message('a'), new Date())],
-  ])('a connection that breaks in the middle (%s): MESSAGE_UNCONFIRMED', async (table, publish) => {
+  ])('reports a connection that breaks during the write to %s as MESSAGE_UNCONFIRMED', async (table, publish) => {
     await breakOnInsert(table)
     expect(await code(publish())).toBe('MESSAGE_UNCONFIRMED')
   })
 
-  it('no tables: SCHEMA_OUTDATED', async () => {
+  it('reports missing tables as SCHEMA_OUTDATED', async () => {
     await query(schema.url, `DROP TABLE "${schema.schema}".message`)
     expect(await code(broker().publish([message('a')]))).toBe('SCHEMA_OUTDATED')
   })
 
-  it('some of several: MESSAGE_UNCONFIRMED, because it is not true that nothing was queued', async () => {
+  it('reports a partial failure as MESSAGE_UNCONFIRMED, because some messages were queued', async () => {
     await query(
       schema.url,
       `CREATE FUNCTION "${schema.schema}".full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -91,11 +91,11 @@ describe('what a caller is told of a message that PostgreSQL did not take', () =
     const first = opened.publish([message('a0')])
     expect(await code(opened.publish([message('b')]))).toBe('BROKER_UNREACHABLE')
     await first
-    // The first one of a call goes out at once, the others together with what comes meanwhile.
+    // The first message of a call is written at once, the others together by the next statement.
     expect(await code(opened.publish([message('a'), message('b')]))).toBe('MESSAGE_UNCONFIRMED')
   })
 
-  it('a time in the headers: TASK_OPTION_INVALID with the option to use, and nothing in the outbox', async () => {
+  it('reports an eta in the headers as TASK_OPTION_INVALID with the right option, and stores nothing', async () => {
     const database = schema.open()
     const app = createRegistry(async () => createBackend(database, broker(), createResults(database)))
     const sent = app.sendTask('tasks.echo', [1], { headers: { eta: 'garbage' } })
@@ -129,7 +129,7 @@ describe.each<[name: string, url: string | undefined, open: (port: number) => Pr
       })
     },
   ],
-])('what a caller is told when neither %s nor the outbox took a message', (_name, url, open) => {
+])('publishing when neither %s nor the outbox accepts a message', (_name, url, open) => {
   const opened = async () => {
     const { hostname, port } = new URL(url ?? '')
     const proxy = await startTcpProxy({ host: hostname, port: Number(port) })
@@ -142,13 +142,13 @@ describe.each<[name: string, url: string | undefined, open: (port: number) => Pr
     return { broker, proxy }
   }
 
-  it.skipIf(url === undefined)('never sent: BROKER_UNREACHABLE', async () => {
+  it.skipIf(url === undefined)('reports a message that was never sent as BROKER_UNREACHABLE', async () => {
     const { broker, proxy } = await opened()
     proxy.shut()
     expect(await code(broker.publish([message('a')]))).toBe('BROKER_UNREACHABLE')
   })
 
-  it.skipIf(url === undefined)('sent and not answered: MESSAGE_UNCONFIRMED', async () => {
+  it.skipIf(url === undefined)('reports a message without an answer as MESSAGE_UNCONFIRMED', async () => {
     const { broker, proxy } = await opened()
     await broker.publish([message('before')])
     proxy.freeze()

@@ -24,7 +24,7 @@ const succeeded = ({ message: { headers, queue } }: Delivery): Outcome => ({
   doneAt: Date.now(),
 })
 
-describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
+describe.skipIf(lacks('redis'))('a Redis broker during failures', () => {
   let schema: TestSchema
   let server: OwnRedis
   const brokers: RedisBroker[] = []
@@ -49,7 +49,7 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
   const recorded = async () => {
     const [row] = await schema
       .open()
-      .query<{ count: number }>({ name: 'count', text: 'SELECT count(*)::int AS count FROM task_result' })
+      .query<{ count: number }>({ name: 'count', text: 'SELECT count(*)::int AS count FROM {schema}.task_result' })
     return row?.count ?? 0
   }
   const consume = async (run: (delivery: Delivery, consumer: Consumer) => void) => {
@@ -67,7 +67,7 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     return consumer
   }
 
-  it('loses nothing while the server is killed and started again five times', async () => {
+  it('loses nothing when the server is killed and restarted five times', async () => {
     const total = 2000
     const runs = new Map<string, number>()
     const run = (delivery: Delivery, consumer: Consumer) => {
@@ -93,7 +93,7 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
 
-  it('stops a worker in order, although the server refuses its farewell', async () => {
+  it('stops a worker in order although the server refuses its sign-off', async () => {
     const consumer = await consume(() => {})
     const [key = ''] = await server.redis.keys('*workers*')
     await server.redis.set(key, 'of another kind')
@@ -101,7 +101,7 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     await server.redis.del(key)
   })
 
-  it('keeps what is published while the server is away in the outbox, and publishes it afterwards', async () => {
+  it('keeps messages in the outbox while the server is away, and publishes them afterwards', async () => {
     const publisher = open(200)
     const relay = await startOutboxRelay(schema.open(), publisher, silentLog())
     await server.kill()
@@ -117,7 +117,7 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     await relay.stop()
   })
 
-  it('keeps in the outbox what a full server refuses', async () => {
+  it('keeps messages in the outbox when the server has no memory left', async () => {
     const publisher = open(200)
     await publisher.publish([message('before')])
     await server.redis.call('CONFIG', 'SET', 'maxmemory', '1mb', 'maxmemory-policy', 'noeviction')
@@ -129,10 +129,10 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 2, running: 0 }])
   })
 
-  it('puts a message into the queue once, although the answer to the first attempt was lost', async () => {
+  it('queues a message once although the answer to the first attempt was lost', async () => {
     const publisher = open()
     await publisher.publish([message('first')])
-    // The server executes, and the connection ends before it answers.
+    // The server executes the script, and the connection breaks before the answer.
     await server.redis.call('CLIENT', 'PAUSE', '300', 'WRITE')
     const published = publisher.publish([message('second')])
     await until('the command waits on the server', async () => String(await server.redis.client('LIST')).includes('cmd=evalsha'))
@@ -141,7 +141,7 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 2, running: 0 }])
   })
 
-  it('starts a worker although the server goes away in the middle of it', async () => {
+  it('starts a worker although the server goes away during its start', async () => {
     const delays = [0, 1, 2, 3, 5, 8, 13, 21]
     for (const [round, afterMs] of delays.entries()) {
       await open().publish([message(`m${round}`)])
@@ -155,7 +155,7 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     }
   })
 
-  it('stops a worker in time while the server is away, and runs nothing again that it had recorded', async () => {
+  it('stops a worker in time while the server is away, and does not run tasks with a stored outcome again', async () => {
     await open().publish([message('a')])
     const ran: string[] = []
     const consumer = await consume((delivery, on) => {
@@ -178,12 +178,12 @@ describe.skipIf(lacks('redis'))('a Redis broker when things break', () => {
     expect(ran).toEqual(['a'])
   })
 
-  it('takes nothing from a worker that gives no sign while its connection stands, and all once it is gone', async () => {
+  it('requeues the messages of a silent worker only after its connection is gone', async () => {
     await open().publish([message('a')])
     const slow = await consume(() => {})
     await until('taken', async () => (await server.redis.hlen('unacked')) === 1)
     await slow.stop()
-    // As a task that keeps the event loop busy: the lease was over ten seconds ago, the connection is not.
+    // As with a task that blocks the event loop: the lease ended ten seconds ago, but the connection stands.
     const silent = brokers.at(-1)!
     const workers = () => server.redis.zrange('onedyno.workers', '0', '-1')
     const name = (await workers())[0] ?? ''

@@ -52,7 +52,7 @@ async function collect(broker: RedisBroker): Promise<Delivery[]> {
   return got
 }
 
-describe.skipIf(lacks('redis'))('Redis behind TLS with a certificate that no authority signed', () => {
+describe.skipIf(lacks('redis'))('Redis behind TLS with a self-signed certificate', () => {
   let url: string
   let folder: string
   let certificate: string
@@ -71,7 +71,7 @@ describe.skipIf(lacks('redis'))('Redis behind TLS with a certificate that no aut
   })
   afterEach(() => rm(folder, { recursive: true, force: true }))
 
-  it('is used on Heroku, whose certificates are of this kind', async () => {
+  it('is accepted on Heroku, where certificates are self-signed', async () => {
     const broker = open(url, 'heroku')
     await broker.publish([message('a')])
     const got = await collect(broker)
@@ -81,7 +81,7 @@ describe.skipIf(lacks('redis'))('Redis behind TLS with a certificate that no aut
     expect(String(await server.redis.client('LIST'))).toMatch(/name=onedyno-listening/)
   })
 
-  it('is refused elsewhere: one line says why, and messages are kept in the outbox', async () => {
+  it('is refused elsewhere: one log line says why, and messages stay in the outbox', async () => {
     const broker = open(url)
     await broker.publish([message('a')])
     expect(said('self-signed certificate')).toBeGreaterThanOrEqual(1)
@@ -89,7 +89,7 @@ describe.skipIf(lacks('redis'))('Redis behind TLS with a certificate that no aut
     expect(await schema.open().query({ name: 'kept', text: 'SELECT task_id FROM {schema}.outbox' })).toEqual([{ task_id: 'a' }])
   })
 
-  it('is used elsewhere when Node is told to trust it (NODE_EXTRA_CA_CERTS)', async () => {
+  it('is accepted elsewhere when Node.js trusts it (NODE_EXTRA_CA_CERTS)', async () => {
     const { PATH = '', HOME = '' } = process.env
     const env = { PATH, HOME, ...schema.env, REDIS_URL: url, NODE_EXTRA_CA_CERTS: certificate, LOG_FORMAT: 'json' }
     const worker = spawn(process.execPath, [join(root, 'src/main.ts'), 'worker'], {
@@ -123,7 +123,7 @@ describe.skipIf(lacks('redis')).each([
     url = server.url.replace('redis://', 'redis://limited:secret@')
   })
 
-  it('says so once, and finds the messages of other producers within a second or two', async () => {
+  it('logs that once, and finds messages of other producers within two seconds', async () => {
     const broker = open(url)
     const got = await collect(broker)
     for (let round = 1; round <= 3; round++) {
@@ -136,7 +136,7 @@ describe.skipIf(lacks('redis')).each([
     expect(said('"level":"error"')).toBe(0)
   })
 
-  it('hears of our own producers at once', async () => {
+  it('receives messages of our own producers at once', async () => {
     const got = await collect(open(url))
     const producer = open(url)
     const waits: number[] = []
@@ -149,7 +149,7 @@ describe.skipIf(lacks('redis')).each([
     expect(waits.filter((ms) => ms < 300).length).toBeGreaterThanOrEqual(4)
   })
 
-  it('hands out again what a dead worker held', async () => {
+  it('delivers the messages of a dead worker again', async () => {
     const doomed = open(url)
     await doomed.publish([message('a')])
     const held = await collect(doomed)

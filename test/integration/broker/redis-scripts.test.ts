@@ -20,11 +20,11 @@ const properties = (tag: unknown, routingKey = 'q') => ({
 })
 const envelope = (tag: unknown, routingKey?: string, headers: object = {}) =>
   JSON.stringify({ body: 'W10=', headers, properties: properties(tag, routingKey) })
-/** As Python writes it. */
+/** JSON in the format of Python's json.dumps. */
 const spaced = (text: string) => text.replaceAll('":', '": ').replaceAll(',"', ', "')
 const lookalike = { x: properties('not-this'), properties: properties('nor-this') }
 
-describe.skipIf(server === undefined)('what Redis notes of a message that is taken', () => {
+describe.skipIf(server === undefined)('the entries that Redis keeps for a claimed message', () => {
   const url = `${server}/${randomInt(1, 16)}`
   const prefix = `test_${randomBytes(6).toString('hex')}:`
   const keys = redisKeys(prefix, 0)
@@ -89,13 +89,16 @@ describe.skipIf(server === undefined)('what Redis notes of a message that is tak
     expect(await redis.exists(keys.unacked, keys.index, keys.held('w'))).toBe(0)
   })
 
-  it.each(['', '{}', '{"properties":{"delivery_tag":null}}', 'no JSON'])('%j without a tag is kept apart', async (text) => {
-    await redis.lpush(list, text)
-    expect(await take()).toEqual([1, [0], [], []])
-    expect(await redis.lrange(keys.broken('w'), 0, -1)).toEqual([`${list}\n${text}`])
-  })
+  it.each(['', '{}', '{"properties":{"delivery_tag":null}}', 'no JSON'])(
+    'puts the text %j, which has no tag, into the list of broken messages',
+    async (text) => {
+      await redis.lpush(list, text)
+      expect(await take()).toEqual([1, [0], [], []])
+      expect(await redis.lrange(keys.broken('w'), 0, -1)).toEqual([`${list}\n${text}`])
+    },
+  )
 
-  it('keeps the order of several lists, the deaths of each message, and the limit', async () => {
+  it('claims several lists in order, with the deaths of each message, up to the limit', async () => {
     const other = `${prefix}other`
     for (const tag of ['a', 'b', 'c']) await redis.lpush(list, envelope(tag))
     for (const tag of ['d', 'e']) await redis.lpush(other, envelope(tag))
@@ -105,7 +108,7 @@ describe.skipIf(server === undefined)('what Redis notes of a message that is tak
     expect(await redis.lrange(list, 0, -1)).toEqual(['c', 'b', 'a'].map((tag) => envelope(tag)))
   })
 
-  it('is gone when it is acknowledged', async () => {
+  it('are deleted when the message is acknowledged', async () => {
     for (const tag of ['a b', 'c', 'd']) await redis.lpush(list, envelope(tag))
     await take()
     await redis.hset(keys.deaths, 'c', 1)
@@ -115,7 +118,7 @@ describe.skipIf(server === undefined)('what Redis notes of a message that is tak
     expect(await redis.exists(keys.deaths)).toBe(0)
   })
 
-  it('is restored when nobody acknowledged it for long, and left where it is found again when it cannot be read', async () => {
+  it('are restored after the visibility timeout; unreadable entries stay where they are', async () => {
     const held = envelope('held')
     await redis.hset(keys.unacked, {
       held: `[${held}, "e", "q"]`,

@@ -1,30 +1,30 @@
 import type { RoleProcess } from '../../support/role.ts'
 
-/** One way a worker can end, and what has to be seen whatever the broker. docs/operations.md shows the same table. */
+/** One way in which a worker ends, and the expected result with every broker. docs/operations.md shows the same table. */
 export interface Ending {
   readonly how: string
-  /** The task that runs meanwhile; undefined: none does. `first`: it is recorded before it does what it does. */
+  /** The task that runs at the end; undefined: none. `first`: its start is recorded before it acts. */
   readonly task?: {
     readonly name: 'no-loss.victim' | 'no-loss.thread'
     readonly vice: string
     readonly timeLimit?: number
     readonly first?: 'ended'
   }
-  /** What the test does to the worker; undefined: its task does it. */
+  /** The action of the test on the worker; undefined: the task acts. */
   readonly act?: (worker: RoleProcess) => void
   readonly exit: '0' | '7' | 'SIGKILL' | 'goes on'
   readonly recorded: 'SUCCESS' | 'FAILURE TimeLimitExceeded' | '–'
-  /** When the task runs again, and within how many milliseconds that is. */
+  /** When the task runs again, and the limit in milliseconds. */
   readonly again: string
   readonly withinMs?: number
-  /** Another task that was running in the same worker. */
+  /** Another task that ran in the same worker. */
   readonly beside: 'once' | 'twice' | '–'
 }
 
 const sigterm = (worker: RoleProcess) => worker.kill('SIGTERM')
 const graceful = 'when the grace is over'
 const afterDeath = 'within a second (Redis: four)'
-/** The grace of these workers is a second; the machine of the tests is busy. */
+/** The grace of these workers is one second, and the machine of the tests is busy. */
 const GRACE_MS = 1000
 const SLACK_MS = 8000
 
@@ -87,7 +87,7 @@ export const ENDINGS: readonly Ending[] = [
     exit: 'goes on',
     recorded: 'SUCCESS',
     again: 'at once',
-    // Until its memory is full.
+    // Until the memory is full.
     withinMs: 20_000 + SLACK_MS,
     beside: 'once',
   },

@@ -45,14 +45,14 @@ afterAll(async () => {
   process.stdout.write(`\n${[head.join(' | '), ...lines.sort()].join('\n')}\n`)
 })
 
-/** What one worker of this broker is told; a queue for each cell, and for Redis a database, since its keys name workers by number. */
+/** The environment of a worker with this broker. Each cell has its own queue, and with Redis its own database, because keys name workers by number. */
 function placeOf(kind: Kind, cell: number): Record<string, string> {
   if (kind === 'amqp') return { ONEDYNO_BROKER: kind, AMQP_URL: vhost?.url ?? '' }
   if (kind === 'redis') return { ONEDYNO_BROKER: kind, REDIS_URL: `${redis?.url}/${cell}` }
   return { ONEDYNO_BROKER: kind }
 }
 
-/** Everything that one cell of the table needs; ended with it. */
+/** The resources of one cell of the table. They end with it. */
 async function openCell(kind: Kind, cell: number) {
   const schema = await createTestSchema()
   const folder = await mkdtemp(join(tmpdir(), 'onedyno-no-loss-'))
@@ -71,11 +71,11 @@ async function openCell(kind: Kind, cell: number) {
   const app = createRegistry(async () => createBackend(database, broker, results))
   const workers: RoleProcess[] = []
   return {
-    /** undefined: not within 40 seconds. */
+    /** undefined: the worker did not exit within 40 seconds. */
     ended: (ids: readonly string[]) => Promise.all(ids.map((id) => results.wait(id, AbortSignal.timeout(40_000)))),
     go: () => appendFile(join(folder, 'go'), ''),
     send: async (name: string, args: unknown[], options = {}) => (await app.sendTask(name, args, { queue, ...options })).id,
-    /** [name, pid, ms since the epoch] of every start of a task. */
+    /** Name, pid and milliseconds since the epoch of every start of a task. */
     async traces(name: string) {
       const text = await readFile(join(folder, 'trace'), 'utf8').catch(() => '')
       return text.split('\n').flatMap((line) => (line.startsWith(`${name} `) ? [line.split(' ')] : []))
@@ -99,7 +99,7 @@ async function openCell(kind: Kind, cell: number) {
 
 type Cell = Awaited<ReturnType<typeof openCell>>
 
-/** A worker with two tasks in its slots and more behind them, beside another that is ready to go on; then it ends. */
+/** Starts a worker with two running tasks and more that wait, and a second worker; then the first one ends. */
 async function play(cell: Cell, { task, act, exit: expected }: Ending) {
   const first = await cell.worker()
   let exit: string | undefined
@@ -125,7 +125,7 @@ async function play(cell: Cell, { task, act, exit: expected }: Ending) {
   }
   const ends = await cell.ended(ids)
   const lost = ends.filter((end) => end === undefined).length
-  // Who goes on is alive when everything has its end.
+  // The second worker lives when every task has ended.
   if (expected !== 'goes on') await first.exited
   return { exit: exit ?? 'goes on', ends, lost, actedAt }
 }
@@ -155,7 +155,7 @@ const missing = (kind: Kind) =>
   (kind === 'amqp' && inject('amqpUrl') === undefined) || (kind === 'redis' && inject('redisUrl') === undefined)
 const cells = (['postgres', 'amqp', 'redis'] as const).flatMap((kind) => ENDINGS.map((ending, n) => ({ kind, ending, n })))
 
-describe.concurrent('nothing is lost, however a worker ends', () => {
+describe.concurrent('nothing is lost when a worker ends', () => {
   for (const { kind, ending, n } of cells)
     it.skipIf(missing(kind))(
       `${kind}: ${ending.how}`,
@@ -176,7 +176,7 @@ describe.concurrent('nothing is lost, however a worker ends', () => {
     )
 })
 
-it('docs/operations.md shows the same table', async () => {
+it('matches the table in docs/operations.md', async () => {
   const text = await readFile(join(root, 'docs/operations.md'), 'utf8')
   const [, section = ''] = text.split('\n## How a worker can end\n')
   const rows = [...section.split('\n## ')[0]!.matchAll(/^\| (.+) \|$/gm)].map(([, row]) => row?.split(' | '))

@@ -17,7 +17,7 @@ function setUp(timeoutMs = 10_000) {
 }
 
 describe('a circuit', () => {
-  it('lets each call wait until one has waited for nothing, then none, but for one at a time that tries shortly', () => {
+  it('opens after a call without an answer: then no call waits except one probe at a time', () => {
     const { circuit, changes, at } = setUp()
     expect(circuit.waitMs()).toBe(10_000)
     at(10_000)
@@ -31,7 +31,7 @@ describe('a circuit', () => {
     expect(changes).toEqual(['open'])
   })
 
-  it('is closed by the first sign of life, however late it comes', () => {
+  it('is closed by the first answer, however late it is', () => {
     const { circuit, changes, at } = setUp()
     at(10_000)
     circuit.unanswered(0)
@@ -42,7 +42,7 @@ describe('a circuit', () => {
     expect(changes).toEqual(['open', 'closed'])
   })
 
-  it('does not open where the broker answered meanwhile: a call may wait for a single full queue', () => {
+  it('stays closed if the broker answered another call meanwhile, because one full queue is no outage', () => {
     const { circuit, changes, at } = setUp()
     at(6000)
     circuit.heard()
@@ -52,7 +52,7 @@ describe('a circuit', () => {
     expect(changes).toEqual([])
   })
 
-  it('is tried by the next call when there is a connection again', () => {
+  it('lets the next call try when the connection is back', () => {
     const { circuit, at } = setUp(200)
     at(200)
     circuit.unanswered(0)

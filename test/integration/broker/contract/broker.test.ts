@@ -59,7 +59,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
   }
   const finish = (delivery: Delivery, consumer: Consumer) => consumer.finish(delivery, succeeded(delivery))
 
-  it('hands out what was published before anybody listened, unchanged', async () => {
+  it('delivers messages unchanged that were published before a consumer existed', async () => {
     const sent = createMessage({
       id: 'a',
       task: 'tasks.add',
@@ -101,7 +101,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect((await fixture.recorded()).size).toBe(0)
   })
 
-  it('never overwrites a final outcome, whoever comes second', async () => {
+  it('never overwrites a final outcome with a second one', async () => {
     await broker.publish([message('same'), message('same')])
     const { got, consumer } = await consume(broker)
     await until('both delivered', () => got.length === 2)
@@ -112,14 +112,14 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await fixture.recorded()).toEqual(new Map([['same', 'SUCCESS']]))
   })
 
-  it('hands out higher priorities first, and equal ones in their order', async () => {
+  it('delivers higher priorities first, and equal priorities in order', async () => {
     await broker.publish([message('low1'), message('low2'), message('high', { priority: 9 }), message('mid', { priority: 5 })])
     const { ids, got } = await consume(broker, { concurrency: 1, run: (delivery, on) => setImmediate(finish, delivery, on) })
     await until('all delivered', () => got.length === 4)
     expect(ids()).toEqual(['high', 'mid', 'low1', 'low2'])
   })
 
-  it('keeps queues apart and takes from several', async () => {
+  it('delivers from several queues and from no other', async () => {
     await broker.publish([message('a', { queue: 'one' }), message('b', { queue: 'two' }), message('c', { queue: 'three' })])
     const { ids, got } = await consume(broker, { queues: ['one', 'three'], run: finish })
     await until('two deliveries', () => got.length === 2)
@@ -127,7 +127,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await broker.depths(['two'])).toEqual([{ queue: 'two', ready: 1, running: 0 }])
   })
 
-  it('claims no more than the slots while tasks are slow, so that another worker has its share', async () => {
+  it('claims no more messages than slots while tasks are slow, so that another worker gets its share', async () => {
     await broker.publish(Array.from({ length: 20 }, (_, index) => message(`m${index}`)))
     const first = await consume(broker, { concurrency: 4 })
     await until('four deliveries', () => first.got.length === 4)
@@ -137,7 +137,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(new Set([...first.ids(), ...second.ids()]).size).toBe(8)
   })
 
-  it('gives a requeued message to whoever is free, and counts a death only when told', async () => {
+  it('delivers a requeued message again, and counts a death only if the requeue says so', async () => {
     await broker.publish([message('a')])
     const seen: number[] = []
     await consume(broker, {
@@ -152,7 +152,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(seen).toEqual([1, 1, 2])
   })
 
-  it('hands the messages of a dead worker to another one in time', async () => {
+  it('delivers the messages of a dead worker to another worker in time', async () => {
     await broker.publish([message('a'), message('b')])
     const doomed = await fixture.open()
     const first = await consume(doomed)
@@ -166,7 +166,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(second.got.map(({ deliveries }) => deliveries)).toEqual([2, 2])
   })
 
-  it('blames the first death on all that a worker held, later ones only on what ran', async () => {
+  it('counts the first death against every held message, later deaths only against messages that ran', async () => {
     await broker.publish([message('ran'), message('waited')])
     for (const deliveries of [1, 2]) {
       const doomed = await fixture.open()
@@ -187,7 +187,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     )
   })
 
-  it('finds the messages of a worker that died while nobody was there', async () => {
+  it('delivers the messages of a worker that died while no other worker existed', async () => {
     await broker.publish([message('a')])
     const doomed = await fixture.open()
     const first = await consume(doomed)
@@ -198,7 +198,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     await until('delivered again', () => second.got.length === 1, redeliveredWithinMs + 1000)
   })
 
-  it('keeps aside what cannot be run', async () => {
+  it('keeps a message that nobody can run as a dead letter', async () => {
     await broker.publish([message('a')])
     const { consumer, got } = await consume(broker, {
       run: (delivery, on) => on.deadLetter(delivery, { reason: 'no usable id' }),
@@ -209,7 +209,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
 
-  it('takes nothing more once stopped, and lets go of what it holds when closed', async () => {
+  it('takes no message after stop, and requeues held messages on close', async () => {
     await broker.publish([message('a')])
     const { consumer, got } = await consume(broker)
     await until('delivered', () => got.length === 1)
@@ -221,7 +221,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 2, running: 0 }])
   })
 
-  it('purges what is ready and leaves what runs', async () => {
+  it('purges ready messages and keeps running ones', async () => {
     await broker.publish([message('a')])
     const { got } = await consume(broker, { concurrency: 1 })
     await until('delivered', () => got.length === 1)
@@ -238,7 +238,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(got[0]?.message.body.length).toBeGreaterThan(1 << 20)
   })
 
-  it('drains thousands from several publishers and workers, each once', async () => {
+  it('delivers thousands of messages of several publishers to several workers, each once', async () => {
     const total = 5000
     const publishers = [broker, await fixture.open(), await fixture.open()]
     const runs = new Map<string, number>()

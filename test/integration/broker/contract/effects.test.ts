@@ -79,7 +79,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
   const state = async (id: string) => (await fixture.recorded()).get(id)
   const send = (plan: Plan) => sendPlan({ database: fixture.database, broker }, plan)
 
-  /** Until it is so; the outbox is published meanwhile, as a worker does. */
+  /** Waits for a condition and publishes the outbox meanwhile, as a worker does. */
   const eventually = (what: string, ask: () => unknown) =>
     until(what, async () => {
       for (const each of brokers) await each.relayDue(500)
@@ -107,7 +107,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     (delivery, consumer) =>
       consumer.finish(delivery, outcomeOf(delivery), { effects: effectsOf(delivery) })
 
-  it('is written with it', async () => {
+  it('are written with the outcome', async () => {
     const later = new Date(Date.now() + 3_600_000)
     const plan = { ...planOf(message('b'), message('c', { eta: later })), groups: [{ id: 'g', members: ['b', 'c'] }] }
     const lines = [{ level: 30, at: 1234.5, message: 'a \0 line', fields: '{"x":1}' }]
@@ -128,7 +128,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     ).toEqual([{ parent_id: 'p', root_id: 'r', children: '["b",{"group":"g"}]', progress: '{"n":1}', next_at: null, kept: true }])
   })
 
-  it('is written with an outcome that nobody keeps', async () => {
+  it('are written with an ignored outcome', async () => {
     await broker.publish([message('a')])
     await consume(broker, (delivery, consumer) =>
       consumer.finish(delivery, null, { effects: idOf(delivery) === 'a' ? { plan: planOf(message('b')) } : undefined }),
@@ -140,30 +140,33 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     expect((await fixture.recorded()).size).toBe(0)
   })
 
-  it.each(['later', 'at the same time'])('is not written when another outcome was first, and this one comes %s', async (when) => {
-    await broker.publish([message('same'), message('same')])
-    const { consumer, got, of } = await consume(broker)
-    await until('both delivered', () => got.length === 2)
-    consumer.finish(got[0]!, outcome(got[0]!), { effects: { plan: planOf(message('first')) } })
-    if (when === 'later') await consumer.flush()
-    const effects: Effects = {
-      plan: planOf(message('second')),
-      retry: { message: message('third'), dueAt: new Date() },
-      unreachable: [{ id: 'fourth', task: 't', countsForChord: false }],
-      logs: [{ level: 30, at: 0, message: 'lost', fields: null }],
-      deadLetter: { message: message('same'), reason: 'lost' },
-    }
-    consumer.finish(got[1]!, outcome(got[1]!, 'FAILURE', boom), { effects })
-    await consumer.flush()
-    await eventually('the first step is there', () => of('first').length === 1)
-    expect(got.map(idOf)).toEqual(['same', 'same', 'first'])
-    expect(await fixture.recorded()).toEqual(new Map([['same', 'SUCCESS']]))
-    expect(await ids('outbox')).toEqual([])
-    expect(await ids('task_log')).toEqual([])
-    expect(await fixture.deadLetters()).toBe(0)
-  })
+  it.each(['later', 'at the same time'])(
+    'are not written when another outcome was stored first and this one comes %s',
+    async (when) => {
+      await broker.publish([message('same'), message('same')])
+      const { consumer, got, of } = await consume(broker)
+      await until('both delivered', () => got.length === 2)
+      consumer.finish(got[0]!, outcome(got[0]!), { effects: { plan: planOf(message('first')) } })
+      if (when === 'later') await consumer.flush()
+      const effects: Effects = {
+        plan: planOf(message('second')),
+        retry: { message: message('third'), dueAt: new Date() },
+        unreachable: [{ id: 'fourth', task: 't', countsForChord: false }],
+        logs: [{ level: 30, at: 0, message: 'lost', fields: null }],
+        deadLetter: { message: message('same'), reason: 'lost' },
+      }
+      consumer.finish(got[1]!, outcome(got[1]!, 'FAILURE', boom), { effects })
+      await consumer.flush()
+      await eventually('the first step is there', () => of('first').length === 1)
+      expect(got.map(idOf)).toEqual(['same', 'same', 'first'])
+      expect(await fixture.recorded()).toEqual(new Map([['same', 'SUCCESS']]))
+      expect(await ids('outbox')).toEqual([])
+      expect(await ids('task_log')).toEqual([])
+      expect(await fixture.deadLetters()).toBe(0)
+    },
+  )
 
-  it('is there once for each outcome, and for each only once, when the worker is killed at any moment', async () => {
+  it('are written once for each stored outcome when the worker is killed at any moment', async () => {
     const total = 100
     const firsts = Array.from({ length: total }, (_, index) => `a${index}`)
     const next = (delivery: Delivery) =>
@@ -183,7 +186,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     expect(steps.toSorted()).toEqual(firsts.map((id) => `b${id}`).toSorted())
   })
 
-  it('keeps the next attempt until its time, in place of an older one', async () => {
+  it('keep the next attempt until it is due, in place of an older one', async () => {
     const dueAt = new Date(Date.now() + 3_600_000)
     const attempt = (retries: number) => message('a', { headers: { retries } })
     await broker.publish([attempt(0), attempt(1)])
@@ -209,7 +212,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     expect(await ids('outbox')).toEqual([])
   })
 
-  it('frees the key of a unique task when its outcome is final', async () => {
+  it('free the key of a unique task when its outcome is final', async () => {
     await rows(`INSERT INTO {schema}.unique_task (key, task_id, expires_at) VALUES ('k', 'a', now() + interval '1 hour')`)
     const dueAt = new Date(Date.now() + 3_600_000)
     await broker.publish([message('a'), message('a', { headers: { retries: 1 } })])
@@ -225,7 +228,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     expect(await ids('unique_task')).toEqual([])
   })
 
-  it('keeps a message aside, with its priority', async () => {
+  it('keep a message as a dead letter with its priority', async () => {
     const sent = message('a', { priority: 7, headers: { custom: 1 } })
     await broker.publish([sent])
     const { consumer, got } = await consume(broker, (delivery, on) =>
@@ -238,7 +241,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     ])
   })
 
-  it('that the database refuses does not hold up the outcome, nor the others', async () => {
+  it('delay neither their outcome nor others when the database refuses them', async () => {
     const bad: Effects = { plan: { messages: [], chords: [], groups: [{ id: 'x'.repeat(300), members: [] }] } }
     await broker.publish([message('good'), message('bad'), message('unkept')])
     const { consumer, got } = await consume(broker)
@@ -260,7 +263,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
   describe('chords', () => {
     const members = Array.from({ length: 100 }, (_, index) => `m${index}`)
 
-    it('send their body once, with the results in their order, whichever of two workers ran the members', async () => {
+    it('send their body once, with the results in order, when two workers ran the members', async () => {
       await send(chordOf(members, signature('tasks.sum', 'body')))
       const values: unknown[] = []
       const run: Run = (delivery, consumer) => {
@@ -297,7 +300,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
         "Dependency m1 raised TaskRevokedError('expired')",
       ],
     ])(
-      'end at once when a member ends as %s: who waits for the body is told, and its errbacks run',
+      'end at once when a member ends as %s: clients that wait for the body are notified, and its errbacks run',
       async (ended, result, said) => {
         const errback = signature('tasks.onError', 'errback')
         await send(chordOf(['m0', 'm1', 'm2'], signature('tasks.sum', 'body', { link_error: [errback] })))
@@ -324,7 +327,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       },
     )
 
-    it('end when a chain in the header fails before its end, and so do those that their body is a member of', async () => {
+    it('end when a chain in the header fails, and so do chords that have their body as a member', async () => {
       const outer = chordOf(['inner', 'other'], signature('tasks.outer', 'outer body'))
       const inner = chordOf(
         ['chain end', 'm'],
@@ -360,7 +363,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       expect(await rows('SELECT id FROM {schema}.chord')).toEqual([])
     })
 
-    it('whose body cannot be sent end as FAILURE, and their last member as it ended', async () => {
+    it('end as FAILURE when their body cannot be sent, while the last member keeps its outcome', async () => {
       const broken = { ...signature('tasks.sum', 'body'), subtask_type: 'chain', kwargs: { tasks: 7 } }
       await send(chordOf(['m0'], broken))
       const { consumer, got } = await consume(
@@ -375,12 +378,12 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
   })
 
   describe('a workflow', () => {
-    it('of one message is published at once', async () => {
+    it('with one message is published at once', async () => {
       await send(planOf(message('a')))
       expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
     })
 
-    it('is started all or nothing', async () => {
+    it('is started completely or not at all', async () => {
       const plan = chordOf(['m0', 'm1'], signature('tasks.sum', 'body'))
       const refused = { ...plan, messages: [...plan.messages, message('x', { queue: 'q'.repeat(10), priority: 70_000 })] }
       await expect(send(refused)).rejects.toThrow(/smallint out of range/)
@@ -391,7 +394,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       await eventually('both delivered', () => got.length === 2)
     })
 
-    it('is started with a transaction of the caller, and only if that commits', async () => {
+    it('is started in a transaction of the caller only if that commits', async () => {
       const plan = chordOf(['m0', 'm1'], signature('tasks.sum', 'body'))
       const tables =
         'SELECT id FROM {schema}.chord UNION ALL SELECT task_id FROM {schema}.chord_member UNION ALL SELECT task_id FROM {schema}.outbox'
@@ -410,8 +413,8 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     })
   })
 
-  describe('a message that is acknowledged before it runs', () => {
-    it('is gone when its worker dies', async () => {
+  describe('a message with an early acknowledgement', () => {
+    it('is lost when its worker dies', async () => {
       const doomed = await open()
       await broker.publish([message('a')])
       const { consumer, got } = await consume(doomed, undefined, false)
@@ -429,7 +432,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       expect(await broker.depths(['celery'])).toMatchObject([{ ready: 0 }])
     })
 
-    it.each([true, false])('has its outcome and what follows recorded (kept: %s)', async (kept) => {
+    it.each([true, false])('has its outcome and effects stored (outcome kept: %s)', async (kept) => {
       await broker.publish([message('a')])
       const { consumer, got, of } = await consume(broker)
       await until('delivered', () => got.length === 1)
@@ -442,7 +445,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       expect(await broker.depths(['celery'])).toMatchObject([{ ready: 0, running: 1 }])
     })
 
-    it('is not handed out again when it is given back', async () => {
+    it('is not delivered again after a requeue', async () => {
       await broker.publish([message('a')])
       const { consumer, got } = await consume(broker)
       await until('delivered', () => got.length === 1)
@@ -453,7 +456,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     })
 
     it.runIf(isOutside)(
-      'must not run when nobody knows whether the broker has let go of it, and runs elsewhere if it has not',
+      'must not run if the acknowledgement is in doubt, and runs elsewhere if the broker still has it',
       async () => {
         const doomed = await open()
         await broker.publish([message('a')])
@@ -469,7 +472,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       },
     )
 
-    it('must not run when it is no longer this worker’s', async () => {
+    it('must not run when another worker holds it', async () => {
       await broker.publish([message('a')])
       const { consumer, got } = await consume(broker)
       await until('delivered', () => got.length === 1)
@@ -479,13 +482,13 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     })
   })
 
-  it.runIf(isOutside)('makes an attempt stale that comes again: it is acknowledged and not run', async () => {
+  it.runIf(isOutside)('acknowledges a redelivered attempt without running it when its outcome is stored', async () => {
     const doomed = await open()
     const dueAt = new Date(Date.now() + 3_600_000)
     await broker.publish([message('a'), message('b', { headers: { retries: 1 } }), message('c', { headers: { retries: 2 } })])
     const { consumer, got, of } = await consume(doomed, undefined, false)
     await until('delivered', () => got.length === 3)
-    // Killed between the commit and the acknowledgement.
+    // The worker is killed between the commit and the acknowledgement.
     fixture.shut!(doomed)
     const [a, b, c] = ['a', 'b', 'c'].map((id) => of(id)[0]!) as [Delivery, Delivery, Delivery]
     const next = message('a', { headers: { retries: 1 } })

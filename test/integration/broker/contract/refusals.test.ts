@@ -29,7 +29,7 @@ describe.each(OUTSIDE)('$name and a database that refuses', ({ create, closeAll,
   }
   const run = (text: string) => fixture.database.query<Record<string, unknown>>({ name: '', text })
 
-  it('hands out again what came with a message whose id no table takes, and that one too', async () => {
+  it('delivers again a message whose id no table accepts, and the messages that came with it', async () => {
     await broker.publish([message('a\0b'), message('good')])
     const { consumer, got } = await consume()
     await until('delivered', () => got.length === 2)
@@ -39,7 +39,7 @@ describe.each(OUTSIDE)('$name and a database that refuses', ({ create, closeAll,
     await consumer.close()
   })
 
-  it('lets go of what is to be kept aside when that is kept, however long it takes', async () => {
+  it('acknowledges a dead letter only after it is stored, however long that takes', async () => {
     await run('CREATE SEQUENCE {schema}.refusals')
     await run(`CREATE FUNCTION {schema}.no_room() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM nextval('{schema}.refusals'); RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$`)
@@ -48,7 +48,7 @@ describe.each(OUTSIDE)('$name and a database that refuses', ({ create, closeAll,
     const { consumer, got } = await consume()
     await until('delivered', () => got.length === 1)
     consumer.deadLetter(got[0]!, { reason: 'test' })
-    // A sequence counts what is rolled back, too.
+    // A sequence also counts rolled-back transactions.
     await until('refused', async () => (await run('SELECT is_called FROM {schema}.refusals'))[0]?.is_called === true)
     await run('DROP TRIGGER no_room ON {schema}.dead_letter')
     await consumer.flush()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createPrefetch } from '../../../../src/broker/consumer/prefetch.ts'
 
-/** Runs batches of tasks of `taskMs` each with `slots` at once, and `waitMs` without work between them. */
+/** Runs batches of tasks of `taskMs` each in `slots` slots, with `waitMs` without work between batches. @returns the room for more messages */
 function simulate(taskMs: number, slots: number, batches: number, waitMs = 5): number {
   let time = 0
   const prefetch = createPrefetch(slots, () => time)
@@ -17,20 +17,20 @@ function simulate(taskMs: number, slots: number, batches: number, waitMs = 5): n
   return prefetch.room()
 }
 
-describe('how far ahead a worker claims', () => {
+describe('the prefetch of a worker', () => {
   it.each([
-    ['tasks of 0.01 ms: as many as are held at the most', 0.01, 1, 2000],
-    ['tasks of 0.02 ms: thirty milliseconds of them', 0.02, 1, 1500],
-    ['tasks of 1 ms: thirty milliseconds of them', 1, 1, 30],
-    ['tasks of 100 ms in ten slots: the slots', 100, 10, 10],
-    ['tasks of a minute: the slots', 60_000, 4, 4],
-  ])('%s', (_name, taskMs, slots, room) => expect(simulate(taskMs, slots, 30)).toBeCloseTo(room, -1))
+    ['its maximum for tasks of 0.01 ms', 0.01, 1, 2000],
+    ['thirty milliseconds of work for tasks of 0.02 ms', 0.02, 1, 1500],
+    ['thirty milliseconds of work for tasks of 1 ms', 1, 1, 30],
+    ['the ten slots for tasks of 100 ms', 100, 10, 10],
+    ['the four slots for tasks of a minute', 60_000, 4, 4],
+  ])('is %s', (_name, taskMs, slots, room) => expect(simulate(taskMs, slots, 30)).toBeCloseTo(room, -1))
 
-  it('does not count time spent waiting for the database', () => {
+  it('ignores time spent waiting for the database', () => {
     expect(simulate(0.02, 1, 30, 1000)).toBeCloseTo(simulate(0.02, 1, 30, 1), -1)
   })
 
-  it('asks for nothing when the room is too small to be worth a statement', () => {
+  it('has no room when that would be too small to be worth a statement', () => {
     let time = 0
     const prefetch = createPrefetch(1, () => time)
     for (let batch = 0; batch < 20; batch++) {
