@@ -1,6 +1,6 @@
 import type { ChordPlan, GroupPlan, Plan } from '../app/effects.ts'
 import type { Message } from '../message/message.ts'
-import { parseCeleryTime } from '../message/typed-json.ts'
+import { parseCeleryTime } from '../message/message.ts'
 import { columnsOf, storable } from './columns.ts'
 import type { Database, Queryable } from './database.ts'
 import { messageColumns } from './message-columns.ts'

@@ -1,11 +1,7 @@
 import { hostname } from 'node:os'
-import { mayHoldLongIntegers, refuseInexact } from './exact-integers.ts'
+import { parseJson } from './python-json.ts'
 import type { Embed } from './signature.ts'
-import { reviveTyped } from './typed-json.ts'
 import { UndecodableMessageError } from './undecodable.ts'
-
-/** A JSON value of messages and results. */
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
 /**
  * The headers of Celery's message protocol 2. Only `id` and `task` are required, here and by Celery's workers; an absent header has its
@@ -167,43 +163,9 @@ function checkBody(args: unknown, kwargs: unknown, embed: unknown, length: numbe
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-type Reviver = (key: string, value: unknown, context?: object) => unknown
-
-/**
- * Parses JSON as Python writes it: with NaN and Infinity, kombu's types, and integers of any length. `exact` refuses integers that a
- * number cannot hold exactly, `any` rounds them.
- * @throws UndecodableMessageError
- */
-export function parseJson(text: string, integers: 'exact' | 'any' = 'exact'): unknown {
-  const value = parseLoosely(text, integers === 'exact' && mayHoldLongIntegers(text) ? refuseInexact : undefined)
-  return text.includes('"__type__"') ? reviveTyped(value) : value
+/** Milliseconds since the epoch, or NaN if the text is not a time. Celery also writes times without a zone, which means UTC. */
+export function parseCeleryTime(iso: string): number {
+  if (!/^\d{4}-\d{2}-\d{2}/.test(iso)) return Number.NaN
+  const zoned = /(?:Z|[+-]\d{2}:?\d{2})$/i.test(iso.slice(10))
+  return Date.parse(zoned || iso.length === 10 ? iso : `${iso}Z`)
 }
-
-/** Searches for NaN and Infinity only after the strict parser has refused the text. */
-function parseLoosely(text: string, reviver: Reviver | undefined): unknown {
-  try {
-    return JSON.parse(text, reviver)
-  } catch (cause) {
-    if (cause instanceof UndecodableMessageError) throw cause
-    const patched = replaceNonFinite(text)
-    if (patched === text) throw new UndecodableMessageError(`the body is not JSON: ${(cause as Error).message}`)
-    return parsePatched(patched, cause as Error, reviver ?? ((_key, value) => value))
-  }
-}
-
-function parsePatched(patched: string, cause: Error, reviver: Reviver): unknown {
-  try {
-    return JSON.parse(patched, (key, value, context?: object) => reviver(key, reviveNonFinite(value), context))
-  } catch (error) {
-    if (error instanceof UndecodableMessageError) throw error
-    throw new UndecodableMessageError(`the body is not JSON: ${cause.message}`)
-  }
-}
-
-const MARK = '\u0000onedyno:'
-
-const replaceNonFinite = (text: string) =>
-  text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) => (token.startsWith('"') ? token : `"\\u0000onedyno:${token}"`))
-
-const reviveNonFinite = (value: unknown) =>
-  typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value

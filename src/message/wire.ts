@@ -1,6 +1,5 @@
 import { decompress } from './decompress.ts'
-import { fullHeaders, type Message, type MessageHeaders } from './message.ts'
-import { parseCeleryTime } from './typed-json.ts'
+import { fullHeaders, type Message, type MessageHeaders, parseCeleryTime } from './message.ts'
 import { headersOfProtocol1, sparseHeaders } from './wire-headers.ts'
 
 /** AMQP's properties under Celery's names. An envelope in Redis has the same ones. */

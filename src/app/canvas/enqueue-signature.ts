@@ -1,5 +1,5 @@
+import { parseCeleryTime } from '../../message/message.ts'
 import type { Signature } from '../../message/signature.ts'
-import { parseCeleryTime } from '../../message/typed-json.ts'
 import type { ApplyOptions } from '../apply-options.ts'
 import { refuse } from '../check-options.ts'
 import type { AnySignature } from './signature.ts'

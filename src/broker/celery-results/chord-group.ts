@@ -1,4 +1,4 @@
-import { parseJson } from '../../message/message.ts'
+import { parseJson } from '../../message/python-json.ts'
 
 /** What the members of a chord returned, as JSON texts, or why the body cannot have it. */
 export type Collected = { readonly values: readonly string[] } | { readonly problem: string }

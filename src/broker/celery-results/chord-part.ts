@@ -1,5 +1,6 @@
 import type { Outcome } from '../../app/outcome.ts'
-import { type Message, parseJson } from '../../message/message.ts'
+import type { Message } from '../../message/message.ts'
+import { parseJson } from '../../message/python-json.ts'
 import type { Signature } from '../../message/signature.ts'
 
 /** A member of a chord that has ended. */

@@ -1,6 +1,6 @@
 import { type Outcome, READY_STATES, STATES, type State } from '../../app/outcome.ts'
-import { parseJson } from '../../message/message.ts'
-import { parseCeleryTime } from '../../message/typed-json.ts'
+import { parseCeleryTime } from '../../message/message.ts'
+import { parseJson } from '../../message/python-json.ts'
 import { UndecodableMessageError } from '../../message/undecodable.ts'
 
 /** An outcome that somebody else recorded, such as a Python worker. null: its document does not tell. */

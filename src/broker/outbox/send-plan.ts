@@ -6,7 +6,7 @@ import type { Database, Queryable } from '../../database/database.ts'
 import { keepInOutbox } from '../../database/outbox.ts'
 import { type MessagePlace, writePlans } from '../../database/plans.ts'
 import { AppError } from '../../errors.ts'
-import { parseCeleryTime } from '../../message/typed-json.ts'
+import { parseCeleryTime } from '../../message/message.ts'
 import type { Broker } from '../broker.ts'
 
 /** Retries only if no connection was made: a plan that may be stored is not sent again, because its chords may have ended by then. */

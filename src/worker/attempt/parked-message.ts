@@ -1,6 +1,6 @@
 import type { Message } from '../../message/message.ts'
+import { parseCeleryTime } from '../../message/message.ts'
 import { HAS_PERMIT, PARKED, RETRY_UNTIL } from '../../message/private-headers.ts'
-import { parseCeleryTime } from '../../message/typed-json.ts'
 import { retriesOf } from './context.ts'
 
 /** Marks a message with its eta, so that the worker that gets it from the outbox runs it at once, even if its own clock is behind. */

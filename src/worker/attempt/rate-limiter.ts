@@ -4,8 +4,8 @@ import { createPump } from '../../concurrency/pump.ts'
 import type { PlacesAsked, RateLimits } from '../../database/rate-limits.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
+import { parseCeleryTime } from '../../message/message.ts'
 import { HAS_PERMIT } from '../../message/private-headers.ts'
-import { parseCeleryTime } from '../../message/typed-json.ts'
 import type { Limiter, Permit } from './ports.ts'
 
 /** Limits of tasks, and a way to change them while the worker runs. */
