@@ -10,47 +10,45 @@ import { withFollowersAddressed } from '../celery-results/followers.ts'
 import { createOutcomeCollector } from '../celery-results/store.ts'
 import { replyAddress } from '../reply-address.ts'
 import type { AmqpConnection } from './connection.ts'
-import { withAnswerTimeout } from './timeout.ts'
+import { withAnswerTimeout } from './answer-timeout.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Replies in memory while the database is slow or away; the rest waits in RabbitMQ. */
+/** Replies in memory while the database is slow or away. The rest waits in RabbitMQ. */
 const PREFETCH = 200
-/** As Celery's own reply queues: so long after the last process of the application it is gone. Milliseconds. */
+/** As Celery's own reply queues: RabbitMQ deletes the queue this long after the last process of the application. Milliseconds. */
 const EXPIRES_MS = 86_400_000
-/** AMQP 0-9-1: a short string has at most 255 bytes. */
+/** The longest short string of AMQP 0-9-1, in bytes. */
 const MAX_SHORT = 255
 /** AMQP 0-9-1 reply codes: ACCESS_REFUSED, RESOURCE_LOCKED, PRECONDITION_FAILED. */
 const REFUSALS = [403, 405, 406]
-/** For what is being stored when the process ends; more of it comes again elsewhere. Milliseconds. */
+/** Timeout for storing results when the process ends. Results that are not stored are delivered again elsewhere. Milliseconds. */
 const CLOSE_MS = 1000
 
-/** Results of workers that answer by rpc:// (RESULT_COLLECT=on), for all processes of this application. */
+/** Results of workers that reply by rpc:// (RESULT_COLLECT=on), for all processes of this application. */
 export interface AmqpCollect {
-  /** Resolves when replies can arrive, or never will, which the log says. Rejects when the connection breaks: then it is to be called again. */
+  /** Resolves when replies can arrive, or when RabbitMQ refuses the queue (logged). Rejects when the connection breaks: then call it again. */
   ready(): Promise<void>
-  /** The messages with the address for their results. As they are when the database does not tell it within `withinMs`. */
+  /** Adds the reply address to the messages. Returns them unchanged if the database does not give the address within `withinMs`. */
   addressed(messages: readonly Message[], withinMs: number): Promise<readonly Message[]>
   close(): Promise<void>
 }
 
-/**
- * One queue for the application, not one for each sender as in Python: any of its processes stores a result that all of them read in the
- * database, so that none is lost with the process that sent the task, nor while a connection is away. Durable, because RabbitMQ 4.3
- * has no other queues that outlive a connection; acknowledged when stored.
- */
-export function createAmqpCollect(
-  connection: AmqpConnection,
-  { database, log }: { readonly database: Database; readonly log: Log },
-): AmqpCollect {
-  const ending = new AbortController()
-  let opening: Promise<Channel> | undefined
-  let refused = false
+interface CollectParts {
+  readonly database: Database
+  readonly log: Log
+}
 
+/**
+ * One reply queue per application, where Python has one per sender. Any process stores a result in the database, where all processes read it,
+ * so no result is lost when its sender ends or a connection is away. The queue is durable, because RabbitMQ 4.3 has no other queues that
+ * outlive a connection. Replies are acknowledged once they are stored.
+ */
+export function createAmqpCollect(connection: AmqpConnection, { database, log }: CollectParts): AmqpCollect {
   const collector = createOutcomeCollector<{ channel: Channel; raw: ConsumeMessage }>(database, log, (batch) => {
     for (const { tag } of batch) ack(tag)
   })
 
-  /** A channel that is gone has given back what it held: it comes again, and changes nothing. */
+  /** If the channel is closed, RabbitMQ delivers the reply again, and storing it again changes nothing. */
   const ack = ({ channel, raw }: { channel: Channel; raw: ConsumeMessage }) => {
     try {
       channel.ack(raw)
@@ -59,12 +57,41 @@ export function createAmqpCollect(
     }
   }
 
-  const hear = (channel: Channel, raw: ConsumeMessage | null) => {
-    if (raw === null) return
-    const outcome = readResultDocument(raw.content.toString(), knownTask(raw.properties.correlationId))
-    if (outcome === undefined) ack({ channel, raw })
-    else collector.add(outcome, { channel, raw })
+  const replies = createReplyChannel(connection, {
+    database,
+    log,
+    onReply(channel, raw) {
+      const outcome = readResultDocument(raw.content.toString(), knownTask(raw.properties.correlationId))
+      if (outcome === undefined) ack({ channel, raw })
+      else collector.add(outcome, { channel, raw })
+    },
+  })
+
+  return {
+    ready: replies.ready,
+    async addressed(messages, withinMs) {
+      const asked = replyAddress(database).catch(() => undefined)
+      const address = await withTimeout(asked, withinMs, () => undefined)
+      if (address !== undefined) return messages.map((message) => withAddress(message, address))
+      log.warn(
+        { messages: messages.length },
+        'the database does not answer: results of these tasks by other workers will not be collected',
+      )
+      return messages
+    },
+    close: () => replies.close(() => waitAtMost(collector.flush(), CLOSE_MS)),
   }
+}
+
+interface ReplyChannelParts extends CollectParts {
+  readonly onReply: (channel: Channel, raw: ConsumeMessage) => void
+}
+
+/** The channel that consumes from the reply queue. Opens again after it closed. */
+function createReplyChannel(connection: AmqpConnection, { database, log, onReply }: ReplyChannelParts) {
+  const ending = new AbortController()
+  let opening: Promise<Channel> | undefined
+  let refused = false
 
   const open = async (): Promise<Channel> => {
     const queue = await replyAddress(database)
@@ -74,20 +101,22 @@ export function createAmqpCollect(
       opening = undefined
       void reopen()
     })
-    await withAnswerTimeout('the reply queue', listen(channel, queue)).catch((error) => {
+    await withAnswerTimeout('the reply queue', consume(channel, queue)).catch((error) => {
       channel.close().catch(() => {})
       throw error
     })
     return channel
   }
 
-  const listen = async (channel: Channel, queue: string) => {
+  const consume = async (channel: Channel, queue: string) => {
     await channel.prefetch(PREFETCH)
     await channel.assertQueue(queue, { durable: true, expires: EXPIRES_MS })
-    await channel.consume(queue, (raw) => hear(channel, raw))
+    await channel.consume(queue, (raw) => {
+      if (raw !== null) onReply(channel, raw)
+    })
   }
 
-  /** Results of what was sent before are waited for too, not only when the next message is sent. */
+  /** Opens without waiting for the next message to send: results of earlier messages may arrive. */
   const reopen = async () => {
     for (let attempt = 0; opening === undefined && !ending.signal.aborted && !connection.closed; ) {
       if (!(await sleep(pauseMs(attempt++, BACKOFF), ending.signal))) return
@@ -103,7 +132,7 @@ export function createAmqpCollect(
     } catch (error) {
       if (opening === asked) opening = undefined
       if (!REFUSALS.includes((error as { code?: number }).code ?? 0)) throw error
-      // Tasks are more than their results: they are sent all the same.
+      // Tasks are sent although their results cannot be collected.
       if (!refused) log.error({ reason: (error as Error).message }, 'RabbitMQ refuses the reply queue, no results are collected')
       refused = true
     }
@@ -111,27 +140,18 @@ export function createAmqpCollect(
 
   return {
     ready,
-    async addressed(messages, withinMs) {
-      const asked = replyAddress(database).catch(() => undefined)
-      const address = await withTimeout(asked, withinMs, () => undefined)
-      if (address !== undefined) return messages.map((message) => withAddress(message, address))
-      log.warn(
-        { messages: messages.length },
-        'the database does not answer: results of these tasks by other workers will not be collected',
-      )
-      return messages
-    },
-    async close() {
+    /** @param beforeClose resolves when the replies that arrived are acknowledged */
+    async close(beforeClose: () => Promise<unknown>) {
       ending.abort()
       const channel = await opening?.catch(() => undefined)
       if (channel === undefined) return
-      await waitAtMost(collector.flush(), CLOSE_MS)
+      await beforeClose()
       await withAnswerTimeout('the end of a channel', channel.close()).catch(() => {})
     },
   }
 }
 
-/** A message that asks for no result, or whose result goes elsewhere, stays as it is, but for what follows from it. */
+/** Leaves a message as it is if it wants no result or its result goes elsewhere. Its followers receive the address in any case. */
 function withAddress(given: Message, address: string): Message {
   const message = withFollowersAddressed(given, address)
   const { headers, properties } = message
@@ -140,15 +160,15 @@ function withAddress(given: Message, address: string): Message {
 }
 
 /**
- * A reply does not say which task it is of, and who hears it need not be who sent it. But workers send the correlation id back as it came
- * (reference/celery-protocol.md §3.2), so it carries the name of the task beside its id.
+ * A reply does not name its task, and the process that receives it need not be the sender. Workers send the correlation id back unchanged
+ * (docs/internals/wire-protocol.md), so the id carries the name of the task and its queue.
  */
 export function correlationOf({ headers, queue }: Message): string {
   const text = [headers.id, headers.task, queue].join('\t')
   return Buffer.byteLength(text) <= MAX_SHORT ? text : headers.id
 }
 
-/** What `correlationOf` wrote; undefined for any other. */
+/** Reads a correlation id of `correlationOf`. @returns undefined for any other */
 export function knownTask(correlationId: unknown): KnownTask | undefined {
   const [, task, queue] = typeof correlationId === 'string' ? correlationId.split('\t') : []
   return task === undefined ? undefined : { task, queue: queue ?? null }

@@ -3,7 +3,7 @@ import { type Channel, type ChannelModel, type ConfirmChannel, connect, type Rec
 import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
-import { withAnswerTimeout } from './timeout.ts'
+import { withAnswerTimeout } from './answer-timeout.ts'
 
 /** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
 const HEARTBEAT_S = 30

@@ -12,50 +12,117 @@ import {
   type Stop,
 } from '../control-transport.ts'
 import type { AmqpConnection } from './connection.ts'
-import { withAnswerTimeout } from './timeout.ts'
+import { withAnswerTimeout } from './answer-timeout.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** AMQP 0-9-1: the exchange or queue exists with other properties. */
 const PRECONDITION_FAILED = 406
-/** As kombu declares them: gone with their consumer, or 10 s after a consumer that only vanished; requests are for five minutes. */
+/** As kombu declares them: deleted with their consumer, or 10 s after a consumer vanished. Requests expire after five minutes. */
 const MAILBOX: Options.AssertQueue = {
   durable: false,
   autoDelete: true,
   arguments: { 'x-expires': 10_000, 'x-message-ttl': 300_000 },
 }
 
-/** Remote control on one channel of the connection that the process has already; it comes back with the connection. */
+/** Remote control on one channel of the connection that the process already has. The channel opens again with the connection. */
 export function createAmqpControl(connection: AmqpConnection, log: Log): ControlTransport {
-  const boxes = new Set<(channel: Channel) => Promise<unknown>>()
+  const control = createControlChannel(connection, log)
+
+  const send = (exchange: string, key: string, { headers, body }: ControlMessage, deliveryMode: 1 | 2) => {
+    if (connection.blockedSince !== undefined) return
+    const options = { headers, deliveryMode, priority: 0, contentType: 'application/json', contentEncoding: 'utf-8' }
+    control.publish({ exchange, key, content: Buffer.from(JSON.stringify(body)), options })
+  }
+
+  return {
+    carriesEvents: true,
+    serve: (worker, onRequest) => control.consume(mailbox(`${worker}.${REQUESTS}`, { exchange: REQUESTS, key: '' }, onRequest)),
+    collect: (address, onReply) =>
+      control.consume(mailbox(`${address}.${REPLIES}`, { exchange: REPLIES, key: address }, onReply)),
+    async broadcast(request) {
+      const channel = await control.current()
+      send(REQUESTS, '', request, 2)
+      // RabbitMQ answers after it has taken the request, so a process that ends now has reached every worker.
+      if (connection.blockedSince === undefined) await withAnswerTimeout('a request to workers', channel.checkExchange(REQUESTS))
+    },
+    reply: (to, reply) => {
+      // Publishing to an unknown exchange would close the channel. Only kombu's clients ask, and all of them use this exchange.
+      if (to.exchange === REPLIES) send(REPLIES, to.routing_key, reply, 1)
+    },
+    emit(routingKey, event) {
+      if (!control.isOpen) void control.current().catch(() => {})
+      else if (!control.isFull) send(EVENTS, routingKey, event, 1)
+    },
+    close: control.close,
+  }
+}
+
+/** A queue bound to an exchange, and its consumer. */
+interface Mailbox {
+  readonly tag: string
+  openOn(channel: Channel): Promise<void>
+}
+
+interface Binding {
+  readonly exchange: string
+  readonly key: string
+}
+
+const mailbox = (name: string, { exchange, key }: Binding, onMessage: (message: ControlMessage) => void): Mailbox => {
+  const tag = `onedyno ${name}`
+  const hear = (raw: { content: Buffer; properties: { headers?: object | undefined } } | null) => {
+    const body = raw === null ? undefined : readJson(raw.content.toString())
+    if (body !== undefined) onMessage({ headers: { ...raw?.properties.headers }, body })
+  }
+  return {
+    tag,
+    async openOn(channel) {
+      await channel.assertQueue(name, MAILBOX)
+      await channel.bindQueue(name, exchange, key)
+      await channel.consume(name, hear, { noAck: true, consumerTag: tag })
+    },
+  }
+}
+
+interface Publication {
+  readonly exchange: string
+  readonly key: string
+  readonly content: Buffer
+  readonly options: Options.Publish
+}
+
+/** A channel that opens again with all its mailboxes. */
+function createControlChannel(connection: AmqpConnection, log: Log) {
+  const mailboxes = new Set<Mailbox>()
   const ending = new AbortController()
-  let ready: Promise<Channel> | undefined
+  let opening: Promise<Channel> | undefined
   let channel: Channel | undefined
-  /** The socket is full: events are left out until it is not, instead of filling the memory. */
-  let full = false
+  /** The socket is full. Events are dropped until it drains, instead of filling the memory. */
+  let isFull = false
 
   const open = async (): Promise<Channel> => {
     await declareExchanges(connection)
     const opened = await connection.createChannel()
     opened.on('error', (error) => log.debug({ reason: error.message }, 'control channel closed by RabbitMQ'))
     opened.on('drain', () => {
-      full = false
+      isFull = false
     })
     opened.on('close', () => {
-      // One that breaks before it is in use is tried again by whoever opens it.
+      // `current` tries again if the channel breaks before it is in use.
       if (channel !== opened) return
-      ready = undefined
+      opening = undefined
       channel = undefined
-      if (boxes.size > 0 && !ending.signal.aborted) void current().catch(() => {})
+      if (mailboxes.size > 0 && !ending.signal.aborted) void current().catch(() => {})
     })
-    for (const box of boxes) await box(opened)
+    for (const each of mailboxes) await each.openOn(opened)
     channel = opened
-    full = false
+    isFull = false
     return opened
   }
 
-  /** The open channel, or the next one that can be had. */
+  /** The open channel, or the next one that can be opened. */
   const current = (): Promise<Channel> => {
-    ready ??= (async () => {
+    opening ??= (async () => {
       for (let attempt = 0; ; ) {
         try {
           return await open()
@@ -66,72 +133,45 @@ export function createAmqpControl(connection: AmqpConnection, log: Log): Control
         }
       }
     })()
-    return ready
-  }
-
-  const mailbox = async (
-    name: string,
-    exchange: string,
-    key: string,
-    onMessage: (message: ControlMessage) => void,
-  ): Promise<Stop> => {
-    const tag = `onedyno ${name}`
-    const box = async (on: Channel) => {
-      await on.assertQueue(name, MAILBOX)
-      await on.bindQueue(name, exchange, key)
-      const hear = (raw: { content: Buffer; properties: { headers?: object | undefined } } | null) => {
-        const body = raw === null ? undefined : readJson(raw.content.toString())
-        if (body !== undefined) onMessage({ headers: { ...raw?.properties.headers }, body })
-      }
-      await on.consume(name, hear, { noAck: true, consumerTag: tag })
-    }
-    boxes.add(box)
-    if (channel === undefined) await current()
-    else await box(channel).catch(current)
-    return async () => {
-      boxes.delete(box)
-      // The queue goes with its last consumer.
-      await channel?.cancel(tag).catch(() => {})
-    }
-  }
-
-  const send = (exchange: string, key: string, { headers, body }: ControlMessage, deliveryMode: 1 | 2) => {
-    if (channel === undefined || connection.blockedSince !== undefined) return
-    const options = { headers, deliveryMode, priority: 0, contentType: 'application/json', contentEncoding: 'utf-8' }
-    try {
-      full = !channel.publish(exchange, key, Buffer.from(JSON.stringify(body)), options)
-    } catch (error) {
-      log.debug({ reason: (error as Error).message }, 'control message not sent')
-    }
+    return opening
   }
 
   return {
-    carriesEvents: true,
-    serve: (worker, onRequest) => mailbox(`${worker}.${REQUESTS}`, REQUESTS, '', onRequest),
-    collect: (address, onReply) => mailbox(`${address}.${REPLIES}`, REPLIES, address, onReply),
-    async broadcast(request) {
-      const on = await current()
-      send(REQUESTS, '', request, 2)
-      // Answered after it has taken the request: who ends now has told everybody.
-      if (connection.blockedSince === undefined) await withAnswerTimeout('a request to workers', on.checkExchange(REQUESTS))
+    current,
+    get isOpen() {
+      return channel !== undefined
     },
-    reply: (to, reply) => {
-      // An exchange that does not exist would cost the channel; nobody but kombu's clients asks, and they all use this one.
-      if (to.exchange === REPLIES) send(REPLIES, to.routing_key, reply, 1)
+    get isFull() {
+      return isFull
     },
-    emit(routingKey, event) {
-      if (channel === undefined) void current().catch(() => {})
-      else if (!full) send(EVENTS, routingKey, event, 1)
+    async consume(box: Mailbox): Promise<Stop> {
+      mailboxes.add(box)
+      if (channel === undefined) await current()
+      else await box.openOn(channel).catch(current)
+      return async () => {
+        mailboxes.delete(box)
+        // RabbitMQ deletes the queue with its last consumer.
+        await channel?.cancel(box.tag).catch(() => {})
+      }
+    },
+    /** Drops the message if no channel is open. */
+    publish({ exchange, key, content, options }: Publication) {
+      if (channel === undefined) return
+      try {
+        isFull = !channel.publish(exchange, key, content, options)
+      } catch (error) {
+        log.debug({ reason: (error as Error).message }, 'control message not sent')
+      }
     },
     async close() {
       ending.abort()
-      boxes.clear()
+      mailboxes.clear()
       await channel?.close().catch(() => {})
     },
   }
 }
 
-/** Each on a channel of its own: one that exists with other properties (Celery's settings can make it durable) is used as it is. */
+/** Each on its own channel, because a refusal closes the channel. An exchange with other properties (Celery can make it durable) is used as it is. */
 async function declareExchanges(connection: AmqpConnection): Promise<void> {
   const exchanges = [
     [REQUESTS, 'fanout', false],

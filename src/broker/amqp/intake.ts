@@ -8,7 +8,7 @@ import type { Prefetch } from '../consumer/prefetch.ts'
 import { type AmqpAcks, createAmqpAcks } from './acks.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './subscriptions.ts'
-import { withAnswerTimeout } from './timeout.ts'
+import { withAnswerTimeout } from './answer-timeout.ts'
 import type { AmqpTopology } from './topology.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }

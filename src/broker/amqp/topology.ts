@@ -2,7 +2,7 @@ import type { Channel } from 'amqplib'
 import type { Config } from '../../config.ts'
 import type { Log } from '../../log.ts'
 import type { AmqpConnection } from './connection.ts'
-import { withAnswerTimeout } from './timeout.ts'
+import { withAnswerTimeout } from './answer-timeout.ts'
 
 /** AMQP 0-9-1 reply codes: 403 ACCESS_REFUSED, 404 NOT_FOUND, 405 RESOURCE_LOCKED, 406 PRECONDITION_FAILED. */
 const PASSIVE_ON = [403, 405, 406]

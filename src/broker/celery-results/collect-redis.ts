@@ -10,68 +10,64 @@ import type { RedisConnection } from '../redis/connection.ts'
 import { replyAddress } from '../reply-address.ts'
 import { type KnownTask, readResultDocument } from './document.ts'
 import { followersOf } from './followers.ts'
-import { markOf } from './mirror.ts'
+import { originSuffix } from './mirror.ts'
 import { createOutcomeCollector, isFinal } from './store.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Tasks whose results are waited for. Those that our own workers run without a mirror are among them until they are swept out. */
+/** Tasks whose results are expected. Includes tasks that our own workers run without a mirror, until they are swept out. */
 const MAX_EXPECTED = 20_000
 /** Ids in one command. */
 const AT_ONCE = 500
-/** Who sends does not wait longer for the subscription; while Redis is away not at all. Milliseconds. */
+/** A sender waits at most this long for the subscription, and not at all while Redis is away. Milliseconds. */
 const SUBSCRIBE_MS = 1000
 const CLOSE_MS = 1000
 
-/** Results that Celery's workers leave in Redis, for what this process has sent (RESULT_COLLECT=on). */
+/** Results that Celery's workers write to Redis, for tasks that this process sent (RESULT_COLLECT=on). */
 export interface RedisCollect {
-  /** To be called before the messages are sent, so that none of their results is missed. Does not reject. */
+  /** Call before the messages are sent, so that none of their results is missed. Does not reject. */
   expect(messages: readonly Message[]): Promise<void>
-  /** Waits for members of open chords too: whoever sent them may be gone, and nobody else asks for their results. Does not reject. */
+  /** Also expects members of open chords, because their sender may be gone and nothing else collects their results. Does not reject. */
   recover(): Promise<void>
   close(): Promise<void>
 }
 
 export interface RedisCollectOptions {
-  /** For questions, and for waiting: a connection that waits does nothing else. */
   readonly commands: RedisConnection
+  /** A connection with subscriptions accepts no other commands. */
   readonly listening: RedisConnection
   readonly database: Database
   readonly log: Log
-  /** Before the names of the keys. */
+  /** Prefix of the keys. */
   readonly prefix?: string
 }
 
 /**
- * One subscription for each task that is waited for, as Celery's clients do it, and not a pattern for all of them: channels belong to the
- * whole server, so each process would be sent every result of every application there. After each reconnection those that are still
- * waited for are looked up with MGET, because what was told meanwhile was told to nobody.
+ * Subscribes to one channel per expected task, as Celery's clients do. A pattern is no alternative: channels belong to the whole server, so
+ * each process would receive the results of every application on it. After each reconnection MGET looks up the tasks that are still expected,
+ * because notifications during the outage are lost.
  */
-export function createRedisCollect({ commands, listening, database, log, prefix = '' }: RedisCollectOptions): RedisCollect {
-  const start = `${prefix}celery-task-meta-`
-  const expected = new Map<string, KnownTask>()
+export function createRedisCollect(options: RedisCollectOptions): RedisCollect {
+  const { listening, database, log } = options
   const ending = new AbortController()
-  let mark = ''
-  let attached: Promise<void> | undefined
-  let sweeping = false
-  let ended: string[] = []
-
+  const expected = new Map<string, KnownTask>()
+  const channels = createResultChannels(options)
   const collector = createOutcomeCollector<string>(database, log, () => {})
+  let ownSuffix = ''
+  let attached: Promise<void> | undefined
 
   const attach = async () => {
-    mark = markOf(await replyAddress(database))
-    listening.onReady((client) => void subscribeAll(client))
+    ownSuffix = originSuffix(await replyAddress(database))
+    listening.onReady((client) => void subscriptions.toAll(client))
     const client = await listening.ready()
-    client.on('message', (channel: string, text: string) => {
-      if (channel.startsWith(start)) hear(channel.slice(start.length), text)
-    })
-    await subscribeAll(client)
+    channels.onResult(client, hear)
+    await subscriptions.toAll(client)
   }
 
-  /** What is written by this application itself is in the database already. */
   const hear = (id: string, text: string) => {
     const known = expected.get(id)
     if (known === undefined) return
-    if (text.endsWith(mark)) {
+    // The database already has every result that this application wrote.
+    if (text.endsWith(ownSuffix)) {
       if (!text.startsWith('{"status": "STARTED"')) forget([id])
       return
     }
@@ -81,77 +77,21 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
     collector.add(outcome, id)
   }
 
-  /** What ends in one turn of the event loop leaves with one command. */
   const forget = (ids: readonly string[]) => {
     for (const id of ids) expected.delete(id)
-    if (ended.length === 0) setImmediate(unsubscribe)
-    ended.push(...ids)
+    channels.leave(ids)
   }
 
-  const unsubscribe = () => {
-    const channels = ended.map((id) => start + id)
-    ended = []
-    if (listening.closed) return
-    const leave = async (client: Redis) => {
-      for (let from = 0; from < channels.length; from += AT_ONCE)
-        await client.unsubscribe(...channels.slice(from, from + AT_ONCE))
-    }
-    // A connection that is lost has no subscriptions, and the next one will not have these.
-    void listening
-      .ready(SUBSCRIBE_MS)
-      .then(leave)
-      .catch(() => {})
-  }
+  const sweep = createSweep({ database, log, expected, forget })
 
-  const subscribeAll = async (client: Redis) => {
-    const ids = [...expected.keys()]
-    try {
-      for (let from = 0; from < ids.length; from += AT_ONCE) {
-        const some = ids.slice(from, from + AT_ONCE)
-        await client.subscribe(...some.map((id) => start + id))
-        await lookUp(some)
-      }
-    } catch (error) {
-      log.debug(
-        { reason: (error as Error).message },
-        'results in Redis cannot be waited for now, looked up after the next connection',
-      )
-    }
-  }
+  const subscriptions = createSubscriptions(options, { expected, channels, hear })
 
-  const lookUp = async (ids: readonly string[]) => {
-    await commands.ready()
-    const [documents] = await commands.pipeline([['MGET', ...ids.map((id) => start + id)]])
-    for (const [at, document] of (documents as (string | null)[]).entries()) if (document !== null) hear(ids[at]!, document)
-  }
-
-  /** Most of what is waited for in vain was run by workers of our own: the database knows. Beyond that the oldest goes. */
-  const sweep = async () => {
-    if (sweeping) return
-    sweeping = true
-    try {
-      const oldest = [...expected.keys()].slice(0, MAX_EXPECTED / 2)
-      forget((await database.query<{ id: string }>(sql('result-done'), [oldest])).map(({ id }) => id))
-    } catch (error) {
-      log.debug({ reason: (error as Error).message }, 'the database does not say which tasks have ended')
-    }
-    sweeping = false
-    const tooMany = [...expected.keys()].slice(0, Math.max(0, expected.size - MAX_EXPECTED))
-    if (tooMany.length > 0) {
-      forget(tooMany)
-      log.warn(
-        { tasks: tooMany.length },
-        'too many results are waited for in Redis, those of the oldest tasks will not be collected',
-      )
-    }
-  }
-
-  const waitFor = async (tasks: readonly Awaited[]) => {
+  const waitFor = async (tasks: readonly ExpectedTask[]) => {
     const fresh = tasks.filter(({ id }) => !expected.has(id))
     for (const { id, task, queue } of fresh) expected.set(id, { task, queue })
     if (expected.size > MAX_EXPECTED) void sweep()
     if (attached === undefined) {
-      // The subscriptions of the first are made together with the connection.
+      // `attach` opens the connection and subscribes to the first tasks.
       attached = attach()
       attached.catch(() => {
         attached = undefined
@@ -159,11 +99,11 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
       await waitAtMost(attached.catch(ignore), SUBSCRIBE_MS)
       return
     }
-    if (fresh.length > 0) await waitAtMost(subscribe(fresh.map(({ id }) => id)).catch(ignore), SUBSCRIBE_MS)
+    if (fresh.length > 0) await waitAtMost(subscriptions.to(fresh.map(({ id }) => id)).catch(ignore), SUBSCRIBE_MS)
   }
 
   return {
-    expect: (messages) => waitFor(messages.flatMap(awaited)),
+    expect: (messages) => waitFor(messages.flatMap(expectedTasks)),
     async recover() {
       const ask = () => database.query<{ id: string }>(sql('chord-open-members'), [MAX_EXPECTED / 2])
       try {
@@ -178,29 +118,128 @@ export function createRedisCollect({ commands, listening, database, log, prefix 
       await waitAtMost(collector.flush(), CLOSE_MS)
     },
   }
+}
 
-  /** While Redis is away nobody waits: all of them are subscribed to when it is back. */
-  async function subscribe(ids: readonly string[]): Promise<void> {
-    const client = await listening.ready(1)
-    for (let from = 0; from < ids.length; from += AT_ONCE) {
-      const some = ids.slice(from, from + AT_ONCE)
-      await client.subscribe(...some.map((id) => start + id))
-      // An id that was used before may have its outcome already: Celery's workers do not tell it again.
-      void lookUp(some).catch(() => {})
-    }
+interface SubscriptionsParts {
+  readonly expected: ReadonlyMap<string, unknown>
+  readonly channels: ReturnType<typeof createResultChannels>
+  readonly hear: (id: string, text: string) => void
+}
+
+/** Subscribes to results, and looks up those that are there already. */
+function createSubscriptions({ listening, log }: RedisCollectOptions, { expected, channels, hear }: SubscriptionsParts) {
+  const lookUp = async (ids: readonly string[]) => {
+    for (const [id, document] of await channels.documents(ids)) hear(id, document)
+  }
+
+  return {
+    async toAll(client: Redis) {
+      try {
+        for (const ids of chunks([...expected.keys()])) {
+          await channels.join(client, ids)
+          await lookUp(ids)
+        }
+      } catch (error) {
+        const { message: reason } = error as Error
+        log.debug({ reason }, 'results in Redis cannot be waited for now, looked up after the next connection')
+      }
+    },
+    /** Rejects at once while Redis is away: `toAll` follows when it is back. */
+    async to(all: readonly string[]) {
+      const client = await listening.ready(1)
+      for (const ids of chunks(all)) {
+        await channels.join(client, ids)
+        // An id that was used before may have its result already, which Celery's workers do not publish again.
+        void lookUp(ids).catch(ignore)
+      }
+    },
   }
 }
 
-/** A task that is waited for; null: nobody here knows. */
-interface Awaited extends KnownTask {
+/** The channels and keys of results, `celery-task-meta-<id>`. */
+function createResultChannels({ commands, listening, prefix = '' }: RedisCollectOptions) {
+  const start = `${prefix}celery-task-meta-`
+  const nameOf = (id: string) => start + id
+  let leaving: string[] = []
+
+  const unsubscribe = () => {
+    const ids = leaving
+    leaving = []
+    if (listening.closed) return
+    const run = async (client: Redis) => {
+      for (const some of chunks(ids)) await client.unsubscribe(...some.map(nameOf))
+    }
+    // Failures are ignored: a lost connection has no subscriptions, and the next one does not subscribe to these ids.
+    void listening.ready(SUBSCRIBE_MS).then(run).catch(ignore)
+  }
+
+  return {
+    onResult(client: Redis, listener: (id: string, text: string) => void) {
+      client.on('message', (channel: string, text: string) => {
+        if (channel.startsWith(start)) listener(channel.slice(start.length), text)
+      })
+    },
+    async join(client: Redis, ids: readonly string[]) {
+      await client.subscribe(...ids.map(nameOf))
+    },
+    /** Unsubscribes. The ids of one turn of the event loop leave with one command. */
+    leave(ids: readonly string[]) {
+      if (leaving.length === 0) setImmediate(unsubscribe)
+      leaving.push(...ids)
+    },
+    /** The documents that exist, by id. */
+    async documents(ids: readonly string[]): Promise<[id: string, document: string][]> {
+      await commands.ready()
+      const [documents] = await commands.pipeline([['MGET', ...ids.map(nameOf)]])
+      return (documents as (string | null)[]).flatMap((document, at) => (document === null ? [] : [[ids[at]!, document]]))
+    },
+  }
+}
+
+interface SweepParts {
+  readonly database: Database
+  readonly log: Log
+  readonly expected: ReadonlyMap<string, unknown>
+  forget(ids: readonly string[]): void
+}
+
+/** @returns a function that forgets tasks of our own workers, whose ends are in the database, and then the oldest above the limit */
+function createSweep({ database, log, expected, forget }: SweepParts) {
+  let sweeping = false
+  return async () => {
+    if (sweeping) return
+    sweeping = true
+    try {
+      const oldest = [...expected.keys()].slice(0, MAX_EXPECTED / 2)
+      forget((await database.query<{ id: string }>(sql('result-done'), [oldest])).map(({ id }) => id))
+    } catch (error) {
+      log.debug({ reason: (error as Error).message }, 'ended tasks cannot be read from the database')
+    }
+    sweeping = false
+    const surplus = [...expected.keys()].slice(0, Math.max(0, expected.size - MAX_EXPECTED))
+    if (surplus.length === 0) return
+    forget(surplus)
+    log.warn(
+      { tasks: surplus.length },
+      'too many results are waited for in Redis, those of the oldest tasks will not be collected',
+    )
+  }
+}
+
+function* chunks(ids: readonly string[]): Generator<readonly string[]> {
+  for (let from = 0; from < ids.length; from += AT_ONCE) yield ids.slice(from, from + AT_ONCE)
+}
+
+const ignore = () => {}
+
+/** A task whose result is expected. null: this process has no name or queue for it. */
+interface ExpectedTask extends KnownTask {
   readonly id: string
 }
 
-/** A task and what may follow from it elsewhere; but not one that leaves no result. */
-function awaited(message: Message): readonly Awaited[] {
+/** The task of a message, unless it stores no result, and the tasks that may follow it on other workers. */
+function expectedTasks(message: Message): readonly ExpectedTask[] {
   const { headers, queue } = message
   const followers = followersOf(message)
   return headers.ignore_result === true ? followers : [{ id: headers.id, task: headers.task, queue }, ...followers]
 }
-
-const ignore = () => {}

@@ -8,124 +8,128 @@ import { isRedisConnectionError, type RedisConnection, scriptCommand } from '../
 import { MIRROR } from '../redis/scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
-/** Outcomes of one script, which runs alone on the server. */
+/** Outcomes of one script. The script blocks the server while it runs. */
 const AT_ONCE = 200
-/** An attempt that is not answered by then is taken for failed; it may be repeated, because writing twice changes nothing. Milliseconds. */
+/** An attempt without an answer counts as failed after this time. Repeating it is safe, because writing twice changes nothing. Milliseconds. */
 const ATTEMPT_MS = 5000
-/** What waits in memory at most while Redis is away. */
+/** Limits of the memory for results while Redis is away. */
 const MAX_WAITING = 10_000
 const MAX_WAITING_CHARS = 32 * 1024 * 1024
-/** The last chance of what still waits when the process ends. Milliseconds. */
+/** Timeout for the results that still wait when the process ends. Milliseconds. */
 const CLOSE_MS = 1000
 
 export interface RedisMirrorOptions {
   readonly ttlSeconds: number
-  /** Mark of this application on its documents (`replyAddress`). */
+  /** Marks documents of this application (`replyAddress`). */
   readonly origin: string
-  /** Before the names of the keys. */
+  /** Prefix of the keys. */
   readonly prefix?: string
   readonly log: Log
-  /** Another server than the broker's: when it is away, nobody waits for it, and what it does not get is bounded. */
+  /** The server is not the broker's. While it is away nothing waits for it, and the results in memory are limited. */
   readonly apart: boolean
-  /** Called when a final outcome is written that has a message: for chords. Tried again when it rejects. */
+  /** Called after a final outcome with a message is written, for chords. The write is repeated if the call rejects. */
   readonly onWritten?: (message: Message, outcome: Outcome) => Promise<void>
 }
 
 export interface RedisMirror {
-  /** `worker`: the name that documents of running tasks show. */
+  /** `worker`: the name in documents of running tasks. */
   of(worker: string): ResultMirror
-  /** Writes what waits, within a second. */
+  /** Writes the waiting results, for at most a second. */
   close(): Promise<void>
 }
 
-interface Waiting extends StoredOutcome {
+/**
+ * Writes outcomes where Celery's Redis result backend keeps them (docs/internals/wire-protocol.md): `SETEX celery-task-meta-<id>`, and `PUBLISH`
+ * on the channel of the same name. A SUCCESS is never overwritten. Our own results stay in PostgreSQL. Outcomes that arrive during a batch are
+ * written with the next one, in order.
+ */
+export function createRedisMirror(connection: RedisConnection, options: RedisMirrorOptions): RedisMirror {
+  const { log, apart, origin } = options
+  const waiting = createWaitingResults(options)
+  const put = createWriter(connection, options)
+  const health = createHealth(log)
+
+  const writeNext = async () => {
+    const batch = waiting.first(AT_ONCE)
+    try {
+      await connection.ready(ATTEMPT_MS)
+      await put(batch)
+    } catch (error) {
+      if (!isPoison(error)) throw error
+      waiting.release(await oneByOne(batch))
+      return
+    }
+    health.recovered()
+    waiting.reportDropped()
+    waiting.release(batch)
+  }
+
+  /** A key of the wrong type must not block the others. @returns the results that are written or refused */
+  const oneByOne = async (batch: readonly Waiting[]): Promise<Waiting[]> => {
+    const done: Waiting[] = []
+    for (const each of batch) {
+      try {
+        await put([each])
+      } catch (err) {
+        if (!isPoison(err)) return done
+        log.error({ err, id: each.outcome.id }, 'result refused by Redis, not mirrored')
+      }
+      done.push(each)
+    }
+    return done
+  }
+
+  const pump = createPump({
+    hasWork: () => waiting.count > 0 && !connection.closed,
+    turn: writeNext,
+    onFailure(error) {
+      if (apart) waiting.stopWaiting()
+      health.failed(error as Error, waiting.count)
+    },
+    backoff: BACKOFF,
+  })
+
+  return {
+    of: (worker) => ({
+      write(stored) {
+        if (stored.length === 0) return Promise.resolve()
+        const documents = stored.map((each) => ({ ...each, document: resultDocument(each.outcome, { worker, origin }) }))
+        const written = waiting.add(documents)
+        pump.wakeNow()
+        return apart && health.isAway ? Promise.resolve() : written
+      },
+    }),
+    async close() {
+      await waitAtMost(pump.idle(), CLOSE_MS)
+      void pump.stop()
+      waiting.stopWaiting()
+      const results = waiting.count + waiting.dropped
+      if (results > 0) log.error({ results }, 'Redis is away, these results were not mirrored to it')
+    },
+  }
+}
+
+interface Document extends StoredOutcome {
   readonly document: string
-  /** Somebody holds an acknowledgement back for it. */
+}
+
+interface Waiting extends Document {
+  /** An acknowledgement waits for this call. */
   readonly release: () => void
 }
 
-/**
- * Outcomes where Celery's Redis result backend keeps them (reference/celery-protocol.md §3.3): `SETEX celery-task-meta-<id>` and `PUBLISH` on
- * a channel of the same name; a SUCCESS is never overwritten. Ours stay in PostgreSQL. What comes while one batch is under way leaves
- * with the next, in order.
- */
-export function createRedisMirror(connection: RedisConnection, options: RedisMirrorOptions): RedisMirror {
-  const { prefix = '', ttlSeconds, log, apart, origin } = options
+/** The results that are not written yet. On a server apart from the broker their number is limited. */
+function createWaitingResults({ log, apart }: Pick<RedisMirrorOptions, 'log' | 'apart'>) {
   let waiting: Waiting[] = []
   let chars = 0
   let dropped = 0
-  let away = false
-  let said = ''
-
-  const put = async (batch: readonly Waiting[]) => {
-    const keys = batch.map(({ outcome }) => `${prefix}celery-task-meta-${outcome.id}`)
-    await connection.pipeline([scriptCommand(MIRROR, keys, [ttlSeconds, ...batch.map(({ document }) => document)])])
-    for (const { message, outcome } of batch)
-      if (message !== undefined && READY_STATES.has(outcome.state)) await options.onWritten?.(message, outcome)
-  }
-
-  const writeNext = async () => {
-    const batch = waiting.slice(0, AT_ONCE)
-    try {
-      await connection.ready(ATTEMPT_MS)
-      await attempt(put(batch))
-    } catch (error) {
-      if (!isPoison(error)) throw error
-      finish(await oneByOne(batch))
-      return
-    }
-    back()
-    finish(batch)
-  }
-
-  /** A key that is none of Celery's must not hold up the others. @returns those that are settled, one way or the other */
-  const oneByOne = async (batch: readonly Waiting[]): Promise<Waiting[]> => {
-    const settled: Waiting[] = []
-    for (const each of batch) {
-      try {
-        await attempt(put([each]))
-      } catch (err) {
-        if (!isPoison(err)) return settled
-        log.error({ err, id: each.outcome.id }, 'result refused by Redis, not mirrored')
-      }
-      settled.push(each)
-    }
-    return settled
-  }
-
-  /** What was left out meanwhile is gone already. */
-  const finish = (batch: readonly Waiting[]) => {
-    const settled = new Set(batch)
-    waiting = waiting.filter((each) => {
-      if (!settled.has(each)) return true
-      forget(each)
-      return false
-    })
-  }
 
   const forget = ({ document, release }: Waiting) => {
     chars -= document.length
     release()
   }
 
-  /** The connection has said that it is away; what else is wrong is said once for each reason. */
-  const failed = (error: unknown) => {
-    away = true
-    if (apart) for (const { release } of waiting) release()
-    const { message } = error as Error
-    if (isRedisConnectionError(error) || message === said) return
-    said = message
-    log.warn({ reason: said, results: waiting.length }, 'results cannot be mirrored to Redis now, trying again until they can')
-  }
-
-  const back = () => {
-    away = false
-    said = ''
-    if (dropped > 0) log.error({ results: dropped }, 'Redis was away for too long, these results were not mirrored to it')
-    dropped = 0
-  }
-
-  /** Only where nobody waits for it: the oldest has waited longest, so that its reader has probably given up. */
+  /** Drops the oldest results: their readers have waited longest and have probably given up. */
   const trim = () => {
     if (!apart || (waiting.length <= MAX_WAITING && (chars <= MAX_WAITING_CHARS || waiting.length === 1))) return
     if (dropped === 0) log.warn({ results: waiting.length }, 'too many results wait for Redis, the oldest are not mirrored')
@@ -134,54 +138,91 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
     for (const each of oldest) forget(each)
   }
 
-  const pump = createPump({
-    hasWork: () => waiting.length > 0 && !connection.closed,
-    turn: writeNext,
-    onFailure: failed,
-    backoff: BACKOFF,
-  })
-
-  const write = (recorded: readonly StoredOutcome[], worker: string): Promise<void> => {
-    if (recorded.length === 0) return Promise.resolve()
-    const written = new Promise<void>((resolve) => {
-      let left = recorded.length
-      const release = () => {
-        if (--left === 0) resolve()
-      }
-      for (const { outcome, message } of recorded) {
-        const document = resultDocument(outcome, { worker, origin })
-        waiting.push({ outcome, message, document, release })
-        chars += document.length
-      }
-    })
-    trim()
-    pump.wakeNow()
-    return apart && away ? Promise.resolve() : written
-  }
-
   return {
-    of: (worker) => ({ write: (recorded) => write(recorded, worker) }),
-    async close() {
-      await waitAtMost(pump.idle(), CLOSE_MS)
-      void pump.stop()
+    get count() {
+      return waiting.length
+    },
+    get dropped() {
+      return dropped
+    },
+    first: (count: number): readonly Waiting[] => waiting.slice(0, count),
+    /** Resolves when all of them are released. */
+    add(documents: readonly Document[]): Promise<void> {
+      const released = new Promise<void>((resolve) => {
+        let left = documents.length
+        const release = () => {
+          if (--left === 0) resolve()
+        }
+        for (const each of documents) {
+          waiting.push({ ...each, release })
+          chars += each.document.length
+        }
+      })
+      trim()
+      return released
+    },
+    /** Removes these results, which are done. Some of them may have been dropped meanwhile. */
+    release(done: readonly Waiting[]) {
+      const all = new Set(done)
+      waiting = waiting.filter((each) => {
+        if (!all.has(each)) return true
+        forget(each)
+        return false
+      })
+    },
+    /** Releases the acknowledgements. The results stay. */
+    stopWaiting() {
       for (const { release } of waiting) release()
-      if (waiting.length + dropped > 0)
-        log.error({ results: waiting.length + dropped }, 'Redis is away, these results were not mirrored to it')
+    },
+    reportDropped() {
+      if (dropped > 0) log.error({ results: dropped }, 'Redis was away for too long, these results were not mirrored to it')
+      dropped = 0
     },
   }
 }
 
-/** A fault of one key, not of the server. */
+/** Whether the last write succeeded. The connection logs its own loss; every other reason is logged once. */
+function createHealth(log: Log) {
+  let away = false
+  let logged = ''
+  return {
+    get isAway() {
+      return away
+    },
+    failed(error: Error, results: number) {
+      away = true
+      const { message: reason } = error
+      if (isRedisConnectionError(error) || reason === logged) return
+      logged = reason
+      log.warn({ reason, results }, 'results cannot be mirrored to Redis now, trying again until they can')
+    },
+    recovered() {
+      away = false
+      logged = ''
+    },
+  }
+}
+
+/** @returns a function that writes a batch within a timeout */
+function createWriter(connection: RedisConnection, { prefix = '', ttlSeconds, onWritten }: RedisMirrorOptions) {
+  const put = async (batch: readonly Waiting[]): Promise<void> => {
+    const keys = batch.map(({ outcome }) => `${prefix}celery-task-meta-${outcome.id}`)
+    await connection.pipeline([scriptCommand(MIRROR, keys, [ttlSeconds, ...batch.map(({ document }) => document)])])
+    for (const { message, outcome } of batch)
+      if (message !== undefined && READY_STATES.has(outcome.state)) await onWritten?.(message, outcome)
+  }
+  return (batch: readonly Waiting[]): Promise<void> =>
+    withTimeout(put(batch), ATTEMPT_MS, () => {
+      throw new Error(`no answer within ${ATTEMPT_MS} ms`)
+    })
+}
+
+/** The fault is in one key, not in the server. */
 const isPoison = (error: unknown) => (error as Error).message.startsWith('WRONGTYPE')
 
-const attempt = (work: Promise<void>): Promise<void> =>
-  withTimeout(work, ATTEMPT_MS, () => {
-    throw new Error(`no answer within ${ATTEMPT_MS} ms`)
-  })
-
 /**
- * The result document in Celery's order of keys, and whose it is after them. `result` and `date_done` of a task that still runs are what
- * Celery tells then.
+ * The result document: Celery's keys in Celery's order, then `origin`. For a task that runs, `result` and `date_done` have the values that
+ * Celery writes for STARTED.
  */
 export function resultDocument(
   { id, state, result, traceback, doneAt }: Outcome,
@@ -189,8 +230,8 @@ export function resultDocument(
 ): string {
   const value = state === 'STARTED' ? JSON.stringify({ pid: process.pid, hostname: worker }) : (result ?? 'null')
   const dateDone = doneAt === null ? 'null' : `"${new Date(doneAt).toISOString().replace('Z', '000+00:00')}"`
-  return `{"status": "${state}", "result": ${value}, "traceback": ${JSON.stringify(traceback)}, "children": [], "date_done": ${dateDone}, "task_id": ${JSON.stringify(id)}${markOf(origin)}`
+  return `{"status": "${state}", "result": ${value}, "traceback": ${JSON.stringify(traceback)}, "children": [], "date_done": ${dateDone}, "task_id": ${JSON.stringify(id)}${originSuffix(origin)}`
 }
 
-/** How a document ends that this application has written itself. */
-export const markOf = (origin: string): string => `, "origin": "${origin}"}`
+/** The end of every document that this application writes. */
+export const originSuffix = (origin: string): string => `, "origin": "${origin}"}`
