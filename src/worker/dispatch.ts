@@ -102,7 +102,7 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
     const turn = inbox.turnOf(delivery)
     if (turn === 'duplicate') {
       const { id, task } = delivery.message.headers
-      log.info({ id, task }, 'the same id runs here already, not run beside itself')
+      log.info({ id, task }, 'duplicate message waits for the task that runs with its id')
     }
     if (turn !== 'run') return
     const attempt = createAttempt(delivery, ended)
@@ -115,7 +115,9 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
   const begin = (delivery: Delivery): Promise<void> =>
     core
       .consumer!.begin(delivery)
-      .catch((error: Error) => log.warn({ reason: error.message }, 'could not write that a redelivered task begins'))
+      .catch((error: Error) =>
+        log.warn({ reason: error.message }, 'start of a redelivered task could not be stored, it runs nevertheless'),
+      )
 
   const ended = ({ delivery }: Attempt, requeued: boolean) => {
     const duplicates = inbox.ended(delivery)

@@ -3,18 +3,18 @@ import { byOwner } from '../broker/by-owner.ts'
 import { createMutex } from '../concurrency/mutex.ts'
 import { waitAtMost } from '../concurrency/with-timeout.ts'
 
-/** A worker's consumer, which can be exchanged for one with other queues or another concurrency while tasks run. */
+/** The consumer of a worker. It can be replaced by one with other queues or another concurrency while tasks run. */
 export interface Hold extends Consumer {
-  /** `outstanding`: what the worker has in its hands. On failure nothing has changed. */
+  /** `outstanding`: the messages that the worker has claimed. A failure changes nothing. */
   exchange(change: Partial<Pick<ConsumeOptions, 'queues' | 'concurrency'>>, outstanding: () => Iterable<Delivery>): Promise<void>
 }
 
 /**
- * Each delivery is settled by the consumer that it came from; a replaced one is closed when the last of its deliveries is settled. Until the
- * first exchange this costs one comparison per message.
+ * Each delivery is settled by the consumer that it came from. A replaced consumer is closed when the last of its deliveries is settled.
+ * Until the first exchange this costs one comparison per message.
  */
 export async function createHold(broker: Broker, options: ConsumeOptions): Promise<Hold> {
-  /** Deliveries of consumers that are being replaced. */
+  /** Deliveries of replaced consumers. */
   const former = new Map<Delivery, Consumer>()
   const replaced = new Set<Consumer>()
   const closing = new Map<Consumer, Promise<void>>()
@@ -22,7 +22,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
   const exchanges = createMutex()
 
   const open = async (): Promise<Consumer> => {
-    if (wanted.queues.length === 0) return NOBODY
+    if (wanted.queues.length === 0) return NO_QUEUES
     let opened: Consumer | undefined
     opened = await broker.consume({
       ...wanted,
@@ -81,15 +81,15 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
     },
     async close(withinMs) {
       const closed = all().map((consumer) => consumer.close(withinMs))
-      // Those that were replaced had all the time they liked; now they have no more than the others.
+      // Replaced consumers close without a time limit. From now on they have the same time as the others.
       await Promise.all([...closed, waitAtMost(Promise.all(closing.values()), withinMs)])
     },
     exchange: (change, outstanding) => exchanges.run(() => exchange(change, outstanding)),
   }
 }
 
-/** For a worker that was told to leave its last queue: it waits for another one. */
-const NOBODY: Consumer = {
+/** The consumer of a worker without queues. It waits until the worker gets another queue. */
+const NO_QUEUES: Consumer = {
   finish() {},
   acknowledge: async () => false,
   begin: async () => {},

@@ -9,7 +9,7 @@ export interface LimitedQueueOptions extends WorkerOptions {
   readonly onStart: (worker: Worker) => void
 }
 
-/** How often a process asks for free slots. If a worker dies, its queue goes on within about a second. Milliseconds. */
+/** How often a process asks for free slots. If a worker dies, its queue is resumed within about a second. Milliseconds. */
 const TICK_MS = 500
 /** How often a process looks whether the tasks that it waits for are over. Milliseconds. */
 const WAIT_MS = 100
@@ -129,7 +129,7 @@ export class LimitedQueue {
     // `stop` was called while the worker started, and found none to stop.
     if (this.#stopped) await worker.stop()
     const fields = { queue: this.#name, concurrency, limit: this.#limit }
-    options.log.info(fields, 'takes from a queue with a limit over all workers')
+    options.log.info(fields, 'worker takes from a queue with a limit over all workers')
     return TICK_MS
   }
 
@@ -158,7 +158,7 @@ export class LimitedQueue {
     if ((depth?.running ?? 0) === 0) return true
     if (broker.kind === 'redis' && waitedMs > REDIS_WAIT_MS) {
       const fields = { queue, running: depth?.running }
-      log.warn(fields, 'messages of this queue are in no worker that could be asked, not waited for')
+      log.warn(fields, 'running messages of this queue belong to no reachable worker, no longer waited for')
       return true
     }
     if (broker.kind !== 'amqp')

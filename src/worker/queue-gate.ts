@@ -61,8 +61,8 @@ export async function startGatedWorker(given: WorkerOptions, database: Database,
     channel: database.channel('queue_setting'),
     maxSleepMs: MAX_SLEEP_MS,
     words: {
-      failed: 'settings of queues cannot be applied now, trying again until they can',
-      restored: 'settings of queues are applied',
+      failed: 'queue settings cannot be applied, retrying',
+      restored: 'queue settings are applied again',
     },
     pass: () => changes.run(readAgain),
   })
@@ -103,7 +103,8 @@ function limitOf({ settings, wanted }: Gate, queue: string): number | undefined 
 function logPauses({ wanted, settings, options }: Gate, former: Settings): void {
   for (const queue of wanted) {
     const paused = settings.get(queue)?.paused ?? false
-    if ((former.get(queue)?.paused ?? false) !== paused) options.log.info({ queue }, paused ? 'queue is paused' : 'queue goes on')
+    if ((former.get(queue)?.paused ?? false) !== paused)
+      options.log.info({ queue }, paused ? 'queue is paused' : 'queue is resumed')
   }
 }
 

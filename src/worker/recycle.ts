@@ -1,33 +1,33 @@
 import type { Log } from '../log.ts'
 
 export interface RecyclingOptions {
-  /** Tasks after which the worker makes room for a fresh one; 0: no limit. */
+  /** Tasks after which the worker is recycled. 0: no limit. */
   readonly maxTasks: number
-  /** Megabytes of the whole process (RSS) above which it does; 0: no limit. */
+  /** Megabytes of the whole process (RSS) above which the worker is recycled. 0: no limit. */
   readonly maxMemoryMb: number
   readonly log: Log
-  /** Called once, when it is time; `idle` resolves when nothing runs any more. */
+  /** Called once, when a limit is reached. `idle` resolves when no task runs any more. */
   readonly recycle: (idle: Promise<void>) => void
-  /** Bytes that this process holds. */
+  /** Bytes of memory of this process. */
   readonly rss?: () => number
 }
 
 export interface Recycling {
-  /** HOT, as `ended`. A task begins. */
+  /** A task starts. HOT if one of the limits is set. */
   begun(): void
-  /** HOT when one of the limits is set. A task has ended, however it did. */
+  /** A task has ended, in any way. HOT if one of the limits is set. */
   ended(): void
 }
 
-/** Memory is looked at no more often, in milliseconds: to ask costs a system call. */
+/** Memory is measured this often at most, because it costs a system call. Milliseconds. */
 const LOOK_EVERY_MS = 1000
-/** What a supervisor takes for healthy (supervisor/restart-policy.ts): who ends sooner is started again after longer and longer pauses. */
+/** A supervisor restarts a process that ends sooner after longer and longer pauses (supervisor/restart-policy.ts). Milliseconds. */
 const HEALTHY_MS = 30_000
 const MB = 1024 * 1024
 
 /**
- * A worker whose tasks leak is started anew before it is too big, as with Celery's `worker_max_tasks_per_child` and
- * `worker_max_memory_per_child`. undefined when neither is limited.
+ * Recycles a worker whose tasks leak memory before it is too big, as Celery's `worker_max_tasks_per_child` and
+ * `worker_max_memory_per_child` do. undefined if neither is limited.
  */
 export function createRecycling(options: RecyclingOptions): Recycling | undefined {
   const { maxTasks, maxMemoryMb, log, rss = process.memoryUsage.rss } = options
@@ -42,9 +42,9 @@ export function createRecycling(options: RecyclingOptions): Recycling | undefine
   const end = (why: string, rssMb: number) => {
     asked = true
     const afterMs = Math.round(performance.now() - startedAt)
-    log.info({ why, tasks, rssMb, afterMs }, 'worker makes room for a fresh one: finishes what runs, then ends')
+    log.info({ why, tasks, rssMb, afterMs }, 'worker reached its recycling limit, finishes its tasks and exits')
     if (afterMs < HEALTHY_MS)
-      log.warn({ afterMs }, 'recycled after less than 30 s: a supervisor waits longer before each such start, raise the limit')
+      log.warn({ afterMs }, 'worker recycled after less than 30 s, a supervisor delays each such restart: raise the limit')
     options.recycle(idle)
   }
   const rssMb = () => Math.round(rss() / MB)

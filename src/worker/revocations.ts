@@ -4,24 +4,24 @@ import { MAX_REVOKED, type Revocations, type Revoked } from '../database/revocat
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 
-/** What this worker knows of revoked tasks: all that is in the table, loaded before it takes its first message. */
+/** The revoked tasks of the table, loaded before the worker takes its first message. */
 export interface RevokedHere {
   /** HOT: once per task. */
   isRevoked(message: Message): boolean
-  /** Ids that are revoked, for `inspect revoked`. */
+  /** Revoked ids, for `inspect revoked`. */
   ids(): string[]
-  /** Known here at once; the caller sees to the table. */
+  /** Adds ids here at once. The caller stores them in the table. */
   add(ids: readonly string[]): void
   stop(): Promise<void>
 }
 
-/** Messages of other producers do not say when they were sent: revoked by name, they count as older than the revoke for so long after it. */
+/** Messages of other producers have no send time. For this time after a revoke by name they count as sent before it. Milliseconds. */
 const UNDATED_MS = 3_600_000
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 
 /**
- * Loads what is revoked and hears of more. `onTerminate` is called for what is to be ended while it runs.
- * A database that goes away later leaves what is known in place; after it everything is read again.
+ * Loads the revoked tasks and listens for more. `onTerminate` is called with tasks that must be stopped even if they run.
+ * If the connection to the database is lost, the known ones stay revoked, and after it is back the table is read again.
  */
 export async function startRevocations(
   revocations: Revocations,
@@ -45,7 +45,7 @@ export async function startRevocations(
         if (!again) return
         attempt = 0
       } catch (error) {
-        if (attempt === 0) log.warn({ reason: (error as Error).message }, 'revoked tasks cannot be read now, trying again')
+        if (attempt === 0) log.warn({ reason: (error as Error).message }, 'revoked tasks cannot be read, retrying')
         await sleep(pauseMs(attempt++, BACKOFF), stopping.signal)
       }
     }
@@ -65,14 +65,14 @@ export async function startRevocations(
     for (const [oldest] of known) if (known.size > MAX_REVOKED) known.delete(oldest)
   }
 
-  const hear = ({ kind, values, terminate }: Revoked) => {
+  const onRevoked = ({ kind, values, terminate }: Revoked) => {
     remember(kind === 'id' ? ids : tasks, values)
-    log.info({ kind, values, terminate }, 'revoked')
+    log.info({ kind, values, terminate }, 'revoke received')
     const named = new Set(values)
     if (terminate) onTerminate(({ headers }) => named.has(kind === 'id' ? headers.id : headers.task))
   }
 
-  const subscription = await revocations.listen(hear, reload)
+  const subscription = await revocations.listen(onRevoked, reload)
   await load()
   return {
     isRevoked({ headers }) {
@@ -91,7 +91,7 @@ export async function startRevocations(
   }
 }
 
-/** When a message was sent: a UUIDv7, as our ids are, begins with its milliseconds; a run of a schedule carries its tick. */
+/** When a message was sent. Our ids are UUIDv7, which begin with the milliseconds; a run of a schedule carries its tick. */
 function sentAt({ id, beat }: Message['headers']): number | undefined {
   if (/^[\da-f]{8}-[\da-f]{4}-7/i.test(id)) return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
   const tick = (beat as { tick?: unknown } | undefined)?.tick

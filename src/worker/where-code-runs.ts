@@ -4,9 +4,9 @@ import type { ThreadRunner } from './threads/runner.ts'
 import type { OwnLoopWatch } from './watchdog/loop-watch.ts'
 
 export interface RunnerOptions {
-  /** For tasks that do not say it themselves. */
+  /** For tasks without the option `pool`. */
   readonly pool: 'async' | 'thread'
-  /** Made when the first task asks for a thread. */
+  /** Called when the first task needs a thread. */
   readonly threads: () => Promise<ThreadRunner>
   readonly watch?: OwnLoopWatch | undefined
   readonly recycling?: Recycling | undefined
@@ -18,7 +18,7 @@ export const runsInThread = (
   pool: string,
 ): boolean => (task.options.pool ?? pool) === 'thread'
 
-/** Where code runs: on the event loop, or in a thread when the task or the worker says so. */
+/** Runs code on the event loop, or in a thread if the option of the task or of the worker asks for it. */
 export function createRunner({ pool, watch, recycling, ...options }: RunnerOptions): Runner {
   let opening: Promise<ThreadRunner> | undefined
   let threads: ThreadRunner | undefined
@@ -31,7 +31,7 @@ export function createRunner({ pool, watch, recycling, ...options }: RunnerOptio
     return threads.run(run)
   }
 
-  /** HOT. Until its first await a task has the loop for itself: that part is timed. */
+  /** HOT. Until its first await a task blocks the loop. That part is timed. */
   const onLoop = (run: TaskRun): Promise<unknown> => {
     if (watch === undefined) return run.task.run(run.context, run.body.args)
     watch.enter(run.delivery)

@@ -33,7 +33,7 @@ onEveryBroker('where code runs', (at) => {
     await until('it runs', async () => (await at.results.find(endless))?.state === 'STARTED', PATIENCE_MS)
     worker.kill('SIGTERM')
     expect(await worker.exited).toBe(0)
-    expect(worker.output()).toContain('task did not finish in time, handed back to run again')
+    expect(worker.output()).toContain('task did not finish before the worker stopped, requeued')
   })
 
   it('a task that ends its thread each time is recorded as WorkerLostError, and its worker goes on', async () => {

@@ -49,7 +49,7 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
   const deadLetter = (attempt: Attempt): void => {
     const { message, refused } = attempt.delivery
     const fields = { task: message.headers.task, queue: message.queue }
-    log.error(fields, 'message has no usable id, kept aside in dead_letter')
+    log.error(fields, 'message has no usable id, kept as a dead letter')
     consumer().deadLetter(attempt.delivery, { reason: refused?.message ?? 'no usable id' })
     conclude.release(attempt, { requeued: false })
   }
@@ -58,8 +58,8 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
     const { state, name, message } = refused
     const { headers, queue } = attempt.delivery.message
     const fields = { task: headers.task, id: headers.id, queue, reason: message }
-    if (state === 'REVOKED') log.info(fields, 'task is not wanted any more, not run')
-    else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'task refused, recorded as FAILURE')
+    if (state === 'REVOKED') log.info(fields, 'task is revoked or expired, not run')
+    else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'message cannot run, recorded as FAILURE')
     conclude.refused(attempt, refusedEnding(refused))
   }
 
@@ -69,12 +69,15 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
     try {
       await park?.(message, dueAt)
       if (isOver(attempt)) return false
-      log.info({ task, id, eta }, 'task is early, kept in the outbox until its time')
+      log.info({ task, id, eta }, 'task is not due yet, kept in the outbox until its eta')
       consumer().finish(attempt.delivery, null)
       // The message may be due, and here again as a duplicate, before `park` resolved. It is then the only copy, so it must be requeued.
       conclude.release(attempt, { requeued: true })
     } catch (error) {
-      log.warn({ task, id, reason: (error as Error).message }, 'task is early and could not be kept, handed back')
+      log.warn(
+        { task, id, reason: (error as Error).message },
+        'task is not due yet and could not be kept in the outbox, requeued',
+      )
       conclude.requeue(attempt, { counted: false })
     }
     return false
@@ -83,7 +86,7 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
   const permitLater = async (attempt: Attempt, asked: Permit | Promise<Permit>): Promise<boolean> => {
     const permit = await Promise.resolve(asked).catch((err) => {
       // Running too often is better than not running at all.
-      log.error({ task: attempt.options!.task.name, err }, 'rate limit cannot be asked for, task runs without it')
+      log.error({ task: attempt.options!.task.name, err }, 'rate limit is unavailable, task runs without it')
       return undefined
     })
     // Revoked or requeued meanwhile: if the message were parked too, it would exist twice.

@@ -3,10 +3,10 @@ import type { LogLine } from '../../app/effects.ts'
 import type { Log } from '../../log.ts'
 
 const LEVELS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 } as const
-/** Of one message, and of its fields: the console shows them, the platform's log has them whole. Characters. */
+/** Longest message, and longest fields, that the console shows. The log of the platform has the whole text. Characters. */
 const MAX_CHARS = 8192
 
-/** A logger that also hands each line that it writes to `keep`; its children do too. Never throws because of what is logged. */
+/** A logger that also passes each line that it writes to `keep`, as its children do. Logged values never make it throw. */
 export function captureLog(log: Log, keep: (line: LogLine) => void): Log {
   const capturing = Object.create(log) as Log
   for (const [name, level] of Object.entries(LEVELS) as [keyof typeof LEVELS, number][]) {
@@ -23,7 +23,7 @@ export function captureLog(log: Log, keep: (line: LogLine) => void): Log {
   return capturing
 }
 
-/** As pino reads its arguments: fields first, or an error, then a message with values for its %s. */
+/** Reads arguments as pino does: first fields or an error, then a message with values for its %s. */
 function read(args: readonly unknown[]): { message: string; fields: string | null } {
   const [first, ...rest] = args
   if (typeof first !== 'object' || first === null) return { message: text(format(...args)), fields: null }
@@ -38,14 +38,14 @@ function json(fields: object): string | null {
       value instanceof Error ? shown(value) : typeof value === 'bigint' ? `${value}` : value,
     )
     if (written === '{}') return null
-    // Cut, it would be JSON no more.
+    // A truncated text is no valid JSON, so it is wrapped.
     return text(written.length > MAX_CHARS ? JSON.stringify({ cut: written.slice(0, MAX_CHARS / 2) }) : written)
   } catch {
-    return null // A circle, or a getter that throws: the platform's log has what pino made of it.
+    return null // A circle, or a getter that throws. The log of the platform has pino's text of it.
   }
 }
 
 const shown = ({ name, message, stack }: Error) => ({ type: name, message, stack })
 
-/** PostgreSQL's text holds neither NUL nor half a character. */
+/** PostgreSQL's text stores neither NUL nor a lone surrogate. */
 const text = (value: string) => value.slice(0, MAX_CHARS).replaceAll('\0', '\uFFFD').toWellFormed()

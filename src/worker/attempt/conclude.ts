@@ -138,12 +138,12 @@ function onCutOff(parts: Parts, attempt: Attempt): void {
   abandon(parts, attempt)
   const { id, task } = attempt.delivery.message.headers
   if (attempt.options?.early === true) {
-    parts.log.error({ task, id }, 'task did not finish in time and was acknowledged early, recorded as FAILURE')
+    parts.log.error({ task, id }, 'task did not finish before the worker stopped and was acknowledged early, recorded as FAILURE')
     attempt.state = next(attempt.state, endedBy('FAILURE', lostEarly(), attempt))
     settle(parts, attempt)
     return
   }
-  parts.log.warn({ task, id }, 'task did not finish in time, handed back to run again')
+  parts.log.warn({ task, id }, 'task did not finish before the worker stopped, requeued')
   requeue(parts, attempt, { counted: false })
 }
 
@@ -175,10 +175,10 @@ function follow(parts: Parts, attempt: Attempt, verdict: Verdict): Promise<void>
     case 'retried':
       return retried(parts, attempt, verdict)
     case 'revoked':
-      log.warn({ task, id }, 'task was revoked while it ran, and stopped')
+      log.warn({ task, id }, 'running task was revoked and stopped')
       return conclude(parts, attempt, endedBy('REVOKED', verdict.error, attempt))
     case 'ignored':
-      log.info({ task, id }, 'task wishes to be ignored, nothing is stored')
+      log.info({ task, id }, 'task threw Ignore, nothing is stored')
       consumer().finish(attempt.delivery, null, { effects: ignoredEffects(attempt, verdict.error, log) })
       return void release(parts, attempt, { requeued: false })
     case 'rejected':
@@ -186,7 +186,7 @@ function follow(parts: Parts, attempt: Attempt, verdict: Verdict): Promise<void>
     case 'requeued':
       log.warn(
         { task, id, reason: verdict.reason },
-        verdict.counted ? 'task lost its thread, handed back' : 'task stopped with its worker, handed back to run again',
+        verdict.counted ? 'thread of the task died, task requeued' : 'worker stops, task requeued',
       )
       return void requeue(parts, attempt, verdict)
     default:
@@ -223,7 +223,7 @@ function retried(parts: Parts, attempt: Attempt, { error, dueAt }: Extract<Verdi
   const ending = endedBy('RETRY', error, { startedAt, retry: { message: nextMessage(delivery.message, dueAt, until), dueAt } })
   const { exc_type, exc_message } = ending.value as { exc_type: string; exc_message: readonly unknown[] }
   const reason = `${exc_type}: ${exc_message.join(', ')}`
-  parts.log.warn({ task, id, reason, attempt: context!.attempt, nextAt: dueAt.toISOString() }, 'task is to be tried again')
+  parts.log.warn({ task, id, reason, attempt: context!.attempt, nextAt: dueAt.toISOString() }, 'task will be retried')
   return conclude(parts, attempt, ending)
 }
 
@@ -235,7 +235,7 @@ function rejected(parts: Parts, attempt: Attempt, verdict: Extract<Verdict, { ta
   return conclude(parts, attempt, endedBy('FAILURE', verdict.error, { startedAt: attempt.startedAt, deadLetter: reason }))
 }
 
-const REJECTED_REQUEUED = 'task gives its message back'
+const REJECTED_REQUEUED = 'task rejected its message, requeued'
 
 /** A proxy may throw even when only its class is read: such a value is replaced here, so that later code can use `instanceof`. */
 function visible(thrown: unknown): unknown {

@@ -106,7 +106,7 @@ const reportPart =
   (log: Log, { delivery }: Attempt) =>
   (err: unknown, part: string): void => {
     const { id, task } = delivery.message.headers
-    log.error({ task, id, part, err }, 'a part of the workflow cannot be read, it is left out')
+    log.error({ task, id, part, err }, 'a part of the workflow is invalid, skipped')
   }
 
 /** true for a body that was never decoded, because the task does not run: it may have a workflow. */

@@ -2,7 +2,7 @@ import type { EncodedException } from '../../app/outcome.ts'
 import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../../app/task-errors.ts'
 import { AppError } from '../../errors.ts'
 
-/** Names that Python knows under another name or module: its clients raise the class they expect (celery-protocol.md §3.1). */
+/** Names that have another name or module in Python, so that Python clients raise the class that they expect. */
 const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> = {
   TypeError: ['TypeError', 'builtins'],
   RangeError: ['ValueError', 'builtins'],
@@ -24,33 +24,33 @@ const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> 
   ContentDisallowed: ['ContentDisallowed', 'kombu.exceptions'],
 }
 
-/** An exception as Celery writes it, so that Python clients raise something alike and ours shows its own name. */
+/** An exception as Celery stores it. Python clients raise a similar class, and ours shows the original name. */
 export function encodeException(name: string, messages: readonly unknown[]): EncodedException {
   const known = Object.hasOwn(PYTHON, name) ? PYTHON[name] : undefined
   const [exc_type, exc_module] = known ?? [name, 'onedyno.errors']
   return { exc_type, exc_message: messages, exc_module }
 }
 
-/** Said of what throws itself when it is looked at. */
+/** The text for a value that throws when it is read. */
 export const UNSHOWN = 'something was thrown that cannot be shown'
 
-/** Whatever was thrown, with its stack as far as there is one. NUL, which PostgreSQL's text cannot hold, is shown as U+FFFD. Never throws. */
+/** Encodes any thrown value, with its stack if it has one. NUL becomes U+FFFD, because PostgreSQL's text cannot store it. Never throws. */
 export function encodeThrown(thrown: unknown): { exception: EncodedException; traceback: string | null } {
   try {
     if (!(thrown instanceof Error)) return { exception: encodeException('Error', [String(thrown)]), traceback: null }
     const name = thrown instanceof AppError ? thrown.code : thrown.name === 'Error' ? thrown.constructor.name : thrown.name
-    return { exception: encodeException(String(name), [wordsOf(thrown)]), traceback: tracebackOf(thrown) }
+    return { exception: encodeException(String(name), [messageOf(thrown)]), traceback: tracebackOf(thrown) }
   } catch {
-    // Without a prototype, or with a getter that throws itself.
+    // The value has no prototype, or a getter that throws.
     return { exception: encodeException('Error', [UNSHOWN]), traceback: null }
   }
 }
 
-/** Python's classes of time limits hold the seconds, and say the rest themselves. */
-const wordsOf = (error: Error): unknown =>
+/** Python's time limit exceptions have the seconds as their only argument and add the text themselves. */
+const messageOf = (error: Error): unknown =>
   error instanceof SoftTimeLimitExceeded || error instanceof TimeLimitExceeded ? error.seconds : String(error.message)
 
-/** A chain of causes may be a circle. */
+/** Limited in depth, because causes may form a circle. */
 function tracebackOf(error: Error, depth = 0): string {
   const cause = error.cause instanceof Error && depth < 10 ? `\ncaused by: ${tracebackOf(error.cause, depth + 1)}` : ''
   return `${error.stack ?? error.message}${cause}`.replaceAll('\0', '\uFFFD').slice(0, 16_384)

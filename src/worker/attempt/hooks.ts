@@ -12,7 +12,7 @@ import { encodeThrown } from './exception.ts'
 /** Time for all hooks of an attempt together, if there is no hard time limit. Milliseconds. */
 const HOOKS_MS = 10_000
 
-const HOOK_FAILED = 'hook failed, which changes nothing for the task'
+const HOOK_FAILED = 'hook failed, the task is not affected'
 
 type Hook = readonly [name: string, call: () => unknown]
 
@@ -30,7 +30,7 @@ export interface Hooks {
 }
 
 export function createHooks({ app, log }: HookOptions): Hooks {
-  const sayFailed = (fields: object, thrown: unknown) => {
+  const logFailure = (fields: object, thrown: unknown) => {
     try {
       log.error({ ...fields, err: shown(thrown) }, HOOK_FAILED)
     } catch {
@@ -48,12 +48,12 @@ export function createHooks({ app, log }: HookOptions): Hooks {
         try {
           await call()
         } catch (thrown) {
-          sayFailed({ task, id, hook: name }, thrown)
+          logFailure({ task, id, hook: name }, thrown)
         }
       }
     }
     const ms = timeFor(attempt)
-    if (!(await waitAtMost(each(), ms))) log.error({ task, id, hook: name, ms }, 'hook does not end, the task goes on without it')
+    if (!(await waitAtMost(each(), ms))) log.error({ task, id, hook: name, ms }, 'hook timed out, the task continues without it')
   }
 
   return {

@@ -8,23 +8,23 @@ import { parseCeleryTime } from '../../message/message.ts'
 import { HAS_PERMIT } from '../../message/private-headers.ts'
 import type { Limiter, Permit } from './ports.ts'
 
-/** Limits of tasks, and a way to change them while the worker runs. */
+/** Rate limits that can be changed while the worker runs. */
 export interface RateLimiter extends Limiter {
-  /** The limit that is in force, as a text for people; undefined: none. */
+  /** The current limit as a text for people. undefined: none. */
   describe(task: Task): string | undefined
 }
 
 export interface RateLimiterOptions {
   readonly log: Log
-  /** Where limits over all workers are kept; without it each worker limits for itself. */
+  /** Stores limits over all workers. Without it each worker limits on its own. */
   readonly limits?: RateLimits | undefined
   /** Milliseconds since the epoch. */
   readonly now?: () => number
 }
 
 /**
- * The generic cell rate algorithm (ITU-T I.371) without a burst, which is Celery's token bucket of capacity 1: a limit is one number, the
- * moment of its next free place. Every place that is given is taken, so that who waits for it need not ask again.
+ * The generic cell rate algorithm (ITU-T I.371) without a burst, which equals Celery's token bucket of capacity 1. The state of a limit is
+ * one number: the moment of its next permit. A permit is reserved for its message, so that the message need not ask again.
  */
 export function nextPermit(
   nextAtMs: number,
@@ -36,9 +36,9 @@ export function nextPermit(
 }
 
 export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOptions): RateLimiter {
-  /** Limits as the tasks have them, read once. */
+  /** Limits from the options of the tasks, parsed once. */
   const own = new Map<string, RateLimit | undefined>()
-  /** Limits that were set while the worker runs; `undefined`: none. */
+  /** Limits that were set while the worker runs. undefined: the limit was removed. */
   const changed = new Map<string, RateLimit | undefined>()
   const nextAt = new Map<string, number>()
   const shared = limits === undefined ? undefined : createShared(limits, { log, now })
@@ -50,7 +50,7 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
   const limitOf = (task: Task) => (changed.has(task.name) ? changed.get(task.name) : ownLimit(task))
 
   return {
-    // HOT: once per task; one without a limit costs a comparison.
+    // HOT: once per task. A task without a limit costs a comparison.
     admit(message, task) {
       if (task.options.rateLimit === undefined && changed.size === 0) return undefined
       const limit = limitOf(task)
@@ -62,7 +62,7 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
       const nowMs = now()
       const permit = nextPermit(nextAt.get(task.name) ?? 0, nowMs, limit.intervalMs)
       if (permitted) {
-        // Given by a worker that does not run any more, perhaps: then those that come after it must be told of it.
+        // Another worker may have given the permit and be gone. The next permit here must come after it.
         nextAt.set(task.name, Math.max(nextAt.get(task.name) ?? 0, nowMs + limit.intervalMs))
         return undefined
       }
@@ -85,7 +85,7 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
   }
 }
 
-/** The same message, with its place: it is not limited again until it is retried. */
+/** Marks a message with its permit. It is not limited again until it is retried. */
 export const withPermit = (message: Message): Message => ({
   ...message,
   headers: { ...message.headers, [HAS_PERMIT]: message.headers.retries ?? 0 },
@@ -97,7 +97,7 @@ const hasPermit = ({ headers }: Message): boolean => headers[HAS_PERMIT] === (he
 const expiryOf = ({ headers: { expires } }: Message): number =>
   typeof expires === 'string' ? parseCeleryTime(expires) : Number.POSITIVE_INFINITY
 
-/** `10/m`, with the unit in which the number is easiest to read. */
+/** For example `10/m`, in the unit that gives the most readable number. */
 export function describeRate(intervalMs: number): string {
   const perSecond = 1000 / intervalMs
   const [count, unit] = perSecond >= 1 ? [perSecond, 's'] : perSecond * 60 >= 1 ? [perSecond * 60, 'm'] : [perSecond * 3600, 'h']
@@ -109,10 +109,10 @@ interface Asking {
   readonly waiting: ((dueAt: Date | undefined) => void)[]
 }
 
-/** What is asked in one turn of the event loop, or while a statement is under way, goes out with one statement. */
+/** Limits over all workers. Requests of one turn of the event loop, or that arrive while a statement runs, share one statement. */
 function createShared(limits: RateLimits, { log, now }: { readonly log: Log; readonly now: () => number }) {
   let asking = new Map<string, Asking>()
-  /** Before it no place is free, by this process's clock: what expires by then need not ask. */
+  /** No permit is due before this moment, by the clock of this process. A message that expires before it need not ask. */
   const taken = new Map<string, number>()
 
   const askNext = async () => {
@@ -126,8 +126,8 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
         ),
       )
     } catch (err) {
-      // It is worse not to run at all than to run too often.
-      log.error({ err, limits: batch.map(([key]) => key) }, 'rate limits cannot be asked for, tasks run without them')
+      // Running too often is better than not running at all.
+      log.error({ err, limits: batch.map(([key]) => key) }, 'rate limits are unavailable, tasks run without them')
       for (const [, { waiting }] of batch) for (const resolve of waiting) resolve(undefined)
     }
   }
@@ -155,12 +155,12 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
 
   return {
     async take(task: string, intervalMs: number, expiresMs: number): Promise<Permit> {
-      // With another limit the places of the former one do not count.
+      // Permits of a former limit do not count for the new one.
       const key = `${task} ${describeRate(intervalMs)}`
       const before = asking.get(key)?.waiting.length ?? 0
       if (Math.max(taken.get(key) ?? 0, now()) + before * intervalMs >= expiresMs) return 'expired'
       const permit = await ask(key, intervalMs)
-      // Other workers took those before it: this place is lost, and told here of those that come after it.
+      // Other workers took the earlier permits. This permit is lost, and `taken` now refuses later messages without asking.
       return permit !== undefined && permit.getTime() >= expiresMs ? 'expired' : permit
     },
   }

@@ -5,16 +5,16 @@ import type { Message } from '../../message/message.ts'
 import { captureLog } from './capture-log.ts'
 import type { Reporter, RunReport } from './ports.ts'
 
-/** What a run says is written so often at most, milliseconds: the console looks no more often. */
+/** Log lines and progress of a run are stored this often at most, because the console polls no more often. Milliseconds. */
 const WRITE_EVERY_MS = 500
-/** Lines of one attempt that are kept: the platform's log has them all. */
+/** Log lines of one attempt that are stored. The log of the platform has all of them. */
 const MAX_LINES = 500
 
-/** Log lines and progress of runs, for the console: nothing is written for a run that says nothing, nor for one that ends at once. */
+/** Stores log lines and progress of runs for the console. Nothing is stored for a silent run, and a short run is stored with its outcome. */
 export function createReporter(reports: TaskReports, log: Log): Reporter {
   let refused = ''
   const failed = (error: Error) => {
-    if (refused !== error.message) log.warn({ reason: error.message }, 'what a task said of itself could not be written')
+    if (refused !== error.message) log.warn({ reason: error.message }, 'log lines or progress of a task could not be stored')
     refused = error.message
   }
   return { begin: (message) => createRunReport(message, { reports, log, failed }) }

@@ -1,12 +1,12 @@
-/** Says which of many still run after a while. HOT: each that begins and ends costs an entry in a map, and all of them share one timer. */
+/** Reports runs that take longer than a given time. HOT: a run costs one entry in a map, and all runs share one timer. */
 export interface StillRunning<T> {
   begun(one: T): void
   ended(one: T): void
 }
 
-/** @param say called once for each that has run for `afterMs` milliseconds without an end. Without any that runs there is no timer */
-export function createStillRunning<T>(afterMs: number, say: (one: T) => void): StillRunning<T> {
-  /** Since when, in the order of their beginnings. */
+/** @param report called once for each run that has not ended after `afterMs` milliseconds. Without runs there is no timer */
+export function createStillRunning<T>(afterMs: number, report: (one: T) => void): StillRunning<T> {
+  /** Start times, in their order. */
   const running = new Map<T, number>()
   let timer: NodeJS.Timeout | undefined
 
@@ -17,10 +17,10 @@ export function createStillRunning<T>(afterMs: number, say: (one: T) => void): S
       const leftMs = since + afterMs - now
       if (leftMs > 0) return lookIn(leftMs)
       running.delete(one)
-      say(one)
+      report(one)
     }
   }
-  /** The process need not stay for it: what runs keeps it, or does not. */
+  /** The timer does not keep the process alive. */
   const lookIn = (ms: number) => {
     timer = setTimeout(look, Math.ceil(ms)).unref()
   }

@@ -4,10 +4,10 @@ import type { State } from '../../app/outcome.ts'
 import type { Delivery } from '../../broker/broker.ts'
 import type { Embed } from '../../message/signature.ts'
 
-/** How a task ended, as far as its workflow cares. */
+/** The part of an ending that decides the next steps of a workflow. */
 export interface WorkflowEnding {
   readonly state: State
-  /** What the task returned. */
+  /** The value that the task returned. */
   readonly value?: unknown
 }
 
@@ -16,19 +16,19 @@ export interface WorkflowParts {
   readonly route?: RouteOf | undefined
   /** Headers that children inherit. */
   readonly inherited?: Readonly<Record<string, unknown>> | undefined
-  /** Told of every part of the embed that makes no sense: it comes from anybody. */
+  /** Called with each invalid part of the embed. Any producer may have sent it. */
   readonly report?: ((error: unknown, part: 'callbacks' | 'chain' | 'errbacks') => void) | undefined
 }
 
-/** What follows for others; `children`: what the plan begins with, for the result. */
+/** The effects of an ending on other tasks. `children`: the first tasks of the plan, for the result. */
 export interface Workflow extends Pick<Effects, 'plan' | 'countsForChord' | 'unreachable'> {
   readonly children?: readonly Child[] | undefined
 }
 
 /**
- * What follows from the end of a task that is part of a workflow: callbacks and the next step of its chain, or errbacks and the end of the
- * chain's rest (reference/celery-protocol.md §4.2, §4.3). undefined: nothing, as for most tasks and for an attempt that is to be retried.
- * Pure. Never throws: what cannot be read is reported, left out, and the task's own outcome stands. HOT: once per task.
+ * The next steps of a workflow after the end of one of its tasks: callbacks and the next step of its chain, or errbacks and the end of the
+ * rest of the chain (docs/internals/wire-protocol.md). undefined: none, as for most tasks and for an attempt that is retried.
+ * Pure. Never throws: an invalid part is reported and skipped, and the outcome of the task stands. HOT: once per task.
  */
 export function workflowOf(
   delivery: Pick<Delivery, 'message'>,
@@ -75,13 +75,13 @@ function succeeded(delivery: Pick<Delivery, 'message'>, embed: Embed, value: unk
   return mergePlans(plans)
 }
 
-/** Always as a message, also where the errback is registered here: it may fail, and be retried, like any task. */
+/** Errbacks are always sent as messages, also if they are registered here: they may fail and be retried like any task. */
 function failed(delivery: Pick<Delivery, 'message'>, errbacks: Embed['errbacks'], parts: WorkflowParts): PlanWithChildren {
   const options = { ...contextOf(delivery, parts), args: [delivery.message.headers.id] }
   return planEach(listed(errbacks, 'errbacks', parts), options, (error) => parts.report?.(error, 'errbacks'))
 }
 
-/** The tasks of the chain that will never run: they end with this one. */
+/** The tasks of the chain that can no longer run. They end with this one. */
 function restOf(chain: Embed['chain'], parts: WorkflowParts): NonNullable<Effects['unreachable']> {
   return listed(chain, 'chain', parts)
     .toReversed()

@@ -6,19 +6,19 @@ type Settled = (answer: Answer) => void
 type Query = Extract<ToThread, { tag: 'query' }>
 type Call = Extract<FromThread, { tag: 'call' }>
 
-/** The thread's side of calls: each waits for its answer. */
-export function createCalls(say: (message: FromThread) => void) {
+/** The thread's side of calls. Each call waits for its answer. */
+export function createCalls(send: (message: FromThread) => void) {
   const waiting = new Map<number, { readonly settled: Settled; readonly client: TransactionClient | undefined }>()
   let last = 0
   return {
     async call(method: string, args: readonly unknown[]): Promise<unknown> {
       const call = ++last
       const signal = args.find((arg) => arg instanceof AbortSignal)
-      const cancel = () => say({ tag: 'cancel', call })
+      const cancel = () => send({ tag: 'cancel', call })
       try {
         const answer = await new Promise<Answer>((settled) => {
           waiting.set(call, { settled, client: args.find(isClient) })
-          say({ tag: 'call', call, method, args: args.map(toArgument) })
+          send({ tag: 'call', call, method, args: args.map(toArgument) })
           signal?.addEventListener('abort', cancel, { once: true })
         })
         if (answer.tag === 'answer') return answer.value
@@ -29,29 +29,29 @@ export function createCalls(say: (message: FromThread) => void) {
       }
     },
     answered: (answer: Answer) => waiting.get(answer.to)?.settled(answer),
-    /** The connection that this call was given. */
+    /** The connection that was passed to this call. */
     clientOf: (call: number) => waiting.get(call)?.client,
   }
 }
 
 /** Runs a statement of the main thread on a connection of this thread. */
-export async function answerQuery(query: Query, client: TransactionClient | undefined, say: (answer: Answer) => void) {
+export async function answerQuery(query: Query, client: TransactionClient | undefined, send: (answer: Answer) => void) {
   const to = query.query
   try {
-    if (client === undefined) throw new Error('the call that brought this connection is over')
+    if (client === undefined) throw new Error('the call that passed this connection is over')
     const result = (await client.query(query.text, [...query.values])) as { readonly rows?: unknown } | undefined
-    // A result of `pg` has functions too, which stay here.
-    say({ tag: 'answer', to, value: { rows: result?.rows } })
+    // A result of `pg` also has functions, which cannot be cloned.
+    send({ tag: 'answer', to, value: { rows: result?.rows } })
   } catch (thrown) {
-    say({ tag: 'refused', to, thrown: carry(thrown) })
+    send({ tag: 'refused', to, thrown: carry(thrown) })
   }
 }
 
-/** What the main thread does for threads. */
+/** Functions of the main thread that threads can call. */
 export type Services = Readonly<Record<string, (...args: never[]) => unknown>>
 
 /** The main thread's side: answers the calls of one thread. */
-export function createAnswers(services: Services, say: (message: ToThread) => void) {
+export function createAnswers(services: Services, send: (message: ToThread) => void) {
   const signals = new Map<number, AbortController>()
   const queries = new Map<number, Settled>()
   let last = 0
@@ -61,7 +61,7 @@ export function createAnswers(services: Services, say: (message: ToThread) => vo
       const query = ++last
       const answer = await new Promise<Answer>((settled) => {
         queries.set(query, settled)
-        say({ tag: 'query', query, call, text, values })
+        send({ tag: 'query', query, call, text, values })
       })
       queries.delete(query)
       if (answer.tag === 'refused') throw revive(answer.thrown)
@@ -84,16 +84,16 @@ export function createAnswers(services: Services, say: (message: ToThread) => vo
         const service = Object.hasOwn(services, method) ? services[method] : undefined
         if (service === undefined) throw new Error(`the main thread does not answer ${method}`)
         const value = await service(...(args.map((argument) => fromArgument(call, argument)) as never[]))
-        say({ tag: 'answer', to: call, value })
+        send({ tag: 'answer', to: call, value })
       } catch (thrown) {
-        say({ tag: 'refused', to: call, thrown: carry(thrown) })
+        send({ tag: 'refused', to: call, thrown: carry(thrown) })
       } finally {
         signals.delete(call)
       }
     },
     cancel: (call: number) => signals.get(call)?.abort(),
     answered: (answer: Answer) => queries.get(answer.to)?.(answer),
-    /** The thread is gone: nobody waits for what it asked. */
+    /** The thread has ended: aborts its calls and rejects the queries that wait for it. */
     over() {
       for (const controller of signals.values()) controller.abort()
       for (const [to, settled] of queries) settled({ tag: 'refused', to, thrown: carry(new Error('the thread has ended')) })

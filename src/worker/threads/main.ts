@@ -8,37 +8,37 @@ import { answerQuery, createCalls } from './calls.ts'
 import type { FromThread, ThreadStart, ToThread } from './protocol.ts'
 import { carry, revive } from './thrown.ts'
 
-/** A thread's end of the line to the main thread. */
+/** The thread's side of the connection to the main thread. */
 export interface Thread {
-  /** Asks the main thread, which has the connections. Rejects as the function there does. */
+  /** Calls a function of the main thread, which has the connections. Rejects as that function does. */
   call(method: string, args: readonly unknown[]): Promise<unknown>
-  /** Where a logger of this thread writes its JSON lines; the main thread's logger repeats them. */
+  /** The destination of a logger in this thread. The logger of the main thread writes its lines again. */
   readonly lines: { write(line: string): void }
-  /** Runs one task and says how it ended. Never rejects. */
+  /** Runs one task and sends its outcome. Never rejects. */
   run(start: ThreadStart, load: () => Promise<{ readonly app: Pick<App, 'tasks'>; readonly log: Log }>): Promise<void>
 }
 
-/** What `context.retry` throws: the main thread, which knows the policy, decides what becomes of it. */
+/** Thrown by `context.retry`. The main thread has the retry policy and decides. */
 class RetryAsked extends Error {
   override readonly name = 'Retry'
   readonly options: RetryOptions
 
   constructor(options: RetryOptions) {
-    super('the task is to be tried again')
+    super('the task will be retried')
     this.options = options
   }
 }
 
-/** Speaks for one thread over `port`. Tasks run one at a time. */
+/** The main loop of one thread. Its tasks run one at a time. */
 export function createThread(port: MessagePort): Thread {
-  const say = (message: FromThread) => port.postMessage(message)
-  const calls = createCalls(say)
+  const send = (message: FromThread) => port.postMessage(message)
+  const calls = createCalls(send)
   let running: { readonly run: number; readonly controller: AbortController } | undefined
 
   port.on('message', (message: ToThread) => {
     if (message.tag === 'abort') {
       if (running?.run === message.run) running.controller.abort(revive(message.reason))
-    } else if (message.tag === 'query') void answerQuery(message, calls.clientOf(message.call), say)
+    } else if (message.tag === 'query') void answerQuery(message, calls.clientOf(message.call), send)
     else calls.answered(message)
   })
 
@@ -46,7 +46,7 @@ export function createThread(port: MessagePort): Thread {
     ...context,
     signal,
     log,
-    progress: (n, of, note) => say({ tag: 'progress', run, n, of, note }),
+    progress: (n, of, note) => send({ tag: 'progress', run, n, of, note }),
     retry(options = {}) {
       throw new RetryAsked(options)
     },
@@ -54,22 +54,22 @@ export function createThread(port: MessagePort): Thread {
 
   return {
     call: calls.call,
-    lines: { write: (line) => say({ tag: 'log', run: running?.run, line }) },
+    lines: { write: (line) => send({ tag: 'log', run: running?.run, line }) },
     async run(start, load) {
       const { run, context, inherited } = start
       const controller = new AbortController()
       running = { run, controller }
-      say({ tag: 'begun', run })
+      send({ tag: 'begun', run })
       try {
         const { app, log } = await load()
         const task = app.tasks.get(context.task)
         if (task === undefined) throw named('NotRegistered', `${context.task} (in a thread)`)
-        const sent = (child: string | { readonly group: string }) => say({ tag: 'sent', run, child })
+        const sent = (child: string | { readonly group: string }) => send({ tag: 'sent', run, child })
         const current = { id: context.id, rootId: context.rootId, inherited, sent }
         const value = await currentTask.run(current, () => task.run(contextOf(start, controller.signal, log), start.args))
-        say({ tag: 'done', run, value: checked(value) })
+        send({ tag: 'done', run, value: checked(value) })
       } catch (thrown) {
-        say(
+        send(
           thrown instanceof RetryAsked
             ? { tag: 'retry', run, options: carriedRetry(thrown.options) }
             : { tag: 'threw', run, thrown: carry(thrown) },
@@ -81,7 +81,7 @@ export function createThread(port: MessagePort): Thread {
   }
 }
 
-/** Before it is cloned: cloning takes what JSON does not have, such as a Map, and the place of the mistake would be lost. @throws EncodeError */
+/** Checks a value before it is cloned. Cloning accepts values that JSON does not have, such as a Map, and would lose their path. @throws EncodeError */
 function checked(value: unknown): unknown {
   if (value === undefined) return undefined
   try {

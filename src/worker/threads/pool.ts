@@ -4,31 +4,31 @@ import type { Log } from '../../log.ts'
 import type { ThreadData, ThreadStart } from './protocol.ts'
 
 export interface ThreadPoolOptions {
-  /** The module that a thread runs; exports `run(start: ThreadStart)`. */
+  /** The module that a thread runs. It exports `run(start: ThreadStart)`. */
   readonly entry: URL
-  /** At most so many at once. */
+  /** Largest number of threads at once. */
   readonly threads: number
-  /** Heap of each, in megabytes. */
+  /** Heap of each thread, in megabytes. */
   readonly memoryMb: number
   readonly data: ThreadData
   readonly log: Log
-  /** A new thread's line to this one. */
+  /** Called with the port of each new thread. */
   readonly onThread: (port: MessagePort) => void
 }
 
 export interface ThreadPool {
-  /** Resolves when the thread is free again. Rejects when it is gone: ended by the signal, or by itself. */
+  /** Resolves when the thread is free again. Rejects if the thread ends, by the signal or by itself. */
   run(start: ThreadStart, signal: AbortSignal): Promise<unknown>
   close(): Promise<void>
 }
 
-/** A thread that had nothing to do for so long is ended, and its memory is free again. Milliseconds. */
+/** A thread that is idle for this time is ended to free its memory. Milliseconds. */
 const IDLE_MS = 30_000
 
-/** Threads are started when there is work for them. piscina is loaded here: 928 kB of disk, nothing until the first task asks for a thread. */
+/** Starts threads when tasks need them. piscina (928 kB) is loaded here, when the first task needs a thread. */
 export async function createThreadPool(options: ThreadPoolOptions): Promise<ThreadPool> {
   const { Piscina } = await import('piscina')
-  // The flag of the process (Procfile.real has one) would win over the limit of each thread; this isolate has read it already and keeps it.
+  // The flag of the process (Procfile.real sets one) would win over the limit of each thread. This isolate has read its own limit already.
   setFlagsFromString('--max-old-space-size=0')
   const pool = new Piscina({
     filename: options.entry.href,
@@ -38,11 +38,11 @@ export async function createThreadPool(options: ThreadPoolOptions): Promise<Thre
     idleTimeout: IDLE_MS,
     workerData: options.data,
     resourceLimits: { maxOldGenerationSizeMb: options.memoryMb },
-    // The default blocks an idle thread by Atomics.wait: connections that a task has left open could not even be closed by their server.
+    // The default blocks an idle thread by Atomics.wait. Then a connection that a task left open could not react to a close by its server.
     atomics: 'disabled',
   })
-  // Of a thread that had no task: those with one are told by their promise.
-  pool.on('error', (err) => options.log.error({ err }, 'a thread ended while it had no task'))
+  // Only for a thread without a task. A task whose thread dies gets the error by its promise.
+  pool.on('error', (err) => options.log.error({ err }, 'thread died while it had no task'))
   pool.on('message', (message: { readonly port?: MessagePort }) => {
     if (message?.port !== undefined) options.onThread(message.port)
   })

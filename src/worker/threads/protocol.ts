@@ -2,28 +2,28 @@ import type { RetryOptions, TaskContext } from '../../app/task-context.ts'
 import type { Config } from '../../config.ts'
 import type { Carried } from './thrown.ts'
 
-/** What a thread is started with. */
+/** The start data of a thread. */
 export interface ThreadData {
   readonly config: Config
-  /** The module that exports the application; undefined: the shipped tasks alone. */
+  /** The module that exports the application. undefined: only the shipped tasks. */
   readonly appModule: string | undefined
-  /** Names of the functions that the main thread answers for (`call`). */
+  /** Names of the functions of the main thread that a thread can call (`call`). */
   readonly methods: readonly string[]
 }
 
-/** One attempt, on its way into a thread. */
+/** One attempt that starts in a thread. */
 export interface ThreadStart {
   readonly run: number
   readonly args: readonly unknown[]
   readonly context: Omit<TaskContext, 'signal' | 'log' | 'progress' | 'retry'>
-  /** Headers that the children of this task get. */
+  /** Headers that the children of this task inherit. */
   readonly inherited: Readonly<Record<string, unknown>> | undefined
 }
 
-/** What a thread says, on a port of its own, in this order. */
+/** Messages from a thread, on its own port, so that they keep their order. */
 export type FromThread =
   | { readonly tag: 'begun'; readonly run: number }
-  /** A line of pino in JSON; without `run` it is nobody's. */
+  /** A JSON line of pino. Without `run` it belongs to no task. */
   | { readonly tag: 'log'; readonly run: number | undefined; readonly line: string }
   | {
       readonly tag: 'progress'
@@ -37,17 +37,17 @@ export type FromThread =
   | { readonly tag: 'threw'; readonly run: number; readonly thrown: Carried }
   /** The task called `context.retry`. */
   | { readonly tag: 'retry'; readonly run: number; readonly options: CarriedRetry }
-  /** A promise that nobody awaited was rejected. */
+  /** An unhandled rejection. */
   | { readonly tag: 'rejection'; readonly thrown: Carried }
   | { readonly tag: 'call'; readonly call: number; readonly method: string; readonly args: readonly Argument[] }
-  /** The signal among the arguments of a call has aborted. */
+  /** The AbortSignal among the arguments of a call has aborted. */
   | { readonly tag: 'cancel'; readonly call: number }
   | Answer
 
-/** What the main thread says to a thread. */
+/** Messages from the main thread to a thread. */
 export type ToThread =
   | { readonly tag: 'abort'; readonly run: number; readonly reason: Carried }
-  /** A statement for the connection that a task gave as `transaction`: it lives in the thread. */
+  /** A statement for the connection that a task passed as `transaction`. The connection exists in the thread only. */
   | {
       readonly tag: 'query'
       readonly query: number
@@ -57,12 +57,12 @@ export type ToThread =
     }
   | Answer
 
-/** To a `call` or to a `query`. */
+/** The answer to a `call` or a `query`. */
 export type Answer =
   | { readonly tag: 'answer'; readonly to: number; readonly value: unknown }
   | { readonly tag: 'refused'; readonly to: number; readonly thrown: Carried }
 
-/** Signals and connections stay where they are: the other side gets one that speaks to them. */
+/** Signals and connections cannot be cloned. The other side gets an object that sends messages to them. */
 export type Argument =
   | { readonly kind: 'plain'; readonly value: unknown }
   | { readonly kind: 'signal'; readonly aborted: boolean }

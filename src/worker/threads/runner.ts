@@ -142,7 +142,7 @@ function listenTo(port: MessagePort, { byNumber }: Runs, { log, services }: Thre
     else if (message.tag === 'cancel') answers.cancel(message.call)
     else if (message.tag === 'answer' || message.tag === 'refused') answers.answered(message)
     else if (message.tag === 'rejection')
-      log.error({ err: revive(message.thrown) }, 'a promise that nobody awaited was rejected in a thread, the thread goes on')
+      log.error({ err: revive(message.thrown) }, 'unhandled rejection in a thread, the thread continues')
     else if (message.tag === 'log') repeat(message.line, byNumber.get(message.run ?? 0)?.run.context.log ?? log)
     else {
       const running = byNumber.get(message.run)

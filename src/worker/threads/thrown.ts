@@ -1,29 +1,29 @@
 import { TaskError } from '../../app/results/task-error.ts'
 import { AppError } from '../../errors.ts'
 
-/** What was thrown in one thread, in a form that structured cloning carries to another one whole. */
+/** A value thrown in one thread, in a form that structured cloning copies completely to another thread. */
 export type Carried =
   | { readonly tag: 'value'; readonly value: unknown }
   | {
       readonly tag: 'error'
-      /** Names of its classes, the nearest first. */
+      /** Names of its classes, the most specific first. */
       readonly classes: readonly string[]
       readonly name: string
       readonly message: string
       readonly stack: string | undefined
       readonly cause: Carried | undefined
-      /** Everything else that it has, as far as it can be cloned: `code`, `status`, `errors`… */
+      /** Its other properties that can be cloned: `code`, `status`, `errors`… */
       readonly fields: Readonly<Record<string, unknown>>
     }
 
-/** A class of errors: whoever catches asks by `instanceof`. */
+/** An error class, as used with `instanceof`. */
 export type ErrorClass = abstract new (...args: never[]) => unknown
 
-/** A chain of causes may be a circle. */
+/** Causes are copied down to this depth, because they may form a circle. */
 const DEEPEST = 10
 const CARRIED_APART = new Set(['name', 'message', 'stack', 'cause'])
 
-/** Never throws, whatever the thing is. */
+/** Encodes any thrown value. Never throws. */
 export function carry(thrown: unknown, depth = 0): Carried {
   try {
     if (!(thrown instanceof Error)) return { tag: 'value', value: cloneable(thrown) ? thrown : String(thrown) }
@@ -32,14 +32,14 @@ export function carry(thrown: unknown, depth = 0): Carried {
     const texts = { name: String(name), message: String(message), stack: stack === undefined ? undefined : String(stack) }
     return { tag: 'error', classes: classesOf(thrown), ...texts, cause, fields: fieldsOf(thrown) }
   } catch {
-    // Without a prototype, or with a getter that throws itself.
+    // The value has no prototype, or a getter that throws.
     return { tag: 'value', value: 'something was thrown that cannot be shown' }
   }
 }
 
 /**
- * The error again: an instance of the class of its name, where `classes` or this package has one, so that `instanceof` holds on both
- * sides; else an Error that has its name.
+ * Decodes a thrown value. An error becomes an instance of the class of its name if `classes` or this package has one, so that `instanceof`
+ * works on both sides. Else it becomes an Error with that name.
  */
 export function revive(carried: Carried, classes: readonly ErrorClass[] = []): unknown {
   if (carried.tag === 'value') return carried.value
@@ -50,13 +50,13 @@ export function revive(carried: Carried, classes: readonly ErrorClass[] = []): u
   Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true })
   for (const [key, value] of Object.entries(fields))
     Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: true })
-  // A class that names itself by nothing but its declaration is not known here: its name is all that can be kept.
+  // A class without a `name` property of its own does not exist in this thread: only its name can be kept.
   const shown = name === 'Error' && prototype === undefined ? (carried.classes[0] ?? name) : name
   if (error.name !== shown) Object.defineProperty(error, 'name', { value: shown, configurable: true, writable: true })
   return error
 }
 
-/** `errors` of an AggregateError is carried as a field: structured cloning knows errors of the language. */
+/** `errors` of an AggregateError is carried as a field, because structured cloning copies built-in errors. */
 const KNOWN: readonly ErrorClass[] = [
   AppError,
   TaskError,

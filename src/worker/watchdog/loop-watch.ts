@@ -5,39 +5,39 @@ import type { Watchdog } from './watchdog.ts'
 
 export interface LoopWatchOptions {
   readonly log: Log
-  /** A block of the event loop that is at least so long is reported, milliseconds. 0: none is. */
+  /** Blocks of the event loop of at least this time are logged. Milliseconds. 0: none. */
   readonly blockedMs: number
   /** Messages whose tasks run now. */
   readonly inFlight: () => readonly Delivery[]
-  /** Does its task run on the event loop, rather than in a thread? */
+  /** Does the task run on the event loop, not in a thread? */
   readonly isOnLoop: (delivery: Delivery) => boolean
-  /** Started by the first task with a hard limit: nobody else can end code that never yields. */
+  /** Called when the first task with a hard limit starts. Only the watchdog can end code that never yields. */
   readonly watchdog: () => Watchdog
 }
 
-/** The worker's own view: `enter` and `leave` are around the synchronous beginning of a task. HOT, all four. */
+/** `enter` and `leave` are called around the synchronous start of a task. HOT, all four methods. */
 export interface OwnLoopWatch extends LoopWatch {
   enter(delivery: Delivery): void
-  /** `result`: of its code, which may go on after its attempt is over. */
+  /** `result`: of the code, which may continue after its attempt is over. */
   leave(delivery: Delivery, result: Promise<unknown>): void
   close(): Promise<void>
 }
 
-/** The watchdog counts on a sign of life this often, in milliseconds. */
+/** The watchdog expects a beat this often. Milliseconds. */
 const BEAT_MS = 250
-/** Tasks that one line names. */
+/** Tasks that are named in one log line. */
 const MAX_NAMED = 10
 
 /**
- * Finds what blocks the event loop, and says it once a block. A task's beginning is timed by itself; any other block is found when a timer
- * comes late or, better, when the task that caused it ends: that is before any timer. Without tasks there is no timer.
+ * Finds tasks that block the event loop and logs each block once. The synchronous start of a task is timed. Any other block is found when a
+ * timer is late or, earlier than that, when the task that caused it ends. Without tasks there is no timer.
  */
 export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options }: LoopWatchOptions): OwnLoopWatch {
   const longestMs = blockedMs === 0 ? Number.POSITIVE_INFINITY : blockedMs
   const everyMs = Math.max(10, Math.min(BEAT_MS, longestMs / 4))
   let timer: NodeJS.Timeout | undefined
   let watchdog: Watchdog | undefined
-  /** When the loop was last seen to go round. */
+  /** When the last turn of the loop was seen. */
   let seenAt = 0
   let enteredAt = 0
 
@@ -56,7 +56,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
     if (lateMs >= longestMs) report(lateMs, ended !== undefined && isOnLoop(ended) ? ended : undefined)
   }
 
-  /** `ended`: it came to its end right after the block, so it is most likely the one. */
+  /** `ended`: the task that ended right after the block, so most likely its cause. */
   const report = (ms: number, ended: Delivery | undefined) => {
     const others = inFlight().filter((delivery) => delivery !== ended && isOnLoop(delivery))
     const who = ended === undefined ? {} : nameOf(ended)
@@ -91,7 +91,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
         if (watchdog.guards(delivery)) settled(watchdog, delivery, result)
       }
       if (ms < longestMs) return
-      // The timer will be late because of this, and need not say it again.
+      // The timer is late because of this block and must not log it again.
       seenAt = now
       log.warn({ ...nameOf(delivery), ms: Math.round(ms) }, 'event loop was blocked by a task: nothing else could run')
     },
@@ -103,8 +103,8 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
 }
 
 function settled(watchdog: Watchdog, delivery: Delivery, result: Promise<unknown>): void {
-  const tell = () => watchdog.settled(delivery)
-  result.then(tell, tell)
+  const onSettled = () => watchdog.settled(delivery)
+  result.then(onSettled, onSettled)
 }
 
 const nameOf = ({ message: { headers } }: Delivery) => ({ task: headers.task, id: headers.id })

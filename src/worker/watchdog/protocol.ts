@@ -2,10 +2,10 @@ import type { TaskDefaults } from '../../app/canvas/signature-message.ts'
 import type { Config } from '../../config.ts'
 import type { Message } from '../../message/message.ts'
 
-/** Places in the shared numbers. */
+/** Indexes of the shared numbers. */
 export const BEAT = 0
 export const CURRENT = 1
-/** Values of CURRENT beside the key of a task: nobody is known to have the loop, or a task without a hard limit has it. */
+/** Values of CURRENT other than the key of a task: no task is known to block the loop, or a task without a hard limit does. */
 export const NOBODY = 0
 export const UNLIMITED = -1
 
@@ -14,7 +14,7 @@ export interface WatchdogData {
   readonly config: Config
   readonly name: string
   readonly blockedMs: number
-  /** What the application says of its tasks, for those that follow from a failure. */
+  /** Options of the tasks, for the messages that a failure sends. */
   readonly routes: Readonly<Record<string, TaskDefaults>>
 }
 
@@ -28,6 +28,6 @@ export interface Guarded {
 
 export type WatchdogMessage =
   | { readonly tag: 'begun'; readonly key: number; readonly task: Guarded }
-  /** Its outcome is recorded, and its code still runs: nobody can stop that on the event loop. */
+  /** The outcome is stored and the code still runs. On the event loop it cannot be stopped. */
   | { readonly tag: 'overdue'; readonly key: number }
   | { readonly tag: 'ended'; readonly key: number }

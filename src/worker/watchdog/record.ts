@@ -9,8 +9,8 @@ import { createFinish, endedBy } from '../attempt/ending.ts'
 import type { Guarded, WatchdogData } from './protocol.ts'
 
 /**
- * Records tasks as past their time limit, with a connection of its own, as their worker would: the first final outcome of an id wins, who
- * waits is told, and what follows from the failure (errbacks, the end of a chord) is sent. Resolves when it is durable, however long that takes.
+ * Stores tasks as past their time limit, as their worker would, with a connection of its own: the first final outcome of an id wins, waiting
+ * clients are notified, and errbacks are sent. Resolves when the outcomes are durable, without a time limit.
  */
 export async function recordTimeLimits(
   tasks: readonly Guarded[],

@@ -1,4 +1,4 @@
-// A thread of its own, started by watchdog.ts: it looks on while the event loop of the worker is stuck, and loads next to nothing until then.
+// The watchdog thread, started by watchdog.ts. It watches the event loop of the worker and loads almost nothing until the loop is stuck.
 import { parentPort, workerData } from 'node:worker_threads'
 import { withTimeout } from '../../concurrency/with-timeout.ts'
 import type { Log } from '../../log.ts'
@@ -7,19 +7,19 @@ import { BEAT, CURRENT, type Guarded, NOBODY, UNLIMITED, type WatchdogData, type
 const data = workerData as WatchdogData
 const { shared, config, blockedMs } = data
 
-/** How often it looks, milliseconds. Its own turns are counted, not the clock: a machine that slept is not stuck. */
+/** Time between two looks. Looks are counted instead of clock time, because a machine that slept is not stuck. Milliseconds. */
 const LOOK_MS = 250
-/** Without a sign of life for so many turns the loop is stuck. */
+/** After this number of looks without a beat the loop is stuck. */
 const STUCK_TURNS = 4
-/** The worker itself ends a task at its limit when its loop goes round: it goes first. Milliseconds. */
+/** The worker ends a task at its limit if its loop is not stuck, so the watchdog waits this time longer. Milliseconds. */
 const MARGIN_MS = 500
-/** How long the database may take; then the process ends without a record, and the death is counted against its messages. Milliseconds. */
+/** Time for the database to store the outcome. After it the process is killed, and the death is counted against its messages. Milliseconds. */
 const RECORD_MS = 10_000
 
 interface Watched {
   readonly task: Guarded
   readonly deadline: number
-  /** Its outcome is recorded already. */
+  /** The outcome is stored already. */
   overdue: boolean
 }
 
@@ -27,7 +27,7 @@ const guarded = new Map<number, Watched>()
 let timer: NodeJS.Timeout | undefined
 let beat = -1
 let still = 0
-let said = false
+let logged = false
 let ending = false
 
 parentPort?.on('message', (message: WatchdogMessage) => {
@@ -55,13 +55,13 @@ function look(): void {
   if (now !== beat) {
     beat = now
     still = 0
-    said = false
+    logged = false
     return
   }
   still += 1
-  if (!said && still * LOOK_MS >= blockedMs && blockedMs > 0) {
-    said = true
-    void sayBlocked(still * LOOK_MS)
+  if (!logged && still * LOOK_MS >= blockedMs && blockedMs > 0) {
+    logged = true
+    void logBlocked(still * LOOK_MS)
   }
   if (still < STUCK_TURNS || ending) return
   const expired = expiredTasks()
@@ -73,8 +73,8 @@ function look(): void {
 }
 
 /**
- * The one that is known to have the loop, if its time is over. When nobody knows, it may be any of those whose time is over, and it may be
- * a task without a limit, which may compute as long as it likes: so the loop is left alone for as long again as the limit.
+ * The task that is known to block the loop, if it is past its limit. If the task is unknown, it may be any task past its limit, or a task
+ * without a limit, which may compute for any time. Then a task counts only after the loop was stuck for as long as its limit.
  */
 function expiredTasks(): Watched[] {
   const current = Atomics.load(shared, CURRENT)
@@ -86,13 +86,13 @@ function expiredTasks(): Watched[] {
   return known !== undefined && known.deadline <= now ? [known] : []
 }
 
-/** The process's own logger cannot write now; this one writes to the same place in the same form. */
+/** The logger of the main thread is blocked. This one writes to the same destination in the same format. */
 async function openLog(): Promise<Log> {
   const { createLog } = await import('../../log.ts')
   return createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
 }
 
-async function sayBlocked(ms: number): Promise<void> {
+async function logBlocked(ms: number): Promise<void> {
   const headers = guarded.get(Atomics.load(shared, CURRENT))?.task.message.headers
   const who = headers === undefined ? {} : { task: headers.task, id: headers.id }
   const log = await openLog()
@@ -104,21 +104,21 @@ async function end(expired: readonly Watched[]): Promise<void> {
   for (const each of expired) {
     const { message, limitMs } = each.task
     const { task, id } = message.headers
-    log.error({ task, id, limitMs }, 'task never gives the event loop back and is past its hard time limit, the worker is killed')
+    log.error({ task, id, limitMs }, 'task blocks the event loop past its hard time limit, the worker is killed')
   }
   const tasks = expired.flatMap((each) => (each.overdue ? [] : [each.task]))
   const { recordTimeLimits } = await import('./record.ts')
   const recording = recordTimeLimits(tasks, data, log).then(
     () => true,
     (err: Error) => {
-      log.error({ err }, 'the watchdog could not record the end of a task')
+      log.error({ err }, 'watchdog could not store the outcome of a task')
       return false
     },
   )
   const recorded = await withTimeout(recording, RECORD_MS, () => false)
-  // It came back meanwhile, and goes on; what was recorded stays recorded.
+  // The loop is no longer stuck, so the worker continues. The stored outcome stays.
   if (Atomics.load(shared, BEAT) !== beat) return
-  if (!recorded) log.error('its end could not be recorded in time, it is counted as a death of the worker')
+  if (!recorded) log.error('outcome could not be stored in time, counted as a death of the worker')
   // The logger writes at the end of the turn.
   setImmediate(() => process.kill(process.pid, 'SIGKILL'))
 }

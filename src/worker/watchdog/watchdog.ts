@@ -9,48 +9,48 @@ import { BEAT, CURRENT, NOBODY, UNLIMITED, type WatchdogData, type WatchdogMessa
 
 export interface WatchdogOptions {
   readonly config: Config
-  /** Of the worker, as in `celery@host`: outcomes are recorded under it. */
+  /** Name of the worker, for example `celery@host`. Outcomes are stored with it. */
   readonly name: string
   readonly blockedMs: number
   readonly tasks: ReadonlyMap<string, Task>
   readonly log: Log
 }
 
-/** Ends this process when a task with a hard limit never gives the event loop back. */
+/** Kills this process if a task blocks the event loop past its hard limit. */
 export interface Watchdog {
-  /** The loop goes round. */
+  /** The event loop is not stuck. */
   beat(): void
   begun(delivery: Delivery, hardLimitMs: number): void
-  /** The attempt is over; its code perhaps is not. */
+  /** The attempt is over. Its code may still run. */
   ended(delivery: Delivery): void
-  /** Is this task watched? Then its code is waited for (`settled`). HOT. */
+  /** Is this task watched? Then `settled` must be called when its code ends. HOT. */
   guards(delivery: Delivery): boolean
   settled(delivery: Delivery): void
-  /** HOT. From here on this task has the loop for itself … */
+  /** The synchronous start of this task begins. HOT. */
   entered(delivery: Delivery): void
-  /** … until here. */
+  /** The synchronous start of a task has ended. HOT. */
   left(): void
   close(): Promise<void>
 }
 
-/** A thread with little memory: it waits for messages and looks at two numbers. */
+/** Little memory is enough: the thread waits for messages and reads two numbers. */
 const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
 
-/** Starts the thread (thread.ts). It does not keep the process alive. */
+/** Starts the watchdog thread (thread.ts). It does not keep the process alive. */
 export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogOptions): Watchdog {
   const shared = new Int32Array(new SharedArrayBuffer(8))
   const workerData: WatchdogData = { shared, config, name, blockedMs, routes: routesOf(tasks) }
   const file = new URL(`./thread${extname(import.meta.filename)}`, import.meta.url)
   const thread = new Worker(file, { workerData, resourceLimits: LIMITS, execArgv: [] })
   thread.unref()
-  thread.on('error', (err) => log.error({ err }, 'the watchdog thread failed: a task that never yields is not ended any more'))
+  thread.on('error', (err) => log.error({ err }, 'watchdog thread failed, tasks that block the event loop are no longer ended'))
   const keys = new Map<Delivery, number>()
-  /** Those whose code has begun and not come to its end. */
+  /** Tasks whose code has started and not ended. */
   const inside = new Set<Delivery>()
-  const say = (message: WatchdogMessage) => thread.postMessage(message)
+  const send = (message: WatchdogMessage) => thread.postMessage(message)
   const forget = (delivery: Delivery, key: number) => {
     keys.delete(delivery)
-    say({ tag: 'ended', key })
+    send({ tag: 'ended', key })
   }
   let last = 0
   return {
@@ -58,12 +58,12 @@ export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogO
     begun(delivery, hardLimitMs) {
       const key = ++last
       keys.set(delivery, key)
-      say({ tag: 'begun', key, task: { message: delivery.message, startedAt: Date.now(), limitMs: hardLimitMs } })
+      send({ tag: 'begun', key, task: { message: delivery.message, startedAt: Date.now(), limitMs: hardLimitMs } })
     },
     ended(delivery) {
       const key = keys.get(delivery)
       if (key === undefined) return
-      if (inside.has(delivery)) say({ tag: 'overdue', key })
+      if (inside.has(delivery)) send({ tag: 'overdue', key })
       else forget(delivery, key)
     },
     guards: (delivery) => keys.has(delivery),
@@ -84,7 +84,7 @@ export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogO
   }
 }
 
-/** What can be cloned of it: functions that route are not asked for what follows from a task that had to be killed. */
+/** Options that can be cloned. Routing functions are not called for messages that follow from a killed task. */
 function routesOf(tasks: ReadonlyMap<string, Task>): Record<string, TaskDefaults> {
   const routes: Record<string, TaskDefaults> = {}
   for (const [name, { options }] of tasks) {

@@ -95,7 +95,7 @@ for (const place of CANVAS_PLACES)
       expect(await at.python(expression)).toEqual(answer)
     })
 
-    it('sees that a task is to be tried again, and its end', async () => {
+    it('sees that a task will be retried, and its end', async () => {
       const { value } = await at.python('watched(node("twice", 5))')
       expect(value).toMatchObject({ value: [5, 1], state: 'SUCCESS' })
       expect((value as { states: string[] }).states).toEqual(expect.arrayContaining(['RETRY', 'SUCCESS']))
