@@ -16,7 +16,7 @@
 --
 -- src/database/settle-parameters.ts is the only place that counts them.
 -- Locks: rows of message with SKIP LOCKED; this worker's row against its removal by a reaper; NOTIFY queue at commit.
--- recorded: as in redelivery-look.sql, for what was redelivered.
+-- recorded: as in redelivery-count.sql, for what was redelivered.
 -- The array of ctid makes the claim a TID scan of rows that this statement has locked: twice as fast as a join by id
 -- (docs/internals/queue-design.md, "The claim").
 WITH acknowledged AS (

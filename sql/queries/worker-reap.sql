@@ -1,4 +1,4 @@
--- Dead workers: a lock that can be taken is held by nobody. Their rows go; worker-hand-back.sql follows in the same transaction.
+-- Dead workers: a lock that can be taken is held by nobody. Their rows go; worker-requeue.sql follows in the same transaction.
 -- Two statements, because the removal waits for a claim of the dead worker that the server still executes (FOR KEY SHARE in
 -- message-settle.sql), and only a snapshot taken after that wait sees the messages that it claimed.
 -- A server that has just started has seen nobody's lock yet: those who live get time to take theirs again, also from a worker that is new.

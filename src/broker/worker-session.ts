@@ -39,7 +39,7 @@ export async function openWorkerSession(database: Database, options: WorkerSessi
 
   const register: Parameters<Database['listener']['session']>[0] = async (client) => {
     if (left) return
-    const { name, text } = database.qualify(sql('worker-return'))
+    const { name, text } = database.qualify(sql('worker-reconnect'))
     const isBack = id > 0 && (await client.query({ name, text, values: [key, id] })).rows.length === 1
     if (isBack) return options.onReconnected?.({ declaredDead: false })
     const insert = database.qualify(sql('worker-register'))
@@ -75,8 +75,8 @@ export async function openWorkerSession(database: Database, options: WorkerSessi
       for (const subscription of subscriptions) await subscription.stop()
       try {
         await database.transaction(async (client) => {
-          await client.query(sql('worker-leave'), [id])
-          await client.query(sql('worker-hand-back'), [[id], 0, database.channel('message')])
+          await client.query(sql('worker-unregister'), [id])
+          await client.query(sql('worker-requeue'), [[id], 0, database.channel('message')])
         })
         await database.listener.query('SELECT pg_advisory_unlock(hashtext($1), $2)', [key, id])
       } catch (error) {
@@ -111,7 +111,7 @@ function createReaper(
     const row = await database.transaction(async (client) => {
       const [found] = await client.query<{ names: string[]; ids: number[]; peers: number }>(sql('worker-reap'), [key, workerId()])
       if (found !== undefined && found.ids.length > 0)
-        await client.query(sql('worker-hand-back'), [found.ids, 1, database.channel('message')])
+        await client.query(sql('worker-requeue'), [found.ids, 1, database.channel('message')])
       return found
     })
     if (row === undefined) return

@@ -3,7 +3,7 @@ import type { Broker } from '../broker/broker.ts'
 import { sendPlan } from '../broker/outbox/send-plan.ts'
 import type { Database } from '../database/database.ts'
 import { createGroups } from '../database/groups.ts'
-import { keepMany } from '../database/keep-many.ts'
+import { keepManyInOutbox } from '../database/outbox.ts'
 import type { Results } from '../database/results.ts'
 import { createUniqueStore } from '../database/unique.ts'
 import { createRevoke } from './revoke-everywhere.ts'
@@ -24,7 +24,7 @@ export function createBackend(
       if (transaction === undefined) results.sending(plan.messages.map(({ headers }) => headers.id))
       return sendPlan({ database, broker }, plan, transaction)
     },
-    keep: (messages, transaction) => keepMany(database, messages, transaction),
+    keep: (messages, transaction) => keepManyInOutbox(database, messages, transaction),
     ...createUniqueStore(database),
     ...createGroups(database),
     revoke: createRevoke(database, broker),

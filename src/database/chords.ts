@@ -5,12 +5,12 @@ import { DEFAULT_QUEUE } from '../message/message.ts'
 import type { Signature } from '../message/signature.ts'
 import type { Queryable } from './database.ts'
 import { lastOfEach } from './outcome-columns.ts'
-import { type MessagePlace, writePlans } from './plans.ts'
+import { type MessageTarget, writePlans } from './plans.ts'
 import { sql } from './sql.ts'
-import { type OutcomePlace, storeOutcomes } from './store-outcomes.ts'
+import { type OutcomeTarget, storeOutcomes } from './store-outcomes.ts'
 
 /** All that is needed to end a chord. */
-export interface ChordPlace extends OutcomePlace, MessagePlace {
+export interface EffectsTarget extends OutcomeTarget, MessageTarget {
   /** How bodies and errbacks become messages. */
   readonly planner: Planner
 }
@@ -25,7 +25,7 @@ export interface Counted {
 
 const NOTHING: Plan = { messages: [], chords: [], groups: [] }
 
-export interface Chord extends Record<string, unknown> {
+interface Chord extends Record<string, unknown> {
   readonly id: string
   readonly remaining: number
   readonly body: string
@@ -46,9 +46,13 @@ export interface Member extends Record<string, unknown> {
  * Members that another worker recorded, in the transaction that stored their outcomes: any ids, few of which are in a chord.
  * @returns outcomes that were stored besides: of bodies that will never run
  */
-export async function countForeign(client: Queryable, place: ChordPlace, ids: readonly string[]): Promise<readonly Outcome[]> {
-  const { plans, outcomes } = await countMembers(client, place, ids)
-  if (plans.length > 0) await writePlans(client, place, plans)
+export async function countCollectedMembers(
+  client: Queryable,
+  target: EffectsTarget,
+  ids: readonly string[],
+): Promise<readonly Outcome[]> {
+  const { plans, outcomes } = await countMembers(client, target, ids)
+  if (plans.length > 0) await writePlans(client, target, plans)
   return outcomes
 }
 
@@ -58,7 +62,7 @@ export async function countForeign(client: Queryable, place: ChordPlace, ids: re
  */
 export async function countMembers(
   client: Queryable,
-  place: ChordPlace,
+  target: EffectsTarget,
   ids: readonly string[],
   ignored: ReadonlyMap<string, string> = new Map(),
 ): Promise<Counted> {
@@ -68,8 +72,8 @@ export async function countMembers(
     const over = (await count(client, ended, ignored)).filter(({ remaining, failed }) => remaining <= 0 || failed !== null)
     if (over.length === 0) break
     const results = await resultsOf(client, over)
-    const ends = over.map((chord) => ({ id: chord.id, ...endOf(chord, results.get(chord.id) ?? [], place.planner) }))
-    const written = await endChords(client, place, ends)
+    const ends = over.map((chord) => ({ id: chord.id, ...endOf(chord, results.get(chord.id) ?? [], target.planner) }))
+    const written = await endChords(client, target, ends)
     plans.push(...written.plans)
     outcomes.push(...written.outcomes)
     ended = written.outcomes.map(({ id }) => id)
@@ -80,12 +84,12 @@ export async function countMembers(
 /** Of chords that this transaction has locked. The bodies that will never run are not counted yet, where they are members themselves. */
 export async function endChords(
   client: Queryable,
-  place: OutcomePlace,
+  target: OutcomeTarget,
   ends: readonly (End & { readonly id: string })[],
 ): Promise<Counted> {
   await client.query(sql('chord-end'), [ends.map(({ id }) => id)])
   const outcomes = lastOfEach(ends.flatMap((end) => end.outcomes))
-  await storeOutcomes(client, place, outcomes)
+  await storeOutcomes(client, target, outcomes)
   return { plans: ends.map(({ plan }) => plan), outcomes }
 }
 
@@ -113,7 +117,7 @@ export function endOf(chord: Chord, members: readonly Member[], planner: Planner
   const of = { parentId: chord.last, rootId: chord.root_id ?? body.options?.root_id ?? chord.last }
   const bad = members.find(({ state }) => state === 'FAILURE' || state === 'REVOKED')
   const failed = chord.failed ?? bad?.task_id
-  const never = (message: string) => neverRuns(body, message, { of, planner, chordId: chord.id })
+  const never = (message: string) => failBody(body, message, { of, planner, chordId: chord.id })
   if (failed !== undefined) return never(dependency(failed, chord.reason ?? bad?.result ?? null))
   try {
     return { plan: planner.planSignature(body, [members.map(memberValue)], of), outcomes: [] }
@@ -124,14 +128,14 @@ export function endOf(chord: Chord, members: readonly Member[], planner: Planner
 
 const memberValue = ({ state, result }: Member): unknown => (state === 'SUCCESS' && result !== null ? JSON.parse(result) : null)
 
-export interface Unrun {
+interface Unrun {
   readonly of: Lineage
   readonly planner: Planner
   readonly chordId: string
 }
 
 /** What nobody can read cannot be recorded, and what cannot be planned cannot be told: neither must keep the member from being recorded. */
-export function neverRuns(body: Signature, message: string, { of, planner, chordId }: Unrun): End {
+export function failBody(body: Signature, message: string, { of, planner, chordId }: Unrun): End {
   const result = JSON.stringify({ exc_type: 'ChordError', exc_message: [message], exc_module: 'celery.exceptions' })
   const doneAt = Date.now()
   const queue = body.options?.queue ?? DEFAULT_QUEUE

@@ -1,8 +1,8 @@
 import { createPlanner, type Planner } from '../app/canvas/plan.ts'
 import type { Log } from '../log.ts'
 import type { Database } from './database.ts'
-import { giveUpChords } from './forgotten-chords.ts'
 import { sql } from './sql.ts'
+import { endStaleChords } from './stale-chords.ts'
 
 /** Rows of one statement: it stays well under a second, and holds up nobody. */
 const BATCH = 10_000
@@ -29,7 +29,7 @@ export async function cleanUp(
   const all = async (name: string, seconds: number, limit = BATCH) => {
     for (let total = 0; ; ) {
       const deleted = await database.transaction(async (client) => {
-        await client.query(sql('plan-anew'))
+        await client.query(sql('plan-custom'))
         const [row] = await client.query<{ deleted: number }>(sql(name), [seconds, limit])
         return row?.deleted ?? 0
       })
@@ -40,7 +40,7 @@ export async function cleanUp(
   const results = await all('result-clean-up', resultTtlSeconds)
   await all('log-clean-up', resultTtlSeconds)
   await all('group-clean-up', resultTtlSeconds)
-  while ((await giveUpChords(database, { seconds: patience, limit: CHORDS, planner, log })) === CHORDS);
-  await all('past-clean-up', patience)
+  while ((await endStaleChords(database, { seconds: patience, limit: CHORDS, planner, log })) === CHORDS);
+  await all('expired-clean-up', patience)
   return results
 }

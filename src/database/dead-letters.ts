@@ -1,19 +1,21 @@
 import { abandonedBy } from '../app/canvas/plan.ts'
-import { decodeBody } from '../message/message.ts'
-import type { Database } from './database.ts'
+import { decodeBody, type Message } from '../message/message.ts'
+import { sparseJson } from '../message/sparse-json.ts'
+import { columnsOf } from './columns.ts'
+import type { Database, Queryable } from './database.ts'
 import { sql } from './sql.ts'
 
-/** A message that was kept aside: it ended its workers, nobody knows its task, or it cannot be read. */
+/** A message that is kept because it killed its workers, its task is unknown, or it cannot be read. */
 export interface DeadLetter {
-  /** Number of the row, as a text. */
+  /** Number of the row, as text. */
   readonly id: string
   readonly queue: string
   readonly reason: string
-  /** Empty or null: the message had none, and can only be dropped. */
+  /** Empty or null if the message had no id. Such a letter can only be dropped. */
   readonly taskId: string | null
   readonly task: string | null
   readonly priority: number
-  /** JSON text of what is not default, or null. */
+  /** JSON text without default values, or null. */
   readonly headers: string | null
   /** The first 2,000 characters. */
   readonly body: string | null
@@ -21,11 +23,14 @@ export interface DeadLetter {
 }
 
 export interface DeadLetters {
-  /** The newest first. @param before only those before this number */
+  /** Newest first. @param before only letters with a lower number */
   list(limit: number, before?: string): Promise<DeadLetter[]>
-  /** They run again, under their ids, as if for the first time, and the rest of their chains after them. @returns the ids of the tasks; those without an id stay */
+  /**
+   * Requeues letters under their ids with no deaths counted, and lets the rest of their chains follow. Letters without an id stay.
+   * @returns the ids of the tasks
+   */
   requeue(which: readonly string[] | 'all'): Promise<string[]>
-  /** @returns how many */
+  /** @returns the number of dropped letters */
   drop(which: readonly string[] | 'all'): Promise<number>
 }
 
@@ -41,6 +46,19 @@ interface Row extends Record<string, unknown> {
   readonly died_at: Date
 }
 
+/** Stores messages in `dead_letter`. They are durable when the promise resolves, or with the transaction of `client`. */
+export async function keepDeadLetters(
+  client: Queryable,
+  letters: readonly { readonly message: Message; readonly reason: string }[],
+): Promise<void> {
+  if (letters.length === 0) return
+  const rows = letters.map(({ message: { headers, properties, queue, body, priority }, reason }) => [
+    ...[queue, reason, headers.id, headers.task, priority],
+    ...[sparseJson(headers), sparseJson(properties), body],
+  ])
+  await client.query(sql('dead-letter'), columnsOf(8, rows))
+}
+
 export function createDeadLetters(database: Database): DeadLetters {
   const chosen = (which: readonly string[] | 'all') => (which === 'all' ? null : which)
   return {
@@ -54,8 +72,8 @@ export function createDeadLetters(database: Database): DeadLetters {
           chosen(which),
           database.channel('outbox'),
         ])
-        const rest = (row?.bodies ?? []).flatMap(restOfChain)
-        if (rest.length > 0) await client.query(sql('result-anew'), [rest])
+        const unreachable = (row?.bodies ?? []).flatMap(unreachableAfter)
+        if (unreachable.length > 0) await client.query(sql('result-reset'), [unreachable])
         return row?.ids ?? []
       }),
     async drop(which) {
@@ -65,8 +83,8 @@ export function createDeadLetters(database: Database): DeadLetters {
   }
 }
 
-/** The tasks that were recorded with it, because they were never to run. What nobody can read has none. */
-function restOfChain(body: string): string[] {
+/** The tasks of the rest of the chain, whose outcomes were stored when the letter died. An unreadable body has none. */
+function unreachableAfter(body: string): string[] {
   try {
     const { chain } = decodeBody(body).embed
     return Array.isArray(chain) ? chain.flatMap((step) => abandonedBy(step).map(({ id }) => id)) : []

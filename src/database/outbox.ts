@@ -1,19 +1,21 @@
 import type { TransactionClient } from '../app/apply-options.ts'
+import type { Kept } from '../app/backend.ts'
 import { retry } from '../concurrency/retry.ts'
 import { isConnectFailure } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import type { Database } from './database.ts'
-import { notTaken } from './not-taken.ts'
-import { BRIEF_RETRY } from './retry-briefly.ts'
+import { publishError } from './publish-error.ts'
+import { BRIEF_RETRY, retryBriefly } from './retry-briefly.ts'
 import { sql } from './sql.ts'
 
 /**
- * Keeps a message until `dueAt`; inside the caller's transaction when one is given, so that it exists when and only when that commits.
- * What is due already is due by the database's clock, not by this host's.
- * @throws AppError BROKER_UNREACHABLE when the database could not be asked within 5 seconds, MESSAGE_UNCONFIRMED when it did not answer,
- * MESSAGE_REFUSED when it cannot store it, TASK_OPTION_INVALID when `dueAt` is no time; an error of the caller's connection as it is
+ * Writes a message to the outbox, in the caller's transaction if one is given, so that the message exists if and only if that transaction
+ * commits. A time that is not in the future becomes "now" by the database's clock.
+ * @throws AppError BROKER_UNREACHABLE if no connection could be made within 5 seconds, MESSAGE_UNCONFIRMED if an answer was lost,
+ * MESSAGE_REFUSED if the database cannot store the message, TASK_OPTION_INVALID if `dueAt` is not a time. Errors of the caller's connection
+ * are thrown unchanged
  */
 export async function keepInOutbox(
   database: Database,
@@ -21,26 +23,69 @@ export async function keepInOutbox(
   dueAt: Date,
   transaction?: TransactionClient,
 ): Promise<void> {
-  const { id, task, ...headers } = message.headers
-  const { queue, priority, properties, body } = message
+  const { eta, task } = message.headers
   if (Number.isNaN(dueAt.getTime()))
-    throw new AppError('TASK_OPTION_INVALID', `eta ${JSON.stringify(headers.eta)} of ${task} is not a time`)
+    throw new AppError('TASK_OPTION_INVALID', `eta ${JSON.stringify(eta)} of ${task} is not a time`)
   const dueMs = dueAt.getTime() <= Date.now() ? null : dueAt.getTime()
-  const columns = [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body, dueMs]
-  const values = [...columns, database.channel('outbox')]
+  const values = [...rowOf(message), dueMs, database.channel('outbox')]
   const statement = sql('outbox-keep')
   if (transaction !== undefined) await transaction.query(database.qualify(statement).text, values)
   else await keepWithRetry(() => database.query(statement, values))
 }
 
 async function keepWithRetry(keep: () => Promise<unknown>): Promise<void> {
-  let broke = false
+  let answerLost = false
   const onRetry = (error: unknown) => {
-    broke ||= !isConnectFailure(error)
+    answerLost ||= !isConnectFailure(error)
   }
   try {
     await retry(keep, { ...BRIEF_RETRY, onRetry })
   } catch (cause) {
-    throw notTaken(cause, broke)
+    throw publishError(cause, answerLost)
   }
+}
+
+const NOT_TAKEN = 'did not take the message'
+
+/**
+ * Writes messages to the outbox in one statement, all or none, in the caller's transaction if one is given. A delay in seconds, and "now",
+ * count from the database's clock.
+ * @throws AppError BROKER_UNREACHABLE if the database did not take them within 5 seconds. Errors of the caller's connection are thrown
+ * unchanged
+ */
+export async function keepManyInOutbox(
+  database: Database,
+  kept: readonly Kept[],
+  transaction?: TransactionClient,
+): Promise<void> {
+  const values = [...columnsOf(kept), database.channel('outbox')]
+  const statement = sql('outbox-keep-many')
+  if (transaction !== undefined) await transaction.query(database.qualify(statement).text, values)
+  else await retryBriefly(() => database.query(statement, values), NOT_TAKEN)
+}
+
+/**
+ * Writes a message that a worker holds to the outbox until `dueAt`, and replaces a row with the same id. The delay counts from the
+ * database's clock, because the clock of this host may differ.
+ * @throws AppError BROKER_UNREACHABLE if the database did not take the message within 5 seconds
+ */
+export async function parkInOutbox(database: Database, message: Message, dueAt: Date): Promise<void> {
+  const afterSeconds = Math.max(0, dueAt.getTime() - Date.now()) / 1000
+  const values = [...rowOf(message), afterSeconds, database.channel('outbox')]
+  await retryBriefly(() => database.query(sql('outbox-park'), values), NOT_TAKEN)
+}
+
+function rowOf({ headers: { id, task, ...headers }, queue, priority, properties, body }: Message): unknown[] {
+  return [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body]
+}
+
+function columnsOf(kept: readonly Kept[]): unknown[][] {
+  const columns: unknown[][] = Array.from({ length: 9 }, () => [])
+  for (const { message, due } of kept) {
+    const dueMs = due instanceof Date ? due.getTime() : null
+    const afterSeconds = due === undefined || due instanceof Date ? 0 : due.afterSeconds
+    const row = [...rowOf(message), dueMs, afterSeconds]
+    for (const [index, value] of row.entries()) columns[index]!.push(value)
+  }
+  return columns
 }

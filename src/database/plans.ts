@@ -11,24 +11,24 @@ const MAX_MESSAGES = 2000
 const MAX_LENGTH = 8_000_000
 
 /** Where messages wait. `direct`: the broker is this database, so what is due goes straight into its queue. */
-export interface MessagePlace {
+export interface MessageTarget {
   readonly channel: Database['channel']
   readonly direct: boolean
 }
 
 /** A message, and when it is due; null: now. */
-export interface Due {
+export interface DueMessage {
   readonly message: Message
   readonly dueAt: Date | null
 }
 
 /** Writes what is to be sent, in the transaction of `client`: nobody can begin a member of a chord that is not counted yet. */
-export async function writePlans(client: Queryable, place: MessagePlace, plans: readonly Plan[]): Promise<void> {
+export async function writePlans(client: Queryable, target: MessageTarget, plans: readonly Plan[]): Promise<void> {
   await keepGroups(client, uniqueById(plans.flatMap(({ groups }) => groups)))
   await keepChords(client, uniqueById(plans.flatMap(({ chords }) => chords)))
   await writeMessages(
     client,
-    place,
+    target,
     plans.flatMap(({ messages }) => messages).map((message) => ({ message, dueAt: dueAtOf(message) })),
   )
 }
@@ -47,20 +47,20 @@ async function keepChords(client: Queryable, chords: readonly ChordPlan[]): Prom
 }
 
 /** A second message of the same id replaces the first: an id is recorded once, so it need not run twice. */
-export async function writeMessages(client: Queryable, place: MessagePlace, due: readonly Due[]): Promise<void> {
-  const byId = new Map<string, Due>()
+export async function writeMessages(client: Queryable, target: MessageTarget, due: readonly DueMessage[]): Promise<void> {
+  const byId = new Map<string, DueMessage>()
   for (const each of due) byId.set(each.message.headers.id, each)
   const now: Message[] = []
-  const later: Due[] = []
+  const later: DueMessage[] = []
   for (const each of byId.values())
-    if (place.direct && each.dueAt === null) now.push(each.message)
+    if (target.direct && each.dueAt === null) now.push(each.message)
     else later.push(each)
   for (const part of parts(now, (message) => message))
-    await client.query(sql('message-publish'), [...storableColumns(part), place.channel('message')])
+    await client.query(sql('message-publish'), [...storableColumns(part), target.channel('message')])
   for (const part of parts(later, ({ message }) => message)) {
     const columns = storableColumns(part.map(({ message }) => message))
     const dueMs = part.map(({ dueAt }) => dueAt?.getTime() ?? null)
-    await client.query(sql('outbox-keep-all'), [...columns, dueMs, place.channel('outbox')])
+    await client.query(sql('outbox-replace'), [...columns, dueMs, target.channel('outbox')])
   }
 }
 

@@ -3,9 +3,9 @@ import { pauseMs, retry } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
 import { isConnectionError } from '../concurrency/transient.ts'
 import type { Database } from './database.ts'
+import { parseNotification } from './notified-outcomes.ts'
 import { type ResultRow, toStored } from './result-row.ts'
 import { sql } from './sql.ts'
-import { readTold } from './told-outcomes.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
 /** Ids that are remembered as not yet heard of; beyond them `wait` looks first, as for any other. */
@@ -62,7 +62,7 @@ export function createWaiters(database: Database) {
   /** Anybody on this database may say something on the channel: what is not understood means "look yourselves". */
   const heard = (payload: string): StoredResult[] => {
     try {
-      return readTold(payload)
+      return parseNotification(payload)
     } catch {
       checkAll()
       return []

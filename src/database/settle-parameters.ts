@@ -1,6 +1,6 @@
 import type { Outcome } from '../app/outcome.ts'
+import { notificationOf } from './notified-outcomes.ts'
 import { outcomeColumns } from './outcome-columns.ts'
-import { tellOutcomes } from './told-outcomes.ts'
 
 /** One run of message-settle.sql: what a worker has finished, and what it can take. */
 export interface SettleTurn {
@@ -19,7 +19,7 @@ export interface SettleTurn {
 
 /** The parameters of message-settle.sql in their order, which its header lists. HOT: once per batch. */
 export function settleParameters({ acknowledged, worker, outcomes, resultChannel, queues, limit }: SettleTurn): unknown[] {
-  const { payload, final } = tellOutcomes(outcomes, worker.name)
+  const { payload, final } = notificationOf(outcomes, worker.name)
   return [
     ...[acknowledged, worker.id, worker.name],
     ...outcomeColumns(outcomes),

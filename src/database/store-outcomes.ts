@@ -1,11 +1,11 @@
 import type { Outcome } from '../app/outcome.ts'
 import type { Database, Queryable } from './database.ts'
+import { notificationOf } from './notified-outcomes.ts'
 import { outcomeColumns } from './outcome-columns.ts'
 import { sql } from './sql.ts'
-import { tellOutcomes } from './told-outcomes.ts'
 
 /** Under whose name outcomes are stored, and where they are told. */
-export interface OutcomePlace {
+export interface OutcomeTarget {
   readonly channel: Database['channel']
   /** Name of the worker. */
   readonly worker: string
@@ -17,11 +17,11 @@ export interface OutcomePlace {
  */
 export async function storeOutcomes(
   client: Queryable,
-  { channel, worker }: OutcomePlace,
+  { channel, worker }: OutcomeTarget,
   outcomes: readonly Outcome[],
   again: readonly string[] = [],
 ): Promise<void> {
   if (outcomes.length === 0 && again.length === 0) return
-  const { payload, final } = tellOutcomes(outcomes, worker)
+  const { payload, final } = notificationOf(outcomes, worker)
   await client.query(sql('outcome-store'), [worker, ...outcomeColumns(outcomes), channel('result'), payload, final, again])
 }

@@ -33,7 +33,7 @@ export function createUniqueStore(database: Database): UniqueStore {
       return asked.map((claim) => holderOf(claim, holders))
     },
     async notSent(asked, certain) {
-      const statement = sql(certain ? 'unique-not-sent' : 'unique-unsure')
+      const statement = sql(certain ? 'unique-not-sent' : 'unique-unconfirmed')
       await retry(() => database.query(statement, columnsOf(asked)), BRIEF_RETRY).catch(() => {})
     },
   }

@@ -35,7 +35,7 @@ interface Row extends Record<string, unknown> {
 
 export function createRedeliveries(database: Database): Redeliveries {
   const key = `${database.schema}.worker`
-  const ask = (ids: readonly string[]) => database.query<Row>(sql('redelivery-look'), [ids, key])
+  const ask = (ids: readonly string[]) => database.query<Row>(sql('redelivery-count'), [ids, key])
   return {
     async look(ids, worker) {
       const known = new Map<string, History>()
@@ -56,7 +56,7 @@ export function createRedeliveries(database: Database): Redeliveries {
     async handBack(returns) {
       const noted = returns.filter(({ id }) => storableIds([id]).length > 0)
       const counted = noted.map((each) => (each.counted ? 1 : 0))
-      await database.query(sql('redelivery-return'), [noted.map(({ id }) => id), counted])
+      await database.query(sql('redelivery-requeue'), [noted.map(({ id }) => id), counted])
     },
   }
 }

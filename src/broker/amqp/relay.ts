@@ -1,5 +1,5 @@
 import type { Database } from '../../database/database.ts'
-import { keepAside } from '../../database/keep-aside.ts'
+import { keepDeadLetters } from '../../database/dead-letters.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
 import type { Untaken } from '../outbox/publish.ts'
@@ -20,7 +20,7 @@ export function createAmqpRelay({ database, log, send }: AmqpRelayParts) {
   const keepUnsendable = async (message: Message, reason: Error) => {
     const { id, task } = message.headers
     log.error({ id, task, queue: message.queue, reason: reason.message }, 'message cannot be sent, kept aside in dead_letter')
-    await keepAside(database, message, `RabbitMQ cannot carry it: ${reason.message}`)
+    await keepDeadLetters(database, [{ message, reason: `RabbitMQ cannot carry it: ${reason.message}` }])
   }
 
   return async (due: readonly Message[]): Promise<readonly Untaken[]> => {

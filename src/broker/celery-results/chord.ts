@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Planner } from '../../app/canvas/plan.ts'
 import type { Plan } from '../../app/effects.ts'
 import { type Outcome, READY_STATES } from '../../app/outcome.ts'
-import { type End, neverRuns } from '../../database/chords.ts'
+import { type End, failBody } from '../../database/chords.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
@@ -98,7 +98,7 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
   /** As Celery: the body has failed for whoever waits for it, and its errbacks are told. The counters are left to expire. */
   const failed = (part: ChordPart, reason: string, last: Message): End => {
     log.error({ chord: part.group, task: part.body.task, reason }, 'chord failed, its body is not run')
-    return neverRuns(part.body, reason, { of: lineageOf(part, last), planner, chordId: part.group })
+    return failBody(part.body, reason, { of: lineageOf(part, last), planner, chordId: part.group })
   }
 
   return {

@@ -2,10 +2,10 @@ import { createPlanner } from '../../app/canvas/plan.ts'
 import { type Outcome, READY_STATES } from '../../app/outcome.ts'
 import { createPump } from '../../concurrency/pump.ts'
 import { isConnectionError, isRefusal } from '../../concurrency/transient.ts'
-import { countForeign } from '../../database/chords.ts'
+import { countCollectedMembers } from '../../database/chords.ts'
 import type { Database, Queryable } from '../../database/database.ts'
+import { notificationOf } from '../../database/notified-outcomes.ts'
 import { sql } from '../../database/sql.ts'
-import { tellOutcomes } from '../../database/told-outcomes.ts'
 import type { Log } from '../../log.ts'
 import type { ForeignOutcome } from './document.ts'
 
@@ -28,10 +28,10 @@ export async function storeForeignOutcomes(database: Database, outcomes: readonl
     return []
   }
   // Through the outbox, whatever the broker is: this process may be one that sends nothing.
-  const place = { channel: database.channel, worker: '', direct: false, planner }
+  const target = { channel: database.channel, worker: '', direct: false, planner }
   return database.transaction(async (client) => {
     await write(client, database, outcomes)
-    return countForeign(client, place, ended)
+    return countCollectedMembers(client, target, ended)
   })
 }
 
@@ -41,7 +41,7 @@ async function write(client: Queryable, database: Database, outcomes: readonly F
     const row = [id, task, state, result, traceback, queue, worker, startedAt, doneAt]
     for (const [index, value] of row.entries()) columns[index]?.push(value)
   }
-  const { payload, final } = tellOutcomes(outcomes.map(tellable), null)
+  const { payload, final } = notificationOf(outcomes.map(tellable), null)
   await client.query(sql('outcome-collect'), [...columns, database.channel('result'), payload, final])
 }
 

@@ -1,6 +1,6 @@
 import type { Database } from '../../database/database.ts'
-import { takenInPart } from '../../database/not-taken.ts'
 import { keepInOutbox } from '../../database/outbox.ts'
+import { partialPublishError } from '../../database/publish-error.ts'
 import { AppError } from '../../errors.ts'
 import type { Message } from '../../message/message.ts'
 
@@ -13,7 +13,7 @@ export async function keepUnsent(database: Database, messages: readonly Message[
   try {
     await Promise.all(each)
   } catch (cause) {
-    if (!sent || !(cause instanceof AppError) || cause.code !== 'BROKER_UNREACHABLE') throw await takenInPart(cause, each)
+    if (!sent || !(cause instanceof AppError) || cause.code !== 'BROKER_UNREACHABLE') throw await partialPublishError(cause, each)
     throw new AppError('MESSAGE_UNCONFIRMED', `the broker did not confirm the message, and ${cause.message}`, { cause })
   }
 }

@@ -4,7 +4,7 @@ import { retry } from '../../concurrency/retry.ts'
 import { isConnectFailure, isConnectionError } from '../../concurrency/transient.ts'
 import type { Database, Queryable } from '../../database/database.ts'
 import { keepInOutbox } from '../../database/outbox.ts'
-import { type MessagePlace, writePlans } from '../../database/plans.ts'
+import { type MessageTarget, writePlans } from '../../database/plans.ts'
 import { AppError } from '../../errors.ts'
 import { parseCeleryTime } from '../../message/message.ts'
 import type { Broker } from '../broker.ts'
@@ -31,9 +31,9 @@ export async function sendPlan(
   }
   if (transaction !== undefined)
     return writePlans(callersClient(database, transaction), { channel: database.channel, direct: false }, [plan])
-  const place: MessagePlace = { channel: database.channel, direct: broker.kind === 'postgres' }
+  const target: MessageTarget = { channel: database.channel, direct: broker.kind === 'postgres' }
   try {
-    await retry(() => database.transaction((client) => writePlans(client, place, [plan])), RETRY)
+    await retry(() => database.transaction((client) => writePlans(client, target, [plan])), RETRY)
   } catch (cause) {
     if (!isConnectionError(cause)) throw cause
     throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the tasks: ${(cause as Error).message}`, { cause })

@@ -1,10 +1,10 @@
 import type { Effects } from '../../app/effects.ts'
 import type { Outcome } from '../../app/outcome.ts'
 import { isRefusal } from '../../concurrency/transient.ts'
-import type { ChordPlace } from '../../database/chords.ts'
+import type { EffectsTarget } from '../../database/chords.ts'
 import type { Queryable } from '../../database/database.ts'
+import { type EffectsToWrite, storedByThisTransaction, writeEffects } from '../../database/effects.ts'
 import { withoutValue } from '../../database/outcome-columns.ts'
-import { type Ended, storedHere, writeSequels } from '../../database/sequels.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
 import type { Settlement } from './settlement.ts'
@@ -22,16 +22,16 @@ export function haveEffects(batch: readonly Settlement[]): boolean {
  */
 export async function writeBatchEffects(
   client: Queryable,
-  place: ChordPlace,
+  target: EffectsTarget,
   { batch, chosen }: { readonly batch: readonly Settlement[]; readonly chosen: readonly Outcome[] },
 ): Promise<readonly Outcome[]> {
   const passed = new Set(chosen)
-  const ended: Ended[] = []
+  const ended: EffectsToWrite[] = []
   for (const { outcome, message, effects } of batch) {
     if (effects === undefined || message === undefined || (outcome !== null && !passed.has(outcome))) continue
     ended.push({ id: message.headers.id, retries: retriesOf(message), outcome, effects })
   }
-  return writeSequels(client, place, await storedHere(client, ended))
+  return writeEffects(client, target, await storedByThisTransaction(client, ended))
 }
 
 /**
@@ -70,7 +70,7 @@ function withoutPlan(effects: Effects | undefined): Effects | undefined {
   return { countsForChord, unreachable, ignored, releasesUnique }
 }
 
-/** Is the outcome of this attempt, or of a later one, stored? `recorded`: a column of sql/queries/redelivery-look.sql. */
+/** Is the outcome of this attempt, or of a later one, stored? `recorded`: a column of sql/queries/redelivery-count.sql. */
 export function isStored(message: Message, recorded: number | null | undefined): boolean {
   return recorded != null && recorded >= retriesOf(message)
 }

@@ -2,9 +2,9 @@ import { createPlanner, type Planner } from '../../app/canvas/plan.ts'
 import type { Outcome } from '../../app/outcome.ts'
 import { createPump } from '../../concurrency/pump.ts'
 import { isRefusal } from '../../concurrency/transient.ts'
-import type { ChordPlace } from '../../database/chords.ts'
+import type { EffectsTarget } from '../../database/chords.ts'
 import type { Database } from '../../database/database.ts'
-import { keepAside } from '../../database/keep-aside.ts'
+import { keepDeadLetters } from '../../database/dead-letters.ts'
 import { lastOfEach } from '../../database/outcome-columns.ts'
 import { storeOutcomes } from '../../database/store-outcomes.ts'
 import type { Log } from '../../log.ts'
@@ -82,7 +82,7 @@ export function createRecorder<T extends RemoteSettlement>(database: Database, o
       options.backlog?.added(settlement)
       pump.wake()
     },
-    deadLetter: (message, reason) => keepAside(database, message, reason),
+    deadLetter: (message, reason) => keepDeadLetters(database, [{ message, reason }]),
     async flush() {
       await pump.idle()
       await mirroring.idle()
@@ -94,18 +94,18 @@ export function createRecorder<T extends RemoteSettlement>(database: Database, o
 }
 
 /** Stores a batch with its effects in one commit; what the database refuses together is stored one by one. */
-function createBatchStore(database: Database, place: ChordPlace, log: Log) {
+function createBatchStore(database: Database, target: EffectsTarget, log: Log) {
   const write = async (batch: readonly RemoteSettlement[]): Promise<readonly Outcome[]> => {
     const outcomes = lastOfEach(batch.map(({ outcome }) => outcome))
     const redelivered: string[] = []
     for (const { redeliveredId } of batch) if (redeliveredId !== undefined) redelivered.push(redeliveredId)
     if (!haveEffects(batch)) {
-      await storeOutcomes(database, place, outcomes, redelivered)
+      await storeOutcomes(database, target, outcomes, redelivered)
       return []
     }
     return database.transaction(async (client) => {
-      await storeOutcomes(client, place, outcomes, redelivered)
-      return writeBatchEffects(client, place, { batch, chosen: outcomes })
+      await storeOutcomes(client, target, outcomes, redelivered)
+      return writeBatchEffects(client, target, { batch, chosen: outcomes })
     })
   }
 

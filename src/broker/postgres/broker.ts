@@ -4,7 +4,7 @@ import { isConnectFailure } from '../../concurrency/transient.ts'
 import type { Config } from '../../config.ts'
 import type { Database } from '../../database/database.ts'
 import { messageColumns } from '../../database/message-columns.ts'
-import { notTaken, takenInPart } from '../../database/not-taken.ts'
+import { partialPublishError, publishError } from '../../database/publish-error.ts'
 import { sql } from '../../database/sql.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
@@ -27,7 +27,7 @@ export function createPostgresBroker(database: Database, config: Pick<Config, 'p
         giveUpAfterMs: config.publishTimeoutMs,
       })
     } catch (cause) {
-      throw notTaken(cause)
+      throw publishError(cause)
     }
   }
 
@@ -40,7 +40,7 @@ export function createPostgresBroker(database: Database, config: Pick<Config, 'p
       try {
         await Promise.all(each)
       } catch (error) {
-        throw await takenInPart(error, each)
+        throw await partialPublishError(error, each)
       }
     },
     consume: (options) => createPostgresConsumer(database, options, log),

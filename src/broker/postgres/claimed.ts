@@ -19,7 +19,7 @@ export interface ClaimedParts {
 /** Hands claimed rows to the worker, except for messages whose outcome is stored. HOT. */
 export function createClaimed({ held, prefetch, log, onDeliveries, acknowledge }: ClaimedParts) {
   /**
-   * A message that was made ready while it was held (message-retake.sql) may be claimed again. If it is finished, it only needs its
+   * A message that was made ready while it was held (message-reclaim.sql) may be claimed again. If it is finished, it only needs its
    * acknowledgement: no statement acknowledges a message that it claims.
    */
   const isNew = ({ id }: MessageRow, finished: ReadonlySet<string | undefined>): boolean => {

@@ -18,18 +18,18 @@ export interface ReconcileParts {
 export async function reconcileClaims(database: Database, { workerId, held, unwritten }: ReconcileParts): Promise<void> {
   const blamed = held.values().filter((each) => each.blamed)
   await database.transaction(async (client) => {
-    const isRegistered = (await client.query(sql('worker-settled'), [workerId])).length > 0
+    const isRegistered = (await client.query(sql('worker-await-claims'), [workerId])).length > 0
     const ours = [...tagsOf(held.values()), ...unwritten()]
-    await client.query(sql('message-forgotten'), [workerId, ours])
+    await client.query(sql('message-unclaim'), [workerId, ours])
     // A worker that was declared dead and is not registered again takes nothing: nobody would give that back after its death.
     if (!isRegistered) return
     const begun = held.values().filter((each) => each.begun)
-    await client.query(sql('message-retake'), [workerId, ours, tagsOf(blamed), tagsOf(begun)])
+    await client.query(sql('message-reclaim'), [workerId, ours, tagsOf(blamed), tagsOf(begun)])
   })
   for (const each of blamed) each.blamed = false
 }
 
-/** This worker was declared dead, so its messages got a death: counts as worker-hand-back.sql does. */
+/** This worker was declared dead, so its messages got a death: counts as worker-requeue.sql does. */
 export function blameAll(held: HeldTable<PostgresHeld>): void {
   for (const each of held.values()) each.blamed = each.blamed || each.deliveries === 1 || each.begun
 }

@@ -24,7 +24,7 @@ export function createPostgresReleases(database: Database): PostgresReleases {
 
   const writeRequeues = async (worker: number) => {
     const batch = requeues.first()
-    await database.query(sql('message-give-back'), [
+    await database.query(sql('message-requeue'), [
       batch.map(({ tag }) => tag),
       batch.map(({ deaths }) => deaths),
       worker,

@@ -12,7 +12,7 @@ export interface MessageRow {
   readonly headers: string | null
   readonly properties: string | null
   readonly body: string
-  /** For a redelivered message the last attempt whose outcome is stored (sql/queries/redelivery-look.sql); null: none. */
+  /** For a redelivered message the last attempt whose outcome is stored (sql/queries/redelivery-count.sql); null: none. */
   readonly recorded: number | null
 }
 

@@ -1,7 +1,7 @@
 import { createPlanner } from '../../app/canvas/plan.ts'
 import type { Outcome } from '../../app/outcome.ts'
 import { isRefusal } from '../../concurrency/transient.ts'
-import type { ChordPlace } from '../../database/chords.ts'
+import type { EffectsTarget } from '../../database/chords.ts'
 import type { Database, Queryable } from '../../database/database.ts'
 import { lastOfEach } from '../../database/outcome-columns.ts'
 import { settleParameters } from '../../database/settle-parameters.ts'
@@ -39,7 +39,7 @@ export interface StoreAndClaimOptions extends Pick<ConsumeOptions, 'name' | 'que
 
 export function createStoreAndClaim(database: Database, options: StoreAndClaimOptions): StoreAndClaim {
   const { name, queues, log, planner = createPlanner(), workerId } = options
-  const place: ChordPlace = { channel: database.channel, worker: name, direct: true, planner }
+  const target: EffectsTarget = { channel: database.channel, worker: name, direct: true, planner }
   let claims = 0
 
   /** HOT: one statement unless the batch has effects. */
@@ -62,7 +62,7 @@ export function createStoreAndClaim(database: Database, options: StoreAndClaimOp
     return database.transaction(async (client) => {
       const ours = await stillOurs(client, batch)
       const rows = await client.query<Row>(sql('message-settle'), values)
-      return { rows, alsoStored: await writeBatchEffects(client, place, { batch: ours, chosen }) }
+      return { rows, alsoStored: await writeBatchEffects(client, target, { batch: ours, chosen }) }
     })
   }
 
@@ -89,7 +89,7 @@ export function createStoreAndClaim(database: Database, options: StoreAndClaimOp
 async function stillOurs(client: Queryable, batch: readonly PostgresSettlement[]): Promise<readonly PostgresSettlement[]> {
   const unstored = batch.filter(({ outcome, effects, early }) => outcome === null && effects !== undefined && !early)
   if (unstored.length === 0) return batch
-  const rows = await client.query<{ id: string }>(sql('message-still-there'), [unstored.map(({ tag }) => tag)])
+  const rows = await client.query<{ id: string }>(sql('message-unacknowledged'), [unstored.map(({ tag }) => tag)])
   const there = new Set(rows.map(({ id }) => id))
   const gone = new Set(unstored.filter(({ tag }) => !there.has(tag ?? '')))
   return gone.size === 0 ? batch : batch.filter((settlement) => !gone.has(settlement))

@@ -75,7 +75,7 @@ export function createRedisOutcomes(database: Database, options: RedisOutcomesOp
     async stored(messages) {
       if (mirror !== undefined) await mirror.write(await retry(() => storedOutcomes(database, messages), BACKOFF))
       const ids = storableIds(messages.map(({ headers }) => headers.id))
-      const ask = () => database.query<{ id: string; recorded: number | null }>(sql('result-recorded'), [ids])
+      const ask = () => database.query<{ id: string; recorded: number | null }>(sql('result-attempts'), [ids])
       return new Map((await retry(ask, BACKOFF)).map(({ id, recorded }) => [id, recorded]))
     },
     get pending() {

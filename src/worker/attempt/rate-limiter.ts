@@ -1,7 +1,7 @@
 import { parseRate, type RateLimit, rateLimitOf } from '../../app/calls/rate.ts'
 import type { Task } from '../../app/task.ts'
 import { createPump } from '../../concurrency/pump.ts'
-import type { PlacesAsked, RateLimits } from '../../database/rate-limits.ts'
+import type { PermitRequest, RateLimits } from '../../database/rate-limits.ts'
 import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
 import { parseCeleryTime } from '../../message/message.ts'
@@ -122,7 +122,7 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
       give(
         batch,
         await limits.take(
-          batch.map(([key, { intervalMs, waiting }]): PlacesAsked => ({ key, intervalMs, places: waiting.length })),
+          batch.map(([key, { intervalMs, waiting }]): PermitRequest => ({ key, intervalMs, permits: waiting.length })),
         ),
       )
     } catch (err) {

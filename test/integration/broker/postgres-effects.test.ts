@@ -6,7 +6,7 @@ import type { Outcome, State } from '../../../src/app/outcome.ts'
 import type { Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { sendPlan } from '../../../src/broker/outbox/send-plan.ts'
 import { createPostgresBroker } from '../../../src/broker/postgres/broker.ts'
-import { type ChordPlace, countForeign } from '../../../src/database/chords.ts'
+import { countCollectedMembers, type EffectsTarget } from '../../../src/database/chords.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { storeOutcomes } from '../../../src/database/store-outcomes.ts'
 import { silentLog } from '../../../src/log.ts'
@@ -175,7 +175,7 @@ describe('chords', () => {
     const plans = chords.map((chord) => ({ id: `c${chord}`, members: idsOf(chord), body: body(chord), rootId: null }))
     await sendPlan({ database, broker }, { messages: [], chords: plans, groups: [] })
     const failing = new Set(['c3m7', 'c3m8', 'c9m0'])
-    const place: ChordPlace = { channel: database.channel, worker: 'w', direct: true, planner: createPlanner() }
+    const target: EffectsTarget = { channel: database.channel, worker: 'w', direct: true, planner: createPlanner() }
     const all = members.flatMap((member) => chords.map((chord) => `c${chord}m${member}`))
     // A constant order without a pattern.
     const shuffled = all
@@ -190,8 +190,8 @@ describe('chords', () => {
       for (const ids of mine) {
         await worker.transaction(async (client) => {
           const outcomes = ids.toSorted().map((id) => outcome(id, failing.has(id) ? 'FAILURE' : 'SUCCESS'))
-          await storeOutcomes(client, place, outcomes)
-          await countForeign(client, place, [...before, ...ids])
+          await storeOutcomes(client, target, outcomes)
+          await countCollectedMembers(client, target, [...before, ...ids])
         })
         before = ids
       }
@@ -228,20 +228,20 @@ describe('chords', () => {
       return { id: `c${chord}`, members: [`c${chord}m0`, `c${chord}m1`, 'x'], body: body(chord), rootId: null }
     })
     await sendPlan({ database, broker }, { messages: [], chords: plans, groups: [] })
-    const place: ChordPlace = { channel: database.channel, worker: 'w', direct: true, planner: createPlanner() }
+    const target: EffectsTarget = { channel: database.channel, worker: 'w', direct: true, planner: createPlanner() }
     const order: string[] = []
     const second = schema.open({ name: schema.schema })
     const blocked = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'onedyno ${schema.schema}'`
     let waiting: Promise<unknown> = Promise.resolve()
     await database.transaction(async (client) => {
-      await countForeign(client, place, ['c0m0'])
+      await countCollectedMembers(client, target, ['c0m0'])
       waiting = second.transaction(async (other) => {
-        await countForeign(other, place, ['c1m1', 'c0m1'])
+        await countCollectedMembers(other, target, ['c1m1', 'c0m1'])
         order.push('second')
       })
       await until('the second waits', async () => (await rows(blocked)).length > 0)
       // It waits for its first chord and has not locked the other one, which may have the first chord's body as a member.
-      await countForeign(client, place, ['c1m0'])
+      await countCollectedMembers(client, target, ['c1m0'])
       order.push('first')
     })
     await waiting
@@ -250,7 +250,7 @@ describe('chords', () => {
       { id: 'c0', remaining: 1 },
       { id: 'c1', remaining: 1 },
     ])
-    await database.transaction((client) => countForeign(client, place, ['x']))
+    await database.transaction((client) => countCollectedMembers(client, target, ['x']))
     expect(await rows('SELECT task_id FROM {schema}.message ORDER BY 1')).toEqual([{ task_id: 'body0' }, { task_id: 'body1' }])
   })
 })

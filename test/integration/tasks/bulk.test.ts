@@ -53,8 +53,8 @@ onEveryBroker(
       const sentAt = performance.now()
       // As from a host that is an hour ahead: the header is what it thinks, the countdown is what counts.
       const message = at.app.message('later', [], { eta: new Date(Date.now() + 3_600_000) })
-      const { keepMany } = await import('../../../src/database/keep-many.ts')
-      await keepMany(at.database, [{ message, due: { afterSeconds: 0.5 } }])
+      const { keepManyInOutbox } = await import('../../../src/database/outbox.ts')
+      await keepManyInOutbox(at.database, [{ message, due: { afterSeconds: 0.5 } }])
       await at.work()
       await at.ended(message.headers.id)
       expect(ran[0]! - sentAt).toBeGreaterThan(450)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../../../src/app/app.ts'
 import type { TaskOptions } from '../../../../src/app/task-options.ts'
-import type { PlacesAsked } from '../../../../src/database/rate-limits.ts'
+import type { PermitRequest } from '../../../../src/database/rate-limits.ts'
 import { silentLog } from '../../../../src/log.ts'
 import { createMessage, type Message } from '../../../../src/message/message.ts'
 import { createRateLimiter, describeRate, nextPermit, withPermit } from '../../../../src/worker/attempt/rate-limiter.ts'
@@ -20,7 +20,7 @@ const taskOf = (rateLimit?: TaskOptions['rateLimit']) =>
     rateLimit === undefined ? {} : { rateLimit },
   )
 
-describe('the places under a limit', () => {
+describe('the permits under a limit', () => {
   it.each([
     // next free place, now, interval → place, next free place
     ['the first is now', 0, 1000, 100, 1000, 1100],
@@ -111,25 +111,25 @@ describe('the limit of a worker', () => {
 describe('the limit over all workers', () => {
   const limited = (rate: string) => taskOf({ limit: rate, scope: 'app' })
 
-  it('asks once for all that come in one turn, and gives out the places in their order', async () => {
-    const asked: (readonly PlacesAsked[])[] = []
-    const take = async (places: readonly PlacesAsked[]) => {
-      asked.push(places)
-      return places.map(() => -3)
+  it('asks once for all that come in one turn, and gives permits in their order', async () => {
+    const asked: (readonly PermitRequest[])[] = []
+    const take = async (requests: readonly PermitRequest[]) => {
+      asked.push(requests)
+      return requests.map(() => -3)
     }
     const limiter = createRateLimiter({ log: silentLog(), now: () => 1000, limits: { take } })
     const task = limited('10/s')
-    const places = [1, 2, 3].map(() => limiter.admit(message(), task))
-    expect(await Promise.all(places)).toEqual([undefined, new Date(1097), new Date(1197)])
-    expect(asked).toEqual([[{ key: 't 10/s', intervalMs: 100, places: 3 }]])
+    const permits = [1, 2, 3].map(() => limiter.admit(message(), task))
+    expect(await Promise.all(permits)).toEqual([undefined, new Date(1097), new Date(1197)])
+    expect(asked).toEqual([[{ key: 't 10/s', intervalMs: 100, permits: 3 }]])
     expect(limiter.admit(withPermit(message()), task)).toBeUndefined()
   })
 
   it('collects what comes while the database is asked', async () => {
     let answer = (_waits: number[]) => {}
     const counts: number[] = []
-    const take = (places: readonly PlacesAsked[]) => {
-      counts.push(places[0]!.places)
+    const take = (requests: readonly PermitRequest[]) => {
+      counts.push(requests[0]!.permits)
       return new Promise<number[]>((resolve) => (answer = resolve))
     }
     const limiter = createRateLimiter({ log: silentLog(), limits: { take } })
@@ -148,10 +148,10 @@ describe('the limit over all workers', () => {
   it('asks for no place for a message that expires before it, as far as is known here', async () => {
     const counts: number[] = []
     let nextMs = 0
-    const take = async ([asked]: readonly PlacesAsked[]) => {
-      counts.push(asked!.places)
-      nextMs += asked!.places * asked!.intervalMs
-      return [nextMs - asked!.places * asked!.intervalMs]
+    const take = async ([asked]: readonly PermitRequest[]) => {
+      counts.push(asked!.permits)
+      nextMs += asked!.permits * asked!.intervalMs
+      return [nextMs - asked!.permits * asked!.intervalMs]
     }
     const limiter = createRateLimiter({ log: silentLog(), now: () => 1000, limits: { take } })
     const task = limited('1/s')

@@ -1,7 +1,7 @@
 import type { Planner } from '../app/canvas/plan.ts'
 import type { Log } from '../log.ts'
 import type { Signature } from '../message/signature.ts'
-import { type ChordPlace, countMembers, endChords, neverRuns } from './chords.ts'
+import { countMembers, type EffectsTarget, endChords, failBody } from './chords.ts'
 import type { Database } from './database.ts'
 import { writePlans } from './plans.ts'
 import { sql } from './sql.ts'
@@ -14,7 +14,7 @@ interface Forgotten extends Record<string, unknown> {
   readonly missing: readonly string[]
 }
 
-export interface GiveUpOptions {
+interface StaleChordOptions {
   /** Nothing was heard of a chord for so long. */
   readonly seconds: number
   /** Chords of one transaction. */
@@ -27,27 +27,27 @@ export interface GiveUpOptions {
  * Ends chords whose members are lost, such as those of a queue that was purged: whoever waits for the body is told, and so are its errbacks,
  * as if a member had failed. @returns how many
  */
-export async function giveUpChords(database: Database, { seconds, limit, planner, log }: GiveUpOptions): Promise<number> {
-  const place: ChordPlace = { channel: database.channel, worker: 'clean-up', direct: false, planner }
+export async function endStaleChords(database: Database, { seconds, limit, planner, log }: StaleChordOptions): Promise<number> {
+  const target: EffectsTarget = { channel: database.channel, worker: 'clean-up', direct: false, planner }
   const days = Math.round(seconds / 86_400)
   const given = await database.transaction(async (client) => {
-    await client.query(sql('plan-anew'))
-    const forgotten = await client.query<Forgotten>(sql('chord-forgotten'), [seconds, limit])
+    await client.query(sql('plan-custom'))
+    const forgotten = await client.query<Forgotten>(sql('chord-stale'), [seconds, limit])
     if (forgotten.length === 0) return forgotten
     const ends = forgotten.map(({ id, body: text, root_id, remaining, missing }) => {
       const body = JSON.parse(text) as Signature
       const [first = id] = missing
       const of = { parentId: first, rootId: root_id ?? body.options?.root_id ?? first }
       const said = `Dependency ${first} did not end, nothing was heard of the chord for ${days} days (${remaining} members missing)`
-      return { id, ...neverRuns(body, said, { of, planner, chordId: id }) }
+      return { id, ...failBody(body, said, { of, planner, chordId: id }) }
     })
-    const { plans, outcomes } = await endChords(client, place, ends)
+    const { plans, outcomes } = await endChords(client, target, ends)
     const counted = await countMembers(
       client,
-      place,
+      target,
       outcomes.map(({ id }) => id),
     )
-    await writePlans(client, place, [...plans, ...counted.plans])
+    await writePlans(client, target, [...plans, ...counted.plans])
     return forgotten
   })
   for (const { id, remaining, missing } of given)

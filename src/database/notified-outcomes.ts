@@ -15,7 +15,7 @@ interface Told {
  * A payload for NOTIFY: final outcomes with their values while they fit, so that who waits need not ask; else an empty text, which says
  * "look yourselves"; null when there is nothing to tell. Stacks stay in the table.
  */
-export function tellOutcomes(outcomes: readonly Outcome[], worker: string | null): { payload: string | null; final: number } {
+export function notificationOf(outcomes: readonly Outcome[], worker: string | null): { payload: string | null; final: number } {
   const final = outcomes.filter(({ state }) => READY_STATES.has(state))
   if (final.length === 0) return { payload: null, final: 0 }
   if (final.length > MAX_OUTCOMES) return { payload: '', final: final.length }
@@ -24,8 +24,8 @@ export function tellOutcomes(outcomes: readonly Outcome[], worker: string | null
   return { payload: Buffer.byteLength(payload) <= MAX_BYTES ? payload : '', final: final.length }
 }
 
-/** What `tellOutcomes` told, as it is stored, but for stacks, arguments and the moment of sending. */
-export function readTold(payload: string): StoredResult[] {
+/** What `notificationOf` told, as it is stored, but for stacks, arguments and the moment of sending. */
+export function parseNotification(payload: string): StoredResult[] {
   const { worker, outcomes } = JSON.parse(payload) as Told
   return outcomes.map(({ result, startedAt, doneAt, ...outcome }) => {
     const done = new Date(doneAt ?? Date.now())

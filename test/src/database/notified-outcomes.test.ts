@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Outcome } from '../../../src/app/outcome.ts'
-import { readTold, tellOutcomes } from '../../../src/database/told-outcomes.ts'
+import { notificationOf, parseNotification } from '../../../src/database/notified-outcomes.ts'
 
 const outcome = (given: Partial<Outcome> = {}): Outcome => ({
   ...{ id: 'i', task: 't', state: 'SUCCESS', result: '{"a":1}', traceback: 'at x', queue: 'celery', retries: 0 },
@@ -10,9 +10,9 @@ const outcome = (given: Partial<Outcome> = {}): Outcome => ({
 
 describe('what is told of outcomes', () => {
   it('is read as it is stored, but for its stack', () => {
-    const { payload, final } = tellOutcomes([outcome()], 'celery@box')
+    const { payload, final } = notificationOf([outcome()], 'celery@box')
     expect(final).toBe(1)
-    expect(readTold(payload ?? '')).toEqual([
+    expect(parseNotification(payload ?? '')).toEqual([
       {
         ...{
           id: 'i',
@@ -40,5 +40,5 @@ describe('what is told of outcomes', () => {
       1,
     ],
     ['"look yourselves", where there are many', Array.from({ length: 41 }, () => outcome()), '', 41],
-  ])('is %s', (_name, outcomes, payload, final) => expect(tellOutcomes(outcomes, 'w')).toEqual({ payload, final }))
+  ])('is %s', (_name, outcomes, payload, final) => expect(notificationOf(outcomes, 'w')).toEqual({ payload, final }))
 })

@@ -8,7 +8,7 @@ const NO_TABLES = ['42P01', '3F000']
  * Why PostgreSQL did not take a message, in words that are true: an attempt that found no server, or that the server refused, queued
  * nothing; one whose connection broke may have. `earlier`: an attempt before this one may have got through.
  */
-export function notTaken(cause: unknown, earlier = false): unknown {
+export function publishError(cause: unknown, earlier = false): unknown {
   const { code, message = '' } = cause as { code?: string; message?: string }
   const broke = isConnectionError(cause) && !isConnectFailure(cause)
   if (earlier || broke)
@@ -21,7 +21,7 @@ export function notTaken(cause: unknown, earlier = false): unknown {
 }
 
 /** Of several messages some were taken: then it is not true that nothing was queued. */
-export async function takenInPart(error: unknown, each: readonly Promise<unknown>[]): Promise<unknown> {
+export async function partialPublishError(error: unknown, each: readonly Promise<unknown>[]): Promise<unknown> {
   if (!(error instanceof AppError) || error.code !== 'BROKER_UNREACHABLE') return error
   const taken = (await Promise.allSettled(each)).filter(({ status }) => status === 'fulfilled').length
   if (taken === 0) return error
