@@ -1,4 +1,4 @@
-/** Time as a parameter, so that a test can own it. */
+/** The time as a parameter, so that a test can set it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number

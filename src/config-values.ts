@@ -3,21 +3,21 @@ import { OPTIONS, type Option, type OptionName } from './options.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Which broker is used, and why. */
+/** The broker that this process uses, and why. */
 export type BrokerChoice =
   | { readonly kind: 'postgres'; readonly why: string }
   | { readonly kind: 'redis'; readonly why: string; readonly url: string }
   | { readonly kind: 'amqp'; readonly why: string; readonly publishUrl: string; readonly consumeUrl: string }
 
-/** Where this process runs, as far as the environment tells. */
+/** The platform that this process runs on, as far as its variables show. */
 export type Platform = 'heroku' | 'render' | 'koyeb' | 'fly' | 'railway' | 'cloud-run' | 'kubernetes' | 'none'
 
-/** `redis`: the Redis of the broker. */
+/** `redis`: the Redis server that is the broker. */
 export type ResultMirror = 'off' | 'redis' | { readonly url: string }
 
 export type KeepAwake = 'auto' | 'off' | { readonly minutes: number }
 
-/** Reads variables as src/options.ts declares them; what is wrong is added to `problems`, under the name of the variable or `givenAs`. */
+/** Reads variables as src/options.ts declares them. Adds each invalid value to `problems`, under the variable's name or `givenAs`. */
 export function readerOf(env: Environment, problems: string[], givenAs?: string) {
   const option = (name: OptionName): Option => OPTIONS[name]
   const text = (name: OptionName): string | undefined => {
@@ -57,13 +57,13 @@ export function readerOf(env: Environment, problems: string[], givenAs?: string)
 
 type Reader = ReturnType<typeof readerOf>
 
-/** `postgresql://user@/db?host=/socket` has no host, which the WHATWG parser refuses for some schemes: only the beginning is checked. */
+/** Checks only the scheme: the WHATWG parser refuses a URL without a host, such as `postgresql://user@/db?host=/socket`, for some schemes. */
 const isUrl = (raw: string, protocols: readonly string[]) => protocols.some((protocol) => raw.startsWith(`${protocol}//`))
 
 const AMQP_VARIABLES = ['CLOUDAMQP_URL', 'RABBITMQ_URL', 'AMQP_URL'] as const
 const REDIS_VARIABLES = ['REDISCLOUD_URL', 'REDIS_URL', 'REDISTOGO_URL'] as const
 
-/** One environment variable decides (docs/config.md): RabbitMQ before Redis before PostgreSQL, unless ONEDYNO_BROKER names one. */
+/** Chooses RabbitMQ, else Redis, else PostgreSQL, by the URLs that are set, unless ONEDYNO_BROKER names one (docs/config.md). */
 export function readBroker(read: Reader, problems: string[]): BrokerChoice {
   const asked = read.choice<'auto' | BrokerChoice['kind']>('ONEDYNO_BROKER')
   const found = { amqp: readAmqp(read, problems), redis: readRedis(read) }
@@ -150,7 +150,7 @@ export function readFetchAllow(read: Reader, problems: string[]): string[] {
   return pairs
 }
 
-/** The first that is known (reference/web-platform.md §1.3): the operator's word, then what each platform sets by itself. */
+/** PUBLIC_URL if the operator set it, else the variable in which a platform gives the application's own address. */
 export function readPublicUrl(env: Environment, read: Reader): string | undefined {
   const explicit = read.url('PUBLIC_URL', ['http:', 'https:'])
   const found =
@@ -160,7 +160,7 @@ export function readPublicUrl(env: Environment, read: Reader): string | undefine
 
 const hostUrl = (host: string | undefined) => (host === undefined || host === '' ? undefined : `https://${host}`)
 
-/** What each platform sets by itself; an empty value counts as unset here too. */
+/** Recognises a platform by a variable that it sets in every process. An empty value counts as unset. */
 export function detectPlatform(env: Environment): Platform {
   if (env.DYNO) return 'heroku'
   if (env.RENDER) return 'render'

@@ -20,21 +20,21 @@ import type { LogFormat, LogLevel } from './log-text.ts'
 export type { BrokerChoice, Environment, Platform } from './config-values.ts'
 
 export interface Config {
-  /** Unset until `onedyno start` or the platform sets it; roles call `requireDatabaseUrl`. */
+  /** Undefined until `onedyno start` or the platform sets it. Roles call `requireDatabaseUrl`. */
   readonly databaseUrl: string | undefined
   readonly databaseSchema: string
   readonly databaseSsl: 'auto' | 'off' | 'no-verify' | 'verify-full'
   readonly databasePool: number
   readonly broker: BrokerChoice
   readonly queueType: 'classic' | 'quorum'
-  /** x-max-priority of queues that are declared; 0: none. */
+  /** `x-max-priority` of the queues that this process declares; 0: no priorities. */
   readonly queueMaxPriority: number
   readonly resultMirror: ResultMirror
   readonly resultCollect: 'off' | 'on'
   readonly publishTimeoutMs: number
-  /** Undefined: none. */
+  /** Undefined: no limit. */
   readonly timeLimitSeconds: number | undefined
-  /** Undefined: none. */
+  /** Undefined: no limit. */
   readonly softTimeLimitSeconds: number | undefined
   readonly resultMaxBytes: number
   readonly resultTtlSeconds: number
@@ -43,7 +43,7 @@ export interface Config {
   readonly pool: 'async' | 'thread'
   /** 0: as many as the machine has cores. */
   readonly threads: number
-  /** Heap of one, in megabytes. */
+  /** Heap of one thread, in megabytes. */
   readonly threadMemoryMb: number
   /** 0: no limit. */
   readonly maxTasks: number
@@ -70,15 +70,15 @@ export interface Config {
   readonly shutdownMs: number
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
-  /** True when nothing else puts a time before a line: neither a supervisor nor a platform. */
+  /** True if neither a supervisor nor a platform puts a time before each line. */
   readonly logStamp: boolean
-  /** `worker.1` under a supervisor, `web.1` on a platform, else undefined. */
+  /** `worker.1` under a supervisor, `web.1` on a platform, otherwise undefined. */
   readonly processName: string | undefined
 }
 
 /**
  * Reads all variables at once and freezes the result. An empty value counts as unset.
- * @throws AppError CONFIG_INVALID naming every problem, not only the first
+ * @throws AppError CONFIG_INVALID, with every problem in its message
  */
 export function parseConfig(env: Environment): Config {
   const problems: string[] = []
@@ -134,7 +134,7 @@ export function parseConfig(env: Environment): Config {
   return Object.freeze(config)
 }
 
-/** @throws AppError CONFIG_INVALID when there is no database to work with */
+/** @throws AppError CONFIG_INVALID if DATABASE_URL is not set */
 export function requireDatabaseUrl(config: Config): string {
   if (config.databaseUrl !== undefined) return config.databaseUrl
   throw new AppError(

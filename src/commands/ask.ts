@@ -9,11 +9,11 @@ import { AppError } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { brokerAnswers, CLOSING_MS } from './broker-answers.ts'
 
-/** What `onedyno inspect` and `onedyno control` have in common: a method, its arguments, and how the answers are shown. */
+/** One request of `onedyno inspect` or `onedyno control`. */
 export interface Asked {
   readonly method: string
   readonly given: Readonly<Record<string, unknown>>
-  /** False: no answer is expected (shutdown). */
+  /** False if workers do not answer this method (shutdown). */
   readonly answered: boolean
 }
 
@@ -23,13 +23,13 @@ export const askOptions = {
   json: { type: 'boolean', short: 'j', default: false },
 } as const
 
-/** The arguments of a method in the order in which a person gives them; the last one of `rest` takes all that is left. */
+/** The arguments of a method in their order on the command line. `rest` takes all words that are left. */
 export interface Signature {
   readonly args: readonly string[]
-  /** How many of them must be given. Default: all. */
+  /** Number of required arguments. Default: all of `args`. */
   readonly required?: number
   readonly rest?: string
-  /** Those that are numbers. */
+  /** Names of the arguments that are numbers. */
   readonly numbers?: readonly string[]
   readonly what: string
 }
@@ -65,7 +65,7 @@ export const usageOf = ({ args, required = args.length, rest }: Signature): stri
     .filter((word) => word !== '')
     .join(' ')
 
-/** One line for each method, for the help. */
+/** The help text: one line for each method. */
 export const listOf = (signatures: Readonly<Record<string, Signature>>): string =>
   Object.entries(signatures)
     .map(([method, signature]) => `  ${`${method} ${usageOf(signature)}`.trim().padEnd(34)} ${signature.what}`)
@@ -81,7 +81,7 @@ export async function ask(
   if (!(timeoutMs > 0 && timeoutMs <= 3_600_000)) throw new AppError('USAGE', `-t ${values.timeout} is not a number of seconds`)
   const destination = values.destination?.split(',').filter((name) => name !== '')
   const parsed = parseConfig(env)
-  // RabbitMQ and Redis are asked without the database, which this machine may not even reach: nothing ever connects to this name.
+  // With RabbitMQ or Redis no connection to the database is opened, because this machine may not reach it. The URL is a placeholder.
   const config =
     parsed.broker.kind === 'postgres' ? parsed : { ...parsed, databaseUrl: parsed.databaseUrl ?? 'postgresql://localhost' }
   const log = silentLog()
@@ -105,7 +105,7 @@ export async function ask(
     else process.stdout.write(`\n${answers.size} ${answers.size === 1 ? 'node' : 'nodes'} online.\n`)
     return [...answers.values()].some(isError) ? 1 : 0
   } finally {
-    // Before its connection: only so is what was sent last certainly on its way.
+    // Closed before its connection, so that the last message is certainly sent.
     if (transport !== undefined)
       await waitAtMost(
         transport.close().catch(() => {}),
@@ -121,7 +121,7 @@ export async function ask(
 
 const isError = (answer: unknown): boolean => typeof answer === 'object' && answer !== null && 'error' in answer
 
-/** As `celery inspect` prints it. */
+/** Prints an answer as `celery inspect` does. */
 function show(worker: string, answer: unknown): void {
   const body = typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : undefined
   const said = body?.error ?? body?.ok ?? answer
@@ -137,5 +137,5 @@ function textOf(value: unknown): string {
 
 const indented = (text: string) => text.replace(/^/gm, '    ')
 
-/** Options and words of one command line. */
+/** Parses the options and words of a command line. */
 export const parseAsk = (argv: readonly string[]) => parseArgs({ args: [...argv], options: askOptions, allowPositionals: true })

@@ -16,7 +16,7 @@ Usage: onedyno beat [options]
   -l, --loglevel LEVEL  debug, info, warn, error, silent (LOG_LEVEL, default info)
   -h, --help            this text
 
-Any number may run at once: each tick is sent exactly once. Schedules are rows of the table schedule; a change is noticed at once.
+Any number of beats may run at once: each tick is sent exactly once. Schedules are rows of the table schedule; a change takes effect at once.
 Exit codes: 0 stopped when asked · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
 /** `onedyno beat`. @returns the exit status */
@@ -36,7 +36,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   })
 }
 
-/** The beat of a process that has its connections and its outbox relay already: of this command, and of `worker --beat`. */
+/** Starts beat in a process that already has its connections and its outbox relay: `onedyno beat` or `worker --beat`. */
 export async function startBeatBeside({ config, log, database }: Role): Promise<Beat> {
   const schedules = createBeatSchedules(database)
   const { seeds, keepAwake } = seedsOf(config)

@@ -3,14 +3,14 @@ import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { maskUrl } from '../log-text.ts'
 
-/** Closing a connection to a server that is away could take as long as it is away. */
+/** Limit for closing a connection, which could take as long as its server is away. Milliseconds. */
 export const CLOSING_MS = 1000
 
 const NAMES = { amqp: 'RabbitMQ', redis: 'Redis', postgres: 'PostgreSQL' }
 
 /**
- * A role waits for its broker for ever; a person at the terminal does not.
- * @throws AppError BROKER_SILENT after PUBLISH_TIMEOUT (and `moreMs`); what `work` throws
+ * Limits the wait of a command for the broker. (A role waits without a limit.)
+ * @throws AppError BROKER_SILENT after PUBLISH_TIMEOUT plus `moreMs`; the error of `work`
  */
 export async function brokerAnswers<T>(
   { broker, databaseUrl, publishTimeoutMs }: Pick<Config, 'broker' | 'databaseUrl' | 'publishTimeoutMs'>,

@@ -17,7 +17,7 @@ Usage: onedyno call [options] NAME
       --queue NAME      into this queue
       --priority N      0 to 255, higher first
       --wait            waits for the result and prints it as JSON instead of the id
-      --timeout S       waits no longer (default: for ever)
+      --timeout S       waits at most S seconds (default: no limit)
       --app FILE        module that exports your application (ONEDYNO_APP); a task that is not in it is sent unchecked
   -h, --help            this text
 
@@ -44,7 +44,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const args = readJson('--args', values.args)
   if (!Array.isArray(args)) throw new AppError('USAGE', `--args ${values.args} is not a JSON array`)
   const options = applyOptions(values)
-  if (values.timeout !== undefined && !values.wait) throw new AppError('USAGE', '--timeout goes with --wait')
+  if (values.timeout !== undefined && !values.wait) throw new AppError('USAGE', '--timeout needs --wait')
   const timeoutMs = values.timeout === undefined ? undefined : 1000 * readNumber('--timeout', values.timeout)
   return withSession(env, values.app, async ({ app }) => {
     const result = await app.sendTask(name, args, options)
@@ -55,7 +55,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   })
 }
 
-/** Prints the value of a task as JSON; of one that failed, its error to stderr. @returns the exit status */
+/** Prints the result of a task as JSON, or the error of a failed task to stderr. @returns the exit status */
 export async function printResult(result: AsyncResult, timeoutMs: number | undefined): Promise<number> {
   try {
     const value = await result.get(timeoutMs === undefined ? {} : { timeoutMs })
@@ -97,7 +97,7 @@ export function readNumber(option: string, text: string): number {
   return Number(text)
 }
 
-/** A worker is told its queues as a list with commas, without spaces around the names: into such a queue no `worker -Q` would ever look. */
+/** Refuses names that `worker -Q` cannot take: it splits its list at commas and trims spaces. */
 function readQueue(option: string, text: string): string {
   if (text !== '' && text === text.trim() && !text.includes(',')) return text
   const names = text.split(',').map((name) => name.trim())

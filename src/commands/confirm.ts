@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline/promises'
 import { AppError } from '../errors.ts'
 
-/** Asks a person at the terminal; who leaves with Ctrl-C or Ctrl-D has said no. @throws AppError USAGE where there is none to ask */
+/** Asks a person at the terminal. Ctrl-C and Ctrl-D mean no. @throws AppError USAGE without a terminal */
 export async function confirm(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new AppError('USAGE', `${question} Nobody is here to answer: say it with --force`)
+  if (!process.stdin.isTTY) throw new AppError('USAGE', `${question} There is no terminal to ask: confirm with --force`)
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())

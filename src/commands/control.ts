@@ -28,7 +28,7 @@ Usage: onedyno control [options] METHOD [arguments]
 
 ${listOf(METHODS)}
 
-      --terminate       revoke: also aborts the signal of a task that runs
+      --terminate       revoke: also aborts the signal of a running task
   -t, --timeout S       seconds to wait for answers (default 1)
   -d, --destination A,B only these workers; ends as soon as all of them have answered
   -j, --json            prints {worker: answer} as one line of JSON

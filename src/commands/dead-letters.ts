@@ -5,19 +5,19 @@ import { readNumber } from './call.ts'
 import { confirm } from './confirm.ts'
 import { withSession } from './session.ts'
 
-export const help = `onedyno dead-letters: messages that were kept aside: their task rejected them, they ended their workers, nobody knew their task, or they
-cannot be read.
+export const help = `onedyno dead-letters: lists, requeues and deletes dead letters: messages that their task rejected, that ended their workers, that are
+unreadable, or whose task no worker has.
 
 Usage: onedyno dead-letters [list [--limit N] [--json]]
        onedyno dead-letters requeue NUMBER … | all
        onedyno dead-letters drop [--force] NUMBER … | all
 
-      --limit N         list: no more than these, the newest first (default 50)
+      --limit N         list: at most N, newest first (default 50)
   -j, --json            list: one JSON object a line, with headers and body
   -f, --force           drop: does not ask
   -h, --help            this text
 
-What is requeued runs again under its id, as if for the first time.
+A requeued message runs again under its id, as if for the first time.
 Exit codes: 0 done · 1 answered with no, or none was requeued · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
 const OPTIONS = {
@@ -39,7 +39,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const letters = createDeadLetters(database)
     if (action === 'list') {
       const found = await letters.list(limit)
-      if (found.length === 0 && !values.json) process.stderr.write('nothing is kept aside\n')
+      if (found.length === 0 && !values.json) process.stderr.write('no dead letters\n')
       for (const letter of found) process.stdout.write(`${values.json ? JSON.stringify(letter) : lineOf(letter)}\n`)
       return 0
     }
@@ -47,15 +47,15 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
       const ids = await letters.requeue(which)
       process.stdout.write(ids.map((id) => `${id}\n`).join(''))
       if (ids.length > 0) return 0
-      process.stderr.write('none was requeued: there is no such number, or it has no id\n')
+      process.stderr.write('nothing requeued: there is no such number, or the message has no id\n')
       return 1
     }
     const question =
       which === 'all'
-        ? 'Throw away all messages that were kept aside?'
-        : `Throw away ${which.length} ${which.length === 1 ? 'message' : 'messages'}?`
+        ? 'Delete all dead letters?'
+        : `Delete ${which.length} ${which.length === 1 ? 'dead letter' : 'dead letters'}?`
     if (!values.force && !(await confirm(question))) return 1
-    process.stdout.write(`${await letters.drop(which)} thrown away\n`)
+    process.stdout.write(`${await letters.drop(which)} deleted\n`)
     return 0
   })
 }

@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts'
 import { LOG_LEVELS } from '../log-text.ts'
 
 /**
- * `--loglevel`: ours, and Celery's names too, so that a Procfile needs one word less to change.
+ * `--loglevel`: takes our names and Celery's, so that a Procfile for Celery works unchanged.
  * @throws AppError USAGE listing what is accepted
  */
 export function logLevel(name: string): string {

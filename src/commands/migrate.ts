@@ -3,11 +3,11 @@ import { parseConfig } from '../config.ts'
 import { migrate } from '../database/migrate.ts'
 import { createLog } from '../log.ts'
 
-export const help = `onedyno migrate: brings the database to this version; changes nothing when it is there.
+export const help = `onedyno migrate: brings the database to this version; changes nothing if it is current.
 
 Usage: onedyno migrate
 
-Uses DATABASE_URL and DATABASE_SCHEMA. Two that start at once wait for each other. On Heroku the \`release\` line of the Procfile runs it.
+Uses DATABASE_URL and DATABASE_SCHEMA. Two migrations at once wait for each other. On Heroku the \`release\` line of the Procfile runs it.
 Exit codes: 0 done · 64 usage · 69 database unreachable · 70 bug · 78 configuration`
 
 /** `onedyno migrate`. @returns the exit status */

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import { OPTIONS, type Option, type OptionName } from '../options.ts'
 
 /**
- * Options of a command that stand for variables, as those variables. A wrong one is told by the name under which it was given, all at once.
+ * Turns options of a command into the variables that they stand for. Reports all invalid values at once, by the names of the options.
  * @param options by name, such as `concurrency: 'CONCURRENCY'`
  * @throws AppError USAGE
  */
@@ -17,7 +17,7 @@ export function optionEnv<Name extends string>(
     const value = values[name as Name]
     if (value === undefined) continue
     env[variable] = value
-    // Of a variable an empty value counts as unset: an option that is given says something.
+    // An empty variable counts as unset, but an empty option is a mistake.
     if (value.trim() === '') problems.push(`--${name} "${value}" is empty`)
     else check(variable, value, `--${name}`, problems)
   }

@@ -4,14 +4,14 @@ import { brokerAnswers } from './broker-answers.ts'
 import { confirm } from './confirm.ts'
 import { withSession } from './session.ts'
 
-export const help = `onedyno purge: throws away the messages that wait in queues. There is no way back; what runs goes on.
+export const help = `onedyno purge: deletes the messages that wait in queues. This cannot be undone; running tasks go on.
 
 Usage: onedyno purge [--force] QUEUE …
 
   -f, --force           does not ask
   -h, --help            this text
 
-What waits for its time (countdown, eta, retries) is not in a queue yet and stays: see onedyno revoke.
+Messages that are not yet due (countdown, eta, retries) are not in a queue and stay: see onedyno revoke.
 Exit codes: 0 done · 1 answered with no · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
 /** `onedyno purge`. @returns the exit status */
@@ -22,9 +22,9 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   return withSession(env, undefined, async ({ config, broker }) => {
     const depths = await brokerAnswers(config, broker.depths(queues))
     const ready = depths.reduce((sum, depth) => sum + depth.ready, 0)
-    if (!values.force && !(await confirm(`Throw away ${ready} waiting messages of ${queues.join(', ')}?`))) return 1
+    if (!values.force && !(await confirm(`Delete ${ready} waiting messages of ${queues.join(', ')}?`))) return 1
     for (const queue of queues)
-      process.stdout.write(`${queue}: ${await brokerAnswers(config, broker.purge(queue))} messages thrown away\n`)
+      process.stdout.write(`${queue}: ${await brokerAnswers(config, broker.purge(queue))} messages deleted\n`)
     return 0
   })
 }

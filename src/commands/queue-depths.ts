@@ -1,7 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import type { AskedDepth } from '../web/web-context.ts'
 
-/** For people, to whom 0 must not be told where nobody knows. */
+/** For people: an unknown depth is absent, not 0. */
 export const knownDepths =
   ({ kind, depths }: Pick<Broker, 'kind' | 'depths'>) =>
   async (queues: readonly string[]): Promise<AskedDepth[]> =>

@@ -14,16 +14,16 @@ Usage: onedyno queues [list] [--json]
        onedyno queues resume QUEUE
        onedyno queues limit QUEUE N|none
 
-  list              queues that are known here, with the messages that wait and run, and what is set (default);
-                    how many run is not told by RabbitMQ: ask the workers, onedyno inspect active
-  pause             workers take nothing from it until it is resumed; what runs goes on, and sending goes on
+  list              known queues with waiting and running messages and settings (default); RabbitMQ does not
+                    report running ones: use onedyno inspect active
+  pause             workers take nothing from it until it is resumed; running tasks and sending go on
   resume            workers take from it again
-  limit             at most N of its tasks run at once over all workers; 1: one after the other, in their order
+  limit             at most N of its tasks run at once over all workers; 1: one after the other, in order
 
       --json        prints the list as JSON
   -h, --help        this text
 
-Workers hear of it at once; it is kept in the database until it is changed.
+Takes effect at once and is stored in the database.
 Exit codes: 0 done · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
 const ACTIONS = ['list', 'pause', 'resume', 'limit'] as const
@@ -109,7 +109,7 @@ async function list(
   else for (const line of table(rows)) process.stdout.write(`${line}\n`)
 }
 
-/** As wide as its longest name; a queue without settings has an empty last column. */
+/** A table as wide as its longest name. The last column is empty for a queue without settings. */
 function table(rows: readonly (QueueSetting & { ready: number; running: number | null })[]): string[] {
   const width = Math.max(5, ...rows.map(({ name }) => name.length))
   const line = (name: string, ready: string, running: string, set: string) =>

@@ -9,14 +9,14 @@ import { brokerAnswers } from './broker-answers.ts'
 import { knownDepths } from './queue-depths.ts'
 import { withSession } from './session.ts'
 
-export const help = `onedyno report: versions, settings and what answers, for a bug report. Secrets are masked.
+export const help = `onedyno report: prints versions, settings and reachable services, for a bug report. Secrets are masked.
 
 Usage: onedyno report [--app FILE]
 
       --app FILE        module that exports your application (ONEDYNO_APP)
   -h, --help            this text
 
-Exit codes: 0 all answered · 69 something did not · 64 usage · 70 bug · 78 configuration`
+Exit codes: 0 all services answered · 69 one did not · 64 usage · 70 bug · 78 configuration`
 
 /** `onedyno report`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -43,7 +43,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   }
 }
 
-/** What is set in the environment, without what opens something. */
+/** The variables that are set, without passwords and tokens. */
 function settings(env: NodeJS.ProcessEnv): [string, string][] {
   return Object.entries(OPTIONS).flatMap(([name, { unit }]): [string, string][] => {
     const value = env[name]

@@ -3,17 +3,17 @@ import { AppError } from '../errors.ts'
 import { printResult, readNumber } from './call.ts'
 import { withSession } from './session.ts'
 
-export const help = `onedyno result: prints what is known of a task.
+export const help = `onedyno result: prints the state and the result of a task.
 
 Usage: onedyno result [options] ID
 
-      --wait            waits for its end and prints the value alone, as JSON
-      --timeout S       waits no longer (default: for ever)
-      --forget          deletes what is stored, after printing it
+      --wait            waits for its end and prints only the value, as JSON
+      --timeout S       waits at most S seconds (default: no limit)
+      --forget          deletes the stored result after printing it
   -h, --help            this text
 
 Without --wait: one JSON object with state, result, traceback, times, worker, queue and retries.
-Exit codes: 0 printed · 1 the task failed (--wait), or nothing is known of it · 64 usage · 69 unavailable · 70 bug · 78 configuration`
+Exit codes: 0 printed · 1 the task failed (--wait) or is unknown · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
 const OPTIONS = {
   wait: { type: 'boolean', default: false },
@@ -26,7 +26,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   const [id, ...more] = positionals
   if (id === undefined || more.length > 0) throw new AppError('USAGE', 'result takes the id of one task')
-  if (values.timeout !== undefined && !values.wait) throw new AppError('USAGE', '--timeout goes with --wait')
+  if (values.timeout !== undefined && !values.wait) throw new AppError('USAGE', '--timeout needs --wait')
   const timeoutMs = values.timeout === undefined ? undefined : 1000 * readNumber('--timeout', values.timeout)
   return withSession(env, undefined, async ({ app, results }) => {
     const result = app.asyncResult(id)
@@ -37,7 +37,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     async function printKnown(): Promise<number> {
       const known = (await result.info()) ?? (await results.locate(id ?? ''))
       if (known === undefined) {
-        process.stderr.write(`nothing is known of ${id}: it is waiting in the broker, was deleted, or never existed\n`)
+        process.stderr.write(`no result of ${id}: it waits in the broker, was deleted, or never existed\n`)
         return 1
       }
       process.stdout.write(`${JSON.stringify({ id, ...known }, null, 2)}\n`)

@@ -1,18 +1,18 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** By now a role has begun, answered its first page and run what waited for it. Milliseconds. */
+/** By this time a role has started, answered its first page and run the tasks that were waiting. Milliseconds. */
 const AFTER_MS = 3000
-/** Of a span, the share in which the event loop did something: above it, nobody is to wait for this. */
+/** Event loop utilisation of a span. Above this share the process is busy, and the collection waits. */
 const BUSY = 0.3
-/** Bytes of a heap that is not small any more: to look through it takes too long, and what the start left is the least of it. */
+/** Bytes. A collection of a larger heap takes too long, and garbage of the start is only a small part of it. */
 const LARGE_HEAP = 64 * 2 ** 20
 
 type Collect = (how: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void
 
 /**
- * Starting leaves garbage and compiled code that runs only once, three to six megabytes a process, which V8 gives back when it needs room:
- * in an idle dyno never. So it is asked for once, in the first span that is quiet; it takes 10 to 50 ms.
+ * A start leaves 3 to 6 MB of garbage and of compiled code that runs only once. V8 frees it when it needs memory, which in an idle dyno is
+ * never. So one collection is requested in the first quiet span; it takes 10 to 50 ms.
  */
 export function returnMemoryOfStart(afterMs = AFTER_MS): void {
   let before = performance.eventLoopUtilization()
@@ -26,7 +26,7 @@ export function returnMemoryOfStart(afterMs = AFTER_MS): void {
   }, afterMs).unref()
 }
 
-/** An ordinary collection keeps compiled code; the one before V8 gives up does not. Where Node does not offer it nothing happens. */
+/** V8's last-resort collection, which also frees compiled code; an ordinary one does not. Does nothing if Node does not offer it. */
 function collect(): void {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('globalThis.gc') as Collect | undefined

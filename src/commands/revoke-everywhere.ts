@@ -5,14 +5,14 @@ import { askWorkers } from '../control/ask.ts'
 import type { Database } from '../database/database.ts'
 import { createRevocations } from '../database/revocations.ts'
 
-/** Ids in one request. */
+/** Ids per request. */
 const AT_ONCE = 1000
-/** Workers of Python are told now or not at all: a broker that is away is not waited for. Milliseconds. */
+/** Limit for the request to workers of Python: there is no retry while the broker is away. Milliseconds. */
 const TELL_MS = 1000
 
 /**
- * Revokes for workers of onedyno, which know it for certain, and asks those of Python on the same broker, who hear it if they run now
- * (reference/celery-protocol.md §5.4, §6.2). They know ids only, not names of tasks.
+ * Stores revocations for workers of onedyno, and sends the ids to workers of Python on the same broker, which receive them only if they run
+ * now (docs/internals/wire-protocol.md). Celery can revoke ids only, not names of tasks.
  */
 export function createRevoke(database: Database, broker: Pick<Broker, 'kind' | 'control'>): Revoke {
   const { revoke } = createRevocations(database)

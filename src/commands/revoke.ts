@@ -4,19 +4,19 @@ import { AppError } from '../errors.ts'
 import { createRevoke } from './revoke-everywhere.ts'
 import { withSession } from './session.ts'
 
-export const help = `onedyno revoke: these tasks are not run. Kept in the database for seven days: a worker that starts later knows it too.
-On RabbitMQ and Redis workers of Celery that run now are told as well, by id.
+export const help = `onedyno revoke: keeps tasks from running. Revocations are stored for seven days and hold for workers that start later too.
+On RabbitMQ and Redis, Celery's workers that run now receive the ids as well.
 
 Usage: onedyno revoke [--terminate] ID …
        onedyno revoke [--terminate] --task NAME | --schedule NAME
        onedyno revoke --undo --task NAME
        onedyno revoke --list
 
-      --task NAME       all of this name that were sent until now
+      --task NAME       all tasks of this name that were sent until now
       --schedule NAME   all runs of this schedule that have not ended; the schedule itself goes on
-      --terminate       also ends those that run: their signal aborts, their thread ends
-      --undo            this name may run again
-      --list            what is revoked, one a line, the newest first
+      --terminate       also ends running ones: their signal aborts, their thread ends
+      --undo            lets tasks of this name run again
+      --list            lists revocations, one per line, newest first
   -h, --help            this text
 
 Exit codes: 0 done · 1 nothing to revoke or to undo · 64 usage · 69 unavailable · 70 bug · 78 configuration`
@@ -29,7 +29,7 @@ const OPTIONS = {
   list: { type: 'boolean', default: false },
 } as const
 
-/** Of an id; names of tasks are shorter. */
+/** Characters of an id. Names of tasks are shorter. */
 const MAX_LENGTH = 255
 
 /** `onedyno revoke`. @returns the exit status */
@@ -38,7 +38,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const { task, schedule, terminate, undo, list } = values
   if (!list && ids.length === 0 && task === undefined && schedule === undefined)
     throw new AppError('USAGE', 'revoke takes ids, or --task NAME, or --schedule NAME')
-  if (undo && task === undefined) throw new AppError('USAGE', '--undo takes --task NAME: what was revoked by id stays so')
+  if (undo && task === undefined) throw new AppError('USAGE', '--undo needs --task NAME: a revocation by id cannot be undone')
   const names = [...ids, task, schedule].filter((name) => name !== undefined)
   const wrong = names.find((name) => name === '' || [...name].length > MAX_LENGTH)
   if (wrong !== undefined) throw new AppError('USAGE', `${JSON.stringify(wrong)} is not a text of 1 to ${MAX_LENGTH} characters`)

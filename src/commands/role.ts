@@ -7,21 +7,21 @@ import { AppError, toError } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
 import { returnMemoryOfStart } from './return-memory.ts'
 
-/** What every role begins with: configuration, a log, a database whose schema fits, and the wish to stop. */
+/** What every role gets: configuration, log, a database with the right schema, and a signal to stop. */
 export interface Role {
   readonly config: Config
   readonly log: Log
   readonly database: Database
-  /** Aborts at the first SIGTERM or SIGINT; the platform may send more of them, which change nothing. */
+  /** Aborts at the first SIGTERM or SIGINT. Later ones are ignored, because platforms send several. */
   readonly signal: AbortSignal
 }
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 
 /**
- * Opens what a role needs, runs it, and closes everything again whatever happened. Resolves with the exit status.
- * A database that is not there yet is waited for: a role that gave up would only be started again to wait. `beforeDatabase`: it works
- * meanwhile, because a platform ends a web process that does not listen in time (Heroku's R10).
+ * Opens the connections of a role, runs the role, and closes them, also after a failure. Resolves to the exit status.
+ * Waits while the database does not answer: a role that ended would only be restarted. `beforeDatabase`: the role starts before the database
+ * answers, because a platform ends a web process that does not listen in time (Heroku's R10).
  */
 export async function runRole(
   name: string,
@@ -45,13 +45,13 @@ export async function runRole(
   } finally {
     await database.close()
     signal.removeEventListener('abort', hurry)
-    // Nothing is unfinished any more: what code of a task still waits for is not waited for.
+    // All work is finished. Timers and sockets that code of a task left open must not delay the exit.
     clearTimeout(late)
   }
   return 0
 }
 
-/** A role that is useful before the database answers; one whose schema does not fit is ended all the same. */
+/** Runs a role before the database answers. Ends it if the schema turns out to be wrong. */
 async function workWhileWaiting(role: Role, work: (role: Role) => Promise<void>): Promise<void> {
   const ending = new AbortController()
   const signal = AbortSignal.any([role.signal, ending.signal])
@@ -66,35 +66,35 @@ async function workWhileWaiting(role: Role, work: (role: Role) => Promise<void>)
 }
 
 /**
- * A database that neither answers nor refuses can hold up any of the steps of stopping. Half a second before SIGKILL the role ends by
- * itself and says so; what it held is handed out again.
+ * A database that neither answers nor refuses can delay every step of the shutdown. So the role ends itself half a second before SIGKILL
+ * and logs it; its messages are delivered again.
  */
 function endInTime({ shutdownMs }: Config, log: Log): NodeJS.Timeout {
   const end = () => {
-    log.error({ afterMs: shutdownMs - 500 }, 'not stopped in time, ending now: what is unfinished is handed out again')
+    log.error({ afterMs: shutdownMs - 500 }, 'shutdown timed out, exiting now, unfinished messages are redelivered')
     process.exit(69)
   }
   return setTimeout(end, shutdownMs - 500).unref()
 }
 
-/** The first SIGTERM or SIGINT aborts; later ones are heard and ignored, because a platform repeats them. */
+/** The first SIGTERM or SIGINT aborts the signal. Later ones are ignored, because platforms repeat them. */
 export function stopSignal(): AbortSignal {
   const stopping = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort())
   return stopping.signal
 }
 
-/** @throws AppError DATABASE_UNREACHABLE also where the server answers, and says that there is no such database, user or password */
+/** @throws AppError DATABASE_UNREACHABLE, also if the server refuses the database, user or password */
 async function answers(database: Database): Promise<void> {
   await database.ping()
   await checkSchema(database)
 }
 
-/** What the driver said, below what a person is told. */
+/** The driver's error, which is the cause of the error for people. */
 const causeOf = (error: unknown): Error =>
   error instanceof AppError && error.code === 'DATABASE_UNREACHABLE' ? toError(error.cause) : toError(error)
 
-/** False when asked to stop while waiting. */
+/** Resolves to false if the signal aborts while it waits. */
 async function databaseReady(database: Database, log: Log, signal: AbortSignal): Promise<boolean> {
   let said = false
   try {
@@ -103,7 +103,7 @@ async function databaseReady(database: Database, log: Log, signal: AbortSignal):
       signal,
       isRetryable: (error) => isConnectionError(causeOf(error)),
       onRetry: (error) => {
-        if (!said) log.warn({ reason: causeOf(error).message }, 'database does not answer yet, waiting for it')
+        if (!said) log.warn({ reason: causeOf(error).message }, 'database does not answer, waiting')
         said = true
       },
     })

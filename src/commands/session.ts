@@ -12,7 +12,7 @@ import { createBackend } from './backend.ts'
 import { CLOSING_MS } from './broker-answers.ts'
 import { loadApp } from './load-app.ts'
 
-/** What a command of one moment works with. */
+/** The connections of a command that runs once. */
 export interface Session {
   readonly config: Config
   readonly database: Database
@@ -22,7 +22,7 @@ export interface Session {
 }
 
 /**
- * Opens the connections, runs the work, and closes them again whatever happened. Only what is wrong is logged: the output is the answer.
+ * Opens the connections, runs `work`, and closes them, also after a failure. Logs only problems, because stdout is the answer.
  * @param appFile module of the application; default: ONEDYNO_APP
  * @throws AppError CONFIG_INVALID, APP_NOT_LOADED, DATABASE_UNREACHABLE, SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
@@ -50,7 +50,7 @@ export async function withSession<T>(
   }
 }
 
-/** A command says only what is not as it should be, unless it is asked for more; to stderr, because stdout is the answer. */
+/** Logs problems only, unless LOG_LEVEL is set, and to stderr, because stdout is the answer. */
 const quietLog = (config: Config, env: NodeJS.ProcessEnv): Log =>
   createLog(
     { level: env.LOG_LEVEL ? config.logLevel : 'warn', format: config.logFormat, stamp: config.logStamp },

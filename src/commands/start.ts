@@ -5,12 +5,12 @@ import { renderText } from '../log-text.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** A line of a Procfile that runs one of our roles: `onedyno worker …`, `node dist/src/main.js web`, `npx onedyno beat`. */
+/** Matches a Procfile line that runs one of our roles: `onedyno worker …`, `node dist/src/main.js web`, `npx onedyno beat`. */
 const RUNS_A_ROLE = /(?:^|[\s/])(?:onedyno|main\.[jt]s)\s+(?:web|worker|beat)\b/
 
 /**
- * What `onedyno start` brings up before the processes of the Procfile: a PostgreSQL of its own, when no DATABASE_URL is set and a line runs
- * one of our roles. A Procfile of another language gets a supervisor and nothing else.
+ * Starts the embedded PostgreSQL before the processes of the Procfile, if DATABASE_URL is not set and a line runs one of our roles. Any other
+ * Procfile gets only the supervisor.
  */
 export function attachDatabase(cwd: string): (entries: readonly { readonly command: string }[], env: Env) => Attach | undefined {
   return (entries, env) => {
@@ -23,7 +23,9 @@ export function attachDatabase(cwd: string): (entries: readonly { readonly comma
       const { parseConfig } = await import('../config.ts')
       const config = parseConfig(env)
       if (config.platform !== 'none')
-        note('no DATABASE_URL: the data live on the disk of this machine and end with it', { platform: config.platform })
+        note('DATABASE_URL is not set, the data are on the disk of this machine and are lost with it', {
+          platform: config.platform,
+        })
       const server = await startEmbedded({ dataDir: join(cwd, '.onedyno'), log: say, note, signal: host.signal, env })
       try {
         const { migrate } = await import('../database/migrate.ts')
@@ -38,7 +40,7 @@ export function attachDatabase(cwd: string): (entries: readonly { readonly comma
 }
 
 /**
- * For `onedyno check`: which database and broker the roles of this Procfile will use, and why.
+ * For `onedyno check`: the database and the broker that the roles of this Procfile will use, and why.
  * @throws AppError CONFIG_INVALID
  */
 export async function describeServers(entries: readonly { readonly command: string }[], env: Env): Promise<readonly string[]> {
@@ -53,7 +55,7 @@ export async function describeServers(entries: readonly { readonly command: stri
   return [`Database: ${database}`, `Broker: ${[broker.kind, ...new Set(urls.map(maskUrl))].join(' ')} (${broker.why})`]
 }
 
-/** The migration speaks as `postgres` does; pino need not be loaded in the supervisor for three lines. */
+/** Logs the migration with `note`, so that the supervisor need not load pino for three lines. */
 function noteLog(note: (message: string, fields?: object) => void): Pick<Log, 'info' | 'warn' | 'error'> {
   const say = (first: unknown, message?: string) =>
     typeof first === 'string' ? note(first) : note(message ?? '', first as object)

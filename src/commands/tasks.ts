@@ -5,7 +5,7 @@ import { silentLog } from '../log.ts'
 import { registerShippedTasks } from '../tasks/shipped.ts'
 import { loadApp } from './load-app.ts'
 
-export const help = `onedyno tasks: lists the registered tasks, one a line.
+export const help = `onedyno tasks: lists the registered tasks, one per line.
 
 Usage: onedyno tasks [--app FILE]
 

@@ -15,17 +15,17 @@ import type { Worker } from '../worker/worker.ts'
 
 export interface WhereOptions {
   readonly app: Pick<App, 'tasks'>
-  /** The module that a thread loads; undefined: the shipped tasks alone. */
+  /** The module that a thread loads. Undefined: only the shipped tasks. */
   readonly appModule: string | undefined
   readonly config: Config
   readonly log: Log
-  /** Of the worker. */
+  /** The name of the worker. */
   readonly name: string
   readonly backend: Backend
   readonly results: Pick<Results, 'cleanUp'>
-  /** Known after it has been started. */
+  /** Undefined until the worker has started. */
   readonly worker: () => Pick<Worker, 'active'> | undefined
-  /** The worker has run enough tasks, or holds too much memory. */
+  /** Called when the worker has run `maxTasks` tasks or uses more than `maxMemoryMb`. */
   readonly recycle: (idle: Promise<void>) => void
 }
 
@@ -35,14 +35,14 @@ export interface WhereCodeRuns {
   close(): Promise<void>
 }
 
-/** Threads of one worker at most. */
+/** The largest number of threads of one worker. */
 export const threadsOf = ({ threads, concurrency }: Pick<Config, 'threads' | 'concurrency'>): number =>
   Math.min(concurrency, threads === 0 ? availableParallelism() : threads)
 
-/** A worker whose tasks all run in threads takes as many as it has threads: more would only wait here, where nobody else can have them. */
+/** A worker that runs every task in a thread takes one message per thread. More would wait here, out of reach of other workers. */
 export const slotsOf = (config: Config): number => (config.pool === 'thread' ? threadsOf(config) : config.concurrency)
 
-/** Event loop or threads, the watch on the loop, and the counting of what has run. */
+/** Runs code on the event loop or in threads, watches the loop, and counts tasks for recycling. */
 export function whereCodeRuns(options: WhereOptions): WhereCodeRuns {
   const { app, config, log, name } = options
   const { pool, loopBlockedMs: blockedMs, maxTasks, maxMemoryMb } = config
@@ -71,7 +71,7 @@ export function whereCodeRuns(options: WhereOptions): WhereCodeRuns {
   }
 }
 
-/** Loaded by the first task that asks for a thread. */
+/** Called by the first task that needs a thread, so that other workers do not load piscina. */
 async function openThreads({ config, log, appModule, backend, results }: WhereOptions): Promise<ThreadRunner> {
   const { createThreadRunner } = await import('../worker/threads/runner.ts')
   return createThreadRunner({

@@ -38,17 +38,17 @@ Usage: onedyno worker [options]
   -l, --loglevel LEVEL  debug, info, warn, error, silent (LOG_LEVEL, default info)
   -n, --hostname NAME   name of this worker (default celery@<host>)
       --pool POOL       async, or thread for tasks that compute (WORKER_POOL, default async)
-      --max-tasks N     exits 0 after so many tasks, to be started afresh (WORKER_MAX_TASKS)
-      --max-memory MB   the same when it holds more memory (WORKER_MAX_MEMORY)
+      --max-tasks N     exits 0 after N tasks, for a fresh start by its supervisor (WORKER_MAX_TASKS)
+      --max-memory MB   the same when it uses more memory (WORKER_MAX_MEMORY)
       --time-limit S        seconds after which a run is over (TASK_TIME_LIMIT, default none)
       --soft-time-limit S   seconds after which its signal aborts (TASK_SOFT_TIME_LIMIT, default none)
   -E, --events          sends events for Flower and \`celery events\` (WORKER_EVENTS, default off)
   -h, --help            this text
 
-SIGTERM or SIGINT: takes no more tasks, lets those that run finish within SHUTDOWN_TIMEOUT less 2 seconds, hands back the rest, exits 0.
+SIGTERM or SIGINT: takes no more tasks, gives running ones SHUTDOWN_TIMEOUT less 2 seconds to finish, requeues the rest, exits 0.
 Exit codes: 0 stopped when asked · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
-/** Time that recording and closing may take after the last task, in milliseconds. */
+/** Reserved for storing outcomes and closing after the last task, in milliseconds. */
 const CLOSING_MS = 2000
 
 /** `onedyno worker`. @returns the exit status */
@@ -103,7 +103,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     control?.attach(worker)
     const unguard = guardTasks(log, () => worker.running)
     await aborted(AbortSignal.any([signal, told.signal]))
-    // At once, so that none spends the time of the others.
+    // In parallel, so that each has the whole time.
     await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
     await code.close()
     await control?.stop()
@@ -113,7 +113,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   })
 }
 
-/** Takes nothing more and hands back what waits here. What runs has all the time it likes: nobody asked this worker to hurry. */
+/** Takes no more messages and requeues the ones that wait. Running tasks have no time limit here, because nobody stopped this worker. */
 async function makeRoom(worker: Worker | undefined, idle: Promise<void>): Promise<void> {
   await worker?.reconfigure({ queues: [] }).catch(() => {})
   await idle
@@ -124,17 +124,17 @@ function terminateAll(worker: Worker | undefined, matches: (message: Message) =>
 }
 
 /**
- * A promise that a task did not await ends neither the worker nor its other tasks. An exception outside every promise does, because nobody
- * knows what it left behind, as does `process.exit()` in a task: then the log says so, and another worker gets what ran.
+ * A rejected promise that a task did not await does not end the worker. An exception outside every promise does, because the state after
+ * it is unknown; so does `process.exit()` in a task. Both are logged, and another worker gets the running tasks.
  */
 function guardTasks(log: Log, running: () => number): () => void {
-  const onRejection = (err: unknown) => log.error({ err }, 'a promise that nobody awaited was rejected, the worker goes on')
+  const onRejection = (err: unknown) => log.error({ err }, 'unhandled rejection in a task, the worker goes on')
   const onException = (err: unknown) => {
-    log.error({ err, running: running() }, 'exception outside every task, the worker ends')
+    log.error({ err, running: running() }, 'uncaught exception, the worker exits')
     process.exit(70)
   }
   const onExit = (code: number) => {
-    log.error({ code, running: running() }, 'the worker ends without being asked, what it held is handed out again')
+    log.error({ code, running: running() }, 'the worker exits unexpectedly, its messages are redelivered')
   }
   process.on('unhandledRejection', onRejection).on('uncaughtException', onException).on('exit', onExit)
   return () => {
@@ -142,7 +142,7 @@ function guardTasks(log: Log, running: () => number): () => void {
   }
 }
 
-/** What options stand for. */
+/** The variable that each option stands for. */
 const VARIABLES = {
   concurrency: 'CONCURRENCY',
   queues: 'QUEUES',

@@ -34,7 +34,7 @@ onEveryBroker(
     ])('%s is an answer: only yes throws anything away', async (_name, typed, status, left) => {
       await at.app.sendTask('tasks.none', [])
       const { code, said } = await purge(typed)
-      expect(said).toContain('Throw away 1 waiting message')
+      expect(said).toContain('Delete 1 waiting message')
       expect(said).not.toContain('bug:')
       expect(code).toBe(status)
       expect(await at.broker.depths(['celery'])).toMatchObject(left === 0 ? [{ ready: 0 }] : [{ ready: left }])

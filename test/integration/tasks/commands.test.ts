@@ -53,8 +53,8 @@ onEveryBroker('the command line', (at) => {
   it('throws away what waits, but asks first', async () => {
     for (let n = 0; n < 3; n++) await at.app.sendTask('tasks.none', [n])
     const asked = await onedyno('purge', 'celery')
-    expect(asked).toMatchObject({ code: 64, stderr: expect.stringContaining('Throw away 3 waiting messages of celery?') })
-    expect(await onedyno('purge', '--force', 'celery')).toMatchObject({ code: 0, stdout: 'celery: 3 messages thrown away\n' })
+    expect(asked).toMatchObject({ code: 64, stderr: expect.stringContaining('Delete 3 waiting messages of celery?') })
+    expect(await onedyno('purge', '--force', 'celery')).toMatchObject({ code: 0, stdout: 'celery: 3 messages deleted\n' })
     expect(await at.broker.depths(['celery'])).toMatchObject([{ ready: 0 }])
   })
 
@@ -77,10 +77,10 @@ onEveryBroker('the command line', (at) => {
     expect(await until('it succeeds', async () => ((await at.results.find(id))?.state === 'SUCCESS' ? 'yes' : undefined))).toBe(
       'yes',
     )
-    expect(await onedyno('dead-letters')).toMatchObject({ code: 0, stdout: '', stderr: 'nothing is kept aside\n' })
+    expect(await onedyno('dead-letters')).toMatchObject({ code: 0, stdout: '', stderr: 'no dead letters\n' })
     expect(await onedyno('dead-letters', 'requeue', letter.id)).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('none was requeued'),
+      stderr: expect.stringContaining('nothing requeued'),
     })
   })
 
@@ -106,8 +106,8 @@ onEveryBroker(
       [['call', 'a', '--eta', 'soon'], '--eta soon is not a moment'],
       [['call', 'a', '--countdown', 'x'], '--countdown x is not a number'],
       [['call', 'a', '--priority', '256'], 'priority 256'],
-      [['call', 'a', '--timeout', '3'], '--timeout goes with --wait'],
-      [['result', 'a', '--timeout', '3'], '--timeout goes with --wait'],
+      [['call', 'a', '--timeout', '3'], '--timeout needs --wait'],
+      [['result', 'a', '--timeout', '3'], '--timeout needs --wait'],
       [['result'], 'result takes the id of one task'],
       [['revoke'], 'revoke takes ids'],
       [['revoke', '--undo', 'a'], '--undo takes --task NAME'],
