@@ -25,7 +25,7 @@ export interface ControlTransport {
   /** Sends a request to all workers. @throws when it cannot be sent */
   broadcast(request: ControlMessage): Promise<void>
   reply(to: ReplyTo, reply: ControlMessage): void
-  /** An event of the kind `routingKey` (`worker.heartbeat`, `task.multi`). */
+  /** Sends an event of the kind `routingKey` (`worker.heartbeat`, `task.multi`). */
   emit(routingKey: string, event: ControlMessage): void
   /** False: this broker carries no events, so they need not be made. */
   readonly carriesEvents: boolean

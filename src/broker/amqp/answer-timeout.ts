@@ -1,9 +1,9 @@
 import { withTimeout } from '../../concurrency/with-timeout.ts'
 
-/** A server in trouble may take a request and never answer it; after this time the request is given up. Milliseconds. */
+/** A server in trouble may accept a request and never answer it. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000
 
-/** The answer, or an error after 10 seconds. `onLate` receives an answer that comes after that. */
+/** Rejects if RabbitMQ does not answer within 10 seconds. `onLate` receives an answer that comes later. */
 export const withAnswerTimeout = <T>(what: string, asked: Promise<T>, onLate: (answer: T) => void = () => {}): Promise<T> =>
   withTimeout(asked, ANSWER_TIMEOUT_MS, () => {
     asked.then(onLate, () => {})

@@ -71,7 +71,7 @@ export function createAmqpBroker(database: Database, config: AmqpBrokerConfig, o
     async relayDue(limit) {
       const { left, ...moved } = await publishDue(database, limit, relay)
       if (left > 0) throw new AppError('BROKER_UNREACHABLE', `RabbitMQ did not confirm ${left} messages of the outbox`)
-      if (moved.moved > 0) outbox.sayAgain()
+      if (moved.moved > 0) outbox.logAgain()
       return moved
     },
     depths: async (queues) => {
@@ -115,7 +115,7 @@ function createConnections({ broker }: AmqpBrokerConfig, { name, log }: AmqpBrok
   }
 }
 
-/** What `publish` does with messages that RabbitMQ did not confirm in time. */
+/** Keeps messages in the outbox that RabbitMQ did not confirm in time, and reports those that it can never carry. */
 function createOutboxPath(database: Database, log: Log) {
   let kept = false
   return {
@@ -133,7 +133,7 @@ function createOutboxPath(database: Database, log: Log) {
         throw new AppError('MESSAGE_REFUSED', `RabbitMQ cannot carry the message: ${refused.message}`, { cause: refused })
     },
     /** RabbitMQ confirmed messages of the outbox, so the next outage is logged again. */
-    sayAgain() {
+    logAgain() {
       kept = false
     },
   }

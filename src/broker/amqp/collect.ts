@@ -9,8 +9,8 @@ import { type KnownTask, readResultDocument } from '../celery-results/document.t
 import { withFollowersAddressed } from '../celery-results/followers.ts'
 import { createOutcomeCollector } from '../celery-results/store.ts'
 import { replyAddress } from '../reply-address.ts'
-import type { AmqpConnection } from './connection.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
+import type { AmqpConnection } from './connection.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Replies in memory while the database is slow or away. The rest waits in RabbitMQ. */

@@ -7,20 +7,20 @@ import type { AmqpAcks } from './acks.ts'
 import type { AmqpHeld } from './held.ts'
 import type { AmqpSending } from './sending.ts'
 
-/** What is to be stored, and then acknowledged. */
+/** An outcome to store and a message to acknowledge afterwards. */
 export interface AmqpSettlement extends RemoteSettlement {
-  /** undefined: it only began. */
+  /** undefined for STARTED: nothing is acknowledged. */
   readonly delivery: AmqpHeld | undefined
   readonly rejected: boolean
 }
 
-/** What comes after an outcome is stored: whoever waits for it is told, and its message is acknowledged. */
+/** The last steps after an outcome is stored: replies to clients, and the acknowledgement of the message. */
 export interface AmqpConfirmations {
-  /** Does a client wait for a reply? */
+  /** True if a client waits for a reply. */
   isAnswered(message: Message): boolean
-  /** Whoever waits for the end of a chain that failed waits for another id (of `unreachable`), in the same place. */
+  /** Replies with the outcome, and with those of `unreachable` tasks: a client waits for the id of the last task of a failed chain. */
   answer(message: Message, outcome: Outcome, unreachable?: readonly Outcome[]): void
-  /** @param alsoStored what was stored with the batch without being in it */
+  /** @param alsoStored outcomes of other tasks, stored by the same commit */
   confirm(batch: readonly AmqpSettlement[], alsoStored: readonly Outcome[]): void
 }
 
@@ -50,7 +50,7 @@ export function createAmqpConfirmations(publisher: Pick<AmqpSending, 'reply'>, o
   }
 }
 
-/** The rest of a chain, which ended with this task. */
+/** The stored outcomes of the rest of a chain, which can no longer run. */
 function shared(effects: Effects | undefined, alsoStored: readonly Outcome[]): readonly Outcome[] {
   const unreachable = effects?.unreachable
   return unreachable === undefined ? [] : alsoStored.filter(({ id }) => unreachable.some((each) => each.id === id))

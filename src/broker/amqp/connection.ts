@@ -5,34 +5,34 @@ import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
 
-/** Two missed heartbeats end a connection: a task may block the event loop for most of a minute before that. Seconds. */
+/** Two missed heartbeats end a connection, so a task may block the event loop for most of a minute. Seconds. */
 const HEARTBEAT_S = 30
-/** amqplib's own back-off: doubling with this jitter, so that many dynos do not come back at once. Milliseconds. */
+/** Back-off of amqplib: it doubles, with jitter, so that many dynos do not come back at once. Milliseconds. */
 const RECOVERY = { initialDelay: 100, maxDelay: 5000, factor: 2, jitter: 0.5, waitForConnect: false } as const
-/** For TCP, TLS and the handshake of one attempt. */
+/** Timeout of one attempt: TCP, TLS and the handshake. */
 const CONNECT_TIMEOUT_MS = 15_000
-/** The server's word on our farewell; a connection that breaks just then would never have it. */
+/** Timeout for the server's answer to a close. A connection that breaks meanwhile never receives one. */
 const CLOSE_MS = 2000
 
-/** One connection to RabbitMQ that comes back by itself for ever; channels are made of it. */
+/** One connection to RabbitMQ, which reconnects for ever. */
 export interface AmqpConnection {
-  /** Waits for the connection; rejects when it is closed, or lost meanwhile. */
+  /** Waits for the connection. Rejects when the connection is closed, or lost meanwhile. */
   createChannel(): Promise<Channel>
   createConfirmChannel(): Promise<ConfirmChannel>
-  /** `performance.now()` of the loss, or of the beginning; undefined while connected. */
+  /** `performance.now()` of the loss or of the start. undefined while connected. */
   readonly awaySince: number | undefined
   /**
-   * `performance.now()` of the moment since which the server reads nothing from this connection, because it is out of memory or disk and
-   * something was published: acknowledgements wait as well. What it sends still arrives. undefined while it reads.
+   * `performance.now()` of the moment when the server stopped reading from this connection. It does so if it is out of memory or disk and
+   * the connection has published. Acknowledgements wait as well; deliveries still arrive. undefined while the server reads.
    */
   readonly blockedSince: number | undefined
   readonly closed: boolean
-  /** Called with each change of `awaySince` or `blockedSince`. @returns stops it */
+  /** Calls the listener after each change of `awaySince` or `blockedSince`. @returns stops that */
   onChange(listener: () => void): () => void
   close(): Promise<void>
 }
 
-/** Opens at once, in the background. Says each change of state in one line. */
+/** Opens at once, in the background. Logs each change of state in one line. */
 export async function openAmqpConnection(url: string, options: { name: string; log: Log }): Promise<AmqpConnection> {
   const { log, name } = options
   const broker = maskUrl(url)
@@ -40,7 +40,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   let awaySince: number | undefined = performance.now()
   let blockedSince: number | undefined
   let closed = false
-  let saidAway = false
+  let loggedAway = false
   let socket: Socket | undefined
 
   const changed = () => {
@@ -49,15 +49,15 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   const away = (error: Error) => {
     awaySince ??= performance.now()
     blockedSince = undefined
-    if (!saidAway && !closed) log.warn({ broker, reason: reasonOf(error) }, 'RabbitMQ is away, trying again until it is back')
-    saidAway = true
+    if (!loggedAway && !closed) log.warn({ broker, reason: reasonOf(error) }, 'RabbitMQ is away, trying again until it is back')
+    loggedAway = true
     changed()
   }
   const connected = (model: ChannelModel) => {
     socket = (model.connection as unknown as { readonly stream: Socket }).stream
     awaySince = undefined
-    if (saidAway) log.info({ broker }, 'RabbitMQ is back')
-    saidAway = false
+    if (loggedAway) log.info({ broker }, 'RabbitMQ is back')
+    loggedAway = false
     changed()
   }
   const block = (now: boolean, reason?: string) => {
@@ -79,7 +79,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   model.on('connect-failed', away)
   model.on('blocked', (reason) => block(true, reason))
   model.on('unblocked', () => block(false))
-  // The loss itself is told by `disconnect`; without a listener an 'error' would end the process.
+  // `disconnect` reports the loss. Without a listener an 'error' event would end the process.
   model.on('error', (error) => log.debug({ reason: error.message }, 'error of the connection to RabbitMQ'))
 
   const onChange = (listener: () => void) => {
@@ -123,14 +123,14 @@ export const nextChange = ({ onChange }: Pick<AmqpConnection, 'onChange'>): Prom
     })
   })
 
-/** What is said in the URL (`?heartbeat=…`) wins. */
+/** A heartbeat in the URL (`?heartbeat=…`) takes precedence. */
 function withHeartbeat(url: string): string {
   const parsed = new URL(url)
   if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(HEARTBEAT_S))
   return parsed.href
 }
 
-/** Several addresses that all refused come as one error without words of its own. */
+/** If several addresses refuse, Node.js reports one AggregateError without a message. */
 function reasonOf(error: Error): string {
   const [first] = (error as AggregateError).errors ?? []
   return error.message || (first as Error | undefined)?.message || (error as NodeJS.ErrnoException).code || 'connection lost'

@@ -11,8 +11,8 @@ import {
   readJson,
   type Stop,
 } from '../control-transport.ts'
-import type { AmqpConnection } from './connection.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
+import type { AmqpConnection } from './connection.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** AMQP 0-9-1: the exchange or queue exists with other properties. */

@@ -3,27 +3,27 @@ import { storableIds } from '../../database/columns.ts'
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 
-/** A process that is killed loses all its connections at once, but two servers notice it at different moments. */
+/** A killed process loses all its connections at once, but RabbitMQ and PostgreSQL notice at different moments. */
 const LOOK_AGAIN_MS = 300
 
-/** What is known of a message that has come again. */
+/** The history of a redelivered message. */
 export interface History {
-  /** Attempts up to this one are recorded (`isStored`): they only need their acknowledgement. null: none is. */
+  /** The last attempt whose outcome is stored (`isStored`): the message only needs its acknowledgement. null: no attempt. */
   readonly recorded: number | null
-  /** Workers that died with it. */
+  /** How many workers died with the message. */
   readonly deaths: number
 }
 
-/** Counts deaths for brokers that only say "redelivered" (table `redelivery`). A message that is delivered once costs nothing here. */
+/** Counts deaths for brokers that only report "redelivered" (table `redelivery`). A message that is delivered once costs nothing here. */
 export interface Redeliveries {
-  /** @param worker number of this worker (`WorkerSession.id`), which is alive */
+  /** @param worker number of this worker (`WorkerSession.id`) */
   look(ids: readonly string[], worker: number): Promise<Map<string, History>>
-  /** This worker lives, but lost these messages with its connection; none had a death on its record. */
+  /** This worker lost these messages with its connection and is alive. No death was counted for any of them. */
   lost(ids: readonly string[]): Promise<void>
-  /** As `Consumer.begin`: durable when resolved. */
+  /** As `Consumer.begin`. Durable when resolved. */
   begin(id: string, worker: number): Promise<void>
-  /** To be called before the broker is told to hand the messages out again. */
-  handBack(returns: readonly { readonly id: string; readonly counted: boolean }[]): Promise<void>
+  /** Call before the messages are requeued. `counted`: the requeue counts as a death. */
+  noteRequeue(requeued: readonly { readonly id: string; readonly counted: boolean }[]): Promise<void>
 }
 
 interface Row extends Record<string, unknown> {
@@ -41,8 +41,8 @@ export function createRedeliveries(database: Database): Redeliveries {
       const known = new Map<string, History>()
       const rows = await ask(storableIds(ids))
       for (const row of rows) known.set(row.id, row)
-      // Somebody else began it and seems to live: if that is so it lost its connection only, else the lock is free in a moment. A first
-      // death is not waited for: after a restart RabbitMQ says "redelivered" of everything that lay in its queues.
+      // Another worker began the message and still holds its lock. Either it lost only its connection, or its lock is released in a moment.
+      // A first death is not waited for, because a restarted RabbitMQ reports every message in its queues as redelivered.
       const doubtful = rows.filter((row) => row.worker !== null && row.worker !== worker).map(({ id }) => id)
       if (doubtful.length > 0 && (await sleep(LOOK_AGAIN_MS))) for (const row of await ask(doubtful)) known.set(row.id, row)
       return known
@@ -53,8 +53,8 @@ export function createRedeliveries(database: Database): Redeliveries {
     async begin(id, worker) {
       await database.query(sql('redelivery-begin'), [id, worker])
     },
-    async handBack(returns) {
-      const noted = returns.filter(({ id }) => storableIds([id]).length > 0)
+    async noteRequeue(requeued) {
+      const noted = requeued.filter(({ id }) => storableIds([id]).length > 0)
       const counted = noted.map((each) => (each.counted ? 1 : 0))
       await database.query(sql('redelivery-requeue'), [noted.map(({ id }) => id), counted])
     },

@@ -6,9 +6,9 @@ import type { ConsumeOptions } from '../broker.ts'
 import type { LifeCycle } from '../consumer/life-cycle.ts'
 import type { Prefetch } from '../consumer/prefetch.ts'
 import { type AmqpAcks, createAmqpAcks } from './acks.ts'
+import { withAnswerTimeout } from './answer-timeout.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpSubscriptions, createAmqpSubscriptions } from './subscriptions.ts'
-import { withAnswerTimeout } from './answer-timeout.ts'
 import type { AmqpTopology } from './topology.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }

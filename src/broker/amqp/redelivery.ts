@@ -20,26 +20,26 @@ export interface AmqpRedeliveryParts {
   readonly redeliveries: Redeliveries
   readonly worker: Pick<WorkerSession, 'id'>
   readonly mirror: ResultMirror | undefined
-  /** Aborts when nothing is worth waiting for any more. */
+  /** Aborts when the consumer closes. */
   readonly signal: AbortSignal
-  /** What the consumer holds: a message that came again is put in the place of itself, with its history. */
+  /** The messages that the consumer holds. A redelivered message is replaced by itself with its history. */
   readonly held: HeldTable<AmqpHeld>
-  /** Stores what is finished here. */
+  /** Stores the outcomes of this consumer. */
   flush(): Promise<void>
   readonly confirmations: Pick<AmqpConfirmations, 'isAnswered' | 'answer'>
-  /** These are to run. */
+  /** Hands messages to the worker. */
   run(deliveries: readonly AmqpHeld[]): void
-  /** Acknowledged without running. */
+  /** Acknowledges a message without running it. */
   settle(delivery: AmqpHeld): void
 }
 
-/** RabbitMQ says only that a message came again: whether it is done already, and whether somebody died with it, is in the database. */
+/** Handles redelivered messages. RabbitMQ reports only the redelivery; stored outcomes and deaths are in the database. */
 export interface AmqpRedelivery {
-  /** What was held over a channel that broke comes again, here or elsewhere, and nobody died with it. */
+  /** Notes that the messages of a broken channel are redelivered without a death. */
   lost(from: AmqpAcks): void
-  /** They came again: runs them, or acknowledges them without running. */
+  /** Runs redelivered messages, or acknowledges those whose outcome is stored. */
   lookInto(again: readonly AmqpHeld[]): Promise<void>
-  /** For what must be known or written before anything else: again and again until the database does it; undefined when it refuses the value. */
+  /** Repeats `work` until the database does it. @returns undefined if the database refuses a value */
   retryUnlessRefused<T>(work: () => Promise<T>): Promise<T | undefined>
 }
 
@@ -47,26 +47,27 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
   const { database, log, redeliveries, worker, mirror, signal, held, confirmations } = parts
   let noting: Promise<unknown> = Promise.resolve()
 
-  const say = (err: unknown, attempt: number) => {
-    if (attempt === 0 && !isConnectionError(err)) log.error({ err }, 'database refuses, what came again waits until it does not')
+  const logFailure = (err: unknown, attempt: number) => {
+    if (attempt === 0 && !isConnectionError(err))
+      log.error({ err }, 'database failed, redelivered messages wait until it works again')
   }
 
   const retryUnlessRefused = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
-      // A full disk, say, passes.
-      return await retry(work, { ...BACKOFF, isRetryable: (error) => !isRefusal(error), signal, onRetry: say })
+      // Other failures, such as a full disk, are transient.
+      return await retry(work, { ...BACKOFF, isRetryable: (error) => !isRefusal(error), signal, onRetry: logFailure })
     } catch (err) {
-      if (!signal.aborted) log.error({ err }, 'database refuses what is noted about a redelivered message')
+      if (!signal.aborted) log.error({ err }, 'database refuses a note about a redelivered message')
       return undefined
     }
   }
 
-  /** Who stored the outcome may have died before it told those who wait elsewhere. */
-  const tellAgain = async (done: readonly AmqpHeld[]) => {
-    const untold = done.map(({ message }) => message).filter((each) => mirror !== undefined || confirmations.isAnswered(each))
-    const recorded = untold.length === 0 ? [] : ((await retryUnlessRefused(() => storedOutcomes(database, untold))) ?? [])
-    await mirror?.write(recorded)
-    for (const { message, outcome } of recorded) if (message !== undefined) confirmations.answer(message, outcome)
+  /** The worker that stored an outcome may have died before it mirrored it or replied. */
+  const reportAgain = async (done: readonly AmqpHeld[]) => {
+    const reported = done.map(({ message }) => message).filter((each) => mirror !== undefined || confirmations.isAnswered(each))
+    const stored = reported.length === 0 ? [] : ((await retryUnlessRefused(() => storedOutcomes(database, reported))) ?? [])
+    await mirror?.write(stored)
+    for (const { message, outcome } of stored) if (message !== undefined) confirmations.answer(message, outcome)
     for (const delivery of done) parts.settle(delivery)
   }
 
@@ -81,7 +82,7 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
       if (ids.length > 0) noting = Promise.all([noting, retryUnlessRefused(() => redeliveries.lost(ids))])
     },
     async lookInto(again) {
-      // What is finished here is stored first, so that the answer is true.
+      // Outcomes of this consumer are stored first, so that the lookup finds them.
       await parts.flush()
       await noting
       const ids = again.map(({ message }) => message.headers.id)
@@ -99,7 +100,7 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
         } else deliveries.push(known)
       }
       if (deliveries.length > 0) parts.run(deliveries)
-      if (done.length > 0) await tellAgain(done)
+      if (done.length > 0) await reportAgain(done)
     },
   }
 }

@@ -4,7 +4,7 @@ import type { Redeliveries } from './deaths.ts'
 import type { AmqpHeld } from './held.ts'
 
 export interface AmqpRequeueParts {
-  readonly redeliveries: Pick<Redeliveries, 'handBack'>
+  readonly redeliveries: Pick<Redeliveries, 'noteRequeue'>
   readonly background: Background
   readonly log: Log
   /** Takes nothing from these queues for now if the worker is full: it would only get the same messages again. */
@@ -28,7 +28,9 @@ export function createAmqpRequeue({ redeliveries, background, log, pauseIfFull, 
     waiting = []
     await pauseIfFull(new Set(batch.map(({ delivery }) => delivery.message.queue)))
     const noted = batch.map(({ delivery, counted }) => ({ id: delivery.message.headers.id, counted }))
-    await redeliveries.handBack(noted).catch((error: Error) => log.debug({ reason: error.message }, 'could not note a requeue'))
+    await redeliveries
+      .noteRequeue(noted)
+      .catch((error: Error) => log.debug({ reason: error.message }, 'could not note a requeue'))
     for (const { delivery } of batch) delivery.tag.acks.reject(delivery.tag.raw, { requeue: true })
     resume()
   }

@@ -3,18 +3,18 @@ import { createMutex } from '../../concurrency/mutex.ts'
 import type { Log } from '../../log.ts'
 import type { AmqpTopology } from './topology.ts'
 
-/** The consumers of one channel, one for each queue. Their methods run one after the other; they reject when the channel breaks. */
+/** The AMQP consumers of one channel, one per queue. Its methods run one after the other, and reject when the channel breaks. */
 export interface AmqpSubscriptions {
   /**
-   * Unacknowledged messages that each consumer may hold. RabbitMQ keeps the limit that a consumer began with (and from 4.3 on refuses the
-   * one for a whole channel, which could be changed), so each is replaced by a new one; what the old one was given stays with us.
+   * Sets how many unacknowledged messages each consumer may hold. RabbitMQ keeps the limit that a consumer started with, and from 4.3 on it
+   * refuses a limit per channel, which could be changed. So each consumer is replaced. Messages of the old one stay with this worker.
    */
   limit(prefetch: number): Promise<void>
-  /** Takes nothing from a queue until `resume`. */
+  /** Stops deliveries from a queue until `resume`. */
   pause(queue: string): Promise<void>
   resume(): Promise<void>
   readonly paused: number
-  /** Takes nothing any more. Resolves when nothing more will arrive. */
+  /** Stops all deliveries. Resolves when no more will arrive. */
   stop(): Promise<void>
 }
 
@@ -22,7 +22,7 @@ export interface AmqpSubscriptionsParts {
   readonly channel: Channel
   readonly topology: AmqpTopology
   readonly log: Log
-  /** Nobody else may consume meanwhile. RabbitMQ says 403 ACCESS_REFUSED, and closes the channel, while somebody does. */
+  /** No other consumer may exist. If one does, RabbitMQ answers 403 ACCESS_REFUSED and closes the channel. */
   readonly exclusive: boolean | undefined
 }
 
@@ -38,7 +38,7 @@ export function createAmqpSubscriptions(
 
   const subscribe = async (queue: string) => {
     if (stopped || paused.has(queue)) return
-    // An exclusive one excludes its own successor too.
+    // An exclusive consumer also excludes its own successor.
     if (exclusive) await cancel(queue)
     const former = tags.get(queue)
     const take = (message: ConsumeMessage | null) => {
@@ -50,7 +50,7 @@ export function createAmqpSubscriptions(
     if (former !== undefined) await channel.cancel(former)
   }
 
-  /** The queue was deleted, or its leader moved. The channel is closed where that cannot be mended, and all begins anew. */
+  /** The queue was deleted, or its leader moved. If subscribing again fails, the channel closes, and the consumer opens another one. */
   const cancelled = (queue: string) => {
     log.warn({ queue }, 'RabbitMQ cancelled the consumer, subscribing again')
     tags.delete(queue)

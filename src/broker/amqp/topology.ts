@@ -1,28 +1,28 @@
 import type { Channel } from 'amqplib'
 import type { Config } from '../../config.ts'
 import type { Log } from '../../log.ts'
-import type { AmqpConnection } from './connection.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
+import type { AmqpConnection } from './connection.ts'
 
 /** AMQP 0-9-1 reply codes: 403 ACCESS_REFUSED, 404 NOT_FOUND, 405 RESOURCE_LOCKED, 406 PRECONDITION_FAILED. */
 const PASSIVE_ON = [403, 405, 406]
 const NOT_FOUND = 404
 
-/** Queues as they are declared here, and what the server says of them. */
+/** Declares queues and reads their state. */
 export interface AmqpTopology {
-  /** Makes sure that a queue exists, once per connection: on shared plans an unused queue is deleted, and declaring it is a use. */
+  /** Declares a queue, once per connection. Shared plans delete unused queues, and a declaration counts as use. */
   declare(queue: string): Promise<void>
-  /** It does not exist any more: the next `declare` asks the server again. */
+  /** The queue was deleted: the next `declare` declares it again. */
   forget(queue: string): void
-  /** Ready messages; 0 when there is no such queue. */
+  /** Number of ready messages. 0 if the queue does not exist. */
   ready(queue: string): Promise<number>
-  /** @returns how many messages were removed */
+  /** @returns the number of removed messages */
   purge(queue: string): Promise<number>
 }
 
 /**
- * Declares as Celery does by default (durable, no arguments), so that either side may come first. A queue that exists with other arguments
- * is used as it is: who made it had a reason, and to fight about it would only close the channel again and again.
+ * Declares as Celery does by default (durable, no arguments), so that either side may come first. A queue with other arguments is used as it
+ * is: its creator had a reason, and another declaration would only close the channel again.
  */
 export function createAmqpTopology(
   connection: AmqpConnection,
@@ -36,10 +36,10 @@ export function createAmqpTopology(
 
   const declare = async (queue: string) => {
     try {
-      await apart(connection, (channel) => channel.assertQueue(queue, { durable: true, arguments: argumentsOf(config) }))
+      await onOwnChannel(connection, (channel) => channel.assertQueue(queue, { durable: true, arguments: argumentsOf(config) }))
     } catch (error) {
       if (!PASSIVE_ON.includes((error as { code?: number }).code ?? 0)) throw error
-      await apart(connection, (channel) => channel.checkQueue(queue))
+      await onOwnChannel(connection, (channel) => channel.checkQueue(queue))
       log.info({ queue, reason: (error as Error).message }, 'queue exists with other properties, used as it is')
     }
   }
@@ -56,30 +56,30 @@ export function createAmqpTopology(
       return declaring
     },
     forget: (queue) => void declared.delete(queue),
-    ready: (queue) => orNone(apart(connection, (channel) => channel.checkQueue(queue))),
-    purge: (queue) => orNone(apart(connection, (channel) => channel.purgeQueue(queue))),
+    ready: (queue) => countOrZero(onOwnChannel(connection, (channel) => channel.checkQueue(queue))),
+    purge: (queue) => countOrZero(onOwnChannel(connection, (channel) => channel.purgeQueue(queue))),
   }
 }
 
 function argumentsOf({ queueType, queueMaxPriority }: Pick<Config, 'queueType' | 'queueMaxPriority'>): Record<string, unknown> {
-  // Quorum queues know no x-max-priority: the declaration would be refused.
+  // RabbitMQ refuses x-max-priority for quorum queues.
   if (queueType === 'quorum') return { 'x-queue-type': 'quorum' }
   return queueMaxPriority > 0 ? { 'x-max-priority': queueMaxPriority } : {}
 }
 
-/** On a channel of its own: a refusal closes the channel, and nobody else's work with it. */
-async function apart<T>(connection: AmqpConnection, work: (channel: Channel) => Promise<T>): Promise<T> {
+/** Uses a separate channel, because a refusal closes the channel and would end other work on it. */
+async function onOwnChannel<T>(connection: AmqpConnection, work: (channel: Channel) => Promise<T>): Promise<T> {
   const channel = await connection.createChannel()
   channel.on('error', () => {})
   try {
     return await withAnswerTimeout('about a queue', work(channel))
   } finally {
-    // Refused requests have closed it; one that is not answered is left to the server.
+    // A refusal has closed the channel already, so an error is ignored.
     channel.close().catch(() => {})
   }
 }
 
-async function orNone(asked: Promise<{ messageCount: number }>): Promise<number> {
+async function countOrZero(asked: Promise<{ messageCount: number }>): Promise<number> {
   try {
     return (await asked).messageCount
   } catch (error) {
