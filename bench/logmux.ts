@@ -17,7 +17,7 @@ const check = join(tools, 'check')
 interface Scenario {
   readonly processes: string[]
   readonly env?: Record<string, string>
-  /** Measured after the generators have run for one second. */
+  /** What happens to the run after the generators have started. */
   readonly act?: 'kill child' | 'term' | 'block'
 }
 
