@@ -1,7 +1,7 @@
--- Members have ended: each is counted once. A statement of its own after chord-lock.sql, so that it sees what those
--- committed who held the locks before. $1 text[] task ids · $2 text[] locked chords · $3 text[] those that left no outcome by their own wish,
--- $4 text[] and what they threw (JSON): their chords fail as by any other error
--- last: the one that ended last; failed, reason: the first that did not succeed, and its result, as far as it is known (it may be ignored).
+-- Counts members of chords that have ended, each once. Runs after chord-lock.sql as a statement of its own, so that it sees what the former
+-- holders of the locks committed.
+-- $1 text[] task ids · $2 text[] locked chords · $3 text[] members that threw Ignore and have no outcome · $4 text[] their errors, JSON
+-- last: the member that ended last · failed, reason: the first member that did not succeed, and its error if known
 WITH ended AS (
   UPDATE {schema}.chord_member SET counted = true WHERE task_id = ANY ($1::text[]) AND chord_id = ANY ($2::text[]) AND NOT counted
   RETURNING task_id, chord_id

@@ -1,6 +1,6 @@
--- Keeps chords whose headers are about to be sent. One that is known already is left as it is.
--- $1 text[] ids, each once · $2 text[] bodies, JSON · $3 text[] roots · $4 text[] for each member the id of its chord · $5 text[] members, in
--- the order of their results
+-- Stores chords before their headers are sent. A chord that exists stays unchanged.
+-- $1 text[] ids, each once · $2 text[] bodies, JSON · $3 text[] roots · $4 text[] the chord id of each member · $5 text[] members, in the
+-- order of their results
 WITH given AS MATERIALIZED (
   SELECT chord_id, array_agg(task_id ORDER BY at) AS members, count(DISTINCT task_id)::int AS remaining
   FROM unnest($4::text[], $5::text[]) WITH ORDINALITY AS m (chord_id, task_id, at) GROUP BY chord_id

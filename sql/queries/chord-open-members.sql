@@ -1,2 +1,4 @@
--- Members of open chords that are not counted yet, the newest chords first: for whoever hears of results that others record. $1 int at most
-SELECT m.task_id AS id FROM {schema}.chord AS c JOIN {schema}.chord_member AS m ON m.chord_id = c.id WHERE NOT m.counted ORDER BY c.created_at DESC, m.task_id LIMIT $1::int
+-- Returns members of open chords that are not counted yet, newest chords first, for a process that reads results of other workers.
+-- $1 int members at most
+SELECT m.task_id AS id FROM {schema}.chord AS c JOIN {schema}.chord_member AS m ON m.chord_id = c.id
+WHERE NOT m.counted ORDER BY c.created_at DESC, m.task_id LIMIT $1::int

@@ -1,4 +1,4 @@
--- What the members of chords became, in the order of their results. A member that left no result has null. $1 text[] chords
+-- Returns state and result of all members of chords, in the order of their results; NULL for a member without a result. $1 text[] chords
 SELECT c.id AS chord_id, m.task_id, r.state, r.result FROM {schema}.chord AS c
 CROSS JOIN LATERAL unnest(c.members) WITH ORDINALITY AS m (task_id, at) LEFT JOIN {schema}.task_result AS r ON r.id = m.task_id
 WHERE c.id = ANY ($1::text[]) ORDER BY c.id, m.at

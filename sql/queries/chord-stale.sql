@@ -1,6 +1,7 @@
--- Open chords of which nothing was heard for $1 seconds: none of their members waits for its time or for a worker here, and none was sent,
--- begun, tried again or ended since; at most $2, with up to three members that are waited for. Results of members stay as long as their chord
--- (result-clean-up.sql), so a header that is worked off slowly is known to live. Locks: rows of chord with SKIP LOCKED.
+-- Finds open chords without any activity for $1 seconds: no member is in the outbox or in a queue of this database, and none was sent,
+-- started, retried or ended since. Returns at most $2 chords, each with up to three members that did not end. Results of members stay as long
+-- as their chord (result-clean-up.sql), so a slow header shows activity.
+-- $1 float8 seconds · $2 int chords. Locks: rows of chord with SKIP LOCKED.
 SELECT c.id, c.body, c.root_id, c.remaining,
   ARRAY (SELECT m.task_id FROM {schema}.chord_member m WHERE m.chord_id = c.id AND NOT m.counted ORDER BY m.task_id LIMIT 3) AS missing
 FROM {schema}.chord c WHERE c.created_at < now() - make_interval(secs => $1)

@@ -1,2 +1,3 @@
--- Throws messages away that were kept aside. $1 bigint[] which ones; NULL: all
-WITH gone AS (DELETE FROM {schema}.dead_letter WHERE $1::bigint[] IS NULL OR id = ANY ($1::bigint[]) RETURNING 1) SELECT count(*)::int AS dropped FROM gone
+-- Deletes dead letters. $1 bigint[] rows; NULL: all
+WITH gone AS (DELETE FROM {schema}.dead_letter WHERE $1::bigint[] IS NULL OR id = ANY ($1::bigint[]) RETURNING 1)
+SELECT count(*)::int AS dropped FROM gone

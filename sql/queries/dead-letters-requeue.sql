@@ -1,7 +1,7 @@
--- Messages that were kept aside are to run again: into the outbox, due now; their outcome and their deaths are forgotten.
--- $1 bigint[] which ones; NULL: all · $2 text NOTIFY channel of the outbox. One without an id stays, because nothing could be recorded of it.
--- Two of the same id are one task, and a row of the outbox with that id is replaced: the relay may have published it and not have deleted it
--- yet, and to leave it alone would lose the message with it. Locks: rows of dead_letter, outbox, task_result, redelivery.
+-- Moves dead letters to the outbox, due now, and resets their outcomes and their counted deaths. A letter without an id stays, because its
+-- outcome could not be stored. Two letters with the same id are one task. A row of the outbox with that id is replaced: the relay may have
+-- published it and not yet deleted it, and without the replacement its DELETE would lose the letter.
+-- $1 bigint[] rows; NULL: all · $2 text NOTIFY channel of the outbox. Locks: rows of dead_letter, outbox, task_result, redelivery.
 WITH taken AS (
   DELETE FROM {schema}.dead_letter WHERE ($1::bigint[] IS NULL OR id = ANY ($1::bigint[])) AND task_id <> '' AND task IS NOT NULL AND body IS NOT NULL
   RETURNING id, queue, priority, task_id, task, headers, properties, body
@@ -17,7 +17,7 @@ WITH taken AS (
   FROM last WHERE t.id = last.task_id
 ), unblamed AS (
   DELETE FROM {schema}.redelivery r USING last WHERE r.task_id = last.task_id
-), told AS MATERIALIZED (
+), notified AS MATERIALIZED (
   SELECT pg_notify($2, '') FROM (SELECT 1 FROM sent LIMIT 1) AS any_sent
 )
-SELECT (SELECT array_agg(task_id) FROM sent) AS ids, (SELECT array_agg(body) FROM last) AS bodies, (SELECT count(*)::int FROM told) AS told
+SELECT (SELECT array_agg(task_id) FROM sent) AS ids, (SELECT array_agg(body) FROM last) AS bodies, (SELECT count(*)::int FROM notified) AS notified

@@ -1,9 +1,11 @@
--- Deletes what need not be remembered any more: revokes whose time is over, keys of unique tasks likewise, and the histories of messages that
--- vanished from their broker, after $1 seconds; at most $2 of each. Locks: the rows, with SKIP LOCKED.
+-- Deletes expired revokes, expired keys of unique tasks, and the history of messages that vanished from their broker more than $1 seconds ago.
+-- $1 float8 seconds · $2 int rows at most of each. Locks: the rows, with SKIP LOCKED.
 WITH revokes AS (
-  DELETE FROM {schema}.revoked WHERE ctid = ANY (ARRAY (SELECT ctid FROM {schema}.revoked WHERE expires_at < now() LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1
+  DELETE FROM {schema}.revoked WHERE ctid = ANY (ARRAY (SELECT ctid FROM {schema}.revoked WHERE expires_at < now() LIMIT $2 FOR UPDATE SKIP LOCKED))
+  RETURNING 1
 ), keys AS (
-  DELETE FROM {schema}.unique_task WHERE ctid = ANY (ARRAY (SELECT ctid FROM {schema}.unique_task WHERE expires_at < now() LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1
+  DELETE FROM {schema}.unique_task WHERE ctid = ANY (ARRAY (SELECT ctid FROM {schema}.unique_task WHERE expires_at < now() LIMIT $2 FOR UPDATE SKIP LOCKED))
+  RETURNING 1
 ), histories AS (
   DELETE FROM {schema}.redelivery WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM {schema}.redelivery WHERE touched_at < now() - make_interval(secs => $1) LIMIT $2 FOR UPDATE SKIP LOCKED

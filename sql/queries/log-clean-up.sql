@@ -1,4 +1,4 @@
--- Deletes lines of tasks that are older than $1 seconds and whose result is gone, or was never kept; at most $2. Locks: the rows.
+-- Deletes log lines older than $1 seconds whose task has no result. $1 float8 seconds · $2 int lines at most. Locks: the rows.
 WITH gone AS (
   DELETE FROM {schema}.task_log WHERE ctid = ANY (ARRAY (
     SELECT l.ctid FROM {schema}.task_log l WHERE l.at < now() - make_interval(secs => $1)

@@ -1,4 +1,4 @@
--- Keeps messages aside that no worker can run. $1 bigint[] messages · $2 text[] reasons
+-- Moves messages that no worker can run to the dead letters. $1 bigint[] messages · $2 text[] reasons
 WITH gone AS (
   DELETE FROM {schema}.message m USING unnest($1::bigint[], $2::text[]) AS d (id, reason) WHERE m.id = d.id
   RETURNING m.queue, d.reason, m.task_id, m.task, m.priority, m.headers, m.properties, m.body

@@ -8,15 +8,15 @@
 --   $4..$9       text[]      outcomes: id, task, state, result, traceback, queue        stored
 --   $10          int[]       outcomes: retries                                          stored
 --   $11, $12     float8[]    outcomes: started, done (ms since the epoch)               stored
---   $13          text        NOTIFY channel of results                                  told
---   $14          text        payload with the final outcomes; NULL: notify nobody       told
---   $15          int         final outcomes in the payload                              told
+--   $13          text        NOTIFY channel of results                                  notified
+--   $14          text        payload with the final outcomes; NULL: notify nobody       notified
+--   $15          int         final outcomes in the payload                              notified
 --   $16          text[]      queues, in the order in which they are claimed from        claimed
 --   $17          int         messages to claim at most; 0: none                         me, claimed
 --
--- src/database/settle-parameters.ts is the only place that counts them.
--- Locks: rows of message with SKIP LOCKED; this worker's row against its removal by a reaper; NOTIFY queue at commit.
--- recorded: as in redelivery-count.sql, for what was redelivered.
+-- src/database/settle-parameters.ts is the only place that counts the positions.
+-- Locks: rows of message with SKIP LOCKED; this worker's row, so that no other worker removes it meanwhile; NOTIFY queue at commit.
+-- recorded: for redelivered messages, as in redelivery-count.sql.
 -- The array of ctid makes the claim a TID scan of rows that this statement has locked: twice as fast as a join by id
 -- (docs/internals/queue-design.md, "The claim").
 WITH acknowledged AS (
@@ -30,12 +30,12 @@ WITH acknowledged AS (
     queue = excluded.queue, worker = excluded.worker, retries = excluded.retries, started_at = excluded.started_at, done_at = excluded.done_at
   WHERE t.state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')
   RETURNING state
-), told AS MATERIALIZED (
-  -- An outcome that was not stored (another one came first) must not be told: then the waiting ones are asked to look themselves.
+), notified AS MATERIALIZED (
+  -- If another outcome was stored first, this one must not be announced: an empty payload makes the waiting processes query the table.
   SELECT pg_notify($13, CASE WHEN (SELECT count(*) FROM stored WHERE state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = $15::int THEN $14 ELSE '' END)
   WHERE $14::text IS NOT NULL
 ), quick AS MATERIALIZED (
-  -- Nothing but a claim: if the server crashes and forgets it, the message is claimed again. So it need not wait for the disk.
+  -- A statement that only claims need not wait for the disk: if the server crashes and loses the claim, the message is claimed again.
   SELECT set_config('synchronous_commit', 'off', true) WHERE cardinality($1::bigint[]) = 0 AND cardinality($4::text[]) = 0
 ), me AS (
   SELECT id FROM {schema}.worker WHERE id = $2 AND $17::int > 0 FOR KEY SHARE
@@ -50,5 +50,5 @@ WITH acknowledged AS (
 SELECT c.id, c.queue, c.priority, c.deaths, c.task_id, c.task, c.headers, c.properties, c.body,
   CASE WHEN c.deaths > 0 THEN (SELECT CASE WHEN r.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN r.state = 'RETRY' THEN r.retries
     WHEN r.state <> 'PENDING' THEN r.retries - 1 END FROM {schema}.task_result r WHERE r.id = c.task_id) END AS recorded
-FROM (SELECT count(*) FROM told) AS t CROSS JOIN (SELECT count(*) FROM quick) AS k CROSS JOIN claimed AS c
-ORDER BY c.priority DESC, c.id -- an UPDATE returns rows in the order in which they lie
+FROM (SELECT count(*) FROM notified) AS t CROSS JOIN (SELECT count(*) FROM quick) AS k CROSS JOIN claimed AS c
+ORDER BY c.priority DESC, c.id -- UPDATE … RETURNING returns rows in the order of the scan

@@ -1,3 +1,3 @@
--- Messages without an outcome are about to be acknowledged: which of them has nobody acknowledged yet? $1 bigint[] messages
--- Locks: their rows, until the end of the transaction.
+-- Returns which of these messages still exist. They have no outcome, so the message itself tells whether another transaction acknowledged it.
+-- $1 bigint[] messages. Locks: their rows, until the end of the transaction.
 SELECT id FROM {schema}.message WHERE id = ANY ($1::bigint[]) ORDER BY id FOR UPDATE

@@ -1,7 +1,7 @@
--- Keeps messages until they are due. One whose id is there already changes nothing.
--- $1 text[] task ids · $2 text[] queues · $3 int[] priorities · $4 text[] tasks · $5 text[] headers (JSON or NULL) · $6 text[] properties
--- (JSON or NULL) · $7 text[] bodies · $8 float8[] due, milliseconds since the epoch; NULL = from now · $9 float8[] seconds from now by this
--- server's clock · $10 text NOTIFY channel. The clock goes on from row to row, so that those due at once keep their order.
+-- Writes messages to the outbox. An id that exists stays unchanged. clock_timestamp() advances from row to row, so messages that are due now
+-- keep their order. One array element per message: $1 text[] task ids · $2 text[] queues · $3 int[] priorities · $4 text[] tasks
+-- $5 text[] headers, JSON or NULL · $6 text[] properties, JSON or NULL · $7 text[] bodies · $8 float8[] due, ms since the epoch; NULL: count
+-- from now · $9 float8[] seconds from now by the server's clock · $10 text NOTIFY channel
 WITH kept AS (
   INSERT INTO {schema}.outbox (task_id, queue, priority, task, headers, properties, body, due_at)
   SELECT task_id, queue, priority, task, headers, properties, body,

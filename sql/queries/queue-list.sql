@@ -1,5 +1,5 @@
--- Queues by name, with their settings: those that have any, those of workers and of messages in this database, and $1 text[] others.
--- The messages that are ready are not read: each step jumps to the next queue of their index.
+-- Returns queues by name with their settings: queues with a setting, queues of workers and of messages in this database, and others.
+-- Ready messages are not read one by one: each step jumps to the next queue in their index. $1 text[] other queues
 WITH RECURSIVE ready AS (
   (SELECT queue FROM {schema}.message WHERE worker IS NULL ORDER BY queue LIMIT 1)
   UNION ALL

@@ -1,2 +1,2 @@
--- What is set for queues; one without a row is neither paused nor limited.
+-- Returns the queues that are paused or limited. A queue without a row is neither.
 SELECT name, paused, concurrency FROM {schema}.queue_setting WHERE paused OR concurrency IS NOT NULL

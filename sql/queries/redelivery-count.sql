@@ -1,9 +1,9 @@
--- Messages came again: which of their attempts are recorded already, and how many workers died with the others?
--- The first time is taken for a death, because nothing was written about it, unless the worker that had it says that it lives
--- (redelivery-lost.sql); later ones are deaths only when the worker that began the message holds its lock no more. A hand-back is no
--- death. $1 text[] task ids · $2 text key of the workers' locks
--- recorded: attempts of this id up to this one (`retries`) are recorded; those of a task that ended all are. NULL: nothing is known.
--- worker is returned when it is still alive: its connection to this database may end a moment after the one to the broker.
+-- For redelivered messages: returns which attempts are stored already, and counts the workers that died with the message.
+-- The first redelivery counts as a death, because nothing was written about the delivery before, unless its worker reports that it lives
+-- (redelivery-lost.sql). Later redeliveries count only if the worker that started the message no longer holds its lock. A requeue is no death.
+-- $1 text[] task ids · $2 text key of the workers' locks
+-- recorded: attempts up to this one (retries) are stored; all of them if the task ended; NULL: nothing is known.
+-- worker is returned while it is alive: its connection to this database may end a moment after its connection to the broker.
 -- Locks: rows of redelivery; for the length of the statement the lock of a dead worker.
 WITH asked AS (
   SELECT a.id, CASE WHEN t.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN t.state = 'RETRY' THEN t.retries

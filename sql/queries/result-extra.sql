@@ -1,5 +1,5 @@
--- What few results have, in the transaction that stored them. NULL: as it was, but for the time of the next attempt.
--- One array element per result: $1 text[] ids · $2 float8[] next attempt in ms since the epoch · $3 float8[] seconds to keep it from now on
+-- Writes the columns that few results have, in the transaction that stored the results. NULL leaves a column unchanged, except next_at.
+-- One array element per result: $1 text[] ids · $2 float8[] next attempt, ms since the epoch · $3 float8[] seconds to live from now
 -- $4 text[] parents · $5 text[] roots · $6 text[] children, JSON · $7 text[] progress, JSON
 UPDATE {schema}.task_result t SET next_at = to_timestamp(e.next_at / 1000),
   expires_at = CASE WHEN t.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN now() + make_interval(secs => e.ttl) END,

@@ -1,2 +1,2 @@
--- Deletes a result, and what its task logged. $1 text id
+-- Deletes a result and its log lines. $1 text id
 WITH lines AS (DELETE FROM {schema}.task_log WHERE task_id = $1) DELETE FROM {schema}.task_result WHERE id = $1

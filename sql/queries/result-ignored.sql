@@ -1,7 +1,8 @@
--- Tasks ended as if they had never been: it is forgotten that they ran, or were to run again. What was sent from the console is PENDING again.
+-- Tasks threw Ignore: deletes what was stored of their attempts. A task that was sent from the console is PENDING again.
 -- $1 text[] ids. Locks: the rows.
 WITH gone AS (
   DELETE FROM {schema}.task_result WHERE id = ANY ($1::text[]) AND done_at IS NULL AND args IS NULL
 )
-UPDATE {schema}.task_result SET state = 'PENDING', result = NULL, traceback = NULL, worker = NULL, retries = 0, started_at = NULL, next_at = NULL, progress = NULL
+UPDATE {schema}.task_result SET state = 'PENDING', result = NULL, traceback = NULL, worker = NULL,
+  retries = 0, started_at = NULL, next_at = NULL, progress = NULL
 WHERE id = ANY ($1::text[]) AND done_at IS NULL AND args IS NOT NULL

@@ -1,2 +1,2 @@
--- The server that answers.
+-- Returns the version of the server.
 SELECT version()
