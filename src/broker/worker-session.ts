@@ -115,7 +115,7 @@ function createReaper(
       return found
     })
     if (row === undefined) return
-    for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are handed out again')
+    for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are requeued')
     // Also without messages: claims passed over the rows that the dead worker had locked.
     if (row.names.length > 0) wake()
     if (row.peers > 0) schedule()

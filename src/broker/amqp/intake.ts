@@ -66,7 +66,7 @@ export function startAmqpIntake(parts: AmqpIntakeParts, options: ConsumeOptions)
     life.send('recovery-started')
     for (const queue of queues) await parts.topology.declare(queue)
     const channel = await connection.createChannel()
-    // `close` closes the channel that it finds; nobody else closes one that is opened after that.
+    // `close` has already run, so this channel would stay open.
     if (life.closed.aborted) await channel.close()
     current = { state: 'opening', channel }
     channel.on('error', (error) =>

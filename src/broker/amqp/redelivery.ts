@@ -95,7 +95,7 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
         const known: AmqpHeld = { ...delivery, deliveries: (history?.deaths ?? 0) + 1, known: true }
         if (!held.replace(delivery, known)) continue
         if (isStored(known.message, history?.recorded)) {
-          log.info({ id, task }, 'outcome already recorded, message acknowledged without running')
+          log.info({ id, task }, 'outcome already stored, message acknowledged without running')
           done.push(known)
         } else deliveries.push(known)
       }

@@ -63,7 +63,7 @@ export async function withoutValueIfRefused<S extends Settlement, T>(
   }
 }
 
-/** Sends nothing, but nobody waits for ever: chords, the rest of a chain and the next task with the same unique key go on. */
+/** Drops what would be sent, but keeps what others wait for: chords, the rest of a chain, the key of a unique task. */
 function withoutPlan(effects: Effects | undefined): Effects | undefined {
   if (effects === undefined) return undefined
   const { countsForChord, unreachable, ignored, releasesUnique } = effects

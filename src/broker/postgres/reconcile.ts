@@ -21,7 +21,7 @@ export async function reconcileClaims(database: Database, { workerId, held, unwr
     const isRegistered = (await client.query(sql('worker-await-claims'), [workerId])).length > 0
     const ours = [...tagsOf(held.values()), ...unwritten()]
     await client.query(sql('message-unclaim'), [workerId, ours])
-    // A worker that was declared dead and is not registered again takes nothing: nobody would give that back after its death.
+    // A worker that was declared dead and is not registered again takes nothing: after its death no worker would requeue that.
     if (!isRegistered) return
     const begun = held.values().filter((each) => each.begun)
     await client.query(sql('message-reclaim'), [workerId, ours, tagsOf(blamed), tagsOf(begun)])

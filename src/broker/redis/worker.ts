@@ -112,10 +112,7 @@ async function reapDead(overdue: readonly string[], options: RedisWorkerOptions)
 async function reap(worker: string, { connection, keys, log, wake }: RedisWorkerOptions): Promise<void> {
   const count = await connection.run(REAP, reapKeys(keys, worker), [worker, keys.wakeChannel, REMEMBER_DEATHS_S, 0])
   if (count === -1) return
-  log.warn(
-    { worker: worker.slice(worker.indexOf(' ') + 1), messages: count },
-    'worker is dead, its messages are handed out again',
-  )
+  log.warn({ worker: worker.slice(worker.indexOf(' ') + 1), messages: count }, 'worker is dead, its messages are requeued')
   wake()
 }
 
