@@ -1,6 +1,6 @@
 import { type Command, type RedisConnection, scriptCommand } from './connection.ts'
 import type { RedisKeys } from './keys.ts'
-import { ACK, ACK_MINE, GIVE_BACK, TAKE } from './scripts.ts'
+import { ACK, ACK_MINE, REQUEUE, TAKE } from './scripts.ts'
 import { REMEMBER_DEATHS_S } from './worker.ts'
 
 /** Bytes of one claim, without its last message: all of them are in memory at once. */
@@ -50,7 +50,7 @@ export function createRedisClaims(connection: RedisConnection, keys: RedisKeys, 
     ackIfHeld: (tag) => scriptCommand(ACK_MINE, [keys.unacked, keys.index, keys.deaths, held, begun], [tag]),
     requeue: (items) =>
       scriptCommand(
-        GIVE_BACK,
+        REQUEUE,
         [keys.unacked, keys.index, keys.deaths, held, begun, keys.sleepers],
         [keys.wakeChannel, REMEMBER_DEATHS_S, ...items.flatMap(({ tag, deaths }) => [tag, deaths])],
       ),

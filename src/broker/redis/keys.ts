@@ -1,19 +1,19 @@
 /** kombu's separator between the parts of a key. */
 const SEPARATOR = '\x06\x16'
 
-/** kombu's priority steps, first the one that is served first (reference/celery-protocol.md §2.1). */
+/** kombu's priority steps, in the order in which they are served (docs/internals/wire-protocol.md). */
 const STEPS = [0, 3, 6, 9] as const
 
 export const STEPS_PER_QUEUE = STEPS.length
 
 /**
- * On Redis Celery counts the other way round: 0 is served first. A message of ours with priority p travels with 9 - p, so that "higher
- * first" holds here and "lower first" for Celery's clients; 9 and above are one.
+ * On Redis Celery serves priority 0 first. A message with our priority p is sent with 9 - p, so that higher priorities run first here as on
+ * every broker, and lower ones for Celery's clients. Priorities above 9 count as 9.
  */
 export const toWirePriority = (priority: number): number => 9 - Math.min(9, Math.max(0, priority))
 export const fromWirePriority = (wire: number): number => 9 - Math.min(9, Math.max(0, wire))
 
-/** The list of a queue for a priority on the wire: the greatest step that is not above it. */
+/** The list of a queue for a priority on the wire: that of the greatest step not above it. */
 export const listOf = (prefix: string, queue: string, wire: number): string => {
   const step = STEPS.findLast((each) => each <= wire) ?? 0
   return listOfStep(prefix, queue, step)
@@ -30,29 +30,31 @@ export function listsInOrder(prefix: string, queues: readonly string[]): { list:
   return STEPS.flatMap((step) => queues.map((queue) => ({ list: listOfStep(prefix, queue, step), queue })))
 }
 
-/** What kombu's producers and monitors read to find a queue: `[key of the set, member]`. */
+/** The set member by which kombu's producers and monitors find a queue. */
 export const bindingOf = (prefix: string, queue: string): [key: string, member: string] => [
   `${prefix}_kombu.binding.${queue}`,
   [queue, '', queue].join(SEPARATOR),
 ]
 
-/** kombu's own keys, and ours, which Python does not know. */
+/** kombu's keys, and keys of ours that kombu does not use. */
 export interface RedisKeys {
   readonly unacked: string
   readonly index: string
-  /** Hash: how many workers died with a message. */
+  /** Hash of delivery tag → number of workers that died with the message. */
   readonly deaths: string
-  /** Sorted set: workers by the end of their lease. */
+  /** Sorted set of workers by the end of their lease. */
   readonly workers: string
-  /** Key that says somebody sleeps who must be told by `wakeChannel`. */
+  /** Exists while a worker sleeps that must be woken by `wakeChannel`. */
   readonly sleepers: string
-  /** Of one worker: hash of tag → order and list; set of tags that it began after a death; list of what nobody can read. */
+  /** Messages that one worker holds: hash of delivery tag → order and list. */
   held(worker: string): string
+  /** Set of delivery tags that one worker began after a death. */
   begun(worker: string): string
+  /** Entries that one worker took and that have no delivery tag. */
   broken(worker: string): string
-  /** Of one publisher: the number of its last batch. */
+  /** The number of the last batch of one publisher. */
   publisher(id: string): string
-  /** Channels belong to the whole server, so they carry the number of the database. */
+  /** Contains the number of the database, because channels belong to the whole server. */
   readonly wakeChannel: string
 }
 

@@ -1,11 +1,12 @@
 import { MARKED, MESSAGE_OF, type Script, WAKE } from './scripts.ts'
 
-// Who lives, and what becomes of the messages of those who do not.
+// Signs of life of workers, and the messages of dead workers.
 
 /**
- * A sign of life, and who gave none. Also keeps kombu's visibility timeout from restoring what runs here: XX, because an entry that is
- * gone must not come back. KEYS: workers, unacked_index, held · ARGV: worker, lease in seconds, 1 to renew entries
- * Returns { 1 when this worker was registered still, names whose lease is over… }
+ * Gives a sign of life and finds workers whose lease is over. Renews entries of `unacked_index`, so that kombu's visibility timeout does not
+ * restore messages that run here. XX, because a removed entry must not return.
+ * KEYS: workers, unacked_index, held · ARGV: worker, lease in seconds, 1 to renew entries
+ * Returns { 1 if this worker was registered, else 0, then pairs of a worker and the milliseconds since its lease ended… }
  */
 export const BEAT: Script = {
   name: 'beat',
@@ -25,10 +26,11 @@ return answer`,
 }
 
 /**
- * Declares a worker dead when its lease is still over, and gives back all it held. Its first death is counted against everything that it
- * held, later ones only against what it had begun (Consumer.begin).
- * KEYS: unacked, unacked_index, deaths, workers, held, begun, broken, sleepers · ARGV: worker, wake channel, seconds to remember deaths,
- * 1 when it leaves by itself. Returns how many came back, or -1 when it lives.
+ * Declares a worker dead if its lease is still over, and requeues all its messages. A first death counts for every message that the worker
+ * held, later deaths only for messages that it had begun (Consumer.begin).
+ * KEYS: unacked, unacked_index, deaths, workers, held, begun, broken, sleepers
+ * ARGV: worker, wake channel, seconds to remember deaths, 1 if the worker signs off itself
+ * Returns the number of requeued messages, or -1 if the worker is alive.
  */
 export const REAP: Script = {
   name: 'reap',
@@ -37,9 +39,9 @@ local time = redis.call('TIME')
 local lease = redis.call('ZSCORE', KEYS[4], ARGV[1])
 local leaves = ARGV[4] == '1'
 if not leaves and (not lease or tonumber(lease) > tonumber(time[1]) + tonumber(time[2]) / 1e6) then return -1 end
-local held, back = redis.call('HGETALL', KEYS[5]), {}
+local held, requeued = redis.call('HGETALL', KEYS[5]), {}
 for i = 1, #held, 2 do
-  local tag, place = held[i], held[i + 1]
+  local tag, origin = held[i], held[i + 1]
   local entry = redis.call('HGET', KEYS[1], tag)
   local message = entry and messageOf(entry)
   if message then
@@ -50,27 +52,27 @@ for i = 1, #held, 2 do
     end
     redis.call('ZREM', KEYS[2], tag)
     redis.call('HDEL', KEYS[1], tag)
-    local space = place:find(' ', 1, true)
-    back[#back + 1] = { tonumber(place:sub(1, space - 1)), place:sub(space + 1), leaves and message or marked(message) }
+    local space = origin:find(' ', 1, true)
+    requeued[#requeued + 1] = { tonumber(origin:sub(1, space - 1)), origin:sub(space + 1), leaves and message or marked(message) }
   end
 end
-table.sort(back, function (a, b) return a[1] > b[1] end)
-for _, each in ipairs(back) do redis.call('RPUSH', each[2], each[3]) end
+table.sort(requeued, function (a, b) return a[1] > b[1] end)
+for _, each in ipairs(requeued) do redis.call('RPUSH', each[2], each[3]) end
 for _, each in ipairs(redis.call('LRANGE', KEYS[7], 0, -1)) do
   local line = each:find('\\n', 1, true)
   redis.call('RPUSH', each:sub(1, line - 1), each:sub(line + 1))
 end
 redis.call('DEL', KEYS[5], KEYS[6], KEYS[7])
 redis.call('ZREM', KEYS[4], ARGV[1])
-if #back > 0 then wakeSleepers(KEYS[8], ARGV[2]) end
-return #back`,
+if #requeued > 0 then wakeSleepers(KEYS[8], ARGV[2]) end
+return #requeued`,
 }
 
 /**
- * Entries of \`unacked\` that nobody renewed for long, as kombu restores them: their worker, Python or not, is gone and left no other trace.
- * What cannot be read, by kombu neither, stays where it is and is found again when the time has passed once more.
- * KEYS: unacked, unacked_index, sleepers · ARGV: seconds, key prefix, wake channel, at most so many
- * Returns { how many were restored, tags of those that cannot be read… }
+ * Restores entries of `unacked` that were not renewed for a long time, as kombu does: their worker, Python or not, left no other trace. An entry
+ * that neither kombu nor this script can read stays where it is, and is reported again after the same time.
+ * KEYS: unacked, unacked_index, sleepers · ARGV: seconds, key prefix, wake channel, maximum of entries
+ * Returns { number of restored entries, tags of unreadable ones… }
  */
 export const RESTORE: Script = {
   name: 'restore',

@@ -1,26 +1,26 @@
-/** A Lua script: sent once, then called by its hash. */
+/** A Lua script. It is sent once and then called by its hash. */
 export interface Script {
   readonly name: string
   readonly lua: string
 }
 
-// Every script runs alone on the server, so what it does is done whole or not at all. They work on kombu's keys (`unacked`,
-// `unacked_index`, the lists) so that Python workers see the same messages, and on our own beside them (redis-keys.ts).
+// The server runs one script at a time, so each is atomic. The scripts use kombu's keys (`unacked`, `unacked_index`, the lists), so that
+// Python workers see the same messages, and keys of our own (keys.ts).
 
-/** The message inside an entry of `unacked`, `[message, exchange, routing key]`: cut out as text, because cjson turns `[]` into `{}`. */
+/** Cuts the message out of an entry of `unacked`, `[message, exchange, routing key]`. As text, because cjson turns `[]` into `{}`. */
 export const MESSAGE_OF = `
 local function messageOf(entry)
   return entry:match('^%[(.*})%s*,%s*"[^{}]*"%s*,%s*"[^{}]*"%s*%]$') or entry:match('^%[(.*})%s*,%s*"[^"]*"%s*,%s*"[^"]*"%s*%]$')
 end`
 
-/** What kombu notes on a message that it restores. */
+/** Marks a message as redelivered, as kombu does when it restores one. */
 export const MARKED = `
 local function marked(message)
   if message:find('"redelivered":%s*true') then return message end
   return (message:gsub('("delivery_info":%s*{)(%s*")', '%1"redelivered": true, %2', 1))
 end`
 
-/** Consumers that cannot be told by CLIENT TRACKING leave a key behind before they sleep. */
+/** Wakes consumers without CLIENT TRACKING. They set a key before they sleep. */
 export const WAKE = `
 local function wakeSleepers(key, channel)
   if redis.call('EXISTS', key) == 1 then
@@ -30,9 +30,9 @@ local function wakeSleepers(key, channel)
 end`
 
 /**
- * A batch of one publisher, once: batches are numbered, so an attempt whose answer was lost may be repeated.
- * KEYS: last batch of this publisher, sleepers, lists… · ARGV: number of the batch, seconds to remember it, wake channel, then pairs of
- * the list's place among the lists and the message
+ * Pushes a batch of one publisher, once. Batches are numbered, so an attempt may be repeated if its reply was lost.
+ * KEYS: last batch of this publisher, sleepers, lists… · ARGV: number of the batch, seconds to remember it, wake channel, then pairs of the
+ * position of the list in KEYS and the message
  */
 export const PUBLISH: Script = {
   name: 'publish',
@@ -46,9 +46,9 @@ return 1`,
 }
 
 /**
- * Tag, exchange and routing key of an envelope. What kombu or we wrote ends with them and is not parsed, which costs more than all the rest:
- * a quote after a comma begins a string in any JSON, and from there to the end no brace is left that could change what belongs to whom.
- * What we wrote is tried first, because a pattern without classes of characters is matched in two thirds of the time.
+ * Reads delivery tag, exchange and routing key of an envelope. Envelopes of kombu and of ours end with them, so they are matched instead of
+ * parsed; parsing would cost more than the rest of the script. The match is safe: a quote after a comma starts a string in any JSON, and no
+ * brace follows that could end the object. OURS is tried first, because a pattern without character classes takes two thirds of the time.
  */
 const FIELDS_OF = `
 local ENDING = '^,%s?"properties":%s?{[^{}]*"delivery_info":%s?{"exchange":%s?"([^"\\\\]*)",%s?"routing_key":%s?"([^"\\\\]*)"}' ..
@@ -74,10 +74,11 @@ local function fieldsOf(message, list)
 end`
 
 /**
- * Takes messages, highest step first, and notes in the same moment who has them: between a list and \`unacked\` nothing can be lost.
- * What has no envelope that kombu could restore goes to the worker's own list of broken messages.
- * KEYS: unacked, unacked_index, deaths, workers, held, broken, lists… · ARGV: worker, how many, how many bytes, number of the first
- * Returns { broken, { messages of each list }, { deaths of each message, or nothing where there are none }, { messages } }; error GONE when
+ * Takes messages, highest step first, and notes their worker in the same step, so that no message is lost between a list and `unacked`.
+ * An entry without an envelope that kombu could restore goes to the worker's list of broken entries.
+ * KEYS: unacked, unacked_index, deaths, workers, held, broken, lists…
+ * ARGV: worker, maximum of messages, maximum of bytes, number of the first message
+ * Returns { broken entries, { messages per list }, { deaths per message; empty if no message has any }, { messages } }, or the error GONE if
  * the worker was declared dead.
  */
 export const TAKE: Script = {
@@ -121,8 +122,8 @@ return { broken, counts, deaths, messages }`,
 }
 
 /**
- * Acknowledges, whoever holds the messages by now: their outcome is known.
- * KEYS: unacked, unacked_index, deaths, held, begun · ARGV: tags with a space between, then each tag that has a space inside
+ * Acknowledges messages, also if another worker holds them by now, because their outcomes are stored.
+ * KEYS: unacked, unacked_index, deaths, held, begun · ARGV: tags separated by spaces, then each tag that contains a space
  */
 export const ACK: Script = {
   name: 'ack',
@@ -137,9 +138,7 @@ redis.call('SREM', KEYS[5], unpack(tags))
 return redis.call('HDEL', KEYS[4], unpack(tags))`,
 }
 
-/**
- * Acknowledges a message before it runs, if this worker holds it still. KEYS: as of `ack` · ARGV: tag. Returns 1; 0: it is in other hands.
- */
+/** Acknowledges a message before it runs. KEYS: as ACK · ARGV: tag. Returns 1, or 0 if this worker no longer holds the message. */
 export const ACK_MINE: Script = {
   name: 'ack-mine',
   lua: `
@@ -152,18 +151,18 @@ return 1`,
 }
 
 /**
- * Gives messages back to the front of their lists, in their order. What this worker does not hold any more is left alone.
- * KEYS: unacked, unacked_index, deaths, held, begun, sleepers · ARGV: wake channel, seconds to remember deaths, then pairs of tag and
- * what it costs: 0 nothing, 1 a death
+ * Requeues messages at the front of their lists, in their order. Skips messages that this worker no longer holds.
+ * KEYS: unacked, unacked_index, deaths, held, begun, sleepers
+ * ARGV: wake channel, seconds to remember deaths, then pairs of a tag and the deaths to count (0 or 1)
  */
-export const GIVE_BACK: Script = {
-  name: 'give-back',
+export const REQUEUE: Script = {
+  name: 'requeue',
   lua: `${MESSAGE_OF}${MARKED}${WAKE}
-local back = {}
+local requeued = {}
 for i = 3, #ARGV, 2 do
   local tag, deaths = ARGV[i], tonumber(ARGV[i + 1])
-  local place = redis.call('HGET', KEYS[4], tag)
-  if place then
+  local origin = redis.call('HGET', KEYS[4], tag)
+  if origin then
     redis.call('HDEL', KEYS[4], tag)
     redis.call('SREM', KEYS[5], tag)
     local entry = redis.call('HGET', KEYS[1], tag)
@@ -176,18 +175,18 @@ for i = 3, #ARGV, 2 do
       end
       redis.call('ZREM', KEYS[2], tag)
       redis.call('HDEL', KEYS[1], tag)
-      local space = place:find(' ', 1, true)
-      back[#back + 1] = { tonumber(place:sub(1, space - 1)), place:sub(space + 1), message }
+      local space = origin:find(' ', 1, true)
+      requeued[#requeued + 1] = { tonumber(origin:sub(1, space - 1)), origin:sub(space + 1), message }
     end
   end
 end
-table.sort(back, function (a, b) return a[1] > b[1] end)
-for _, each in ipairs(back) do redis.call('RPUSH', each[2], each[3]) end
-if #back > 0 then wakeSleepers(KEYS[6], ARGV[1]) end
-return #back`,
+table.sort(requeued, function (a, b) return a[1] > b[1] end)
+for _, each in ipairs(requeued) do redis.call('RPUSH', each[2], each[3]) end
+if #requeued > 0 then wakeSleepers(KEYS[6], ARGV[1]) end
+return #requeued`,
 }
 
-/** Messages of these queues in somebody's hands. KEYS: unacked · ARGV: queues. Returns one count for each. */
+/** Counts the messages of each queue that workers hold. KEYS: unacked · ARGV: queues. Returns one count per queue. */
 export const RUNNING: Script = {
   name: 'running',
   lua: `
@@ -202,7 +201,7 @@ end
 return counts`,
 }
 
-/** KEYS: lists. Returns how many messages were removed. */
+/** Deletes lists. KEYS: lists. Returns the number of removed messages. */
 export const PURGE: Script = {
   name: 'purge',
   lua: `
@@ -212,7 +211,7 @@ redis.call('DEL', unpack(KEYS))
 return count`,
 }
 
-/** Results for Celery's clients. KEYS: one for each result, which is its channel too · ARGV: seconds to keep them, then the documents */
+/** Writes results for Celery's clients. KEYS: one per result, also its channel · ARGV: seconds to keep them, then the documents */
 export const MIRROR: Script = {
   name: 'mirror',
   lua: `

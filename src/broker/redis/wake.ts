@@ -3,21 +3,21 @@ import type { Log } from '../../log.ts'
 import { type Command, isRedisConnectionError, type RedisConnection } from './connection.ts'
 import type { RedisKeys } from './keys.ts'
 
-/** Where the server cannot tell us of pushes by others (`CLIENT TRACKING` refused), it is asked this often, as kombu does always. */
-const ASK_EVERY_MS = 1000
+/** If the server refuses `CLIENT TRACKING`, lists are polled at this interval, as kombu always does. */
+const POLL_EVERY_MS = 1000
 
 const INVALIDATED = '__redis__:invalidate'
 
 export interface RedisWake {
-  /** Commands to send with a claim: from then on the next change of one of the lists wakes, once. The last reply: lists that hold something. */
+  /** Commands to send with a claim. After them, the next change of one of the lists wakes the worker once. The last reply counts non-empty lists. */
   arm(lists: readonly string[]): Command[]
   stop(): void
 }
 
 /**
- * Wakes a consumer whoever pushes, a Python producer too, on any number of lists, without asking again and again: `CLIENT TRACKING` makes
- * the server remember which keys this connection has read, and tell of the next change of each (redis.io, "Client-side caching": made for
- * caches, it is the only way to wait for several lists without taking from them). Told on the second connection, which waits for it.
+ * Wakes consumers after a push by any producer, Python included, on any number of lists, without polling. `CLIENT TRACKING` makes the server
+ * remember the keys that this connection read, and notify the second connection of the next change of each (redis.io, "Client-side caching").
+ * It is made for caches, and is the only way to wait for several lists without taking from them.
  */
 export async function createRedisWake(
   commands: RedisConnection,
@@ -34,10 +34,7 @@ export async function createRedisWake(
   const refuse = ({ message }: Error) => {
     if (refused) return
     refused = true
-    log.info(
-      { reason: message },
-      'this Redis does not tell of changes (CLIENT TRACKING), so messages of other producers are looked for every second',
-    )
+    log.info({ reason: message }, 'Redis refuses CLIENT TRACKING, so messages of other producers are polled every second')
   }
 
   const track = async (client: Redis) => {
@@ -46,7 +43,7 @@ export async function createRedisWake(
       await client.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', listenerId, 'OPTIN')
       tracked = true
     } catch (error) {
-      // The listening connection may just have gone; it comes back and calls this again.
+      // The listening connection was lost just now. `track` runs again when it is back.
       if (isRedisConnectionError(error) || (error as Error).message.includes('does not exist')) return
       refuse(error as Error)
     }
@@ -56,7 +53,7 @@ export async function createRedisWake(
   const onListening = async (client: Redis) => {
     try {
       await client.subscribe(INVALIDATED, keys.wakeChannel)
-      listenerId = await idOf(commands, listening.name)
+      listenerId = await connectionId(commands, listening.name)
     } catch (error) {
       if (isRedisConnectionError(error)) return
       refuse(error as Error)
@@ -81,13 +78,13 @@ export async function createRedisWake(
 
   return {
     arm(lists) {
-      const look: Command = ['EXISTS', ...lists]
-      if (tracked) return [['CLIENT', 'CACHING', 'YES'], look]
+      const exists: Command = ['EXISTS', ...lists]
+      if (tracked) return [['CLIENT', 'CACHING', 'YES'], exists]
       timer ??= setTimeout(() => {
         timer = undefined
         wake()
-      }, ASK_EVERY_MS)
-      return [['SET', keys.sleepers, '', 'PX', ASK_EVERY_MS * 2], look]
+      }, POLL_EVERY_MS)
+      return [['SET', keys.sleepers, '', 'PX', POLL_EVERY_MS * 2], exists]
     },
     stop() {
       clearTimeout(timer)
@@ -97,8 +94,8 @@ export async function createRedisWake(
   }
 }
 
-/** Asked on another connection: the one that is meant may be subscribed already (redis-control.ts), and then answers nothing else. */
-async function idOf(asking: RedisConnection, name: string): Promise<number | undefined> {
+/** The id of the connection with this name. Asked on another connection, because one with subscriptions (control.ts) answers no commands. */
+async function connectionId(asking: RedisConnection, name: string): Promise<number | undefined> {
   const [list] = await asking.pipeline([['CLIENT', 'LIST']])
   const line = String(list)
     .split('\n')

@@ -120,9 +120,9 @@ async function restoreAbandoned({ connection, keys, log, visibilitySeconds, pref
   const args = [visibilitySeconds, prefix, keys.wakeChannel, MAX_RESTORED]
   const reply = await connection.run(RESTORE, [keys.unacked, keys.index, keys.sleepers], args)
   const [count, ...tags] = reply as [number, ...string[]]
-  if (count > 0) log.warn({ messages: count }, 'messages that nobody acknowledged for long are handed out again')
+  if (count > 0) log.warn({ messages: count }, 'messages without an acknowledgement are handed out again')
   if (tags.length > 0)
-    log.error({ key: keys.unacked, tags }, 'messages that nobody acknowledged for long cannot be read, left where they are')
+    log.error({ key: keys.unacked, tags }, 'unreadable messages without an acknowledgement are left in unacked')
 }
 
 const reapKeys = (keys: RedisKeys, worker: string) => [

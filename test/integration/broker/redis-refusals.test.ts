@@ -132,7 +132,7 @@ describe.skipIf(lacks('redis')).each([
       await until('delivered', () => got.length === round)
       expect(performance.now() - sentAt).toBeLessThan(2500)
     }
-    expect(said('does not tell of changes')).toBe(1)
+    expect(said('Redis refuses CLIENT TRACKING')).toBe(1)
     expect(said('"level":"error"')).toBe(0)
   })
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import { createRedisConnection, type RedisConnection } from '../../../src/broker/redis/connection.ts'
 import { encodeEnvelope } from '../../../src/broker/redis/envelope.ts'
 import { redisKeys } from '../../../src/broker/redis/keys.ts'
-import { ACK, GIVE_BACK, TAKE } from '../../../src/broker/redis/scripts.ts'
+import { ACK, REQUEUE, TAKE } from '../../../src/broker/redis/scripts.ts'
 import { RESTORE } from '../../../src/broker/redis/scripts-lease.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createMessage } from '../../../src/message/message.ts'
@@ -52,9 +52,9 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     const claim = [keys.unacked, keys.index, keys.deaths, keys.workers, ...ofWorker, ...lists]
     return (await connection.run(TAKE, claim, ['w', count, 1e6, 0])) as [number, number[], number[], string[]]
   }
-  const giveBack = (tags: string[]) =>
+  const requeue = (tags: string[]) =>
     connection.run(
-      GIVE_BACK,
+      REQUEUE,
       [keys.unacked, keys.index, keys.deaths, keys.held('w'), keys.begun('w'), keys.sleepers],
       [keys.wakeChannel, 60, ...tags.flatMap((tag) => [tag, 0])],
     )
@@ -84,7 +84,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     expect(JSON.parse(entry)).toEqual([JSON.parse(text), exchange, key])
     expect(entry.startsWith(`[${text},`)).toBe(true)
     expect(await redis.zrange(keys.index, '0', '-1')).toEqual([tag])
-    await giveBack([tag])
+    await requeue([tag])
     expect(await redis.lrange(list, 0, -1)).toEqual([text])
     expect(await redis.exists(keys.unacked, keys.index, keys.held('w'))).toBe(0)
   })
@@ -104,7 +104,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     for (const tag of ['d', 'e']) await redis.lpush(other, envelope(tag))
     await redis.hset(keys.deaths, 'b', 2)
     expect(await take([list, other], 4)).toEqual([0, [3, 1], [0, 2, 0, 0], ['a', 'b', 'c', 'd'].map((tag) => envelope(tag))])
-    await giveBack(['c', 'a', 'b'])
+    await requeue(['c', 'a', 'b'])
     expect(await redis.lrange(list, 0, -1)).toEqual(['c', 'b', 'a'].map((tag) => envelope(tag)))
   })
 
