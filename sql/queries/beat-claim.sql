@@ -1,17 +1,17 @@
--- Advances due schedules, writes the history of their ticks and puts the messages into the outbox: one statement, one commit, so a tick
--- is either done with all that belongs to it or not at all. Any number of beats may run: whoever commits first has the tick.
+-- Advances due schedules, inserts the history of their ticks and inserts their messages into the outbox. One statement is one commit, so
+-- a tick has all three effects or none. Any number of beats can run: the first commit claims the tick.
 -- $1 jsonb array of {id, old, version, next, last, last_task, finished, runs: [{tick, reason, task_id, outcome, missed, headers}]}
--- $2 text host · $3 text tzdata version of this process · $4 text NOTIFY channel of the outbox · $5 text queue of schedules that name none
--- Task, arguments and headers are those of the row at the moment it is locked; the body is [args, kwargs, embed] of Celery's protocol 2.
--- HOT: the planner takes what is locked for one row, and would join the runs by comparing each with each: hence IS TRUE, which keeps IN a
--- lookup in a hash table, and the counts as one object. Five hundred claims: 24 ms instead of 56.
--- Locks: rows of schedule in the order of id with SKIP LOCKED; a row that somebody else holds is left to them.
-WITH d AS (
+-- $2 text host · $3 text tzdata version of this process · $4 text NOTIFY channel of the outbox · $5 text queue of schedules without a queue
+-- Task, arguments and headers are read from the row after it is locked. The body is [args, kwargs, embed] of Celery's protocol 2.
+-- HOT: PostgreSQL estimates one row for `locked` and would join the runs in a nested loop. IS TRUE makes IN a hash lookup, and the counts
+-- are one object. 500 claims take 24 ms instead of 56 ms.
+-- Locks: rows of schedule, ordered by id, with SKIP LOCKED. A row that another transaction has locked is skipped.
+WITH decided AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb)
     AS x (id uuid, old timestamptz, version bigint, next timestamptz, last timestamptz, last_task text, finished boolean, runs jsonb)
 ), locked AS (
   SELECT s.id, s.name, s.task, s.args, s.kwargs, s.headers, s.queue, s.priority, d.next, d.last, d.last_task, d.finished, d.runs
-  FROM {schema}.schedule s JOIN d ON d.id = s.id AND d.version = s.version AND d.old = s.next_run_at
+  FROM {schema}.schedule s JOIN decided d ON d.id = s.id AND d.version = s.version AND d.old = s.next_run_at
   WHERE s.enabled ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
 ), ticks AS MATERIALIZED (
   SELECT l.id, x.tick, x.reason, x.task_id, x.outcome, x.missed, x.headers
@@ -37,7 +37,7 @@ WITH d AS (
     last_task_id = coalesce(l.last_task, s.last_task_id), tzdata = $3, last_error = NULL,
     total_run_count = s.total_run_count + coalesce(((SELECT runs FROM counted) ->> l.id::text)::bigint, 0)
   FROM locked l WHERE s.id = l.id RETURNING s.id
-), told AS MATERIALIZED (
+), notified AS MATERIALIZED (
   SELECT pg_notify($4, '') FROM (SELECT 1 FROM sent LIMIT 1) AS any_sent
 )
-SELECT ARRAY (SELECT id::text FROM advanced) AS claimed, (SELECT count(*)::int FROM sent) AS queued, (SELECT count(*)::int FROM told) AS told
+SELECT ARRAY (SELECT id::text FROM advanced) AS claimed, (SELECT count(*)::int FROM sent) AS queued, (SELECT count(*)::int FROM notified) AS notified

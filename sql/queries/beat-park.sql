@@ -1,6 +1,6 @@
--- A due schedule that cannot be evaluated: it rests with its reason until its definition changes or a beat starts, and stops nobody else.
+-- Parks a due schedule that cannot be evaluated: it is finished, with an error, until its definition changes or a beat starts.
 -- $1 uuid id · $2 bigint version · $3 text reason · $4 text tzdata version of this process. Locks: the row, with SKIP LOCKED.
-WITH held AS (
+WITH locked AS (
   SELECT id FROM {schema}.schedule WHERE id = $1 AND version = $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE {schema}.schedule s SET next_run_at = NULL, finished = true, last_error = $3, tzdata = $4 FROM held WHERE s.id = held.id RETURNING s.id
+UPDATE {schema}.schedule s SET next_run_at = NULL, finished = true, last_error = $3, tzdata = $4 FROM locked WHERE s.id = locked.id RETURNING s.id

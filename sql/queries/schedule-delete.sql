@@ -1,2 +1,2 @@
--- The run history stays. $1 uuid
+-- Deletes a schedule. Its history stays. $1 uuid
 DELETE FROM {schema}.schedule WHERE id = $1 RETURNING id

@@ -7,22 +7,24 @@ import { createChecker } from './checker.ts'
 import { createClaimer } from './claimer.ts'
 import { createPlanner } from './planner.ts'
 
-/** The database's clock may be set, and NOTIFY does not come through every pooler: look at least this often. An idle look is three probes of an index. */
+/**
+ * Longest sleep. The database's clock can be set back, and NOTIFY does not pass every pooler. An idle pass costs three index probes.
+ */
 const MAX_SLEEP_MS = 5000
-/** Rows that another beat holds are done in milliseconds; those of an open transaction in psql may take their time. */
-const HELD = { firstMs: 20, maxMs: 1000 }
-/** A notification that takes longer than this does not come. */
-const HEAR_MS = 2000
+/** Pauses while rows are locked. Another beat unlocks them in milliseconds; an open transaction in psql can take long. */
+const LOCKED_PAUSE = { firstMs: 20, maxMs: 1000 }
+/** A notification that takes longer than this is considered lost. */
+const NOTIFY_TIMEOUT_MS = 2000
 
 export interface Beat {
-  /** Finishes the statement under way and takes no more ticks. */
+  /** Finishes the current statement and claims no more ticks. */
   stop(): Promise<void>
 }
 
 /**
- * Time → messages. No leader, no state in memory: due rows are claimed in one statement with their history and their messages, so any
- * number of beats may run and any of them may be killed at any moment. Only the database's clock decides. Woken by the next tick and by
- * NOTIFY when a schedule changes. Never rejects: while the database is away it tries again.
+ * Queues the tasks of due schedules. One statement claims due rows, writes their history and queues their messages. There is no leader
+ * and no state in memory, so any number of beats can run and each can be killed at any moment. Only the database's clock counts.
+ * The next tick and NOTIFY of a changed schedule wake the loop. Never rejects: retries while the database does not answer.
  */
 export async function startBeat(
   database: Database,
@@ -30,69 +32,72 @@ export async function startBeat(
   options: { log: Log; host: string },
 ): Promise<Beat> {
   const { log } = options
-  const planSome = createPlanner(schedules, log)
-  const claimSome = createClaimer(schedules, options)
+  const planBatch = createPlanner(schedules, log)
+  const claimBatch = createClaimer(schedules, options)
   const checker = createChecker(schedules, log)
-  const hearing = createHearing(schedules, log)
-  let begun = false
-  let heldPasses = 0
+  const notifyCheck = createNotifyCheck(schedules, log)
+  let started = false
+  let lockedPasses = 0
 
   const pass = async (): Promise<number> => {
-    if (!begun) await schedules.unpark()
-    begun = true
-    const planned = await planSome()
-    const claimed = await claimSome()
-    const checking = await checker.some()
+    if (!started) await schedules.unpark()
+    started = true
+    const planned = await planBatch()
+    const claimed = await claimBatch()
+    const checking = await checker.checkBatch()
     const { db_now, overdue, wait_ms } = await schedules.next()
-    checker.notice(db_now)
-    const held = claimed.held + planned.held > 0
-    heldPasses = held ? heldPasses + 1 : 0
-    if (planned.more || claimed.more || checking || (overdue && !held)) return 0
-    return Math.min(wait_ms ?? MAX_SLEEP_MS, held ? pauseMs(heldPasses - 1, HELD) : MAX_SLEEP_MS)
+    checker.observeClock(db_now)
+    const locked = claimed.locked + planned.locked > 0
+    lockedPasses = locked ? lockedPasses + 1 : 0
+    if (planned.more || claimed.more || checking || (overdue && !locked)) return 0
+    return Math.min(wait_ms ?? MAX_SLEEP_MS, locked ? pauseMs(lockedPasses - 1, LOCKED_PAUSE) : MAX_SLEEP_MS)
   }
 
   const loop = startWokenLoop(database, {
     log,
     pass,
     channel: database.channel('schedule'),
-    onNotify: hearing.heard,
-    onListening: hearing.ask,
+    onNotify: notifyCheck.onNotify,
+    onListening: notifyCheck.send,
     maxSleepMs: MAX_SLEEP_MS,
-    words: { failed: 'schedules cannot be read now, trying again until they can', restored: 'schedules are read again' },
+    words: { failed: 'schedules cannot be read, retrying', restored: 'schedules can be read again' },
   })
   return {
     async stop() {
-      hearing.stop()
+      notifyCheck.stop()
       await loop.stop()
     },
   }
 }
 
-/** Behind a pooler in transaction mode LISTEN hears nothing (PgBouncer, "SQL feature map"): asked after each connection, said once. */
-function createHearing(schedules: BeatSchedules, log: Log) {
+/**
+ * Checks that NOTIFY arrives: after each connect it notifies the own channel. A pooler in transaction mode drops LISTEN (PgBouncer,
+ * "SQL feature map"). The warning is logged once.
+ */
+function createNotifyCheck(schedules: BeatSchedules, log: Log) {
   let timer: NodeJS.Timeout | undefined
   let waiting = false
-  let said = false
-  const say = () => {
-    if (!said)
-      log.warn({ seconds: MAX_SLEEP_MS / 1000 }, 'NOTIFY does not arrive (a pooled connection?), changes are noticed late')
-    said = true
+  let warned = false
+  const warn = () => {
+    if (!warned)
+      log.warn({ pollSeconds: MAX_SLEEP_MS / 1000 }, 'NOTIFY does not arrive over this connection, schedules are polled')
+    warned = true
   }
-  /** The answer may be heard before the question is known to be sent. */
-  const expect = () => {
+  /** The notification can arrive before the statement that sent it resolves. */
+  const startTimer = () => {
     clearTimeout(timer)
-    if (waiting) timer = setTimeout(say, HEAR_MS)
+    if (waiting) timer = setTimeout(warn, NOTIFY_TIMEOUT_MS)
   }
   const settle = () => {
     waiting = false
     clearTimeout(timer)
   }
   return {
-    heard: settle,
+    onNotify: settle,
     stop: settle,
-    ask() {
+    send() {
       waiting = true
-      schedules.notifyOneself().then(expect, settle) // A connection that is lost again says so itself.
+      schedules.notifySelf().then(startTimer, settle) // The loop logs a lost connection itself.
     },
   }
 }

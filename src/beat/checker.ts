@@ -8,24 +8,24 @@ const EVERY_MS = 3_600_000
 const HISTORY_DAYS = 30
 const HISTORY_RUNS = 10_000
 const PRUNE_BATCH = 5000
-/** Schedules whose history is cut in one statement: each scans HISTORY_RUNS entries of an index. */
+/** Schedules whose history one statement cuts. Each costs a scan of HISTORY_RUNS index entries. */
 const PRUNE_SCHEDULES = 10
-/** Statements of two connections may see times that differ by a little; a clock that was set differs by more. */
+/** Two connections can see times that differ by milliseconds. A clock that was set back differs by more. */
 const SET_BACK_MS = 1000
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 
-/** Looks after what no tick shows: rows that wait for the wrong moment, and history that nobody asks for any more. */
-export interface Checker {
-  /** Does one page when a check is due or under way. @returns whether there is more */
-  some(): Promise<boolean>
-  /** Tells the database's time; a check begins at once when it went back. */
-  notice(dbNow: Date): void
+/** Background work of beat: corrects rows that wait for the wrong time, and deletes old history. */
+interface Checker {
+  /** Checks one batch if a check is due or in progress. @returns whether there is more */
+  checkBatch(): Promise<boolean>
+  /** Starts a check at once if the database's time went back. */
+  observeClock(dbNow: Date): void
 }
 
 /**
- * At start, every hour and after the database's clock was set back: a row that waits beyond its first tick after now is brought back
- * (without it, an hour's schedule claimed while the clock was a year ahead would rest for a year); ticks of older time zone data
- * are computed anew. The unique key of the history keeps ticks that ran already from running again.
+ * Checks at start, every hour and after the database's clock was set back. Moves `next_run_at` of a row back if it is later than the
+ * first tick after now: otherwise an hourly schedule that was claimed while the clock was a year ahead would wait for a year.
+ * Recomputes ticks of older time zone data. The unique key of the history prevents a second run of the same tick.
  */
 export function createChecker(schedules: BeatSchedules, log: Log): Checker {
   let stage: 'idle' | 'rows' | 'old' | 'crowded' = 'rows'
@@ -38,7 +38,7 @@ export function createChecker(schedules: BeatSchedules, log: Log): Checker {
     const evaluator = createEvaluator()
     const corrections = rows.map((row) => evaluator.correct(row, TZDATA)).filter((found) => found !== undefined)
     const corrected = new Set(await inHalves(corrections, schedules.correct, async () => {}))
-    for (const one of corrections) if (corrected.has(one.id)) say(one, rows.find(({ id }) => id === one.id)!, log)
+    for (const one of corrections) if (corrected.has(one.id)) logCorrection(one, rows.find(({ id }) => id === one.id)!, log)
     after = rows.at(-1)?.id ?? after
     if (rows.length < PAGE) stage = 'old'
   }
@@ -53,7 +53,7 @@ export function createChecker(schedules: BeatSchedules, log: Log): Checker {
 
   const pruneCrowded = async () => {
     const { deleted, schedules: cut, last } = await schedules.pruneCrowded(after, PRUNE_SCHEDULES, HISTORY_RUNS)
-    if (deleted > 0) log.debug({ deleted, keep: HISTORY_RUNS }, 'long run history cut')
+    if (deleted > 0) log.debug({ deleted, keep: HISTORY_RUNS }, 'oldest runs of frequent schedules deleted')
     if (cut < PRUNE_SCHEDULES) stage = 'idle'
     after = last
   }
@@ -65,16 +65,16 @@ export function createChecker(schedules: BeatSchedules, log: Log): Checker {
   }
 
   return {
-    async some() {
+    async checkBatch() {
       if (stage === 'idle' && performance.now() >= nextAt) begin()
       if (stage === 'rows') await checkPage()
       else if (stage === 'old') await pruneOld()
       else if (stage === 'crowded') await pruneCrowded()
       return stage !== 'idle'
     },
-    notice(dbNow) {
+    observeClock(dbNow) {
       if (dbNow.getTime() < seen - SET_BACK_MS) {
-        log.warn({ from: new Date(seen), to: dbNow }, 'clock of the database was set back, schedules are checked')
+        log.warn({ from: new Date(seen), to: dbNow }, 'clock of the database was set back, checking schedules')
         begin()
       }
       seen = dbNow.getTime()
@@ -82,5 +82,5 @@ export function createChecker(schedules: BeatSchedules, log: Log): Checker {
   }
 }
 
-const say = ({ next }: Correction, { name, task, next_run_at: from }: BeatRow, log: Log) =>
-  log.warn({ schedule: name, task, from, to: next }, 'schedule waited for the wrong time, corrected')
+const logCorrection = ({ next }: Correction, { name, task, next_run_at: from }: BeatRow, log: Log) =>
+  log.warn({ schedule: name, task, from, to: next }, 'next run of a schedule was wrong, corrected')

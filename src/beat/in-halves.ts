@@ -1,9 +1,9 @@
-/** PostgreSQL 18, Appendix A: class 22 data exception, class 23 integrity constraint violation. What the statement was given is at fault, not the server. */
+/** Class 22 is a data exception, class 23 a constraint violation: the values are at fault, not the server (PostgreSQL 18, Appendix A). */
 const isRefused = (error: unknown): boolean => /^2[23]/.test((error as { code?: string }).code ?? '')
 
 /**
- * Runs one statement for a whole batch. When the server refuses what it was given, the halves are tried, so that the one bad item is
- * found and holds up nobody else. Any other failure is the caller's.
+ * Runs one statement for a whole batch. If the server refuses the values, runs both halves, until the bad item is alone and the others
+ * are done. Other errors are thrown.
  * @returns the results of all statements that were not refused
  */
 export async function inHalves<Item, Result>(

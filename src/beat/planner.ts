@@ -1,40 +1,47 @@
-import type { BeatRow, BeatSchedules, Planned } from '../database/beat-schedules.ts'
+import type { BeatRow, BeatSchedules, PlannedSchedule } from '../database/beat-schedules.ts'
 import type { Log } from '../log.ts'
 import { inHalves } from './in-halves.ts'
-import { createSweep, type Progress } from './sweep.ts'
+import { logParked } from './log-parked.ts'
+import { type BatchProgress, createSweep } from './sweep.ts'
 import { createEvaluator } from './tick.ts'
 
 const BATCH = 200
-/** After an import of thousands the log says how many, not each. */
-const SAY_EACH = 10
+/** A larger batch, such as an import of thousands, is logged as one line with a count. */
+const LOG_EACH = 10
 
-/** Gives schedules that are new, changed or enabled again their first tick, one batch a call, so that due ticks come between. */
-export function createPlanner(schedules: BeatSchedules, log: Log): () => Promise<Progress> {
+/** Plans the first tick of schedules that are new, changed or enabled again. One batch per call, so that due ticks do not wait for all. */
+export function createPlanner(schedules: BeatSchedules, log: Log): () => Promise<BatchProgress> {
   const sweep = createSweep(BATCH)
 
-  const planEach = (planned: readonly Planned[]) =>
+  const planEach = (planned: readonly PlannedSchedule[]) =>
     inHalves(planned, schedules.plan, async ({ id, version }, { message }) => {
       await schedules.plan([{ id, version, next: null, finished: true, error: message }])
-      log.error({ schedule: id, reason: message }, 'schedule cannot be evaluated, it rests until it is changed')
+      logParked(log, { schedule: id }, message)
     })
 
   return async () => {
     const rows = await schedules.rowsToPlan(BATCH, sweep.passedOver())
     const planned = rows.map(createEvaluator().plan)
     const done = new Set(await planEach(planned))
-    say(rows, planned, done, log)
+    logPlanned(rows, { planned, done, log })
     const notDone = rows.filter(({ id }) => !done.has(id)).map(({ id }) => id)
     return sweep.advance(rows.length, notDone)
   }
 }
 
-function say(rows: readonly BeatRow[], planned: readonly Planned[], done: ReadonlySet<string>, log: Log): void {
+interface PlannedBatch {
+  readonly planned: readonly PlannedSchedule[]
+  /** Ids of the rows that were updated. */
+  readonly done: ReadonlySet<string>
+  readonly log: Log
+}
+
+function logPlanned(rows: readonly BeatRow[], { planned, done, log }: PlannedBatch): void {
   for (const [index, { id, next, error }] of planned.entries()) {
     const { name, task } = rows[index]!
     if (!done.has(id)) continue
-    if (error !== null)
-      log.error({ schedule: name, task, reason: error }, 'schedule cannot be evaluated, it rests until it is changed')
-    else if (done.size <= SAY_EACH) log.info({ schedule: name, task, next }, 'schedule planned')
+    if (error !== null) logParked(log, { schedule: name, task }, error)
+    else if (done.size <= LOG_EACH) log.info({ schedule: name, task, next }, 'schedule planned')
   }
-  if (done.size > SAY_EACH) log.info({ schedules: done.size }, 'schedules planned')
+  if (done.size > LOG_EACH) log.info({ schedules: done.size }, 'schedules planned')
 }

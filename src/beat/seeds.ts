@@ -1,10 +1,13 @@
 import type { Config, Platform } from '../config.ts'
 import type { Seed } from '../database/beat-schedules.ts'
 
-/** Minutes between two visits: well under each platform's idle limit (reference/web-platform.md §1.3). Others never sleep, or need another remedy. */
-const SLEEPS_UNLESS_VISITED: Partial<Record<Platform, number>> = { heroku: 25, render: 10, koyeb: 30 }
+/**
+ * Minutes between two visits on platforms that put an idle service to sleep, well below their limit. Limits in 2026: Heroku Eco 30 min
+ * (devcenter "Eco Dyno Hours"), Render free 15 min ("Deploy for Free"), Koyeb free 60 min ("Scale to Zero"). Visits do not help elsewhere.
+ */
+const VISIT_MINUTES: Partial<Record<Platform, number>> = { heroku: 25, render: 10, koyeb: 30 }
 
-/** Schedules that every installation has, and why keep-awake is or is not among them. Pure. */
+/** Schedules that onedyno creates by itself. `keepAwake` says whether the visit is among them and why. Pure. */
 export function seedsOf(config: Pick<Config, 'keepAwake' | 'publicUrl' | 'platform'>): { seeds: Seed[]; keepAwake: string } {
   const cleanUp: Seed = {
     name: 'onedyno.clean_up',
@@ -35,8 +38,8 @@ function keepAwakeOf({ keepAwake, publicUrl, platform }: Pick<Config, 'keepAwake
   if (keepAwake === 'off') return { reason: 'KEEP_AWAKE=off' }
   if (publicUrl === undefined) return { reason: 'no public URL is known, set PUBLIC_URL' }
   if (keepAwake !== 'auto') return { minutes: keepAwake.minutes, reason: 'KEEP_AWAKE' }
-  const minutes = SLEEPS_UNLESS_VISITED[platform]
+  const minutes = VISIT_MINUTES[platform]
   return minutes === undefined
-    ? { reason: 'this platform does not put idle services to sleep, or not for want of visits' }
+    ? { reason: 'visits do not keep this platform awake, or it never sleeps' }
     : { minutes, reason: platform }
 }

@@ -1,33 +1,33 @@
-/** What one batch came to. */
-export interface Progress {
-  /** There is more to do at once. */
+/** Result of one batch. */
+export interface BatchProgress {
+  /** More rows can be handled without a pause. */
   readonly more: boolean
-  /** Rows that somebody else holds or changed: to be looked at again in a moment. */
-  readonly held: number
+  /** Rows that another transaction locked or changed. They are tried again after a pause. */
+  readonly locked: number
 }
 
 /**
- * Batch after batch until every row of a query had its turn. Rows that cannot be done now, and rows that are there again at once, are
- * passed over until the end, so that five hundred of them at the front hold up nobody behind.
+ * Goes through the rows of a query in batches. Rows that cannot be handled now, and rows that are due again at once, are passed over
+ * until the sweep ends, so that a full batch of them at the front does not block the rows behind.
  */
 export function createSweep(batch: number) {
   let passedOver: string[] = []
-  let held = 0
-  let behind = false
+  let locked = 0
+  let moreTicks = false
   return {
     passedOver: (): readonly string[] => passedOver,
-    /** After a batch of `size` rows: the ids that were not done, and those that were and are there again. */
-    advance(size: number, notDone: readonly string[], again: readonly string[] = []): Progress {
-      held += notDone.length
-      behind ||= again.length > 0
+    /** Call it after a batch of `size` rows. `notDone`: ids that were not handled; `again`: ids that were handled and are due again. */
+    advance(size: number, notDone: readonly string[], again: readonly string[] = []): BatchProgress {
+      locked += notDone.length
+      moreTicks ||= again.length > 0
       if (size === batch) {
         passedOver.push(...notDone, ...again)
-        return { more: true, held: 0 }
+        return { more: true, locked: 0 }
       }
-      const progress = { more: behind, held }
+      const progress = { more: moreTicks, locked }
       passedOver = []
-      held = 0
-      behind = false
+      locked = 0
+      moreTicks = false
       return progress
     },
   }

@@ -1,4 +1,4 @@
-import type { BeatRow, Claim, ClaimedRun, Correction, Moment, Planned } from '../database/beat-schedules.ts'
+import type { BeatRow, ClaimedRun, Correction, PgTimestamp, PlannedSchedule, TickClaim } from '../database/beat-schedules.ts'
 import { toError } from '../errors.ts'
 import { fromColumns } from '../schedule/columns.ts'
 import { type Decision, decide, planNext, type QueuedTick, type SchedulePolicy, type SkippedTick } from '../schedule/decide.ts'
@@ -6,22 +6,22 @@ import type { Schedule } from '../schedule/schedule.ts'
 import { ScheduleError } from '../schedule/schedule-error.ts'
 import { tickTaskId } from '../schedule/tick-id.ts'
 
-/** From rows of the table to what beat does with them: pure, so that a year of ticks is a table test. */
+/** Evaluates rows of `schedule`. Pure, so that tests replay a year of ticks without a database. */
 
-/** One claim makes no more runs than this, however large `catchup_limit` is; the next one continues. */
+/** Most runs of one claim. A larger `catchup_limit` continues in the next claim. */
 const MAX_RUNS = 100
 const MAX_INTEGER = 2 ** 31 - 1
 
 /**
- * Rows often share a definition: ten thousand schedules of every full hour are evaluated once (0.2 ms each otherwise).
- * One evaluator serves one batch, whose rows were read at one moment, and is thrown away.
+ * Evaluates the rows of one batch, which were read at the same time. Rows with the same definition are evaluated once: otherwise ten
+ * thousand hourly schedules cost 0.2 ms each.
  */
-export interface Evaluator {
-  /** The first tick of a new or changed schedule. One that cannot be evaluated rests with its reason. */
-  plan(row: BeatRow): Planned
-  /** What is claimed for a due schedule. @throws ScheduleError when the row holds none that is valid */
-  claim(row: BeatRow): Claim
-  /** What a waiting row should wait for instead; undefined when it waits for the right tick, or cannot be evaluated. */
+interface Evaluator {
+  /** The first tick of a new or changed schedule. A schedule that cannot be evaluated becomes finished, with the error. */
+  plan(row: BeatRow): PlannedSchedule
+  /** The claim of a due schedule. @throws ScheduleError if the row holds no valid schedule */
+  claim(row: BeatRow): TickClaim
+  /** The correction of a row that waits for the wrong tick; undefined if the tick is right or the row cannot be evaluated. */
   correct(row: BeatRow, tzdata: string): Correction | undefined
 }
 
@@ -54,7 +54,7 @@ export function createEvaluator(): Evaluator {
       try {
         return correction(row, firstTick(row), tzdata)
       } catch {
-        return undefined // It is parked when its tick comes, or an older host does not know its zone.
+        return undefined // The claim parks the row, or a newer host handles it.
       }
     },
   }
@@ -63,7 +63,7 @@ export function createEvaluator(): Evaluator {
 const keyOf = (values: readonly unknown[]): string =>
   values.map((value) => (value instanceof Date ? value.getTime() : String(value))).join('\u0000')
 
-/** The columns that make the schedule, as one text. */
+/** The columns that define the schedule, as one text. */
 const definitionKey = (row: BeatRow): string =>
   keyOf([
     ...[row.kind, row.minute, row.hour, row.day_of_week, row.day_of_month, row.month_of_year, row.day_rule, row.timezone],
@@ -96,13 +96,13 @@ function policyOf(row: BeatRow, schedule: Schedule): SchedulePolicy {
   }
 }
 
-/** @throws ScheduleError for 'infinity' and for what JavaScript's Date cannot hold (after the year 275760) */
-function instant(field: string, value: Moment): Date {
+/** @throws ScheduleError for 'infinity' and for dates after the year 275760, which Date cannot hold */
+function instant(field: string, value: PgTimestamp): Date {
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value
-  throw new ScheduleError(`${field} is not a moment that can be reached.`, { field })
+  throw new ScheduleError(`${field} is infinite or after the year 275760; beat needs a date.`, { field })
 }
 
-function toClaim(row: BeatRow, { queue, skipped, next, finished }: Decision): Claim {
+function toClaim(row: BeatRow, { queue, skipped, next, finished }: Decision): TickClaim {
   const queued = queue.map((tick) => queuedRun(row, tick))
   const { tick: last = null, task_id: last_task = null } = queued.at(-1) ?? {}
   const runs = [...skipped.map(skippedRun), ...queued]
@@ -118,7 +118,7 @@ const skippedRun = ({ tick, outcome, coalesced }: SkippedTick): ClaimedRun => ({
   headers: {},
 })
 
-/** The message says which tick it is; it expires counted from the tick, so that a stale one dies instead of coming in a crowd. */
+/** The message carries its tick. `expires` counts from the tick, so that messages of a long outage expire instead of running all at once. */
 function queuedRun(row: BeatRow, { tick, reason, coalesced }: QueuedTick): ClaimedRun {
   const beat = { schedule_id: row.id, tick: tick.toISOString(), reason }
   const { expire_seconds: seconds } = row
@@ -134,14 +134,15 @@ function queuedRun(row: BeatRow, { tick, reason, coalesced }: QueuedTick): Claim
 }
 
 /**
- * A row never waits beyond the first tick after now; when it does, the database's clock was set back after the row was claimed or planned.
- * The tick may also be one of older time zone data; those of newer data are never touched (reference/beat.md §2.7).
+ * `next_run_at` is later than the first tick after now only if the database's clock was set back, or if older time zone data computed it.
+ * Ticks that newer time zone data computed are left alone (docs/internals/schedules.md, "Time zone data").
  */
 function correction(row: BeatRow, expected: Date | null, tzdata: string): Correction | undefined {
   const waitsFor = Number(row.next_run_at)
   if (expected === null || row.next_run_at === null || expected.getTime() === waitsFor) return undefined
-  const isOfOlderZones = row.kind === 'crontab' && row.timezone !== 'UTC' && (row.tzdata ?? '') < tzdata
-  if (expected.getTime() > waitsFor && !isOfOlderZones) return undefined
-  if ((row.tzdata ?? '') > tzdata && row.kind === 'crontab' && row.timezone !== 'UTC') return undefined
+  const dependsOnZone = row.kind === 'crontab' && row.timezone !== 'UTC'
+  const rowTzdata = row.tzdata ?? ''
+  if (expected.getTime() > waitsFor && !(dependsOnZone && rowTzdata < tzdata)) return undefined
+  if (dependsOnZone && rowTzdata > tzdata) return undefined
   return { id: row.id, old: row.old, version: row.version, next: expected }
 }

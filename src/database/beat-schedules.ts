@@ -4,33 +4,34 @@ import type { CatchUp } from '../schedule/decide.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
-/** A moment as pg gives it: 'infinity', which a hand may have written, is a number. */
-export type Moment = Date | number
+/** A timestamp as pg returns it. A number is `'infinity'`, which a person can write with SQL. */
+export type PgTimestamp = Date | number
 
-/** A row of `schedule`, as beat needs it. What is only copied into the message (arguments, headers, queue) never leaves the database. */
+/** The columns of `schedule` that beat evaluates. Arguments, headers and queue stay in the database: the claim copies them into the message. */
 export type BeatRow = ScheduleRow & {
   readonly id: string
   readonly name: string
   readonly task: string
   readonly one_off: boolean
-  readonly start_time: Moment | null
-  readonly expires: Moment | null
+  readonly start_time: PgTimestamp | null
+  readonly expires: PgTimestamp | null
   readonly expire_seconds: number | null
   readonly catchup: CatchUp
   readonly catchup_limit: number
   readonly misfire_grace_seconds: number | null
-  readonly next_run_at: Moment | null
-  /** `next_run_at` with its microseconds, for the compare-and-swap. */
+  readonly next_run_at: PgTimestamp | null
+  /** `next_run_at` as text with microseconds, for the compare-and-swap. */
   readonly old: string | null
   /** Version of the time zone data that computed `next_run_at`. */
   readonly tzdata: string | null
-  /** bigint, which pg gives as text. */
+  /** A bigint, which pg returns as text. */
   readonly version: string
-  /** The database's clock, which alone decides. */
+  /** The database's clock. Clocks of hosts are never used. */
   readonly db_now: Date
 }
 
-export interface Planned {
+/** The first tick of a new or changed schedule; `error` if it could not be evaluated. */
+export interface PlannedSchedule {
   readonly id: string
   readonly version: string
   readonly next: Date | null
@@ -43,13 +44,14 @@ export interface ClaimedRun {
   readonly reason: 'tick' | 'catchup'
   readonly task_id: string | null
   readonly outcome: 'queued' | 'skipped_misfire' | 'skipped_catchup'
-  /** Earlier ticks that this one stands for. */
+  /** Number of earlier missed ticks that this run replaces. */
   readonly missed: number
-  /** Headers of the message beside those of the schedule. */
+  /** Headers of the message in addition to those of the schedule. */
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-export interface Claim {
+/** New state of a due schedule and the runs that lead to it. It fails if the row changed since it was read. */
+export interface TickClaim {
   readonly id: string
   readonly old: string | null
   readonly version: string
@@ -60,6 +62,7 @@ export interface Claim {
   readonly runs: readonly ClaimedRun[]
 }
 
+/** A new `next_run_at` for a row that waits for the wrong tick. */
 export interface Correction {
   readonly id: string
   readonly old: string | null
@@ -67,6 +70,7 @@ export interface Correction {
   readonly next: Date
 }
 
+/** A schedule that onedyno creates by itself (`origin = 'code'`). */
 export interface Seed {
   readonly name: string
   readonly description: string
@@ -76,41 +80,41 @@ export interface Seed {
   readonly catchup: CatchUp
 }
 
-export interface NextTick {
+interface NextTick {
   readonly db_now: Date
-  /** A tick has come that the pass did not take. */
+  /** A tick is due that this pass did not claim. */
   readonly overdue: boolean
-  /** Milliseconds until the next tick; null: none within the hour. */
+  /** Milliseconds until the next tick; null if there is none within the hour. */
   readonly wait_ms: number | null
 }
 
-/** Version of the time zone data in this process; another host may have another (reference/beat.md §2.7). */
+/** Version of the time zone data in this process. Hosts can differ (docs/internals/schedules.md, "Time zone data"). */
 export const TZDATA = process.versions.tz ?? ''
 
 export type BeatSchedules = ReturnType<typeof createBeatSchedules>
 
-/** What beat does with the table of schedules: each method is one statement, and none waits for a row that somebody else holds. */
+/** Beat's statements on `schedule`. Each method is one statement; none waits for a row lock. */
 export function createBeatSchedules(database: Database) {
   const ids = async (name: string, values: readonly unknown[]) =>
     (await database.query<{ id: string }>(sql(name), values)).map(({ id }) => id)
   return {
-    /** Rows without a next tick, those in `except` passed over. */
+    /** Rows without a next tick. Ids in `except` are left out. */
     rowsToPlan: (limit: number, except: readonly string[]) => database.query<BeatRow>(sql('beat-plan-rows'), [limit, except]),
-    /** Rows whose tick has come, the oldest first, those in `except` passed over. */
+    /** Rows that are due, oldest tick first. Ids in `except` are left out. */
     dueRows: (limit: number, except: readonly string[]) => database.query<BeatRow>(sql('beat-due-rows'), [limit, except]),
-    /** One page of the rows that wait, by id. */
+    /** One page of the rows that are not due yet, ordered by id. */
     futureRows: (after: string, limit: number) => database.query<BeatRow>(sql('beat-future-rows'), [after, limit]),
-    /** @returns the ids that were planned; the others changed meanwhile or somebody holds them */
-    plan: (planned: readonly Planned[]) => ids('beat-plan', [JSON.stringify(planned), TZDATA]),
-    /** @returns the ids that were claimed; the others changed meanwhile or somebody holds them */
-    async claim(claims: readonly Claim[], host: string): Promise<string[]> {
+    /** @returns the planned ids; the other rows changed or are locked */
+    plan: (planned: readonly PlannedSchedule[]) => ids('beat-plan', [JSON.stringify(planned), TZDATA]),
+    /** @returns the claimed ids; the other rows changed or are locked */
+    async claim(claims: readonly TickClaim[], host: string): Promise<string[]> {
       const values = [JSON.stringify(claims), host, TZDATA, database.channel('outbox'), DEFAULT_QUEUE]
       const [row] = await database.query<{ claimed: string[] }>(sql('beat-claim'), values)
       return row?.claimed ?? []
     },
-    /** @returns the id, or nothing when somebody holds the row */
+    /** Makes a row that cannot be evaluated finished, with its error. @returns the id, or nothing if the row is locked */
     park: ({ id, version }: Pick<BeatRow, 'id' | 'version'>, reason: string) => ids('beat-park', [id, version, reason, TZDATA]),
-    /** Lets rows that rest because of an error be planned once more. */
+    /** Lets beat plan parked rows once more. */
     async unpark(): Promise<void> {
       await database.query(sql('beat-unpark'))
     },
@@ -119,12 +123,12 @@ export function createBeatSchedules(database: Database) {
       const [row] = await database.query<NextTick & Record<string, unknown>>(sql('beat-next'))
       return row!
     },
-    /** @returns how many rows of history were deleted, at most `limit` */
+    /** Deletes at most `limit` old runs. @returns their number */
     async prune(days: number, limit: number): Promise<number> {
       const [row] = await database.query<{ deleted: number }>(sql('beat-prune'), [days, limit])
       return row?.deleted ?? 0
     },
-    /** Of schedules with more than `keep` runs, one page by id: only the newest stay. */
+    /** Deletes all but the newest `keep` runs of each schedule in one page. `schedules` is the size of the page, `last` its last id. */
     async pruneCrowded(
       after: string,
       limit: number,
@@ -137,9 +141,9 @@ export function createBeatSchedules(database: Database) {
       ])
       return row!
     },
-    /** Sends a notification to whoever listens for changed schedules, this process among them. */
-    async notifyOneself(): Promise<void> {
-      await database.query(sql('beat-hear'), [database.channel('schedule')])
+    /** Notifies all listeners for changed schedules, including this process. */
+    async notifySelf(): Promise<void> {
+      await database.query(sql('beat-notify-check'), [database.channel('schedule')])
     },
     async seed(seeds: readonly Seed[]): Promise<void> {
       await database.query(sql('beat-seed'), [JSON.stringify(seeds)])

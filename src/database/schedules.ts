@@ -19,7 +19,7 @@ export interface NewSchedule {
   readonly kwargs?: Readonly<Record<string, unknown>>
   readonly schedule: Schedule
   readonly queue?: string
-  /** `code`: this program keeps the row itself. Default `db`: a person made it. */
+  /** `code`: onedyno creates and updates the row. `db` (default): a person created it. */
   readonly origin?: 'db' | 'code'
 }
 
@@ -32,50 +32,50 @@ export interface StoredSchedule {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly queue: string | null
   readonly origin: 'db' | 'code'
-  /** Undefined when the row, written by hand, holds none that is valid; `problem` says why. */
+  /** Undefined if the row holds no valid schedule, because a person wrote it with SQL. `problem` says why. */
   readonly schedule: Schedule | undefined
   readonly problem: string | undefined
   readonly enabled: boolean
-  /** No tick will follow. */
+  /** True if no tick follows. */
   readonly finished: boolean
-  /** Null: not planned yet, or finished, or disabled. */
+  /** Null if the schedule is not planned yet, finished or disabled. */
   readonly nextRunAt: Date | null
   readonly lastRunAt: Date | null
   readonly lastTaskId: string | null
   readonly totalRunCount: number
-  /** Why beat could not plan or queue it. */
+  /** The error that kept beat from planning or queueing it. */
   readonly lastError: string | null
   readonly changedAt: Date
 }
 
-/** One tick of the history. `taskId` is null when the tick was not queued. */
+/** One tick in the history. `taskId` is null if the tick was not queued. */
 export interface ScheduleRun {
   readonly tick: Date
   readonly reason: 'tick' | 'catchup' | 'manual'
   readonly outcome: 'queued' | 'skipped_misfire' | 'skipped_catchup'
-  /** Earlier ticks that this one stands for. */
+  /** Number of earlier missed ticks that this run replaces. */
   readonly missed: number
   readonly task: string
   readonly taskId: string | null
   readonly decidedAt: Date
-  /** Null: nothing is stored of the task, because it waits, keeps no result, or its result is past RESULT_TTL. */
+  /** Null if no result is stored: the task waits, ignores its result, or the result is older than RESULT_TTL. */
   readonly state: State | null
   readonly startedAt: Date | null
   readonly doneAt: Date | null
 }
 
-/** Periodic tasks, as people make and see them; beat alone writes their state. A `schedules` method with an id that is no UUID finds nothing. */
+/** Schedules as people create and read them. Only beat writes their state. An id that is not a UUID matches no schedule. */
 export interface Schedules {
   /** @throws AppError SCHEDULE_DUPLICATE, VALUE_NOT_JSON @returns the id */
   create(schedule: NewSchedule): Promise<string>
-  /** At most `limit` schedules whose names come after `after`, by name. */
+  /** At most `limit` schedules with names after `after`, ordered by name. */
   list(options: { after?: string; limit: number }): Promise<StoredSchedule[]>
   find(id: string): Promise<StoredSchedule | undefined>
-  /** @returns whether there was one */
+  /** @returns whether the schedule existed */
   remove(id: string): Promise<boolean>
-  /** @returns whether there is one */
+  /** @returns whether the schedule exists */
   setEnabled(id: string, enabled: boolean): Promise<boolean>
-  /** Newest first, at most `limit`; only ticks before `before`. */
+  /** At most `limit` runs with ticks before `before`, newest first. */
   runs(id: string, options: { before?: Date; limit: number }): Promise<ScheduleRun[]>
 }
 
@@ -125,7 +125,7 @@ interface Row extends QueryResultRow, ScheduleRow {
   next_run_at: Date | null
   last_run_at: Date | null
   last_task_id: string | null
-  /** bigint, which pg gives as text. */
+  /** A bigint, which pg returns as text. */
   total_run_count: string
   last_error: string | null
   date_changed: Date
@@ -161,18 +161,21 @@ function createValues({ id, name, description = '', task, args, kwargs = {}, que
   ]
 }
 
-/** `tasks.echo, 15 minutes, 3f2a9c1e`: readable, and unique by the random end of the id. */
+/** `tasks.echo, 15 minutes, 3f2a9c1e`: readable, and unique because the id ends in random digits. */
 const defaultName = ({ task, schedule }: NewSchedule, id: string) =>
   `${`${task}, ${formatSchedule(schedule)}`.slice(0, 190)}, ${id.slice(-8)}`
 
-/** 23505 unique_violation; 22P05 untranslatable_character: jsonb stores no \u0000; 22P02: nor half a surrogate pair (PostgreSQL 18, Appendix A). */
+/**
+ * 23505 is unique_violation. jsonb refuses \u0000 with 22P05 (untranslatable_character) and a lone surrogate with 22P02
+ * (PostgreSQL 18, Appendix A).
+ */
 function translate(error: unknown, name: string): unknown {
   const { code, constraint } = error as { code?: string; constraint?: string }
   if (code === '23505' && constraint === 'schedule_name') {
-    return new AppError('SCHEDULE_DUPLICATE', `there is a schedule named ${JSON.stringify(name)} already`, { cause: error })
+    return new AppError('SCHEDULE_DUPLICATE', `a schedule named ${JSON.stringify(name)} already exists`, { cause: error })
   }
   if (code === '22P05' || code === '22P02') {
-    const problem = 'args hold \\u0000 or half a surrogate pair, which PostgreSQL cannot keep in a schedule'
+    const problem = 'args contain \\u0000 or a lone surrogate, which PostgreSQL cannot store in a schedule'
     return new AppError('VALUE_NOT_JSON', problem, { cause: error })
   }
   return error
@@ -192,7 +195,7 @@ function toStored(row: Row): StoredSchedule {
   }
 }
 
-/** A row that nobody can read is shown with its problem, never left out. */
+/** A row without a valid schedule is listed with its problem, not left out. */
 function readSchedule(row: ScheduleRow): Pick<StoredSchedule, 'schedule' | 'problem'> {
   try {
     return { schedule: fromColumns(row), problem: undefined }

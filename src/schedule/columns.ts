@@ -1,10 +1,10 @@
-/** A schedule as the named columns of its table row, and back. Nothing is positional there, so no order of fields can be mistaken. */
+/** Converts a schedule to the named columns of its table row, and back. Names, unlike positions, cannot be confused. */
 import { type Crontab, createCrontab, type DayRule } from './crontab.ts'
 import { createInterval, type Interval, type Period } from './interval.ts'
 import { createClocked, type Schedule } from './schedule.ts'
 import { ScheduleError } from './schedule-error.ts'
 
-export type ScheduleColumns = {
+type ScheduleColumns = {
   kind: Schedule['kind']
   minute: string | null
   hour: string | null
@@ -19,7 +19,7 @@ export type ScheduleColumns = {
   clocked_time: Date | null
 }
 
-/** What a database driver gives: any text where the table's CHECK constraints allow only some. */
+/** A row as the database driver returns it: plain text where the table's CHECK constraints allow a few values. */
 export type ScheduleRow = { kind: string } & {
   [column in keyof Omit<ScheduleColumns, 'kind'>]?: ScheduleColumns[column] | string
 }
@@ -38,7 +38,7 @@ const EMPTY: Omit<ScheduleColumns, 'kind'> = {
   clocked_time: null,
 }
 
-/** Every column, null where the kind does not use it. */
+/** All columns; null for those that the kind of schedule does not use. */
 export const toColumns = (schedule: Schedule): ScheduleColumns => {
   switch (schedule.kind) {
     case 'crontab':
@@ -65,7 +65,7 @@ export const toColumns = (schedule: Schedule): ScheduleColumns => {
 const required = (row: ScheduleRow, column: keyof ScheduleRow): string => {
   const value = row[column]
   if (value === null || value === undefined) {
-    throw new ScheduleError(`column ${column} is empty, and a row of kind ${row.kind} needs it.`, { field: column })
+    throw new ScheduleError(`column ${column} is empty, but a schedule of kind ${row.kind} needs it.`, { field: column })
   }
   return value instanceof Date ? value.toISOString() : String(value)
 }
@@ -85,7 +85,7 @@ const crontabOf = (row: ScheduleRow): Crontab =>
 const intervalOf = (row: ScheduleRow): Interval =>
   createInterval(Number(required(row, 'every')), required(row, 'period') as Period, new Date(required(row, 'anchor')))
 
-/** @throws ScheduleError naming the column, if the row does not hold a valid schedule. */
+/** @throws ScheduleError with the name of the column, if the row holds no valid schedule */
 export const fromColumns = (row: ScheduleRow): Schedule => {
   switch (row.kind) {
     case 'crontab':

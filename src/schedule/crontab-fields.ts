@@ -1,18 +1,18 @@
 /**
- * The five fields of a crontab: their names, their limits, and the expansion of a text to the set of its values.
- * The grammar is Celery's (celery/schedules.py 5.6, crontab_parser) with its regular expressions anchored:
+ * The five fields of a crontab: names, limits, and the expansion of a text to a set of values. The grammar is that of Celery 5.6
+ * (celery/schedules.py, crontab_parser), but with anchored regular expressions, so that trailing text is an error:
  *
  *     field := part (',' part)*     part := ('*' | value | value '-' value) ('/' step)?     a step only after '*' or a range
  *     value := 1 to 4 ASCII digits, or a month's or weekday's English name, three letters or in full, any case
  *
- * A range whose start is greater than its end wraps around (`22-2`, `fri-mon`); a step counts along the expanded range; 7 is Sunday, as 0.
- * cron-parser is not asked: it refuses `monday`, `22-2` and `1,1`, and takes four fields for five.
+ * A range whose start is greater than its end wraps around (`22-2`, `fri-mon`). A step counts along the expanded range. 0 and 7 are Sunday.
+ * cron-parser does not see these texts: it refuses `monday`, `22-2` and `1,1`, and reads four fields as five.
  */
 import { ScheduleError } from './schedule-error.ts'
 
 export type CrontabField = 'minute' | 'hour' | 'dayOfWeek' | 'dayOfMonth' | 'monthOfYear'
 
-/** What a field selects: sorted values, and whether the last day of the month is among them (day of month only). */
+/** The sorted values of a field. `last`: the last day of the month is selected (day of month only). `full`: all values are selected. */
 export type FieldSet = { values: readonly number[]; last: boolean; full: boolean }
 
 type FieldRule = { column: string; min: number; max: number; names: readonly string[]; accepts: string }
@@ -50,13 +50,10 @@ export const CRONTAB_FIELDS: Record<CrontabField, FieldRule> = {
 const MAX_LENGTH = 255
 const PART = /^(?:(\*)|([0-9]{1,4}|[a-z]+)(?:-([0-9]{1,4}|[a-z]+))?)(?:\/([0-9]{1,4}))?$/i
 
-/** Why a sign that other crons know is not taken, so that the message is more than "invalid". */
+/** Syntax of other cron implementations, with a reason that is more helpful than "invalid". */
 const FOREIGN: readonly [RegExp, string][] = [
   [/\?/, '"?" is Quartz syntax: write * instead'],
-  [
-    /#/,
-    '"#" (the n-th weekday of a month) is not supported: day_of_month 8-14 together with a weekday and day_rule=and says the same',
-  ],
+  [/#/, '"#" (the n-th weekday of a month) is not supported: write day_of_month 8-14 with a weekday and day_rule=and instead'],
   [/w$/i, '"W" (the nearest working day) is not supported'],
   [/^h(?:$|[/(])/i, '"H" is Jenkins syntax: write a number'],
 ]
@@ -70,7 +67,7 @@ const refuse = (rule: FieldRule, text: string, reason: string): never => {
   )
 }
 
-/** One number or name; 7 in the weekday field stays 7 here, because `5-7` is a range that ends there. */
+/** Reads one number or name. 7 in the weekday field stays 7, because `5-7` ends there. */
 const numberOf = (rule: FieldRule, raw: string, whole: string): number => {
   const isWeekday = rule.column === 'day_of_week'
   if (/^[0-9]/.test(raw)) {
@@ -82,7 +79,7 @@ const numberOf = (rule: FieldRule, raw: string, whole: string): number => {
   const index = rule.names.findIndex((full) => full.toLowerCase() === name || full.slice(0, 3).toLowerCase() === name)
   return index >= 0
     ? index + rule.min
-    : refuse(rule, whole, `"${raw}" is not ${rule.names.length > 0 ? 'a name it knows' : 'a number'}`)
+    : refuse(rule, whole, `"${raw}" is not ${rule.names.length > 0 ? 'a known name' : 'a number'}`)
 }
 
 const rangeOf = (rule: FieldRule, from: number, to: number): number[] => {
@@ -92,7 +89,7 @@ const rangeOf = (rule: FieldRule, from: number, to: number): number[] => {
 }
 
 const expandPart = (rule: FieldRule, part: string, whole: string): number[] => {
-  if (part === '') return refuse(rule, whole, 'a list has an empty item')
+  if (part === '') return refuse(rule, whole, 'the list has an empty item')
   const foreign = FOREIGN.find(([pattern]) => pattern.test(part))
   if (foreign !== undefined) return refuse(rule, whole, foreign[1])
   const match = PART.exec(part)
@@ -107,11 +104,11 @@ const expandPart = (rule: FieldRule, part: string, whole: string): number[] => {
   const step = Number(stepText)
   const size = rule.max - rule.min + 1
   if (step < 1 || step > size)
-    return refuse(rule, whole, `a step is 1 to ${size}; for longer periods write an interval, such as 90 minutes`)
+    return refuse(rule, whole, `the step must be 1 to ${size}; for longer periods write an interval, such as 90 minutes`)
   return range.filter((_, index) => index % step === 0)
 }
 
-/** @returns the values that `text` selects. @throws ScheduleError naming the field, the value and what is accepted. */
+/** @returns the values that `text` selects @throws ScheduleError with the field, the value and the accepted syntax */
 export const expandField = (field: CrontabField, text: string): FieldSet => {
   const rule = CRONTAB_FIELDS[field]
   if (text.length > MAX_LENGTH) return refuse(rule, `${text.slice(0, 20)}…`, `longer than ${MAX_LENGTH} characters`)

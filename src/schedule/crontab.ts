@@ -1,8 +1,9 @@
 /**
- * Crontab schedules: validation and ticks. The rule for offset changes (ADR, "Time zones and summer time"):
- * a wall-clock time that is missing runs with the offset before the gap (02:30 → 03:30); one that comes twice runs at its first
- * occurrence; a schedule of all 24 hours follows elapsed time instead: both passes run and a gap adds nothing. Equal instants are one tick.
+ * Crontab schedules: validation and ticks. The rule for changes of the UTC offset (docs/internals/schedules.md, "Offset changes"):
+ * a missing wall-clock time runs with the offset before the gap (02:30 → 03:30); a repeated time runs at its first occurrence. A schedule
+ * of all 24 hours follows elapsed time instead: both passes run, and a gap adds no run. Equal instants are one tick.
  */
+import { remember } from './bounded-map.ts'
 import { CRONTAB_FIELDS, type CrontabField, expandField } from './crontab-fields.ts'
 import { ScheduleError } from './schedule-error.ts'
 import { checkTimeZone, offsetAt, resolveWallClock } from './time-zone.ts'
@@ -10,7 +11,7 @@ import { type CrontabSets, createWallClock, possibleDays, type WallClock } from 
 
 export type DayRule = 'and' | 'or'
 
-/** The five fields as they were typed, how the two day fields join if both are restricted, and the IANA zone of the wall clock. */
+/** The five fields as typed. `dayRule` joins the two day fields if both are restricted. `timezone` is the IANA zone of the wall clock. */
 export type Crontab = { kind: 'crontab' } & Record<CrontabField, string> & { dayRule: DayRule; timezone: string }
 
 type Compiled = {
@@ -22,18 +23,12 @@ type Compiled = {
 }
 
 const DAY_MS = 86_400_000
-/** 5 kB each; a database with more distinct crontabs than this compiles some again, which costs about 0.1 ms. */
+/** A compiled crontab takes 5 kB. With more distinct crontabs than this, some compile again, which takes about 0.1 ms. */
 const MAX_COMPILED = 1_000
-/** Many rows share their fields and are due at the same instant, so a few answers for each are enough. */
+/** Results to keep for each crontab. Few suffice, because rows with the same fields are due at the same instants. */
 const MAX_TICKS = 32
 
 const compiled = new Map<string, Compiled>()
-
-const remember = <K, V>(map: Map<K, V>, limit: number, key: K, value: V): V => {
-  if (map.size >= limit) map.delete(map.keys().next().value!)
-  map.set(key, value)
-  return value
-}
 
 const expand = (crontab: Crontab): CrontabSets => {
   const sets = {
@@ -44,12 +39,12 @@ const expand = (crontab: Crontab): CrontabSets => {
     monthOfYear: expandField('monthOfYear', crontab.monthOfYear),
   }
   const days = possibleDays(sets)
-  // With OR the weekday still gives days; a possible day meets every weekday within 40 years, so AND needs no search.
+  // With OR the weekday alone gives days. With AND an existing day falls on each weekday within 40 years, so no search is needed.
   const weekdayDecides = crontab.dayRule === 'or' && !sets.dayOfWeek.full
   if (days.values.length === 0 && !days.last && !weekdayDecides) {
     const months = `${CRONTAB_FIELDS.monthOfYear.column} "${crontab.monthOfYear}"`
     throw new ScheduleError(
-      `day_of_month "${crontab.dayOfMonth}" never comes in ${months}. Use a day that exists there, or L for the last one.`,
+      `day_of_month "${crontab.dayOfMonth}" does not exist in ${months}. Use a day that exists there, or L for the last day.`,
       {
         field: 'day_of_month',
       },
@@ -65,15 +60,15 @@ const compile = (crontab: Crontab): Compiled => {
   if (known !== undefined) return known
   const sets = expand(crontab)
   const entry = { sets, everyHour: sets.hour.full, timezone: checkTimeZone(timezone), wallClock: undefined, ticks: new Map() }
-  return remember(compiled, MAX_COMPILED, key, entry)
+  return remember(compiled, MAX_COMPILED, [key, entry])
 }
 
-/** The values that each field selects. @throws ScheduleError as `createCrontab`. */
+/** The values that each field selects. @throws ScheduleError as `createCrontab` does */
 export const crontabSets = (crontab: Crontab): CrontabSets => compile(crontab).sets
 
 /**
- * A crontab that can be stored and evaluated. Fields that are left out are `*`.
- * @throws ScheduleError if a field does not fit the grammar, no date can ever match, or the zone is unknown.
+ * Creates a valid crontab. Omitted fields are `*`.
+ * @throws ScheduleError if a field does not match the grammar, no date can match, or the zone is unknown
  */
 export const createCrontab = (
   fields: Partial<Record<CrontabField, string>>,
@@ -97,15 +92,15 @@ export const createCrontab = (
   return crontab
 }
 
-/** Where the search on the wall clock begins so that every tick after `afterMs` is met. */
+/** The wall-clock time from which the search meets every tick after `afterMs`. */
 const searchStart = ({ everyHour, timezone }: Compiled, afterMs: number): number => {
   const here = offsetAt(timezone, afterMs)
   if (everyHour) {
-    // Just before the clock is set back, the ticks of the second pass have wall clocks that are already past.
+    // Shortly before the clock is set back, ticks of the second pass have wall-clock times that are already past.
     const back = here - offsetAt(timezone, afterMs + DAY_MS)
     return afterMs + here - (back > 0 && offsetAt(timezone, afterMs + back) !== here ? back : 0)
   }
-  // Just after a gap of g, for as long as g, times inside the gap are still to come at their moved instants.
+  // For a time g after a gap of length g, times inside the gap are still due at their moved instants.
   const forward = here - offsetAt(timezone, afterMs - DAY_MS - 3_600_000)
   return afterMs + here - (forward > 0 && offsetAt(timezone, afterMs - forward) !== here ? forward : 0)
 }
@@ -118,19 +113,19 @@ const search = (entry: Compiled, wallClock: WallClock, afterMs: number): number 
     if (missing && entry.everyHour) continue
     if (first > afterMs) {
       best = Math.min(best, first)
-      // Moved times and the times right after a gap share instants, so only a time that exists ends the search.
+      // A moved time can share its instant with a later time, so only an existing time ends the search.
       if (!missing) return best
     } else if (entry.everyHour && second !== undefined && second > afterMs) best = Math.min(best, second)
   }
 }
 
-/** HOT (beat plans each claimed row). The first tick strictly after `afterMs`, both in milliseconds since 1970. */
+/** HOT: runs for each claimed row. The first tick strictly after `afterMs`; both are milliseconds since 1970. */
 export const nextCrontabTick = (crontab: Crontab, afterMs: number): number => {
   const entry = compile(crontab)
   const known = entry.ticks.get(afterMs)
   if (known !== undefined) return known
   entry.wallClock ??= createWallClock(entry.sets, crontab.dayRule)
-  return remember(entry.ticks, MAX_TICKS, afterMs, search(entry, entry.wallClock, afterMs))
+  return remember(entry.ticks, MAX_TICKS, [afterMs, search(entry, entry.wallClock, afterMs)])
 }
 
 const dayMatches = (sets: CrontabSets, dayRule: DayRule, day: Date): boolean => {
@@ -143,8 +138,8 @@ const dayMatches = (sets: CrontabSets, dayRule: DayRule, day: Date): boolean => 
 }
 
 /**
- * How many ticks lie in [fromMs, toMs]. Counted by calendar days, so a year of minutes costs microseconds instead of seconds;
- * exact unless the offset changes within, where it counts wall-clock minutes.
+ * The number of ticks in [fromMs, toMs]. Counts by calendar day, so a year of minutes takes microseconds instead of seconds. If the
+ * offset changes in between, the number is that of the wall-clock times, which can differ by the ticks of the change.
  */
 export const countCrontabTicks = (crontab: Crontab, fromMs: number, toMs: number): number => {
   const { sets, timezone } = compile(crontab)

@@ -1,6 +1,6 @@
 /**
- * What a beat does with one due row: pure, from the row and the database's clock. The caller claims the row in one statement with the
- * result, so whoever loses the race has changed nothing.
+ * Decides which ticks of one due row are queued. Pure: depends on the row and the database's clock. The caller claims the row with the
+ * decision in one statement, so a beat that loses the race changes nothing.
  */
 import { countTicks, lastTick, nextTick, type Schedule } from './schedule.ts'
 import { tickTaskId } from './tick-id.ts'
@@ -10,16 +10,16 @@ export type CatchUp = 'skip' | 'one' | 'all'
 export type SchedulePolicy = {
   id: string
   schedule: Schedule
-  /** Inclusive: no tick before it. */
+  /** Inclusive lower bound of the ticks. */
   startTime: Date | null
-  /** Exclusive: no tick at or after it. */
+  /** Exclusive upper bound of the ticks. */
   expires: Date | null
-  /** One run, then finished. A tick that was skipped is not a run. */
+  /** The schedule is finished after one run. A skipped tick is not a run. */
   oneOff: boolean
   catchup: CatchUp
-  /** The most ticks that one claim queues under `all`; the next claim continues. */
+  /** Most ticks that one claim queues under `all`. The next claim continues. */
   catchupLimit: number
-  /** A tick that is later than this is not queued; null: any lateness is fine. */
+  /** A tick that is later than this is not queued; null means no limit. */
   misfireGraceMs: number | null
 }
 
@@ -28,22 +28,22 @@ export type DueRow = SchedulePolicy & { nextRunAt: Date }
 export type QueuedTick = {
   tick: Date
   taskId: string
-  /** `catchup` if the tick, or one that it stands for, was missed. */
+  /** `catchup` if this tick, or a tick that it replaces, was missed. */
   reason: 'tick' | 'catchup'
-  /** Earlier missed ticks that this one stands for. */
+  /** Number of earlier missed ticks that this one replaces. */
   coalesced: number
 }
 export type SkippedTick = { tick: Date; outcome: 'skipped_catchup' | 'skipped_misfire'; coalesced: number }
 
-/** `next` is null exactly if `finished`. It may be in the past under `all`: the row is then due again at once. */
+/** `next` is null exactly if `finished`. Under `all` it can be in the past: the row is then due again at once. */
 export type Decision = { queue: QueuedTick[]; skipped: SkippedTick[]; next: Date | null; finished: boolean }
 
 /**
- * Up to here a late tick is the loop's own latency (its longest sleep), not an outage, and nothing is coalesced: otherwise a pause of
- * 1.1 s would cost a schedule of every second a run under `one`, and all of them under `skip`.
+ * A tick that is late by less than this counts as on time, because the loop itself can sleep this long. No tick is replaced by another
+ * within this time: otherwise a pause of 1.1 s would cost a schedule of every second one run under `one` and two under `skip`.
  */
-export const PUNCTUAL_MS = 5_000
-/** A single missed tick that is not later than this is still run under `skip`. */
+const PUNCTUAL_MS = 5_000
+/** Under `skip` a single missed tick still runs if it is late by less than this. */
 const LATE_MS = 60_000
 
 const atLeast = (a: Date, b: Date | null): Date => (b !== null && b > a ? b : a)
@@ -55,9 +55,9 @@ const nextWithin = ({ schedule, startTime, expires }: SchedulePolicy, after: Dat
 }
 
 /**
- * The first tick of a row that is new, changed or enabled again: never one of the past. A clocked row is the exception: its only tick
- * stays due when it is past, subject to the misfire grace. Null: the row is finished.
- * @throws ScheduleError if the row's schedule is not valid.
+ * The first tick of a row that is new, changed or enabled again; null if the row is finished. The tick is never in the past, except for
+ * a clocked row: its only tick stays due, within the misfire grace.
+ * @throws ScheduleError if the row's schedule is not valid
  */
 export const planNext = (policy: SchedulePolicy, now: Date): Date | null =>
   nextWithin(policy, policy.schedule.kind === 'clocked' ? before(policy.schedule.at) : now)
@@ -76,18 +76,18 @@ const queued = (row: DueRow, tick: Date, reason: QueuedTick['reason'], coalesced
 const isMisfire = ({ row, now }: Missed, tick: Date): boolean =>
   row.misfireGraceMs !== null && now.getTime() - tick.getTime() > row.misfireGraceMs
 
-type Outcome = { queue: QueuedTick[]; skipped: SkippedTick[]; handled: Date }
+type PolicyResult = { queue: QueuedTick[]; skipped: SkippedTick[]; handled: Date }
 
-/** The newest missed tick stands for all of them. */
-const newestOnly = (missed: Missed, outcome: 'queue' | SkippedTick['outcome']): Outcome => {
+/** The newest missed tick replaces all earlier ones. */
+const newestOnly = (missed: Missed, outcome: 'queue' | SkippedTick['outcome']): PolicyResult => {
   const { row, newest, reason } = missed
   const coalesced = others(missed, newest)
   if (outcome === 'queue') return { queue: [queued(row, newest, reason, coalesced)], skipped: [], handled: newest }
   return { queue: [], skipped: [{ tick: newest, outcome, coalesced }], handled: newest }
 }
 
-/** The oldest ticks that are within the grace, each by itself. Older ones leave one line of history, not a million. */
-const eachTick = (missed: Missed): Outcome => {
+/** Queues the oldest ticks within the grace, each one. All older ticks become one row of history, not a million. */
+const eachTick = (missed: Missed): PolicyResult => {
   const { row, now, first, newest, reason } = missed
   const skipped: SkippedTick[] = []
   let tick: Date | null = first
@@ -105,7 +105,7 @@ const eachTick = (missed: Missed): Outcome => {
   return { queue, skipped, handled: queue.at(-1)?.tick ?? newest }
 }
 
-const applyPolicy = (missed: Missed): Outcome => {
+const applyPolicy = (missed: Missed): PolicyResult => {
   const { row, now, first, newest } = missed
   const lateMs = now.getTime() - first.getTime()
   if (lateMs < PUNCTUAL_MS || row.catchup === 'all') return eachTick(missed)
@@ -115,21 +115,21 @@ const applyPolicy = (missed: Missed): Outcome => {
 }
 
 /**
- * Which ticks of a row to queue and which to record as skipped, at the database's time `now`; the next tick; whether it is finished.
+ * Decides which ticks of a row to queue, which to record as skipped, and which tick is next, at the database's time `now`.
  *
- * | catchup | ticks missed for longer than `PUNCTUAL_MS` |
- * | `one`   | the newest is queued and stands for the others |
- * | `skip`  | none is queued, unless it is a single one and not a minute late; the newest is recorded |
- * | `all`   | each is queued, oldest first, `catchupLimit` at a time |
+ * | catchup | ticks that are late by `PUNCTUAL_MS` or more |
+ * | `one`   | the newest is queued and replaces the others |
+ * | `skip`  | none is queued, except a single tick that is less than a minute late; the newest is recorded |
+ * | `all`   | each is queued, oldest first, `catchupLimit` per claim |
  *
- * @throws ScheduleError if the row's schedule is not valid (written by hand, or a zone that this host does not know).
+ * @throws ScheduleError if the row's schedule is not valid: a person wrote it with SQL, or this host does not have the zone
  */
 export const decide = (row: DueRow, now: Date): Decision => {
   const first = row.nextRunAt
   if (first > now) return { queue: [], skipped: [], next: first, finished: false }
   if (row.expires !== null && first >= row.expires) return { queue: [], skipped: [], next: null, finished: true }
   const end = row.expires !== null && row.expires <= now ? before(row.expires) : now
-  // The stored tick counts even where this host's time zone data would not give it: the row is the single truth.
+  // The stored tick counts even if this host's time zone data does not give it: the row is the source of truth.
   const newest = atLeast(first, lastTick(row.schedule, end))
   const lateMs = now.getTime() - first.getTime()
   const isOnTime = lateMs < PUNCTUAL_MS || (first.getTime() === newest.getTime() && lateMs < LATE_MS)

@@ -1,6 +1,6 @@
 /**
- * Intervals: a fixed grid `anchor + k × period`, k ≥ 1. Celery adds the period to the time of the last send and drifts by the loop's latency
- * (10.8 s an hour at 10 s); a grid does not, and it survives restarts. Elapsed time: a day is 24 hours, also when the clocks change.
+ * Intervals: a fixed grid `anchor + k × period`, k ≥ 1. A grid survives restarts and does not drift. Celery adds the period to the time
+ * of the last send, so its loop latency adds up: 10.8 s in an hour for a period of 10 s. Periods are elapsed time: a day is 24 hours.
  */
 import { ScheduleError } from './schedule-error.ts'
 
@@ -20,13 +20,13 @@ const LONGEST_DAYS = 36_525
 /** The column is a PostgreSQL integer. */
 const MAX_EVERY = 2_147_483_647
 
-/** @throws ScheduleError if `every` is not a whole number from 1, or the period is shorter than a second or longer than a century. */
+/** @throws ScheduleError if `every` is not a whole number from 1, or the interval is shorter than a second or longer than a century */
 export const createInterval = (every: number, period: Period, anchor: Date): Interval => {
   const refuse = (field: string, reason: string): never => {
     throw new ScheduleError(`interval "${every} ${period}": ${reason}.`, { field })
   }
-  if (!PERIODS.includes(period)) refuse('period', `the period is one of ${PERIODS.join(', ')}`)
-  if (!Number.isInteger(every) || every < 1) refuse('every', 'the count is a whole number, 1 or more')
+  if (!PERIODS.includes(period)) refuse('period', `the period must be one of ${PERIODS.join(', ')}`)
+  if (!Number.isInteger(every) || every < 1) refuse('every', 'the count must be a whole number from 1')
   if (every > MAX_EVERY) refuse('every', `the count is at most ${MAX_EVERY}`)
   const total = every * MICROSECONDS[period]
   if (total < SHORTEST_US) refuse('every', 'the shortest period is 1 second')
@@ -35,14 +35,14 @@ export const createInterval = (every: number, period: Period, anchor: Date): Int
   return { kind: 'interval', every, period, anchor }
 }
 
-/** Dates hold milliseconds, so a grid of microseconds is rounded down, each point by itself: the error does not add up. */
+/** A Date has milliseconds, so each point of a microsecond grid is rounded down by itself. The error does not add up. */
 const gridPoint = ({ every, period, anchor }: Interval, k: number): number =>
   anchor.getTime() + Math.floor((k * every * MICROSECONDS[period]) / 1000)
 
 const stepsBefore = ({ every, period, anchor }: Interval, atMs: number): number =>
   Math.max(1, Math.floor(((atMs - anchor.getTime()) * 1000) / (every * MICROSECONDS[period])) - 1)
 
-/** HOT. The first grid point strictly after `afterMs`. */
+/** HOT: runs for each claimed row. The first grid point strictly after `afterMs`. */
 export const nextIntervalTick = (interval: Interval, afterMs: number): number => {
   let k = stepsBefore(interval, afterMs)
   while (gridPoint(interval, k) <= afterMs) k += 1
@@ -62,6 +62,6 @@ export const lastIntervalTick = (interval: Interval, atMs: number): number | nul
   return k === 0 ? null : gridPoint(interval, k)
 }
 
-/** How many grid points lie in [fromMs, toMs]. */
+/** The number of grid points in [fromMs, toMs]. */
 export const countIntervalTicks = (interval: Interval, fromMs: number, toMs: number): number =>
   Math.max(0, lastStep(interval, toMs) - lastStep(interval, fromMs - 1))

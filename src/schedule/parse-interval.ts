@@ -1,8 +1,8 @@
-/** `15 minutes`, `every 2 hours`, `every day`: Celery's periods, singular or plural, counted from `now`. */
+/** Parses `15 minutes`, `every 2 hours`, `every day`: Celery's periods, singular or plural, counted from `now`. */
 import { createInterval, type Interval, PERIODS, type Period } from './interval.ts'
 import { ScheduleError } from './schedule-error.ts'
 
-/** What people write for a period, and what it is here; only the full names are accepted, the others are offered. */
+/** Short forms of periods. They are refused, and the error suggests the full name. */
 const SHORT: Record<string, { period: Period; times: number }> = {
   d: { period: 'days', times: 1 },
   h: { period: 'hours', times: 1 },
@@ -51,7 +51,7 @@ const isValid = (every: number, period: Period): boolean => {
   }
 }
 
-/** A text for `count` of a unit that is a valid interval, in smaller units if need be: 1.5 hours are 90 minutes. */
+/** A valid interval text for `count` units. Uses a smaller unit for a fraction: 1.5 hours becomes 90 minutes. */
 const wholeText = (count: number, unit: { period: Period; times: number }): string | undefined => {
   const exact = count * unit.times
   if (isValid(exact, unit.period)) return `${exact} ${exact === 1 ? unit.period.slice(0, -1) : unit.period}`
@@ -60,8 +60,8 @@ const wholeText = (count: number, unit: { period: Period; times: number }): stri
 }
 
 /**
- * The words of an interval with what they lack made explicit, or undefined if the words are not one: it begins with `every`, or its
- * second word is a word where a crontab has its hour, or it is one word such as `90s`.
+ * Splits the words of an interval into count and unit. Undefined if the text is not an interval: an interval begins with `every`, has
+ * letters in its second word where a crontab has the hour, or is one word such as `90s`.
  */
 const intervalWords = (words: readonly string[]): { count: string; unit: string; rest: readonly string[] } | undefined => {
   const lower = words.map((word) => word.toLowerCase())
@@ -77,7 +77,7 @@ const intervalWords = (words: readonly string[]): { count: string; unit: string;
   return /^[a-zµ]+$/.test(second) ? { count: first, unit: second, rest: lower.slice(2) } : undefined
 }
 
-/** @returns undefined if the text is not meant as an interval. @throws ScheduleError if it is, and is not a valid one. */
+/** @returns undefined if the text is not an interval @throws ScheduleError if it is an interval that is not valid */
 export const parseInterval = (words: readonly string[], now: Date): Interval | undefined => {
   const found = intervalWords(words)
   if (found === undefined) return undefined
@@ -92,6 +92,6 @@ export const parseInterval = (words: readonly string[], now: Date): Interval | u
   if (rest.length > 0) return refuse(text, `"${rest.join(' ')}" after the period is not understood`, suggestion)
   const isJoined = !words.some((word) => word.toLowerCase() === unit)
   return isJoined
-    ? refuse(text, 'a space belongs between number and period', suggestion)
+    ? refuse(text, 'write a space between number and period', suggestion)
     : createInterval(Number(count), period, now)
 }

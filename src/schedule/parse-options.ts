@@ -1,33 +1,33 @@
-/** The words of a schedule's text that are not fields: its prefix, its time zone and its day rule. */
+/** Splits off the words of a schedule's text that are not fields: prefix, time zone and day rule. */
 import type { DayRule } from './crontab.ts'
 import { MONTHS, WEEKDAYS } from './crontab-fields.ts'
 import { ScheduleError } from './schedule-error.ts'
 import { isTimeZone } from './time-zone.ts'
 
-/** Order of positional fields, chosen by a prefix: `celery:` is the guide's order, `crontab:` is crontab(5)'s. */
+/** Order of the five fields. `celery:` selects minute hour day_of_week day_of_month month; `crontab:` selects the order of crontab(5). */
 export type FieldOrder = 'celery' | 'crontab'
 
 export type SplitText = {
   order: FieldOrder | undefined
-  /** What is left: fields, `name=value` fields, or the words of an interval. */
+  /** The remaining words: fields, `name=value` fields, or the words of an interval. */
   words: string[]
   timezone: string | undefined
   dayRule: DayRule | undefined
-  /** The options as they were typed, to be repeated in suggestions. */
+  /** The options as typed. Suggestions repeat them. */
   options: string[]
 }
 
-/** `CRON_TZ=` is what Kubernetes and cronie write before the fields. */
+/** Kubernetes and cronie write `CRON_TZ=` before the fields. */
 const TIME_ZONE_OPTION = /^(?:tz|timezone|cron_tz)=(.*)$/i
 const DAY_RULE_OPTION = /^day_rule=(.*)$/i
-/** Europe/Berlin, America/Argentina/Ushuaia, Etc/GMT+5; not a field, which begins with a digit or `*` after its slash. */
+/** Matches Europe/Berlin, America/Argentina/Ushuaia, Etc/GMT+5. A field has a digit after its slash, so it does not match. */
 const PLACE = /^[A-Za-z_]+(?:\/[A-Za-z][A-Za-z0-9_+-]*)+$/
 const MAX_LENGTH = 1_500
 
 const isName = (word: string): boolean =>
   [...WEEKDAYS, ...MONTHS].some((name) => name.toLowerCase().startsWith(word.toLowerCase()) && word.length >= 3)
 
-/** Only the last word can be a zone without `tz=`: a place, or a word such as UTC that is no weekday and no month. */
+/** The last word can be a zone without `tz=`: a place name, or a word such as UTC that is neither a weekday nor a month. */
 const isZoneWord = (word: string): boolean =>
   PLACE.test(word) || (/^[A-Za-z]{3,}$/.test(word) && !isName(word) && isTimeZone(word))
 
@@ -37,7 +37,7 @@ const dayRuleOf = (value: string): DayRule => {
   throw new ScheduleError(`day_rule "${value}": accepted are and, or.`, { field: 'day_rule' })
 }
 
-/** @throws ScheduleError if the text is empty or too long, an option is given twice, or a day rule is neither `and` nor `or`. */
+/** @throws ScheduleError if the text is too long, an option occurs twice, or the day rule is neither `and` nor `or` */
 export const splitText = (text: string): SplitText => {
   if (text.length > MAX_LENGTH) throw new ScheduleError(`The schedule is longer than ${MAX_LENGTH} characters.`)
   const prefix = /^\s*(celery|crontab):/i.exec(text)
@@ -61,7 +61,9 @@ export const splitText = (text: string): SplitText => {
       continue
     }
     if (zone !== undefined ? split.timezone !== undefined : split.dayRule !== undefined) {
-      throw new ScheduleError(`"${word}": ${zone === undefined ? 'a second day rule' : 'a second time zone'}; write one.`)
+      throw new ScheduleError(
+        `"${word}": ${zone === undefined ? 'this is a second day rule' : 'this is a second time zone'}; write one.`,
+      )
     }
     if (zone === undefined) split.dayRule = dayRuleOf(rule!)
     else split.timezone = zone

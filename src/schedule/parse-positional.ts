@@ -1,4 +1,4 @@
-/** Crontab fields by position: which order they are in, and what to do where that is not clear. */
+/** Parses crontab fields by position. Refuses a text whose field order is ambiguous. */
 import { type Crontab, createCrontab, crontabSets, type DayRule } from './crontab.ts'
 import type { CrontabField } from './crontab-fields.ts'
 import { describeSchedule } from './describe.ts'
@@ -9,9 +9,9 @@ import { checkTimeZone } from './time-zone.ts'
 
 export type ReadOptions = {
   timezone: string
-  /** As given by `day_rule=`; otherwise the order decides. */
+  /** The value of `day_rule=`. If it is undefined, the field order decides. */
   dayRule: DayRule | undefined
-  /** Options as they were typed, repeated in suggestions. */
+  /** The options as typed. Suggestions repeat them. */
   typed: readonly string[]
 }
 
@@ -30,7 +30,7 @@ const read = (words: readonly string[], order: FieldOrder, { timezone, dayRule }
   return createCrontab(fields, { dayRule: dayRule ?? (order === 'celery' ? 'and' : 'or'), timezone })
 }
 
-/** A reading, or the error of one that is not valid. */
+/** The crontab that `read` returns, or the error that it throws. */
 const tryRead = (words: readonly string[], order: FieldOrder, options: ReadOptions): Crontab | ScheduleError => {
   try {
     return read(words, order, options)
@@ -40,7 +40,7 @@ const tryRead = (words: readonly string[], order: FieldOrder, options: ReadOptio
   }
 }
 
-/** Five fields with the options that were typed; the day rule is part of the line, where it matters. */
+/** Five fields with the typed options. The line has the day rule itself if it matters. */
 const spelling = (crontab: Crontab, { typed }: ReadOptions): string =>
   [crontabLine(crontab), ...typed.filter((option) => !/^day_rule=/i.test(option))].join(' ')
 
@@ -54,48 +54,48 @@ const isSame = (a: Crontab, b: Crontab): boolean => {
 
 const offer = (crontab: Crontab, options: ReadOptions): string => `"${spelling(crontab, options)}" (${describeSchedule(crontab)})`
 
-/** Three or four fields: accepted only if no other order gives another schedule. */
+/** Reads three or four fields. Refuses them if the two orders give different schedules. */
 const readShort = (words: readonly string[], options: ReadOptions): Crontab => {
-  const guide = tryRead(words, 'celery', options)
+  const celery = tryRead(words, 'celery', options)
   const crontab = tryRead(words, 'crontab', options)
   if (crontab instanceof ScheduleError) {
-    if (guide instanceof ScheduleError) throw guide
-    return guide
+    if (celery instanceof ScheduleError) throw celery
+    return celery
   }
   const text = words.join(' ')
-  if (guide instanceof ScheduleError) {
+  if (celery instanceof ScheduleError) {
     throw new ScheduleError(
-      `"${text}": ${guide.message} In crontab(5)'s order it is ${offer(crontab, options)}: write all five fields.`,
+      `"${text}": ${celery.message} In the order of crontab(5) it is ${offer(crontab, options)}: write all five fields.`,
       {
-        ...(guide.field === undefined ? {} : { field: guide.field }),
+        ...(celery.field === undefined ? {} : { field: celery.field }),
         suggestions: [spelling(crontab, options)],
-        cause: guide,
+        cause: celery,
       },
     )
   }
-  if (isSame(guide, crontab)) return guide
+  if (isSame(celery, crontab)) return celery
   throw new ScheduleError(
-    `"${text}" can mean ${offer(guide, options)} or ${offer(crontab, options)}. Write all five fields: ${ORDER_NAMES.crontab}.`,
-    { suggestions: [spelling(guide, options), spelling(crontab, options)] },
+    `"${text}" can mean ${offer(celery, options)} or ${offer(crontab, options)}. Write all five fields: ${ORDER_NAMES.crontab}.`,
+    { suggestions: [spelling(celery, options), spelling(crontab, options)] },
   )
 }
 
-/** Five fields are a crontab line. If they are valid only in the guide's order, the same schedule as a crontab line is offered. */
+/** Reads five fields as a crontab line. If they are valid only in Celery's order, the error suggests the same schedule as a crontab line. */
 const readFive = (words: readonly string[], options: ReadOptions): Crontab => {
   const crontab = tryRead(words, 'crontab', options)
   if (!(crontab instanceof ScheduleError)) return crontab
-  const guide = tryRead(words, 'celery', options)
-  if (guide instanceof ScheduleError) throw crontab
-  throw new ScheduleError(`${crontab.message} Five fields are ${ORDER_NAMES.crontab}. Did you mean ${offer(guide, options)}?`, {
+  const celery = tryRead(words, 'celery', options)
+  if (celery instanceof ScheduleError) throw crontab
+  throw new ScheduleError(`${crontab.message} Five fields are ${ORDER_NAMES.crontab}. Did you mean ${offer(celery, options)}?`, {
     ...(crontab.field === undefined ? {} : { field: crontab.field }),
-    suggestions: [spelling(guide, options)],
+    suggestions: [spelling(celery, options)],
     cause: crontab,
   })
 }
 
 const refuseCount = (words: readonly string[], options: ReadOptions): never => {
   const text = words.join(' ')
-  // `0 9 * * 1-5 Berlin`: the last word is a zone that was not recognised as one.
+  // `0 9 * * 1-5 Berlin`: the last word is meant as a zone; checkTimeZone throws with suggestions.
   if (words.length === 6 && /^[+-]|^[a-z]{4}/i.test(words[5]!)) checkTimeZone(words[5]!)
   if (words.length === 6 && words[0] === '0') {
     const line = tryRead(words.slice(1), 'crontab', options)
@@ -110,11 +110,11 @@ const refuseCount = (words: readonly string[], options: ReadOptions): never => {
   )
 }
 
-/** @throws ScheduleError if a field is not valid, their number is wrong, or two readings differ (both are in `suggestions`). */
+/** @throws ScheduleError if a field is not valid, the number of fields is wrong, or two readings differ (`suggestions` has both) */
 export const parsePositional = (words: readonly string[], order: FieldOrder | undefined, options: ReadOptions): Crontab => {
   if (words.length < 2 || words.length > 5) return refuseCount(words, options)
   if (order === 'crontab' && words.length !== 5) {
-    throw new ScheduleError(`"${words.join(' ')}": a crontab line has five fields: ${ORDER_NAMES.crontab}.`)
+    throw new ScheduleError(`"${words.join(' ')}": a crontab line needs five fields: ${ORDER_NAMES.crontab}.`)
   }
   if (order !== undefined) return read(words, order, options)
   if (words.length === 2) return read(words, 'celery', options)

@@ -1,13 +1,13 @@
 import { AppError } from '../errors.ts'
 
 type Details = ErrorOptions & {
-  /** Column name of the field at fault (`hour`, `timezone`, …), so that a form can put the message beside it. */
+  /** Column name of the invalid field (`hour`, `timezone`, …). A form shows the message beside that field. */
   field?: string
-  /** Texts that `parseSchedule` accepts and that may be what was meant, best first. */
+  /** Texts that `parseSchedule` accepts and that the person may have meant, best first. */
   suggestions?: readonly string[]
 }
 
-/** A schedule that a person wrote and that cannot be used. Code `SCHEDULE_INVALID`; `suggestions` can be offered with one click. */
+/** A person wrote a schedule that is not valid. Code `SCHEDULE_INVALID`; a page can offer `suggestions` as links. */
 export class ScheduleError extends AppError {
   readonly field: string | undefined
   readonly suggestions: readonly string[]

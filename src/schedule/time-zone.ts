@@ -1,7 +1,8 @@
 /**
- * Wall clock ↔ instant, by the offsets of Intl. The only place that knows time zones: cron-parser 5.10 loses, doubles or moves runs
- * around offset changes (docs/adr, "Our own time zones"), so it never sees one.
+ * Converts between wall-clock times and instants with the offsets of Intl. cron-parser never sees a time zone, because it loses,
+ * doubles or moves runs around offset changes (docs/internals/schedules.md, "cron-parser").
  */
+import { remember } from './bounded-map.ts'
 import { ScheduleError } from './schedule-error.ts'
 
 const DAY_MS = 86_400_000
@@ -10,33 +11,32 @@ const OFFSET = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/
 
 const formatters = new Map<string, Intl.DateTimeFormat>()
 
-/** A formatter costs about 0.1 ms and 70 kB, so the zones in use are kept and the oldest is let go. */
+/** A formatter takes about 0.1 ms to create and 70 kB of memory, so a limited number is cached. */
 const formatterOf = (timezone: string): Intl.DateTimeFormat => {
   const known = formatters.get(timezone)
   if (known !== undefined) return known
   const formatter = new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' })
-  if (formatters.size >= MAX_FORMATTERS) formatters.delete(formatters.keys().next().value!)
-  formatters.set(timezone, formatter)
-  return formatter
+  return remember(formatters, MAX_FORMATTERS, [timezone, formatter])
 }
 
-/** Milliseconds to add to an instant to get the wall clock of the zone at that instant. */
+/** Milliseconds between an instant and the wall clock of the zone at that instant. */
 export const offsetAt = (timezone: string, atMs: number): number => {
   if (timezone === 'UTC') return 0
   const text = formatterOf(timezone).format(atMs)
   const match = OFFSET.exec(text)
-  if (match === null) throw new Error(`Intl gave no offset for ${timezone}: "${text}"`)
+  if (match === null) throw new Error(`Intl returned no offset for ${timezone}: "${text}"`)
   const [, sign, hours = 0, minutes = 0, seconds = 0] = match
   const offset = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000
   return sign === '-' ? -offset : offset
 }
 
 /**
- * The instants at which a wall clock (milliseconds as if it were UTC) shows `wallMs`: one; two, in order, where the clock is set back;
- * or, where the clock jumps over it (`missing`), the instant that the offset before the gap gives (RFC 5545 §3.3.5, Temporal "compatible").
+ * The instants at which the wall clock of the zone shows `wallMs` (milliseconds as if the wall clock were UTC). Two instants, in order,
+ * if the clock is set back. If the clock jumps over `wallMs` (`missing`), the instant that the offset before the gap gives (RFC 5545
+ * §3.3.5, Temporal "compatible").
  */
 export const resolveWallClock = (timezone: string, wallMs: number): { first: number; second?: number; missing: boolean } => {
-  // No zone is more than 14 h from UTC, so any change that matters to this wall clock lies within a day of it.
+  // No zone is more than 14 h from UTC, so a change that affects this wall-clock time lies within a day of it.
   const before = offsetAt(timezone, wallMs - DAY_MS)
   const after = offsetAt(timezone, wallMs + DAY_MS)
   if (before === after) return { first: wallMs - before, missing: false }
@@ -46,9 +46,9 @@ export const resolveWallClock = (timezone: string, wallMs: number): { first: num
   return { first: late ? wallMs - after : wallMs - before, missing: !early && !late }
 }
 
-/** Whether Intl knows this name of a place; offsets are none. */
+/** True if Intl has a zone of this name. Offsets such as +05:30 are not zones, because they have no rules. */
 export const isTimeZone = (timezone: string): boolean => {
-  if (!/^[a-z]/i.test(timezone)) return false // Intl takes offsets such as +05:30; a schedule needs a place, which has rules
+  if (!/^[a-z]/i.test(timezone)) return false // Intl accepts offsets
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: timezone })
     return true
@@ -67,8 +67,8 @@ const similarZones = (text: string): string[] => {
 }
 
 /**
- * The name of a time zone as it is stored: an IANA name, links such as `US/Eastern` included; case does not matter.
- * @throws ScheduleError for anything else: offsets, `local`, abbreviations that Intl does not know, the empty string.
+ * The name of a time zone as it is stored: an IANA name or a link such as `US/Eastern`. Case does not matter.
+ * @throws ScheduleError for anything else: offsets, `local`, abbreviations that Intl does not have, the empty string
  */
 export const checkTimeZone = (text: string): string => {
   if (text === 'UTC') return text
@@ -77,7 +77,7 @@ export const checkTimeZone = (text: string): string => {
     const meant = similar.length > 0 ? ` Did you mean ${similar.join(' or ')}?` : ''
     const reason = /^[+-]|^(?:UTC|GMT)[+-]/i.test(text)
       ? 'an offset has no rules for summer time'
-      : 'it is not a time zone known here'
+      : 'this host has no such time zone'
     throw new ScheduleError(`timezone "${text}": ${reason}.${meant} Accepted are IANA names, such as UTC or Europe/Berlin.`, {
       field: 'timezone',
     })

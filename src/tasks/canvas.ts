@@ -9,23 +9,28 @@ import type { Results } from '../database/results.ts'
 import type { Signature } from '../message/signature.ts'
 import { cleanUpOptions, createCleanUp } from './clean-up.ts'
 
-export interface CanvasTaskDependencies {
+interface CanvasTaskDependencies {
   readonly config: Pick<Config, 'resultTtlSeconds'>
   readonly results: Pick<Results, 'find' | 'cleanUp'>
 }
 
 /**
- * Registers the tasks that Celery's applications have without being asked, under its names: producers in Python and `task.map` send them
- * (reference/celery-protocol.md §4.6). Their arguments come as keywords from one, as a list from another.
+ * Registers the tasks that every Celery application has (Celery 5.6, celery/app/builtins.py). Python clients and `task.map` send them.
+ * Some senders pass the arguments as keywords, some as a list.
  */
 export function registerCanvasTasks(app: App, { config, results }: CanvasTaskDependencies): void {
   registerMapTasks(app)
-  add(app, 'celery.accumulate', accumulate, 'Returns its arguments, or one of them.')
-  add(app, 'celery.chord_unlock', chordUnlockTask(app, results), 'Sends the body of a chord when all of its header has ended.')
+  add(app, 'celery.accumulate', accumulate, 'Returns its arguments, or one of them if an index is given.')
+  add(
+    app,
+    'celery.chord_unlock',
+    chordUnlockTask(app, results),
+    'Sends the body of a chord when all tasks of its header have ended.',
+  )
   if (!app.tasks.has('celery.backend_cleanup')) app.task('celery.backend_cleanup', createCleanUp(config, results), cleanUpOptions)
 }
 
-/** Those that `map`, `starmap` and `chunks` of a task send. */
+/** Registers the tasks that `map`, `starmap` and `chunks` of a task send. */
 export function registerMapTasks(app: App): void {
   const find = (signature: unknown): Task => {
     const name = (signature as Partial<Signature> | undefined)?.task ?? String(signature)
@@ -36,14 +41,14 @@ export function registerMapTasks(app: App): void {
   const each = mapTask(find, (item) => [item])
   add(app, 'celery.map', each, 'Calls a task for each item of a list.')
   add(app, 'celery.starmap', mapTask(find, listOf), 'Calls a task for each list of arguments.')
-  add(app, 'celery.chunks', chunksTask(app), 'Sends a group of starmaps of so many calls each.')
+  add(app, 'celery.chunks', chunksTask(app), 'Sends a group of starmaps, each with n calls.')
 }
 
 function add(app: App, name: string, fn: (context: TaskContext, ...args: never[]) => unknown, description: string): void {
   if (!app.tasks.has(name)) app.task(name, fn, { bind: true, description })
 }
 
-/** One after the other, in this run: a failure of one is the failure of all, and their results are its result. */
+/** Calls the inner task for each item in turn, within this run. Returns their results; the first error fails the run. */
 const mapTask =
   (find: (signature: unknown) => Task, argsOf: (item: unknown) => readonly unknown[]) =>
   async (context: TaskContext, ...given: unknown[]): Promise<unknown[]> => {
@@ -58,7 +63,7 @@ const mapTask =
     return values
   }
 
-/** The run is that of the whole; only the name and the keywords are the inner task's. */
+/** The inner task gets the context of this run with its own name and without keywords. */
 const innerContext = (context: TaskContext, task: string): TaskContext => ({
   ...{ id: context.id, task, queue: context.queue, retries: context.retries, attempt: context.attempt, kwargs: {} },
   ...{ headers: context.headers, parentId: context.parentId, rootId: context.rootId, signal: context.signal },
@@ -69,13 +74,13 @@ const innerContext = (context: TaskContext, task: string): TaskContext => ({
   retry: (options) => context.retry(options),
 })
 
-/** As Celery's, it sends and does not wait: its result names the group, in Celery's form of one. */
+/** Sends the group and does not wait, as Celery does. The result is the group in Celery's tuple form. */
 const chunksTask =
   (app: App) =>
   async (context: TaskContext, ...given: unknown[]): Promise<unknown> => {
     const { task = given[0], it = given[1], n = given[2] } = context.kwargs
     if (!Number.isSafeInteger(n) || (n as number) < 1)
-      throw new RangeError(`celery.chunks: n is ${JSON.stringify(n)}, not a whole number from 1`)
+      throw new RangeError(`celery.chunks: n must be a whole number from 1, not ${JSON.stringify(n)}`)
     const items = listOf(it)
     const parts = Array.from({ length: Math.ceil(items.length / (n as number)) }, (_, index) =>
       app.signature('celery.starmap', [], {
@@ -93,8 +98,9 @@ const accumulate = ({ kwargs }: TaskContext, ...given: unknown[]): unknown => {
 }
 
 /**
- * What a Celery client sends beside a chord when its result backend cannot count (§4.5): it looks at the members until all have ended. They
- * are known here when workers of onedyno ran them. @throws Retry; ChordError when a member failed
+ * A Celery client sends this task with a chord if its result backend cannot count (Celery 5.6, celery/app/builtins.py, add_unlock_chord_task).
+ * It retries until all members have ended. Only results that workers of onedyno stored are found.
+ * @throws Retry while a member runs; ChordError if a member failed
  */
 const chordUnlockTask =
   (app: App, results: Pick<Results, 'find'>) =>
@@ -115,7 +121,7 @@ const chordUnlockTask =
 
 const isReady = (stored: StoredResult | undefined): boolean => stored !== undefined && READY_STATES.has(stored.state)
 
-/** Ids in Celery's form of results: `[[id, parent], null]`, and `[[id, parent], [members]]` of a group (§3.1). */
+/** Ids in Celery's tuple form of results: `[[id, parent], null]`, or `[[id, parent], [members]]` for a group (celery/result.py, as_tuple). */
 function idsOf(result: unknown): string[] {
   return listOf(result).flatMap((tuple) => {
     const [own, members] = listOf(tuple)

@@ -1,9 +1,9 @@
 import type { TaskOptions } from '../app/task-options.ts'
 
-/** `tasks.echo(value)`: gives back what it was given, several values as a list; for trying whether messages travel. */
+/** `tasks.echo(value)`: returns its argument, or a list if there are several. For a test that messages arrive. */
 export const echo = (...values: unknown[]): unknown => (values.length > 1 ? values : (values[0] ?? null))
 
 export const echoOptions: TaskOptions<unknown[]> = {
-  description: 'Returns its argument: the quickest way to see that everything works.',
+  description: 'Returns its argument: the quickest test that everything works.',
   example: ['hi'],
 }

@@ -3,8 +3,8 @@ import type { TaskOptions } from '../app/task-options.ts'
 import type { Config } from '../config.ts'
 
 /**
- * `[status, text]`, or for a body that is no text `[status, base64, { encoding: 'base64', contentType }]`.
- * Any status is a result, 404 and 500 too: the page was fetched.
+ * `[status, text]`, or `[status, base64, { encoding: 'base64', contentType }]` if the body is not text. Every status is a result, also
+ * 404 and 500, because the page was fetched.
  */
 export type Fetched =
   | [status: number, body: string]
@@ -17,7 +17,7 @@ export type Fetched =
  */
 export function createFetchUrl(config: Pick<Config, 'fetchAllow' | 'fetchMaxBytes' | 'fetchTimeoutMs'>) {
   return async ({ signal }: Pick<TaskContext, 'signal'>, url: string): Promise<Fetched> => {
-    // undici costs 29 MB: whoever never fetches, and the web process that only shows the form, must not pay for it.
+    // undici takes 29 MB, so it is loaded when the first task fetches, and never in the web process.
     const [{ fetchPublic }, { decodeText }] = await Promise.all([
       import('./fetch/fetch-public.ts'),
       import('./fetch/decode-text.ts'),

@@ -5,9 +5,9 @@ import type { Log } from '../log.ts'
 
 const TIMEOUT_MS = 10_000
 
-/** What a visit came to: the status that the router answered with, or why there was none. */
-export interface Visit {
-  /** Null where no public URL is known. */
+/** Result of a visit: the status of the router's answer, or the error. */
+interface Visit {
+  /** Null if no public URL is known. */
   readonly url: string | null
   readonly awake: boolean
   readonly status?: number
@@ -15,9 +15,9 @@ export interface Visit {
 }
 
 /**
- * `onedyno.keep_awake()`: visits the own public URL through the platform's router, because only such visits count as traffic
- * (reference/web-platform.md §1.3). The target comes from the configuration, never from an argument, so the checks of `tasks.fetch_url` are not
- * needed; redirects are not followed, so it leads nowhere else. A failed visit is a warning when it begins, not a failed task each time.
+ * `onedyno.keep_awake()`: visits the public URL through the platform's router, because platforms count only such requests as traffic
+ * (Heroku devcenter "Eco Dyno Hours", Render "Deploy for Free"). The URL comes from the configuration, not from an argument, and redirects
+ * are not followed, so the checks of `tasks.fetch_url` are not needed. The first failed visit logs a warning; the task does not fail.
  */
 export function createKeepAwake(
   config: Pick<Config, 'publicUrl'>,
@@ -28,7 +28,7 @@ export function createKeepAwake(
   return async ({ signal }) => {
     if (config.publicUrl === undefined) return { url: null, awake: false, error: 'no public URL is known: set PUBLIC_URL' }
     const url = `${config.publicUrl}/ping`
-    const visit = await look(url, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
+    const visit = await requestOnce(url, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
     if (visit.awake !== wasAwake) report(log, visit, wasAwake === undefined)
     wasAwake = visit.awake
     return visit
@@ -41,8 +41,8 @@ function report(log: Log, visit: Visit, isFirst: boolean): void {
   else log.warn({ url, status, reason: error }, 'public URL does not answer, the platform may put this service to sleep')
 }
 
-/** node:http and not undici: one request every 20 minutes is not worth 29 MB in the worker. A 5xx comes from the router, not from us. */
-async function look(url: string, signal: AbortSignal): Promise<Visit> {
+/** Uses node:http, because undici takes 29 MB of memory. A 5xx status comes from the router, not from this application. */
+async function requestOnce(url: string, signal: AbortSignal): Promise<Visit> {
   const { get } = url.startsWith('https:') ? await import('node:https') : await import('node:http')
   return new Promise((resolve) => {
     const fail = (error: Error) => resolve({ url, awake: false, error: signal.aborted ? 'no answer in time' : error.message })
@@ -58,7 +58,7 @@ async function look(url: string, signal: AbortSignal): Promise<Visit> {
 export const keepAwakeOptions: TaskOptions<[]> & { bind: true } = {
   bind: true,
   description:
-    'Visits the public URL of this application, so that the platform does not put it to sleep. A schedule runs it where that helps.',
+    'Visits the public URL of this application, so that the platform does not put it to sleep. A schedule runs it on platforms where that helps.',
   args: [],
   example: [],
 }

@@ -7,13 +7,13 @@ import { echo, echoOptions } from './echo.ts'
 import { createFetchUrl, fetchUrlOptions } from './fetch-url.ts'
 import { createKeepAwake, keepAwakeOptions } from './keep-awake.ts'
 
-export interface ShippedTaskDependencies {
+interface ShippedTaskDependencies {
   readonly config: Config
   readonly log: Log
   readonly results: Pick<Results, 'cleanUp'>
 }
 
-/** Registers the tasks that come with onedyno, except where the application has one of that name itself. */
+/** Registers the tasks that ship with onedyno. A task of the application with the same name is kept. */
 export function registerShippedTasks(app: App, { config, log, results }: ShippedTaskDependencies): void {
   if (!app.tasks.has('tasks.echo')) app.task('tasks.echo', echo, echoOptions)
   if (!app.tasks.has('tasks.fetch_url')) app.task('tasks.fetch_url', createFetchUrl(config), fetchUrlOptions)

@@ -20,7 +20,7 @@ describe('ticks that wait for the wrong time', () => {
       expect(ids.slice(0, 3)).toEqual(['early 1', 'early 2', 'early 3'])
       expect((await bench.row('a'))?.total_run_count).toBe(String(ids.length - 3))
       expect((await bench.sql('SELECT FROM outbox')).length).toBe(ids.length - 3)
-      expect(lines.map(({ msg }) => msg)).toContain('schedule waited for the wrong time, corrected')
+      expect(lines.map(({ msg }) => msg)).toContain('next run of a schedule was wrong, corrected')
     },
   )
 

@@ -1,12 +1,12 @@
 import { expect } from 'vitest'
 import { createEvaluator } from '../../src/beat/tick.ts'
-import type { Claim } from '../../src/database/beat-schedules.ts'
+import type { TickClaim } from '../../src/database/beat-schedules.ts'
 import { type BeatBench, benchTest } from '../support/beats.ts'
 
 /** reference/beat.md §4.3: what one claim comes to when the world changed between read and write. */
 
 /** A schedule that is due, with microseconds that JavaScript does not see, and the claim that a beat would make of it. */
-async function dueClaim(bench: BeatBench): Promise<{ claims: Claim[]; table: ReturnType<BeatBench['table']> }> {
+async function dueClaim(bench: BeatBench): Promise<{ claims: TickClaim[]; table: ReturnType<BeatBench['table']> }> {
   await bench.addInterval('a', 3600)
   await bench.sql("UPDATE schedule SET next_run_at = date_trunc('second', now()) - interval '1.234567 s'")
   const table = bench.table()

@@ -104,7 +104,7 @@ benchTest('due schedules that cannot be claimed rest with the reason, and the ot
   const { length } = await bench.runs('sound')
   await until('two more sound runs', async () => (await bench.runs('sound')).length >= length + 2)
   expect(await flaws(bench, 'sound', 1000)).toEqual([])
-  expect(lines.filter(({ msg }) => msg === 'schedule cannot be evaluated, it rests until it is changed')).toHaveLength(
+  expect(lines.filter(({ msg }) => msg === 'schedule cannot be evaluated, parked until it changes')).toHaveLength(
     UNCLAIMABLE.length,
   )
 })

@@ -1,7 +1,7 @@
-/** Which IP addresses are public. Pure: the same answer for a literal in a URL, an answer of DNS, and the far end of a socket. */
+/** Tells public IP addresses from private ones. Pure. Checks addresses in URLs, in DNS answers and of connected sockets. */
 import { BlockList, isIP } from 'node:net'
 
-/** Not public IPv4 (IANA special-purpose registry, RFC 6890 and its updates), and Azure's platform address, which looks public. */
+/** IPv4 networks that are not public (IANA special-purpose registry, RFC 6890), and 168.63.129.16, Azure's internal platform address. */
 const PRIVATE_V4: readonly (readonly [network: string, prefix: number])[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -21,9 +21,9 @@ const PRIVATE_V4: readonly (readonly [network: string, prefix: number])[] = [
   ['168.63.129.16', 32],
 ]
 
-/** IPv6 is judged the other way round, by what is allowed: a list of what is not misses forms such as `::127.0.0.1`. */
+/** IPv6 uses an allow list, because a list of private networks misses forms such as `::127.0.0.1`. */
 const PUBLIC_V6 = ['2000::', 3] as const
-/** Inside of it: Teredo, ORCHID and benchmarks; documentation; 6to4, which carries any IPv4; documentation again. */
+/** Exceptions within it: Teredo, ORCHID and benchmarks; documentation; 6to4, which can carry any IPv4 address; documentation. */
 const PRIVATE_V6: readonly (readonly [network: string, prefix: number])[] = [
   ['2001::', 23],
   ['2001:db8::', 32],
@@ -41,7 +41,7 @@ function loadLists() {
   return { privateV4, publicV6, privateV6 }
 }
 
-/** Is it an address that anyone on the Internet could mean? An IPv6 zone (`fe80::1%eth0`) or anything that is no address: no. */
+/** True for a public address. False for an address with an IPv6 zone (`fe80::1%eth0`) and for text that is not an address. */
 export function isPublicAddress(address: string): boolean {
   lists ??= loadLists()
   const family = isIP(address)

@@ -1,10 +1,10 @@
-/** Media types that are text although they are not called so. */
+/** Media types whose bodies are text. */
 const TEXT =
   /^(text\/|application\/(json|xml|javascript|ecmascript|x-www-form-urlencoded|graphql|x-ndjson|yaml)$)|\+(json|xml|yaml)$/
 
 /**
- * A body as text in the charset that its header names (UTF-8 when it names none), or undefined when it is none: then only base64 keeps it.
- * Whatever calls itself text is decoded, wrong bytes replaced, as a browser does; what says nothing has to be valid UTF-8 without NUL.
+ * Decodes a body with the charset of its header, by default UTF-8. Returns undefined if the body is not text. If the header says text,
+ * invalid bytes are replaced, as browsers do. Without a header the body must be valid UTF-8 without NUL.
  */
 export function decodeText(bytes: Buffer, contentType: string | null): string | undefined {
   const [type = '', ...parameters] = (contentType ?? '').split(';').map((part) => part.trim())
@@ -25,6 +25,6 @@ function decoderOf(charset: string | undefined): InstanceType<typeof TextDecoder
   try {
     return new TextDecoder(charset ?? 'utf-8')
   } catch {
-    return new TextDecoder('utf-8') // a charset that nobody knows
+    return new TextDecoder('utf-8') // TextDecoder does not support this charset
   }
 }

@@ -5,32 +5,33 @@ import { checkTarget, createAllowList } from './target.ts'
 
 const MAX_REDIRECTS = 5
 const CONNECT_MS = 5_000
-/** Longest silence, before the headers and within the body. */
+/** Longest time without data, before the headers and within the body. */
 const IDLE_MS = 10_000
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-export interface FetchLimits {
+interface FetchLimits {
   readonly signal: AbortSignal
   readonly maxBytes: number
-  /** For everything, redirects included. */
+  /** For the whole fetch, including redirects. */
   readonly timeoutMs: number
-  /** `host:port` pairs that may be reached although they are private. */
+  /** `host:port` pairs that are allowed although they are private. */
   readonly allow: readonly string[]
   readonly resolve?: Resolve
 }
 
-export interface Fetched {
+export interface PublicResponse {
   readonly status: number
   readonly contentType: string | null
   readonly bytes: Buffer
 }
 
 /**
- * GET of a public URL, each redirect checked like the first. Nothing is compressed on the way, because undici's limit counts what travels and
- * a bomb of 50 kB unpacks to 50 MB (reference/web-platform.md §0.4). An explicit Agent also keeps HTTP_PROXY out, which would resolve names for us.
- * @throws AppError URL_REFUSED, RESPONSE_REFUSED; the error of the network as it is
+ * Fetches a public URL with GET. Each redirect is checked like the first URL. Compression is refused, because undici's size limit counts
+ * compressed bytes, and a body of 50 kB can unpack to 50 MB. An explicit Agent ignores HTTP_PROXY; a proxy would resolve names without
+ * our checks.
+ * @throws AppError URL_REFUSED, RESPONSE_REFUSED; network errors are thrown as they are
  */
-export async function fetchPublic(text: string, limits: FetchLimits): Promise<Fetched> {
+export async function fetchPublic(text: string, limits: FetchLimits): Promise<PublicResponse> {
   const isAllowed = createAllowList(limits.allow)
   const timeout = AbortSignal.timeout(limits.timeoutMs)
   const signal = AbortSignal.any([limits.signal, timeout])
@@ -46,27 +47,31 @@ export async function fetchPublic(text: string, limits: FetchLimits): Promise<Fe
       })
       const location = REDIRECTS.has(response.statusCode) ? header(response, 'location') : null
       if (location === null) return await read(response, limits.maxBytes)
-      if (hop === MAX_REDIRECTS) throw new AppError('RESPONSE_REFUSED', `${text} was redirected more than ${MAX_REDIRECTS} times`)
-      response.body.on('error', () => {}) // what a redirect says beside its location is not read, and ends with the agent
+      if (hop === MAX_REDIRECTS) throw new AppError('RESPONSE_REFUSED', `${text} redirects more than ${MAX_REDIRECTS} times`)
+      response.body.on('error', () => {}) // The body of a redirect is not read; destroying the agent ends it with an error.
       url = checkTarget(location, isAllowed, url)
     }
   } catch (error) {
     if (timeout.aborted)
-      throw new AppError('RESPONSE_REFUSED', `${text} took longer than the limit of ${limits.timeoutMs / 1000} s`, {
-        cause: error,
-      })
+      throw new AppError(
+        'RESPONSE_REFUSED',
+        `${text} took longer than the limit of ${limits.timeoutMs / 1000} s (FETCH_TIMEOUT)`,
+        {
+          cause: error,
+        },
+      )
     throw error
   } finally {
     await agent.destroy()
   }
 }
 
-async function read(response: Dispatcher.ResponseData, maxBytes: number): Promise<Fetched> {
+async function read(response: Dispatcher.ResponseData, maxBytes: number): Promise<PublicResponse> {
   const tooLarge = () =>
     new AppError('RESPONSE_REFUSED', `the body is too large: the limit is ${maxBytes} bytes (FETCH_MAX_BYTES)`)
   const encoding = header(response, 'content-encoding')
   if (encoding !== null && encoding.toLowerCase() !== 'identity') {
-    throw new AppError('RESPONSE_REFUSED', `the body is encoded as ${encoding}, which was not asked for`)
+    throw new AppError('RESPONSE_REFUSED', `the body has the encoding ${encoding}, which the request did not accept`)
   }
   if (Number(header(response, 'content-length')) > maxBytes) throw tooLarge()
   const chunks: Buffer[] = []

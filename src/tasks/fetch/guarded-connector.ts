@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts'
 import { isPublicAddress } from './address.ts'
 import { type Endpoint, endpointOf, refusalOfHost } from './target.ts'
 
-/** Resolves a name to all of its addresses; `node:dns` lookup, or a test's. */
+/** Resolves a name to all its addresses: lookup of `node:dns`, or a fake in tests. */
 export type Resolve = (
   host: string,
   options: LookupOptions,
@@ -15,9 +15,9 @@ export type Resolve = (
 const resolveAll: Resolve = (host, options, done) => resolveName(host, { ...options, all: true }, done)
 
 /**
- * Connects only to public addresses. The check is here and not in `lookup` alone, because undici never asks `lookup` about an address in a URL;
- * the address that was checked is the one that is connected to, so a name that changes its answer between the two gains nothing; one private
- * address among several answers refuses them all (reference/web-platform.md §0.3, §3.2).
+ * Connects only to public addresses. A check in `lookup` alone is not enough, because undici does not call `lookup` for an address in a
+ * URL (nodejs/undici issue 2019). The connection uses the checked address, so a name that changes its answer (DNS rebinding) gains nothing.
+ * One private address among several refuses the name.
  */
 export function createGuardedConnector(
   isAllowed: (endpoint: Endpoint) => boolean,
@@ -36,13 +36,13 @@ export function createGuardedConnector(
       const remote = socket.remoteAddress ?? ''
       if (isPublicAddress(remote)) return callback(null, socket)
       socket.destroy()
-      return callback(refusal(endpoint, `it leads to ${remote}, which is not a public address`), null)
+      return callback(refusal(endpoint, `it connects to ${remote}, which is not a public address`), null)
     })
   }
 }
 
-/** In the form that `net.connect` calls it: with `all`, because it tries several addresses side by side. */
-export function createGuardedLookup(resolve: Resolve) {
+/** A `lookup` for `net.connect`. It can be called with `all`, because `net.connect` tries several addresses at once. */
+function createGuardedLookup(resolve: Resolve) {
   return (
     host: string,
     options: LookupOptions,

@@ -20,7 +20,7 @@ async function checked() {
   }
   const checker = createChecker(table as unknown as BeatSchedules, silentLog())
   const finish = async () => {
-    while (await checker.some());
+    while (await checker.checkBatch());
     return checks
   }
   expect(await finish()).toBe(1)
@@ -55,7 +55,7 @@ describe('a check', () => {
   ])('%s', async (_, times, checks) => {
     const { checker, finish } = await checked()
     for (const ms of times) {
-      checker.notice(later(ms))
+      checker.observeClock(later(ms))
       await finish()
     }
     expect(await finish()).toBe(checks)

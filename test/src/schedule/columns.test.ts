@@ -26,12 +26,12 @@ const INTERVAL = toColumns(SCHEDULES[1]!)
 
 test.each<[string, ScheduleRow, string]>([
   ['an unknown kind', { kind: 'solar' }, 'kind "solar": accepted are crontab, interval, clocked'],
-  ['a missing field', { ...CRONTAB, hour: null }, 'column hour is empty, and a row of kind crontab needs it'],
+  ['a missing field', { ...CRONTAB, hour: null }, 'column hour is empty, but a schedule of kind crontab needs it'],
   ['a field written by hand', { ...CRONTAB, minute: '1,' }, 'minute "1,"'],
-  ['a date that never comes', { ...CRONTAB, day_rule: 'and', day_of_month: '31', month_of_year: '2' }, 'never comes'],
+  ['a date that never comes', { ...CRONTAB, day_rule: 'and', day_of_month: '31', month_of_year: '2' }, 'does not exist in'],
   ['a zone that is not known here', { ...CRONTAB, timezone: 'Mars/Olympus' }, 'timezone "Mars/Olympus"'],
   ['a day rule that is none', { ...CRONTAB, day_rule: 'xor' }, 'day_rule "xor"'],
-  ['a period that is none', { ...INTERVAL, period: 'weeks' }, 'the period is one of'],
+  ['a period that is none', { ...INTERVAL, period: 'weeks' }, 'the period must be one of'],
   ['a count that is none', { ...INTERVAL, every: 'many' }, 'whole number'],
   ['an anchor that is none', { ...INTERVAL, anchor: 'soon' }, 'not a date'],
 ])('%s is refused with its column', (_, row, message) => {

@@ -3,7 +3,7 @@ import { createCrontab } from '../../../src/schedule/crontab.ts'
 import { type CatchUp, type DueRow, decide, planNext } from '../../../src/schedule/decide.ts'
 import { createInterval } from '../../../src/schedule/interval.ts'
 import { createClocked } from '../../../src/schedule/schedule.ts'
-import { jitterMs, tickTaskId } from '../../../src/schedule/tick-id.ts'
+import { tickTaskId } from '../../../src/schedule/tick-id.ts'
 
 const ID = '00000000-0000-4000-8000-000000000001'
 const at = (time: string): Date => new Date(`2026-11-22T${time}Z`)
@@ -176,15 +176,4 @@ describe('the id of a tick', () => {
   ])('at %s is %s, as Python computes it', (iso, id) => {
     expect(tickTaskId(ID, new Date(iso))).toBe(id)
   })
-})
-
-test('jitter is a stable place within its width', () => {
-  const ids = Array.from({ length: 200 }, (_, index) => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`)
-  const places = ids.map((id) => jitterMs(id, 60))
-  expect(places).toEqual(ids.map((id) => jitterMs(id, 60)))
-  expect(Math.min(...places)).toBeGreaterThanOrEqual(0)
-  expect(Math.max(...places)).toBeLessThan(60_000)
-  // Spread: each quarter of the minute is used by some of the two hundred.
-  expect(new Set(places.map((place) => Math.floor(place / 15_000))).size).toBe(4)
-  expect(jitterMs(ID, 0)).toBe(0)
 })

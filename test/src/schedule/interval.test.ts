@@ -29,14 +29,14 @@ describe('an interval', () => {
   })
 
   test.each([
-    [0, 'minutes', 'whole number, 1 or more'],
-    [-1, 'minutes', 'whole number, 1 or more'],
-    [1.5, 'hours', 'whole number, 1 or more'],
+    [0, 'minutes', 'whole number from 1'],
+    [-1, 'minutes', 'whole number from 1'],
+    [1.5, 'hours', 'whole number from 1'],
     [Number.NaN, 'hours', 'whole number'],
     [999_999, 'microseconds', 'shortest period is 1 second'],
     [36_526, 'days', 'longest period is 36525 days'],
     [2_147_483_648, 'seconds', 'at most 2147483647'],
-    [1, 'weeks' as Period, 'the period is one of days, hours, minutes, seconds, microseconds'],
+    [1, 'weeks' as Period, 'the period must be one of days, hours, minutes, seconds, microseconds'],
   ] as const)('of %d %s is refused: %s', (every, period, message) => {
     expect(() => createInterval(every, period, ANCHOR)).toThrow(
       expect.objectContaining({ code: 'SCHEDULE_INVALID', message: expect.stringContaining(message) }),

@@ -82,7 +82,7 @@ describe('the tasks of Celery', () => {
       ],
       [[5, 6]],
     ])
-    await expect(run('celery.chunks', [], { ...kwargs, n: 0 })).rejects.toThrow(/n is 0, not a whole number/)
+    await expect(run('celery.chunks', [], { ...kwargs, n: 0 })).rejects.toThrow(/n must be a whole number from 1, not 0/)
   })
 
   it.each([

@@ -1,0 +1,6 @@
+/** A map for a cache: `remember` drops the oldest entry if the map holds `limit` entries. */
+export const remember = <K, V>(map: Map<K, V>, limit: number, entry: readonly [key: K, value: V]): V => {
+  if (map.size >= limit) map.delete(map.keys().next().value!)
+  map.set(entry[0], entry[1])
+  return entry[1]
+}
