@@ -19,7 +19,7 @@ import {
 } from './canvas/signature.ts'
 import { createRouteOf, createSignatureSender } from './canvas/signature-sender.ts'
 import { readSignature } from './canvas/signature-tree.ts'
-import { checkPlace, checkTaskOptions, isText, refuse } from './check-options.ts'
+import { checkRoute, checkTaskOptions, isText, refuse } from './check-options.ts'
 import { createAsyncResult, findGroupResult } from './results/async-result.ts'
 import type { AsyncResult, GroupResult } from './results/handles.ts'
 import { checkRetryPolicy } from './retry-policy.ts'
@@ -29,16 +29,16 @@ import type { BoundTaskOptions, TaskOptions } from './task-options.ts'
 
 export type { Backend } from './backend.ts'
 
-/** What an app says of a queue: written to the database when a worker starts and nobody has set anything for this queue yet. */
+/** Settings of a queue. A starting worker writes them to the database unless the queue has settings there already. */
 export interface QueueOptions {
-  /** Tasks of this queue at once over all workers; 1: in their order. */
+  /** Tasks of this queue that run at once, over all workers. 1: they run in order. */
   readonly concurrency: number
 }
 
-/** Options of a signature that has no task to take them from. */
+/** Options of a signature that is made from a task name. */
 export interface SignatureOf extends SetOptions {
   readonly kwargs?: Readonly<Record<string, unknown>>
-  /** It takes nothing from the task before it. */
+  /** The task does not receive the result of the task before it. */
   readonly immutable?: boolean
 }
 
@@ -64,53 +64,53 @@ export interface App {
   readonly hooks: { readonly before: readonly BeforeHook[]; readonly after: readonly AfterHook[] }
   /** All registered tasks by name. */
   readonly tasks: ReadonlyMap<string, Task>
-  /** Enqueues a task by its name, registered here or not (a Python worker may have it). @throws as `Task.applyAsync` */
+  /** Enqueues a task by its name. It need not be registered here, because a Python worker may have it. @throws as `Task.applyAsync` */
   sendTask(name: string, args: readonly unknown[], options?: ApplyOptions): Promise<AsyncResult>
   /** Builds and checks a message without sending it. @throws as `Task.applyAsync` */
   message(name: string, args: readonly unknown[], options?: ApplyOptions): Message
   /**
-   * Many calls in one round trip: all are checked before any is sent. Where something is due later, or a transaction is given, all of them
-   * are kept in the outbox in one statement, so that all are queued or none.
+   * Sends many calls in one round trip. All are checked before any is sent. If one is due later, or with a transaction, one statement
+   * writes all of them to the outbox, so that all are queued or none.
    * @throws as `Task.applyAsync`, naming the item
    */
   enqueue<const Tasks extends readonly EnqueueTask[]>(
     items: EnqueueItems<Tasks>,
     options?: { readonly transaction?: TransactionClient },
   ): Promise<EnqueueResults<Tasks>>
-  /** Signatures of single tasks; what belongs together is a group. */
+  /** The same for signatures of single tasks. Tasks that belong together are a group. */
   enqueue<const Signatures extends readonly AnySignature[]>(
     signatures: Signatures,
     options?: { readonly transaction?: TransactionClient },
   ): Promise<{ -readonly [Index in keyof Signatures]: HandleOf<Signatures[Index]> }>
   /**
-   * Where tasks go when neither the call nor the task names a queue: by name, by glob (`feeds.*`) or by RegExp, one or an object of them.
-   * The first route that matches decides, in the order in which they were added. @throws AppError TASK_OPTION_INVALID
+   * Routes tasks by name, glob (`feeds.*`) or RegExp if neither the call nor the task names a queue. Takes one pattern or an object of
+   * patterns. The first matching route decides, in the order in which they were added. @throws AppError TASK_OPTION_INVALID
    */
   route(pattern: string | RegExp, target: RouteTarget): void
   route(routes: Readonly<Record<string, RouteTarget>>): void
-  /** Declares how many tasks of a queue run at once over all workers. @throws AppError TASK_OPTION_INVALID */
+  /** Limits how many tasks of a queue run at once, over all workers. @throws AppError TASK_OPTION_INVALID */
   queue(name: string, options: QueueOptions): void
   readonly queues: ReadonlyMap<string, QueueOptions>
   asyncResult<Result = unknown>(id: string): AsyncResult<Result>
-  /** The handle of a group that was sent: undefined when nothing is known of it, or not any more. */
+  /** The handle of a group that was sent; undefined if the group is unknown or forgotten. */
   groupResult<Results extends unknown[] = unknown[]>(id: string): Promise<GroupResult<Results> | undefined>
   /**
-   * A signature of a task that is registered elsewhere: whoever composes it must know what it takes and gives.
+   * A signature of a task that need not be registered here. The caller states the type of its result.
    * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, TASK_OPTION_INVALID
    */
   signature<Result = unknown>(name: string, args?: readonly unknown[], options?: SignatureOf): TaskSignature<unknown[], Result>
-  /** A signature from its JSON, of whatever kind. */
+  /** A signature from its JSON form. */
   signature<Result = unknown>(json: Signature): TaskSignature<unknown[], Result>
-  /** Where a task goes, and what else is known of it, when nobody says so: for whoever continues its workflow. */
+  /** Defaults of a task by its name, for code that continues a workflow. */
   readonly routeOf: RouteOf
   /**
-   * Tasks that are not to run, by id, by name or by schedule; kept in the database, so that a worker that starts later knows it too.
-   * @returns what is revoked now. @throws AppError SCHEDULE_UNKNOWN
+   * Revokes tasks by id, by name or by schedule. The revocation is stored in the database, so that it also holds for workers that start
+   * later. @returns the revoked ids, or the revoked task name. @throws AppError SCHEDULE_UNKNOWN
    */
   readonly revoke: Revoke
-  /** Gives the app its connections; a process does this once, before the first task is sent. */
+  /** Gives the app its connections. A process calls it once, before the first task is sent. */
   connect(backend: Backend): void
-  /** Closes the connections that the app itself opened. A program that used `delay()` ends after it. */
+  /** Closes the connections of the app, so that a program that used `delay()` can end. */
   close(): Promise<void>
 }
 
@@ -119,37 +119,24 @@ interface Registered extends Task {
 }
 
 /**
- * An application: a registry of tasks and a way to send them. `open` makes the connections when the first task is sent.
- * Pure but for what `open` brings: the registry can be filled, read and tested without any server.
+ * Creates an application: a registry of tasks and a way to send them. `open` makes the connections when the first task is sent. Everything
+ * else is pure, so that the registry can be filled, read and tested without a server.
  */
 export function createRegistry(open: () => Promise<Backend>): App {
   const tasks = new Map<string, Registered>()
-  let backend: Promise<Backend> | undefined
-  let closed = false
-  const connect = (): Promise<Backend> => {
-    if (closed) return Promise.reject(new AppError('APP_CLOSED', 'the application is closed'))
-    backend ??= open().catch((error) => {
-      backend = undefined
-      throw error
-    })
-    return backend
-  }
+  const find = (name: string) => tasks.get(name)
+  const backend = createLazyBackend(open)
+  const { connect } = backend
 
   const asyncResult = <Result>(id: string): AsyncResult<Result> => createAsyncResult<Result>(id, connect)
-  const routes = createRoutes((route, where) => checkPlace(route, `${where}: `))
+  const routes = createRoutes((route, where) => checkRoute(route, `${where}: `))
   const queues = new Map<string, QueueOptions>()
-  const sender = createSender({ task: (name) => tasks.get(name), routes, connect, handle: asyncResult })
-
-  const find = (name: string) => tasks.get(name)
+  const sender = createSender({ task: find, routes, connect, handle: asyncResult })
   const routeOf = createRouteOf(find, routes)
   const signatures = createSignatureSender({ task: find, routeOf, connect })
 
   const register = (name: string, fn: (...args: never[]) => unknown, options: TaskOptions & { bind?: boolean } = {}): Task => {
-    if (!/^[\w.:-]{1,200}$/.test(name))
-      throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
-    if (tasks.has(name)) throw new AppError('TASK_DUPLICATE', `the task ${name} is registered twice`)
-    checkTaskOptions(name, options)
-    checkRetryPolicy(name, options)
+    checkRegistration(name, options, tasks)
     const call = fn as (...args: unknown[]) => unknown
     const task: Registered = {
       name,
@@ -181,11 +168,8 @@ export function createRegistry(open: () => Promise<Backend>): App {
     enqueue: sender.enqueue as App['enqueue'],
     route: routes.add,
     queue(name, options) {
-      if (!isText(name, 200)) refuse(`queue ${JSON.stringify(name)} is not a text of 1 to 200 characters`)
-      const { concurrency } = options ?? {}
-      if (!(Number.isSafeInteger(concurrency) && concurrency >= 1 && concurrency <= 1000))
-        refuse(`the concurrency of queue ${name} is ${concurrency}, not a whole number of 1 to 1000`)
-      queues.set(name, { concurrency })
+      checkQueue(name, options)
+      queues.set(name, { concurrency: options.concurrency })
     },
     queues,
     asyncResult,
@@ -196,15 +180,48 @@ export function createRegistry(open: () => Promise<Backend>): App {
     },
     routeOf,
     revoke: async (unwanted, options) => (await connect()).revoke(unwanted, options),
-    connect(given) {
-      // A module that sent a task while it was loaded has opened connections of its own.
+    connect: backend.replace,
+    close: backend.close,
+  }
+}
+
+function checkRegistration(name: string, options: TaskOptions, tasks: ReadonlyMap<string, Task>): void {
+  if (!/^[\w.:-]{1,200}$/.test(name))
+    throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
+  if (tasks.has(name)) throw new AppError('TASK_DUPLICATE', `the task ${name} is registered twice`)
+  checkTaskOptions(name, options)
+  checkRetryPolicy(name, options)
+}
+
+function checkQueue(name: string, options: QueueOptions): void {
+  if (!isText(name, 200)) refuse(`queue ${JSON.stringify(name)} is not a text of 1 to 200 characters`)
+  const { concurrency } = options ?? {}
+  if (!(Number.isSafeInteger(concurrency) && concurrency >= 1 && concurrency <= 1000))
+    refuse(`the concurrency of queue ${name} is ${concurrency}, not a whole number of 1 to 1000`)
+}
+
+/** Opens the backend at the first `connect`. A failed opening is tried again by the next one. */
+function createLazyBackend(open: () => Promise<Backend>) {
+  let backend: Promise<Backend> | undefined
+  let closed = false
+  return {
+    connect(): Promise<Backend> {
+      if (closed) return Promise.reject(new AppError('APP_CLOSED', 'the application is closed'))
+      backend ??= open().catch((error) => {
+        backend = undefined
+        throw error
+      })
+      return backend
+    },
+    replace(given: Backend): void {
+      // A module that sent a task while it was loaded has opened connections. They are not needed any more.
       void backend?.then((former) => former.close()).catch(() => {})
       backend = Promise.resolve(given)
     },
-    async close() {
+    async close(): Promise<void> {
       closed = true
-      const open = await backend?.catch(() => undefined)
-      await open?.close()
+      const opened = await backend?.catch(() => undefined)
+      await opened?.close()
     },
   }
 }

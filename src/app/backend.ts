@@ -6,18 +6,19 @@ import type { UniqueStore } from './calls/unique.ts'
 import type { Plan } from './effects.ts'
 import type { GroupBackend } from './results/stored-result.ts'
 
-/** What an application needs from outside: given by the process that runs it, or made from the environment when first used. */
+/** The connections of an application. A role passes them in; else they are opened from the environment at the first use. */
 export interface Backend extends GroupBackend, UniqueStore {
   publish(messages: readonly Message[]): Promise<void>
-  /** Keeps messages until they are due (undefined: at once), all or none, in the caller's transaction when there is one. */
-  keep(messages: readonly Kept[], transaction?: TransactionClient): Promise<void>
-  /** Sends a workflow, all of it or nothing; in the caller's transaction when there is one. */
+  /** Writes messages to the outbox, all or none, in the caller's transaction if there is one. */
+  keep(messages: readonly DueMessage[], transaction?: TransactionClient): Promise<void>
+  /** Sends a workflow, all of it or nothing, in the caller's transaction if there is one. */
   send(plan: Plan, transaction?: TransactionClient): Promise<void>
   readonly revoke: Revoke
   close(): Promise<void>
 }
 
-export interface Kept {
+/** A message, and when it is due; undefined: at once. */
+export interface DueMessage {
   readonly message: Message
   readonly due: Due | undefined
 }

@@ -4,7 +4,10 @@ import type { ApplyOptions } from './apply-options.ts'
 import { rateLimitOf } from './calls/rate.ts'
 import type { TaskOptions } from './task-options.ts'
 
-/** Headers that options stand for, and those that only onedyno and Celery write: one given by hand could contradict what is done. */
+/**
+ * Headers that callers may not set, each with the option that sets it; empty: only onedyno and Celery write the header. A header given by
+ * hand could contradict the option.
+ */
 const RESERVED: Readonly<Record<string, string>> = {
   id: 'the option taskId',
   task: 'the name of the task',
@@ -19,25 +22,25 @@ const RESERVED: Readonly<Record<string, string>> = {
   ...Object.fromEntries(['lang', 'argsrepr', 'kwargsrepr', 'origin'].map((name) => [name, ''])),
 }
 
-/** A hundred years. */
+/** A hundred years, which fits into a Date and into PostgreSQL's timestamptz. */
 const MAX_SECONDS = 3.2e9
-/** Python reads no year of five digits. */
+/** Python's datetime ends with the year 9999. */
 const MAX_TIME = Date.UTC(10_000, 0, 1)
 
 /**
- * What a call gives, before anything is done with it.
+ * Checks the arguments and options of a call.
  * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, TASK_OPTION_INVALID
  */
 export function checkCall(name: string, args: readonly unknown[], options: ApplyOptions): void {
   if (!Array.isArray(args)) throw new AppError('ARGUMENTS_INVALID', `${name}: the arguments are not a list`)
   checkJson(args, 'args')
   if (!isText(name, 200)) refuse(`task ${shown(name)} is not a name of 1 to 200 characters`)
-  // HOT: most calls give no option.
+  // HOT: most calls have no options.
   if (options === NO_OPTIONS) return
   if (options === null || typeof options !== 'object') refuse(`${name}: the options ${shown(options)} are not an object`)
   if (options.kwargs !== undefined) checkJson(options.kwargs, 'kwargs')
   if (options.headers !== undefined) checkHeaders(options.headers)
-  checkPlace(options, '')
+  checkRoute(options, '')
   checkLimits(options, '')
   checkTimes(options)
   const { taskId, shadow, transaction } = options
@@ -50,10 +53,10 @@ export function checkCall(name: string, args: readonly unknown[], options: Apply
 /** A call without options. */
 export const NO_OPTIONS: ApplyOptions = Object.freeze({})
 
-/** What a task is registered with. @throws AppError TASK_OPTION_INVALID naming the task */
+/** Checks the options of `app.task()`. @throws AppError TASK_OPTION_INVALID naming the task */
 export function checkTaskOptions(name: string, options: TaskOptions): void {
   const where = `${name}: `
-  checkPlace(options, where)
+  checkRoute(options, where)
   checkLimits(options, where)
   const { expires, unique, pool, acks, resultTtl, resultMaxBytes } = options
   if (expires !== undefined && !isSeconds(expires)) refuse(`${where}expires ${shown(expires)} is not a number of seconds above 0`)
@@ -75,7 +78,7 @@ function checkRate({ rateLimit }: TaskOptions, where: string): void {
   }
 }
 
-/** A year: a key that is kept for longer is a mistake of the unit. */
+/** A year. A longer time is most likely a mistake of the unit. */
 const MAX_UNIQUE_MS = 366 * 86_400_000
 
 function checkUnique(unique: NonNullable<TaskOptions['unique']>, where: string): void {
@@ -87,8 +90,8 @@ function checkUnique(unique: NonNullable<TaskOptions['unique']>, where: string):
   if (until !== undefined && !['end', 'time'].includes(until)) refuse(`${where}unique.until ${shown(until)} is not end or time`)
 }
 
-/** Queue and priority, of a call, a task or a route. */
-export function checkPlace({ queue, priority }: { queue?: unknown; priority?: unknown }, where: string): void {
+/** Checks the queue and priority of a call, a task or a route. */
+export function checkRoute({ queue, priority }: { queue?: unknown; priority?: unknown }, where: string): void {
   if (priority !== undefined && !(Number.isInteger(priority) && (priority as number) >= 0 && (priority as number) <= 255))
     refuse(`${where}priority ${shown(priority)} is not a whole number of 0 to 255`)
   if (queue !== undefined && !isText(queue, 200)) refuse(`${where}queue ${shown(queue)} is not a text of 1 to 200 characters`)
@@ -107,9 +110,9 @@ function checkTimes({ countdown, eta, expires }: ApplyOptions): void {
   if (countdown !== undefined && !(Number.isFinite(countdown) && countdown >= 0 && countdown <= MAX_SECONDS))
     refuse(`countdown ${shown(countdown)} is not a number of seconds from 0`)
   if (countdown !== undefined && eta !== undefined) refuse('countdown and eta exclude each other')
-  if (eta !== undefined && !isMoment(eta)) refuse(`eta is not a valid Date but ${shown(eta)}`)
+  if (eta !== undefined && !isDate(eta)) refuse(`eta is not a valid Date but ${shown(eta)}`)
   if (typeof expires === 'number' && !(Math.abs(expires) <= MAX_SECONDS)) refuse(`expires ${expires} is not a number of seconds`)
-  if (expires !== undefined && typeof expires !== 'number' && !isMoment(expires))
+  if (expires !== undefined && typeof expires !== 'number' && !isDate(expires))
     refuse(`expires is not a valid Date but ${shown(expires)}`)
 }
 
@@ -126,12 +129,12 @@ function checkHeaders(headers: unknown): void {
 
 const isSeconds = (value: unknown): value is number => typeof value === 'number' && value > 0 && value <= MAX_SECONDS
 
-const isMoment = (value: unknown): boolean => {
+const isDate = (value: unknown): boolean => {
   const time = typeof (value as Date)?.getTime === 'function' ? (value as Date).getTime() : Number.NaN
   return time > -MAX_TIME && time < MAX_TIME
 }
 
-/** What every broker and the database store unchanged: no NUL, no half of a surrogate pair. */
+/** A text that every broker and PostgreSQL store unchanged: without NUL and without lone surrogates. */
 export const isText = (value: unknown, max: number): boolean =>
   typeof value === 'string' && value.length >= 1 && value.length <= max && !value.includes('\0') && value.isWellFormed()
 

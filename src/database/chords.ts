@@ -1,4 +1,4 @@
-import { abandonedBy, type Lineage, type Planner } from '../app/canvas/plan.ts'
+import { type Lineage, type Planner, unreachableIn } from '../app/canvas/plan.ts'
 import type { Plan } from '../app/effects.ts'
 import type { Outcome } from '../app/outcome.ts'
 import { DEFAULT_QUEUE } from '../message/message.ts'
@@ -139,7 +139,7 @@ export function failBody(body: Signature, message: string, { of, planner, chordI
   const result = JSON.stringify({ exc_type: 'ChordError', exc_message: [message], exc_module: 'celery.exceptions' })
   const doneAt = Date.now()
   const queue = body.options?.queue ?? DEFAULT_QUEUE
-  const tasks = orElse(() => abandonedBy(body), [])
+  const tasks = orElse(() => unreachableIn(body), [])
   const outcomes = tasks.map(({ id, task }): Outcome => {
     return { id, task, state: 'FAILURE', result, traceback: null, queue, retries: 0, startedAt: null, doneAt }
   })

@@ -1,4 +1,4 @@
-import { abandonedBy, createPlanner, type Planned } from '../../src/app/canvas/plan.ts'
+import { createPlanner, type Planned, unreachableIn } from '../../src/app/canvas/plan.ts'
 import type { ChordPlan, Plan } from '../../src/app/effects.ts'
 import { decodeBody, type Message } from '../../src/message/message.ts'
 import { workflowOf } from '../../src/worker/attempt/workflow.ts'
@@ -35,7 +35,7 @@ export function runPlan(first: Plan, run: TaskFunction, pick: (waiting: number) 
       const of = { parentId: member, rootId: rootId ?? member }
       if (ended.get(member)!.state === 'FAILURE') {
         chords.delete(id)
-        const never = abandonedBy(body)
+        const never = unreachableIn(body)
         for (const { id: abandoned } of never) end(abandoned, { state: 'FAILURE', value: 'ChordError' })
         add(planErrbacks(body, body.options.task_id ?? id, of))
         for (const { id: abandoned, countsForChord } of never) if (countsForChord) count(abandoned)

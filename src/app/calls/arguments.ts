@@ -3,13 +3,13 @@ import type { ValidateFunction } from 'ajv'
 import { AppError } from '../../errors.ts'
 import type { ArgumentSchemas } from '../task-options.ts'
 
-/** The name of a parameter, as its schema's `title` says; else its place. */
+/** The name of a parameter: its schema's `title`, else its position. */
 export function argumentName(schemas: ArgumentSchemas, index: number): string {
   const { title } = (schemas[index] ?? {}) as { title?: string }
   return title ?? `argument ${index + 1}`
 }
 
-/** Compares arguments with schemas. Ajv, which Fastify brings along, is loaded by the first call: a worker never needs it. */
+/** Checks arguments against schemas. The first check loads Ajv, a dependency of Fastify, because a worker needs no check. */
 export function createArgumentCheck(task: string, schemas: ArgumentSchemas): (args: readonly unknown[]) => void {
   let validators: ValidateFunction[] | undefined
   const required = schemas.filter(
@@ -33,7 +33,7 @@ export function createArgumentCheck(task: string, schemas: ArgumentSchemas): (ar
   }
 }
 
-/** `tasks.fetch_url(url)` */
+/** Such as `tasks.fetch_url(url)`. */
 export const signatureOf = (task: string, schemas: ArgumentSchemas): string =>
   `${task}(${schemas.map((_, index) => argumentName(schemas, index)).join(', ')})`
 

@@ -8,10 +8,10 @@ import type { Route } from './routes.ts'
 import { traceHeaders } from './tracing.ts'
 import { type UniqueClaim, uniqueClaimOf } from './unique.ts'
 
-/** When a message is to be published: a moment, or so many seconds after the database has taken it, by its clock. */
+/** When a message is due: a Date, or seconds after the database stored it, by the database's clock. */
 export type Due = Date | { readonly afterSeconds: number }
 
-/** A call that has been checked, ready to be sent. */
+/** A checked call, ready to be sent. */
 export interface Prepared {
   readonly message: Message
   /** undefined: at once. */
@@ -23,14 +23,14 @@ export interface Call {
   readonly name: string
   readonly args: readonly unknown[]
   readonly options: ApplyOptions
-  /** What the task is registered with here; undefined: it is not. */
+  /** The options of the task; undefined if it is not registered here. */
   readonly task: TaskOptions | undefined
   readonly route: Route | undefined
-  /** The task that makes the call. */
+  /** The task that makes the call, if any. */
   readonly parent: CurrentTask | undefined
 }
 
-/** From a checked call to its message: what the call says, else what the task says, else what its route says. HOT: once per call. */
+/** Makes the message of a checked call. Options of the call override those of the task, and these override its route. HOT: once per call. */
 export function prepare(call: Call): Prepared {
   const { name, args, options, task, route } = call
   const id = options.taskId ?? uuidv7()
@@ -51,7 +51,7 @@ export function prepare(call: Call): Prepared {
   return { message, due, unique }
 }
 
-/** What the call gives stands last, so that it wins over what is inherited. */
+/** Headers of the call come last, because they override inherited ones. */
 function headersOf({ name, options, task, parent }: Call, eta: Date | undefined): Record<string, unknown> {
   const headers: Record<string, unknown> = {}
   if (parent !== undefined) {
@@ -63,12 +63,12 @@ function headersOf({ name, options, task, parent }: Call, eta: Date | undefined)
   if (trace !== undefined) Object.assign(headers, trace)
   Object.assign(headers, options.headers)
   if (options.ignoreResult || task?.ignoreResult) headers.ignore_result = true
-  // Of the task itself the worker knows them.
+  // The worker already has the limits of the task.
   if (options.timeLimit !== undefined || options.softTimeLimit !== undefined)
     headers.timelimit = [options.timeLimit ?? null, options.softTimeLimit ?? null]
   if (options.shadow !== undefined) headers.shadow = options.shadow
   if (task?.unique !== undefined && task.unique.until !== 'time') headers[UNIQUE] = 'end'
-  // It waits in the outbox: a worker whose clock is late must not put it there again.
+  // The message waits in the outbox until its eta. A worker whose clock is behind must not park it again.
   if (eta !== undefined) headers[PARKED] = eta.toISOString()
   return headers
 }

@@ -12,8 +12,8 @@ export interface CurrentTask {
 }
 
 const SHARED = Symbol.for('onedyno.currentTask')
-const place = globalThis as { [SHARED]?: AsyncLocalStorage<CurrentTask> }
-place[SHARED] ??= new AsyncLocalStorage<CurrentTask>()
+const shared = globalThis as { [SHARED]?: AsyncLocalStorage<CurrentTask> }
+shared[SHARED] ??= new AsyncLocalStorage<CurrentTask>()
 
 /** Shared by the whole process, because the application may import another copy of this package than the worker. */
-export const currentTask: AsyncLocalStorage<CurrentTask> = place[SHARED]
+export const currentTask: AsyncLocalStorage<CurrentTask> = shared[SHARED]

@@ -1,19 +1,20 @@
 import { AppError } from '../../errors.ts'
 
-/** How often a task may begin. */
+/** How often a task may start. */
 export interface RateLimit {
-  /** Milliseconds from one begin to the next. */
+  /** Milliseconds from one start to the next. */
   readonly intervalMs: number
-  /** `app`: over all workers; `worker`: each by itself. */
+  /** `app`: for all workers together; `worker`: for each worker. */
   readonly scope: 'worker' | 'app'
 }
 
 const PERIOD_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 }
-/** Ten years between two tasks: more is a slip of the keyboard. */
+/** Ten years between two tasks. More is most likely a typing error. */
 const MAX_INTERVAL_MS = 3.2e11
 
 /**
- * `10/m`, `0.5/s`, `3/h`; without a unit per second, as Celery reads it. 0, null, undefined and an empty text: no limit.
+ * Parses `10/m`, `0.5/s`, `3/h`; without a unit per second, as Celery does. 0, null, undefined and an empty text mean no limit.
+ * @returns milliseconds from one start to the next
  * @throws AppError TASK_OPTION_INVALID
  */
 export function parseRate(limit: string | number | null | undefined): number | undefined {

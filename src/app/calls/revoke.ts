@@ -1,16 +1,16 @@
-/** What is not wanted any more: tasks by id, all of a name that are queued or run now, or the open runs of a schedule. */
+/** Tasks to revoke: by id, all queued or running tasks of a name, or the open runs of a schedule. */
 export interface Unwanted {
   readonly ids?: readonly string[] | undefined
-  /** Name of a task: what was sent of it until now. */
+  /** Name of a task: revokes all its messages that were sent until now. */
   readonly task?: string | undefined
   /** Name of a schedule. */
   readonly schedule?: string | undefined
 }
 
 export interface RevokeOptions {
-  /** Aborts the signal of those that run; a thread is ended. Default false. */
+  /** Also aborts the signal of running attempts, and ends their threads. Default false. */
   readonly terminate?: boolean | undefined
 }
 
-/** @returns the ids, or the one name of a task, that are revoked now. @throws AppError SCHEDULE_UNKNOWN */
+/** @returns the revoked ids, or the revoked task name. @throws AppError SCHEDULE_UNKNOWN */
 export type Revoke = (unwanted: Unwanted, options?: RevokeOptions) => Promise<readonly string[]>

@@ -1,14 +1,14 @@
 import { AppError } from '../../errors.ts'
 import type { ApplyOptions } from '../apply-options.ts'
 
-/** Where a task is sent when neither the call nor the task says so. */
+/** Queue and priority of a task for which neither the call nor the task sets them. */
 export interface Route {
   readonly queue?: string | undefined
   /** 0 to 255, higher first. */
   readonly priority?: number | undefined
 }
 
-/** A route, or a function that gives one; undefined: the next route is asked. */
+/** A route, or a function that returns one. If it returns undefined, the next matching route is used. */
 export type RouteTarget = Route | ((name: string, args: readonly unknown[], options: ApplyOptions) => Route | undefined)
 
 export interface Routes {
@@ -18,7 +18,7 @@ export interface Routes {
   find(name: string, args: readonly unknown[], options: ApplyOptions): Route | undefined
 }
 
-/** Routes in the order in which they were added: the first that matches decides, as with Celery's `task_routes`. */
+/** Creates a list of routes. The first match in the order of adding decides, as with Celery's `task_routes`. */
 export function createRoutes(check: (route: Route, where: string) => void): Routes {
   const routes: { readonly matches: (name: string) => boolean; readonly target: RouteTarget; readonly where: string }[] = []
 
@@ -37,7 +37,7 @@ export function createRoutes(check: (route: Route, where: string) => void): Rout
       if (typeof pattern === 'string' || pattern instanceof RegExp) return addOne(pattern, target)
       if (pattern === null || typeof pattern !== 'object' || target !== undefined)
         throw new AppError('TASK_OPTION_INVALID', 'a route is given as (pattern, target), or as one object of patterns')
-      // In one object a name is stronger than a pattern that matches it too, wherever it stands.
+      // In one object, an exact name takes precedence over a glob, whatever their order.
       const entries = Object.entries(pattern)
       for (const [name, to] of entries) if (!isGlob(name)) addOne(name, to)
       for (const [glob, to] of entries) if (isGlob(glob)) addOne(glob, to)
@@ -59,14 +59,14 @@ export function createRoutes(check: (route: Route, where: string) => void): Rout
 const isGlob = (pattern: string) => /[*?[]/.test(pattern)
 
 function matcherOf(pattern: string | RegExp): (name: string) => boolean {
-  // `lastIndex` of a global expression would make every second answer wrong.
+  // A global or sticky expression keeps `lastIndex` and would match only every second time.
   if (pattern instanceof RegExp) return (name) => new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).test(name)
   if (!isGlob(pattern)) return (name) => name === pattern
   const expression = globExpression(pattern)
   return (name) => expression.test(name)
 }
 
-/** A glob as Python's fnmatch reads it: `*`, `?`, `[abc]`, `[!abc]`; a bracket that is not closed is a bracket. */
+/** A glob as Python's fnmatch reads it: `*`, `?`, `[abc]`, `[!abc]`. An unclosed bracket matches itself. */
 function globExpression(glob: string): RegExp {
   const source = glob.replace(/\*+|\?|\[(!?)(\]?[^\]]*)\]|[^*?]/gs, (token, not: string | undefined, set: string | undefined) => {
     if (token.startsWith('*')) return '.*'

@@ -2,8 +2,8 @@ import { AppError } from '../../errors.ts'
 import type { Message } from '../../message/message.ts'
 import type { ApplyOptions, TransactionClient } from '../apply-options.ts'
 import type { Backend } from '../backend.ts'
-import { callOf, isSignature } from '../canvas/enqueue-signature.ts'
-import type { AnySignature } from '../canvas/signature.ts'
+import { type AnySignature, isSignature } from '../canvas/signature.ts'
+import { callOf } from '../canvas/signature-options.ts'
 import { checkCall, NO_OPTIONS, refuse } from '../check-options.ts'
 import type { AsyncResult } from '../results/handles.ts'
 import type { Task } from '../task.ts'
@@ -12,7 +12,7 @@ import { currentTask } from './current-task.ts'
 import type { Routes } from './routes.ts'
 import type { UniqueClaim } from './unique.ts'
 
-/** A task, or the name of one that is registered elsewhere. */
+/** A task, or the name of a task that may be registered elsewhere. */
 export type EnqueueTask =
   | string
   | { readonly name: string; applyAsync(args: never, options?: ApplyOptions): Promise<AsyncResult> }
@@ -23,13 +23,13 @@ type ResultOf<Of> = Of extends Task<infer _Args, infer Result> ? Result : unknow
 /** One call of `app.enqueue`. */
 export type EnqueueItem<Of = EnqueueTask> = {
   readonly task: Of
-  /** Without `transaction`, which belongs to all of them. */
+  /** Without `transaction`, which is an option of the whole list. */
   readonly options?: Omit<ApplyOptions, 'transaction'> | undefined
 } & ([] extends ArgsOf<Of> ? { readonly args?: Readonly<ArgsOf<Of>> | undefined } : { readonly args: Readonly<ArgsOf<Of>> })
 
 export type EnqueueItems<Tasks extends readonly EnqueueTask[]> = { readonly [Index in keyof Tasks]: EnqueueItem<Tasks[Index]> }
 
-/** The handles of `app.enqueue`, each with the result type of its task. */
+/** The handles that `app.enqueue` returns, each with the result type of its task. */
 export type EnqueueResults<Tasks extends readonly EnqueueTask[]> = {
   -readonly [Index in keyof Tasks]: AsyncResult<ResultOf<Tasks[Index]>>
 }
@@ -50,7 +50,7 @@ export interface SenderOptions {
   readonly handle: (id: string) => AsyncResult
 }
 
-/** From calls to messages that are queued: everything is checked before anything is sent. */
+/** Checks calls and sends them as messages. All calls are checked before any is sent. */
 export function createSender({ task: find, routes, connect, handle }: SenderOptions): Sender {
   const ready = (name: string, args: readonly unknown[], options: ApplyOptions): Prepared => {
     const task = find(name)
@@ -60,15 +60,15 @@ export function createSender({ task: find, routes, connect, handle }: SenderOpti
     return prepare({ name, args, options, task: task?.options, route, parent: currentTask.getStore() })
   }
 
-  /** What becomes of the calls: ids in their order. */
+  /** Sends calls. @returns handles in the order of the calls */
   const dispatch = async (calls: readonly Prepared[], transaction?: TransactionClient): Promise<AsyncResult[]> => {
     const backend = await connect()
     const claimed = calls.some(({ unique }) => unique !== undefined) ? await claim(backend, calls, transaction) : undefined
     const wanted = claimed?.wanted ?? calls
     try {
-      await hand(backend, wanted, transaction)
+      await publishOrKeep(backend, wanted, transaction)
     } catch (error) {
-      // A claim inside the caller's transaction goes with it.
+      // The rollback of the caller's transaction frees a claim inside it.
       if (claimed !== undefined && transaction === undefined)
         await backend.notSent(claimed.claims, !(error instanceof AppError && error.code === 'BROKER_UNREACHABLE'))
       throw error
@@ -87,27 +87,31 @@ export function createSender({ task: find, routes, connect, handle }: SenderOpti
     },
     async enqueue(items, { transaction } = {}) {
       if (!Array.isArray(items)) refuse('enqueue takes a list of { task, args, options }')
-      const calls = items.map((item, index) => atPlace(index, () => readyItem(item)))
+      const calls = items.map((item, index) => atIndex(index, () => readyItem(item)))
       return calls.length === 0 ? [] : dispatch(calls, transaction)
     },
   }
 
   function readyItem(item: EnqueueItem | AnySignature): Prepared {
     if (isSignature(item)) {
-      const call = callOf(item)
+      const call = callOf(item.toJSON())
       return ready(call.task, call.args, call.options)
     }
     const { task, args = [], options = NO_OPTIONS } = item ?? {}
     const name = typeof task === 'string' ? task : task?.name
-    if (typeof name !== 'string') refuse('task is neither a task nor the name of one')
+    if (typeof name !== 'string') refuse('task is neither a task nor a task name')
     if ((options as ApplyOptions)?.transaction !== undefined)
       refuse('a transaction is given for all of them: enqueue(items, { transaction })')
     return ready(name, args, options)
   }
 }
 
-/** One round trip: what is due at once goes to the broker, unless something must wait too; then all of it is kept, or nothing. */
-async function hand(backend: Backend, calls: readonly Prepared[], transaction: TransactionClient | undefined): Promise<void> {
+/** One round trip: publishes the messages if all are due at once, else writes all of them to the outbox. */
+async function publishOrKeep(
+  backend: Backend,
+  calls: readonly Prepared[],
+  transaction: TransactionClient | undefined,
+): Promise<void> {
   if (calls.length === 0) return
   const now = transaction === undefined && calls.every(({ due }) => due === undefined)
   if (now) await backend.publish(calls.map(({ message }) => message))
@@ -115,13 +119,13 @@ async function hand(backend: Backend, calls: readonly Prepared[], transaction: T
 }
 
 interface Claimed {
-  /** The calls whose messages are to be sent, under the ids that they have now. */
+  /** The calls to send, with the ids that their keys hold. */
   readonly wanted: readonly Prepared[]
   readonly claims: readonly UniqueClaim[]
   readonly holders: readonly { readonly id: string; readonly deduplicated: boolean }[]
 }
 
-/** Of calls with one key the first is sent, in this list or before it; the others get its id. */
+/** Claims the keys of unique calls. Only the first call of a key is sent, in this list or earlier; the others get its id. */
 async function claim(backend: Backend, calls: readonly Prepared[], transaction?: TransactionClient): Promise<Claimed> {
   const first = new Map<string, UniqueClaim>()
   for (const { unique } of calls) if (unique !== undefined && !first.has(unique.key)) first.set(unique.key, unique)
@@ -149,8 +153,8 @@ async function claim(backend: Backend, calls: readonly Prepared[], transaction?:
 
 const withId = (message: Message, id: string): Message => ({ ...message, headers: { ...message.headers, id } })
 
-/** Which of many calls is wrong. */
-function atPlace<T>(index: number, work: () => T): T {
+/** Adds the index of the call to an error. */
+function atIndex<T>(index: number, work: () => T): T {
   try {
     return work()
   } catch (error) {

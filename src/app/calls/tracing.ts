@@ -1,31 +1,31 @@
 import { createRequire } from 'node:module'
 import type * as Api from '@opentelemetry/api'
 
-/** What the user's SDK leaves behind when it is registered (@opentelemetry/api, internal/global-utils: the key of major version 1). */
+/** The global key that a registered SDK sets (@opentelemetry/api 1.x, src/internal/global-utils.ts). */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 const NAME = 'onedyno'
 
 let api: typeof Api | false | undefined
 
-/** The user's OpenTelemetry API; undefined when nobody has registered an SDK: then nothing is loaded and nothing is done. HOT: once per task. */
+/** The user's OpenTelemetry API; undefined, and nothing loaded, if no SDK is registered. HOT: once per task. */
 function openTelemetry(): typeof Api | undefined {
   if (api === undefined && REGISTERED in globalThis) {
     try {
       api = createRequire(import.meta.url)('@opentelemetry/api') as typeof Api
     } catch {
-      api = false // It lies where only the application can load it: the headers are passed on all the same.
+      api = false // Only the application can load the package. Trace headers are still passed on to children.
     }
   }
   return api || undefined
 }
 
-/** W3C Trace Context (https://www.w3.org/TR/trace-context/), as it stands in the headers of a message. */
+/** W3C Trace Context (https://www.w3.org/TR/trace-context/) as headers of a message. */
 export interface TraceHeaders {
   readonly traceparent?: string
   readonly tracestate?: string
 }
 
-/** What a message carries so that its run belongs to the trace of whoever sends it; undefined: there is none. HOT: once per sent task. */
+/** Headers that make the task's run a part of the sender's trace; undefined if there is no trace. HOT: once per sent task. */
 export function traceHeaders(task: string): TraceHeaders | undefined {
   const otel = openTelemetry()
   if (otel === undefined) return undefined
@@ -38,7 +38,7 @@ export function traceHeaders(task: string): TraceHeaders | undefined {
   return traceparent === undefined ? undefined : { traceparent, ...(tracestate !== undefined && { tracestate }) }
 }
 
-/** Runs the work in a span of its own, whose parent is the sender's; without an SDK it just runs. */
+/** Runs `work` in a span whose parent is the sender's span. Without an SDK it only runs `work`. */
 export function traceRun<T>(
   run: {
     readonly id: string
@@ -71,13 +71,13 @@ export function traceRun<T>(
     })
 }
 
-/** The trace that a message carries, for its children where nobody traces here. */
+/** The trace headers of a message, which its children inherit if no SDK is registered here. */
 export function traceOf({ traceparent, tracestate }: Readonly<Record<string, unknown>>): TraceHeaders | undefined {
   if (typeof traceparent !== 'string') return undefined
   return { traceparent, ...(typeof tracestate === 'string' && { tracestate }) }
 }
 
-/** Names of the semantic conventions for messaging (OpenTelemetry 1.27). */
+/** Attribute names of the semantic conventions for messaging (OpenTelemetry 1.27). */
 const attributesOf = (task: string, operation: 'send' | 'process') => ({
   'messaging.system': 'celery',
   'messaging.operation.type': operation,

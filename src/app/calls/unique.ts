@@ -2,32 +2,33 @@ import type { TransactionClient } from '../apply-options.ts'
 import { refuse } from '../check-options.ts'
 import type { TaskOptions } from '../task-options.ts'
 
-/** A call's claim to be the only one with its key. */
+/** The claim of a unique call to its key. */
 export interface UniqueClaim {
   readonly key: string
-  /** Of the message that holds the key if it is free. */
+  /** The id of the message that will hold the key if the key is free. */
   readonly id: string
   readonly forMs: number
 }
 
-/** Who has the key now. `taken`: the claim succeeded, and the message is to be sent under `id`, which may be that of an earlier attempt. */
+/** The holder of a key. `taken`: the claim succeeded; the message must be sent under `id`, which may come from an earlier attempt to send. */
 export interface UniqueHolder {
   readonly id: string
   readonly taken: boolean
 }
 
-/** Where keys are kept: one row for each, in PostgreSQL. */
+/** Stores keys, one row each, in PostgreSQL. */
 export interface UniqueStore {
-  /** One statement for all, in the caller's transaction when there is one; keys must differ. @returns holders in the order of the claims */
+  /** Claims keys in one statement, in the caller's transaction if there is one. Keys must differ. @returns holders in the order of the claims */
   claim(claims: readonly UniqueClaim[], transaction?: TransactionClient): Promise<readonly UniqueHolder[]>
   /**
-   * The messages of these claims were not sent. `certain`: the keys are free again; else nobody knows, and the next call with such a key
-   * sends the message again under the same id, so that it is recorded once. Never throws: `forMs` ends what could not be said.
+   * Reports that sending these messages failed. `certain`: none was sent, and the keys are free again. Else some may have been sent, and the
+   * next call with such a key sends the message again under the same id, so that only one outcome is stored. Never throws: if the report
+   * is lost, the key is free after `forMs`.
    */
   notSent(claims: readonly UniqueClaim[], certain: boolean): Promise<void>
 }
 
-/** What makes this call the same work as another one; undefined: the task is not unique. @throws AppError TASK_OPTION_INVALID */
+/** The claim of a call; undefined if its task is not unique. @throws AppError TASK_OPTION_INVALID */
 export function uniqueClaimOf(
   name: string,
   options: TaskOptions | undefined,
@@ -45,7 +46,7 @@ export function uniqueClaimOf(
   return { key: `${name} ${own}`, id, forMs: unique.forMs }
 }
 
-/** JSON with the keys of objects in one order: `{a, b}` and `{b, a}` are the same work. */
+/** JSON with sorted keys, so that `{a, b}` and `{b, a}` are the same work. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, inner) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)

@@ -14,29 +14,29 @@ import {
 
 type Signatures = readonly AnySignature[]
 
-/** Every step but the first takes what the one before it gives; one that does not is replaced by what it should be. */
+/** Checks that every step accepts the result of the step before it. A step that does not is replaced by the type that it should have. */
 type Linked<Steps extends Signatures> = number extends Steps['length'] ? LinkedList<Steps> : LinkedTuple<Steps>
 type LinkedTuple<Steps extends Signatures> = {
-  [Index in keyof Steps]: Index extends keyof Before<Steps> ? Follows<Before<Steps>[Index], Steps[Index]> : Steps[Index]
+  [Index in keyof Steps]: Index extends keyof Before<Steps> ? After<Before<Steps>[Index], Steps[Index]> : Steps[Index]
 }
-/** The steps, moved by one: at each place what comes before it. */
+/** The steps, shifted by one: at each index the step before it. */
 type Before<Steps extends Signatures> = [undefined, ...Steps]
-/** Of a list of unknown length nobody knows which step is the last: each must take what any of them gives. */
+/** In a list of unknown length, every step must accept the result of every step. */
 type LinkedList<Steps extends Signatures> = Steps extends readonly [unknown, ...unknown[]]
   ? Steps
   : { [Index in keyof Steps]: Fits<ResultOf<Steps[number]>, Steps[Index]> }
-type Follows<Previous, Step extends AnySignature> = Previous extends AnySignature ? Fits<ResultOf<Previous>, Step> : Step
+type After<Previous, Step extends AnySignature> = Previous extends AnySignature ? Fits<ResultOf<Previous>, Step> : Step
 
 type Last<Steps extends Signatures> = Steps extends readonly [...unknown[], infer End extends AnySignature] ? End : Steps[number]
 
-/** Steps one after the other: what starts it gives the first what it misses, and its result is that of the last. */
+/** A chain. Its missing arguments are those of the first step, its result is that of the last step. */
 export type ChainSignature<Steps extends Signatures> = TaskSignature<
   MissingOf<Steps[0] extends AnySignature ? Steps[0] : AnySignature>,
   ResultOf<Last<Steps>>,
   HandleOf<Last<Steps>>
 >
 
-/** The results of members, in their order; those of a group among them stand in its place. */
+/** The results of the members, in order. A group among them contributes the results of its own members. */
 export type GroupResults<Members extends Signatures> = number extends Members['length']
   ? ResultsOf<Members[number]>
   : Members extends readonly [infer First extends AnySignature, ...infer Rest extends Signatures]
@@ -45,7 +45,7 @@ export type GroupResults<Members extends Signatures> = number extends Members['l
 type ResultsOf<Member extends AnySignature, Single extends boolean = false> =
   HandleOf<Member> extends GroupResult<infer Results> ? Results : Single extends true ? [ResultOf<Member>] : ResultOf<Member>[]
 
-/** What every member misses: each is given the same. */
+/** The missing arguments of all members, because each member receives the same ones. */
 type MissingOfAll<Members extends Signatures> = Intersection<
   Members[number] extends infer Member ? (Member extends AnySignature ? { missing: MissingOf<Member> } : never) : never
 >
@@ -57,7 +57,7 @@ type Intersection<Boxes> = (Boxes extends { missing: infer Missing } ? (given: M
     : unknown[]
   : never
 
-/** Members at the same time. */
+/** A group: its members run in parallel. */
 export type GroupSignature<Members extends Signatures> = TaskSignature<
   MissingOfAll<Members>,
   GroupResults<Members>,
@@ -65,8 +65,8 @@ export type GroupSignature<Members extends Signatures> = TaskSignature<
 >
 
 /**
- * Runs signatures one after the other, each given the result of the one before it, unless it is immutable (`task.si`). A group that
- * something follows gives it the list of its results.
+ * Runs signatures one after the other. Each receives the result of the one before it, unless it is immutable (`task.si`). The step after a
+ * group receives the list of the group's results.
  * @throws AppError SIGNATURE_INVALID without a step
  */
 export function chain<const Steps extends Signatures>(...steps: Steps & Linked<Steps>): ChainSignature<Steps> {
@@ -74,14 +74,14 @@ export function chain<const Steps extends Signatures>(...steps: Steps & Linked<S
   return createSignature(composition('chain', { tasks: wire(steps) }), senderOf(steps))
 }
 
-/** Runs signatures at the same time; its result is the list of theirs, in their order. A group inside a group is part of it. */
+/** Runs signatures in parallel. The result is the list of their results, in order. A group inside a group is flattened. */
 export function group<const Members extends Signatures>(members: readonly [...Members]): GroupSignature<Members> {
   return createSignature(composition('group', { tasks: wire(members) }), senderOf(members))
 }
 
 /**
- * Runs `body` with the list of the results of `header`, when all of them have succeeded. One that fails, fails the body at once
- * (`ChordError`), and tells the body's errbacks.
+ * Runs `body` with the list of the results of `header` after all of these have succeeded. If one fails, the body fails at once with
+ * `ChordError`, and the body's errbacks are sent.
  */
 export function chord<const Header extends Signatures, Body extends AnySignature>(
   header: readonly [...Header],

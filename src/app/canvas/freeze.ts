@@ -3,14 +3,14 @@ import { type RouteOf, routeNameOf } from './signature-message.ts'
 import { listOf } from './signature-options.ts'
 import type { ChordTree, GroupTree, TaskTree, Tree } from './tree.ts'
 
-/** What somebody may wait for: one task, or the members of a group; `parent` is what runs before it. */
+/** A result that a caller can wait for: of one task, or of the members of a group. `parent` runs before it. */
 export interface ResultNode {
   readonly id: string
   readonly members?: readonly ResultNode[]
   readonly parent?: ResultNode | undefined
 }
 
-/** A tree in which every task has its id. `leaves`: the tasks whose results are its result. */
+/** A tree in which every task has its id. `leaves` are the tasks whose results make the result of the tree. */
 export type Frozen = FrozenTask | FrozenChain | FrozenGroup | FrozenChord
 
 interface Resulting {
@@ -29,7 +29,7 @@ export interface FrozenGroup extends Resulting {
   readonly kind: 'group'
   readonly id: string
   readonly members: readonly Frozen[]
-  /** Its members are members of another group: nobody asks for this one. */
+  /** Its members are members of another group, so that this group needs no handle. */
   readonly nested: boolean
   readonly chord: Signature | undefined
 }
@@ -39,16 +39,16 @@ export interface FrozenChord extends Resulting {
   readonly body: Frozen
 }
 
-/** The group or chord header that a task ends in. */
+/** The group or chord header that a task is a member of. */
 interface Membership {
-  /** undefined while the group has not begun: whoever begins it says it. */
+  /** undefined until the group starts. Freezing it again at its start sets the id. */
   readonly id: string | undefined
   readonly chord: Signature | undefined
   readonly nextIndex: () => number
 }
 
-interface Place {
-  /** Its messages are about to be sent; else it is a later step, to be frozen again when it is reached. */
+interface Position {
+  /** true: its messages are about to be sent. false: it is a later step, which is frozen again when it is reached. */
   readonly begun: boolean
   readonly member?: Membership | undefined
   readonly parent?: ResultNode | undefined
@@ -56,30 +56,30 @@ interface Place {
 
 export interface FreezeContext {
   readonly ids: () => string
-  /** Queue for rpc results, given to every task that has none. */
+  /** The reply queue of the client, for every task that has none. */
   readonly replyTo?: string | undefined
-  /** What is known here of tasks: later steps carry it along, because whoever sends them, in Python perhaps, may not know it. */
+  /** Queues and priorities of tasks. Later steps carry them, because the worker that sends them (in Python perhaps) may not have them. */
   readonly route?: RouteOf | undefined
 }
 
 /**
- * Gives every task of the tree its id, and its place in its group, as Celery's `freeze`. What has an id keeps it, so freezing again, as the
- * worker does that reaches a step, changes nothing but what the place adds.
+ * Gives every task of the tree its id and its position in its group, as Celery's `freeze`. Existing ids are kept: a worker that reaches a
+ * step freezes it again, which only adds what `position` says.
  */
-export function freeze(tree: Tree, context: FreezeContext, place: Place = { begun: true }): Frozen {
+export function freeze(tree: Tree, context: FreezeContext, position: Position = { begun: true }): Frozen {
   switch (tree.kind) {
     case 'task':
-      return freezeTask(tree, context, place)
+      return freezeTask(tree, context, position)
     case 'group':
-      return freezeGroup(tree, context, place)
+      return freezeGroup(tree, context, position)
     case 'chord':
-      return freezeChord(tree, context, place)
+      return freezeChord(tree, context, position)
     case 'chain': {
       const steps: Frozen[] = []
-      let { parent } = place
+      let { parent } = position
       for (const [index, step] of tree.steps.entries()) {
-        const member = index === tree.steps.length - 1 ? place.member : undefined
-        const frozen = freeze(step, context, { begun: place.begun && index === 0, member, parent })
+        const member = index === tree.steps.length - 1 ? position.member : undefined
+        const frozen = freeze(step, context, { begun: position.begun && index === 0, member, parent })
         steps.push(frozen)
         parent = frozen.result
       }
@@ -96,9 +96,9 @@ export function freeze(tree: Tree, context: FreezeContext, place: Place = { begu
   }
 }
 
-function freezeTask({ signature: given }: TaskTree, { ids, replyTo, route }: FreezeContext, place: Place): FrozenTask {
-  const { begun, member, parent } = place
-  // The message that is sent now gets its queue when it is made.
+function freezeTask({ signature: given }: TaskTree, { ids, replyTo, route }: FreezeContext, position: Position): FrozenTask {
+  const { begun, member, parent } = position
+  // A task that is sent now gets its queue when its message is made.
   const signature = begun ? given : routed(given, route)
   const id = signature.options.task_id ?? ids()
   const { link, link_error } = signature.options
@@ -111,7 +111,7 @@ function freezeTask({ signature: given }: TaskTree, { ids, replyTo, route }: Fre
   return { kind: 'task', signature: { ...signature, options: options as SignatureOptions }, leaves: [result], result }
 }
 
-/** A task that says where it goes: its own queue and priority are stronger than those of its route. A composition is left as it is. */
+/** Adds the queue and priority of its route to a task, unless it has its own. A composition is left unchanged. */
 function routed(signature: Signature, route: RouteOf | undefined): Signature {
   const { task, args = [], options = {}, subtask_type } = signature
   if (route === undefined || subtask_type != null || typeof task !== 'string') return signature
@@ -123,20 +123,20 @@ function routed(signature: Signature, route: RouteOf | undefined): Signature {
   }
 }
 
-/** A task that is a member of an outer group already has its place there. */
+/** Makes a task a member of a group, unless it is already a member of another group. */
 function join(options: Record<string, unknown>, { id, chord, nextIndex }: Membership): void {
   const index = nextIndex()
   if (options.group_id != null && options.group_id !== id) return
   if (id !== undefined) options.group_id = id
   if (chord !== undefined) {
     options.chord = chord
-    // The body needs it: a worker in Python would keep it to itself.
+    // The body needs the result. A Python worker would not store it with ignore_result.
     if (options.ignore_result === true) options.ignore_result = false
   }
   options.group_index = index
 }
 
-function freezeGroup(tree: GroupTree, context: FreezeContext, { begun, member, parent }: Place): FrozenGroup {
+function freezeGroup(tree: GroupTree, context: FreezeContext, { begun, member, parent }: Position): FrozenGroup {
   const id = tree.id ?? context.ids()
   const membership = member ?? { id: begun ? id : undefined, chord: undefined, nextIndex: counter() }
   const members = tree.members.map((inner) => freeze(inner, context, { begun, member: membership, parent }))
@@ -152,15 +152,15 @@ function groupOf(
   return { kind: 'group', id, members, nested, chord, leaves, result: { id, members: leaves, parent } }
 }
 
-/** The body first: every member of the header carries it. */
-function freezeChord(tree: ChordTree, context: FreezeContext, { begun, member, parent }: Place): FrozenChord {
+/** Freezes the body first, because every member of the header carries it. */
+function freezeChord(tree: ChordTree, context: FreezeContext, { begun, member, parent }: Position): FrozenChord {
   const id = tree.id ?? context.ids()
   const members: ResultNode[] = []
   const headerNode: ResultNode = { id, members, parent }
   const frozen = freeze(tree.body, context, { begun: false, member, parent: headerNode })
   const body = begun ? ofGroup(frozen, id) : frozen
-  // A chord that has not begun is told its body when it begins. Before, only a plain body is copied into every member, as Celery does it:
-  // with bodies within bodies the message would grow without bounds.
+  // A chord that has not started gets its body when it starts. Until then only a body of one task is copied into every member, as Celery
+  // does: with bodies within bodies the message would grow exponentially.
   const chord = begun || body.kind === 'task' ? signatureOf(body) : undefined
   const membership = { id: begun ? id : undefined, chord, nextIndex: counter() }
   const header = tree.members.map((inner) => freeze(inner, context, { begun, member: membership, parent }))
@@ -169,7 +169,7 @@ function freezeChord(tree: ChordTree, context: FreezeContext, { begun, member, p
   return { kind: 'chord', header: group, body, leaves: body.leaves, result: body.result }
 }
 
-/** The body names the group of its header, unless it is a member of another one. */
+/** Sets the group of the header in the body, unless the body is a member of another group. */
 function ofGroup(body: Frozen, id: string): Frozen {
   if (body.kind === 'chain') return { ...body, steps: [...body.steps.slice(0, -1), ofGroup(body.steps.at(-1)!, id)] }
   if (body.kind !== 'task') return body
@@ -182,7 +182,7 @@ function counter(): () => number {
   return () => next++
 }
 
-/** The signature as it travels. */
+/** The JSON signature of a frozen tree. */
 export function signatureOf(frozen: Frozen): Signature {
   switch (frozen.kind) {
     case 'task':
@@ -202,7 +202,7 @@ export function signatureOf(frozen: Frozen): Signature {
   }
 }
 
-/** A chain, group or chord with nothing but its parts and its id. */
+/** The JSON signature of a chain, group or chord of these parts. */
 export const composition = (
   type: 'chain' | 'group' | 'chord',
   kwargs: Signature['kwargs'],

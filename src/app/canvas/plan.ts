@@ -1,9 +1,17 @@
 import { v7 as uuidv7 } from 'uuid'
+import type { Message } from '../../message/message.ts'
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
-import type { Child, Effects, Plan } from '../effects.ts'
-import { begin } from './begin.ts'
-import { type FreezeContext, type Frozen, freeze, type ResultNode } from './freeze.ts'
-import type { MessageContext, RouteOf } from './signature-message.ts'
+import type { Child, ChordPlan, Effects, GroupPlan, Plan } from '../effects.ts'
+import {
+  type FreezeContext,
+  type Frozen,
+  type FrozenChord,
+  type FrozenGroup,
+  freeze,
+  type ResultNode,
+  signatureOf,
+} from './freeze.ts'
+import { type MessageContext, messageOf, type RouteOf } from './signature-message.ts'
 import { listOf } from './signature-options.ts'
 import { chainOf, readTree } from './signature-tree.ts'
 import type { Tree } from './tree.ts'
@@ -12,7 +20,7 @@ import { added, give, linked, overridden } from './tree-options.ts'
 export type { ResultNode } from './freeze.ts'
 export type { RouteOf, TaskDefaults } from './signature-message.ts'
 
-/** Of whom the planned tasks are children. */
+/** The parent of the planned tasks, and the root of their workflow. */
 export interface Lineage {
   readonly parentId: string
   readonly rootId: string
@@ -22,26 +30,26 @@ export type PlanSignature = (signature: Signature, args: readonly unknown[], of:
 export type PlanErrbacks = (signature: Signature, failedId: string, of: Lineage) => Plan
 
 export interface PlanOptions extends Partial<FreezeContext>, Partial<MessageContext> {
-  /** Partial arguments: they come first. */
+  /** Partial arguments, which come before the signature's. */
   readonly args?: readonly unknown[] | undefined
   readonly kwargs?: Readonly<Record<string, unknown>> | undefined
-  /** Stronger than the signature's. */
+  /** Override the signature's options. */
   readonly options?: SignatureOptions | undefined
 }
 
-/** A plan, and what it begins with. */
+/** A plan, and the tasks or groups that it starts with. */
 export interface PlanWithChildren extends Plan {
   readonly children: readonly Child[]
 }
 
-/** A plan, and what its sender may wait for. */
+/** A plan, and the result that its sender can wait for. */
 export interface Planned extends PlanWithChildren {
   readonly result: ResultNode
 }
 
 /**
- * From a signature to the messages that begin it, and the chords and groups that must be known before these run. Pure but for new ids and
- * the clock, which are parameters.
+ * Plans a signature: the messages that start it, and the chords and groups that must be stored before these run. Pure, because ids and the
+ * clock are parameters.
  * @throws AppError SIGNATURE_INVALID
  */
 export function planOf(signature: Signature, { args = [], kwargs = {}, options = {}, ...context }: PlanOptions = {}): Planned {
@@ -49,11 +57,11 @@ export function planOf(signature: Signature, { args = [], kwargs = {}, options =
   return planTree(linked(overridden(tree, options), options), context)
 }
 
-/** What the id of a composition names is a matter of its kind, so it is read with the signature. */
+/** Sets the id before the signature is read, because each kind of composition gives it to another part. */
 const withId = (signature: Signature, { task_id }: SignatureOptions): Signature =>
   task_id === undefined ? signature : { ...signature, options: { ...signature.options, task_id } }
 
-/** What follows in a chain, in order; the value of the task before it is given to the first of them. @throws AppError SIGNATURE_INVALID */
+/** Plans the next steps of a chain, in order. `args` (the result before them) go to the first step. @throws AppError SIGNATURE_INVALID */
 export function planSteps(steps: readonly unknown[], { args = [], ...context }: PlanOptions): Planned {
   return planTree(give(chainOf(steps.map((step) => readTree(step))), args, {}), context)
 }
@@ -65,6 +73,46 @@ function planTree(tree: Tree, options: Partial<FreezeContext & MessageContext>):
   return { ...begin(frozen, { ...context, now, planBody }), result: frozen.result, children: [childOf(frozen)] }
 }
 
+interface BeginContext extends MessageContext {
+  /** Plans the body of a chord whose header is empty. */
+  readonly planBody: (body: Signature) => Plan
+}
+
+/** The messages that start a frozen tree: the first task of a chain, every member of a group or chord header, and so on inside of these. */
+function begin(frozen: Frozen, context: BeginContext): Plan {
+  const messages: Message[] = []
+  const chords: ChordPlan[] = []
+  const groups: GroupPlan[] = []
+
+  const beginAny = (step: Frozen, next: readonly Frozen[] = []): void => {
+    if (step.kind === 'task') messages.push(messageOf(step.signature, next.map(signatureOf), context))
+    else if (step.kind === 'chain') beginAny(step.steps[0]!, step.steps.slice(1))
+    else if (step.kind === 'group') beginGroup(step)
+    else beginChord(step)
+  }
+
+  const beginGroup = ({ id, members, leaves, nested }: FrozenGroup): void => {
+    if (!nested) groups.push({ id, members: leaves.map((leaf) => leaf.id) })
+    for (const member of members) beginAny(member)
+  }
+
+  const beginChord = ({ header, body }: FrozenChord): void => {
+    beginGroup(header)
+    const members = header.leaves.map(({ id }) => id)
+    if (members.length > 0) {
+      chords.push({ id: header.id, members, body: signatureOf(body), rootId: context.rootId ?? null })
+      return
+    }
+    const planned = context.planBody(signatureOf(body))
+    messages.push(...planned.messages)
+    chords.push(...planned.chords)
+    groups.push(...planned.groups)
+  }
+
+  beginAny(frozen)
+  return { messages, chords, groups }
+}
+
 function childOf(frozen: Frozen): Child {
   if (frozen.kind === 'chain') return childOf(frozen.steps[0]!)
   if (frozen.kind === 'chord') return { group: frozen.header.id }
@@ -72,16 +120,16 @@ function childOf(frozen: Frozen): Child {
 }
 
 export interface Planner {
-  /** The body of a chord, or another signature whose time has come. @throws AppError SIGNATURE_INVALID */
+  /** Plans a signature that can run now, such as the body of a complete chord. @throws AppError SIGNATURE_INVALID */
   readonly planSignature: PlanSignature
   /**
-   * The errbacks of a signature that will never run, such as the body of a chord whose header failed: each gets the id of what failed. One
-   * that is invalid does not keep the others from being sent. @throws AppError SIGNATURE_INVALID when the signature itself cannot be read
+   * Plans the errbacks of a signature that can no longer run, such as the body of a chord whose header failed. Each receives the id of the
+   * failed task. An invalid errback is left out. @throws AppError SIGNATURE_INVALID if the signature itself cannot be read
    */
   readonly planErrbacks: PlanErrbacks
 }
 
-/** For a worker, which knows the queues of its tasks. */
+/** A planner that sends tasks to the queues of `route`, such as those of the app in a worker. */
 export function createPlanner(route?: RouteOf): Planner {
   return {
     planSignature: (signature, args, of) => planOf(signature, { args, route, ...of }),
@@ -89,7 +137,7 @@ export function createPlanner(route?: RouteOf): Planner {
   }
 }
 
-/** Several signatures, each given the same arguments. One that is invalid is told to `report` and left out. */
+/** Plans several signatures with the same arguments. An invalid signature is passed to `report` and left out. */
 export function planEach(
   signatures: readonly unknown[],
   options: PlanOptions,
@@ -106,7 +154,7 @@ export function planEach(
   return mergePlans(plans)
 }
 
-/** One plan of several. */
+/** Joins several plans. */
 export function mergePlans(plans: readonly PlanWithChildren[]): PlanWithChildren {
   return {
     messages: plans.flatMap(({ messages }) => messages),
@@ -116,7 +164,7 @@ export function mergePlans(plans: readonly PlanWithChildren[]): PlanWithChildren
   }
 }
 
-/** Those of what would have run first. */
+/** Errbacks of the first tasks in the tree. */
 function errbacksOf(tree: Tree): readonly Signature[] {
   switch (tree.kind) {
     case 'task':
@@ -133,26 +181,26 @@ function errbacksOf(tree: Tree): readonly Signature[] {
 }
 
 /**
- * The tasks of a signature that will never run, to be recorded as what it depended on ended: the rest of a chain, the body of a chord.
- * Whoever waits for any of them must not wait for ever. @throws AppError SIGNATURE_INVALID
+ * The tasks of a signature that can no longer run: the rest of a chain, the body of a chord. They get the outcome of the task that they
+ * depended on, so that no caller waits for ever. @throws AppError SIGNATURE_INVALID
  */
-export function abandonedBy(signature: unknown): NonNullable<Effects['unreachable']> {
-  return abandoned(readTree(signature), true)
+export function unreachableIn(signature: unknown): NonNullable<Effects['unreachable']> {
+  return unreachable(readTree(signature), true)
 }
 
-/** `counts`: the chord that it is a member of has begun, and waits for it. */
-function abandoned(tree: Tree, counts: boolean): NonNullable<Effects['unreachable']> {
+/** @param counts the chord that the tasks are members of has started and waits for them */
+function unreachable(tree: Tree, counts: boolean): NonNullable<Effects['unreachable']> {
   switch (tree.kind) {
     case 'task': {
       const { task, options } = tree.signature
       return options.task_id === undefined ? [] : [{ id: options.task_id, task, countsForChord: counts && options.chord != null }]
     }
     case 'chain':
-      return tree.steps.flatMap((step) => abandoned(step, counts))
+      return tree.steps.flatMap((step) => unreachable(step, counts))
     case 'group':
-      return tree.members.flatMap((member) => abandoned(member, counts))
+      return tree.members.flatMap((member) => unreachable(member, counts))
     case 'chord':
-      return [...tree.members.flatMap((member) => abandoned(member, false)), ...abandoned(tree.body, counts)]
+      return [...tree.members.flatMap((member) => unreachable(member, false)), ...unreachable(tree.body, counts)]
     default:
       return tree satisfies never
   }

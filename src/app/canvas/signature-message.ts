@@ -5,29 +5,29 @@ import type { Embed, Signature, SignatureOptions } from '../../message/signature
 import { traceHeaders } from '../calls/tracing.ts'
 import { isRecord, listOf } from './signature-options.ts'
 
-/** Where a task goes when its signature does not say: what the app knows of it. */
+/** Defaults of a task from the app, for options that its signature does not set. */
 export type RouteOf = (task: string, args: readonly unknown[]) => TaskDefaults | undefined
 
 export interface TaskDefaults {
   readonly queue?: string | undefined
   readonly priority?: number | undefined
   readonly ignoreResult?: boolean | undefined
-  /** Seconds from when it is sent, or from its eta. */
+  /** Seconds from the time of sending, or from the eta. */
   readonly expires?: number | undefined
 }
 
-/** What the messages of one plan have in common. */
+/** Values that all messages of one plan share. */
 export interface MessageContext {
   /** Milliseconds since the epoch. */
   readonly now: number
   readonly route?: RouteOf | undefined
   readonly parentId?: string | undefined
   readonly rootId?: string | undefined
-  /** Headers that a task's children inherit, such as `traceparent`. */
+  /** Headers that children inherit from their parent task, such as `traceparent`. */
   readonly inherited?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** The message of one task, frozen; `next`: what follows it in its chain, in order. @throws AppError SIGNATURE_INVALID */
+/** The message of a frozen task. @param next the steps after it in its chain, in order. @throws AppError SIGNATURE_INVALID */
 export function messageOf(signature: Signature, next: readonly Signature[], context: MessageContext): Message {
   const { task, args, kwargs, options } = signature
   const defaults = context.route?.(routeNameOf(signature), args)
@@ -44,7 +44,7 @@ export function messageOf(signature: Signature, next: readonly Signature[], cont
   })
 }
 
-/** A task that calls another one many times goes where that one would go. */
+/** The task name for routing. `celery.map` and its relatives go where the task that they call would go. */
 export function routeNameOf({ task, kwargs }: Signature): string {
   if (task !== 'celery.map' && task !== 'celery.starmap' && task !== 'celery.chunks') return task
   return isRecord(kwargs?.task) && typeof kwargs.task.task === 'string' ? kwargs.task.task : task
@@ -66,7 +66,7 @@ function headersOf(
   }
   const eta = options.eta ?? momentOf(task, 'countdown', options.countdown, context.now)
   set('eta', eta)
-  // It waits in the outbox: a worker whose clock is late must not put it there again.
+  // The message waits in the outbox until its eta. A worker whose clock is behind must not park it again.
   set(PARKED, eta)
   set('expires', expiresOf(task, options, defaults, typeof eta === 'string' ? Date.parse(eta) : context.now))
   set('root_id', context.rootId ?? options.root_id)
@@ -82,7 +82,7 @@ function headersOf(
   return headers
 }
 
-/** A stamp is an option of its own name in a signature, and one of the stamps in a message (§1.4). */
+/** A signature has each stamp as an option of its own name; a message has all of them in the header `stamps`. */
 function stamp(headers: Record<string, unknown>, options: SignatureOptions): void {
   const names = options.stamped_headers
   if (!Array.isArray(names) || names.length === 0) return
@@ -103,7 +103,7 @@ function momentOf(task: string, name: string, seconds: unknown, from: number): s
   return at.toISOString()
 }
 
-/** Only what there is: an absent part is null to everybody. */
+/** Leaves out empty parts, because every reader takes an absent part as null. */
 function embedOf({ link, link_error, chord }: SignatureOptions, next: readonly Signature[]): Embed | undefined {
   const callbacks = listOf(link)
   const errbacks = listOf(link_error)

@@ -1,5 +1,8 @@
 import { AppError } from '../../errors.ts'
+import { parseCeleryTime } from '../../message/message.ts'
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
+import type { ApplyOptions } from '../apply-options.ts'
+import { refuse } from '../check-options.ts'
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -10,19 +13,19 @@ export function listOf(links: SignatureOptions['link']): readonly Signature[] {
   return Array.isArray(links) ? links : [links as Signature]
 }
 
-/** Options given by the caller are stronger than the signature's, but for the group that it is a member of (Celery's `_merge`, §4.1). */
+/** The caller's options override the signature's, except the group that it is a member of (`_merge` in celery/canvas.py). */
 export function merged(own: SignatureOptions, given: SignatureOptions): SignatureOptions {
   const kept = own.group_id == null ? {} : { group_id: own.group_id }
   return { ...own, ...given, ...kept, ...stamps(own, given) }
 }
 
-/** Stamps of both stay. */
+/** The stamps of both are kept. */
 function stamps(own: SignatureOptions, given: SignatureOptions): SignatureOptions {
   if (own.stamped_headers == null || given.stamped_headers == null) return {}
   return { stamped_headers: [...new Set([...own.stamped_headers, ...given.stamped_headers])] }
 }
 
-/** Types of what the engine itself relies on; the rest is looked at where a message is made. @throws AppError SIGNATURE_INVALID */
+/** Checks the options that building a tree relies on. The others are checked when a message is made. @throws AppError SIGNATURE_INVALID */
 export function checkOptions(task: string, options: SignatureOptions): SignatureOptions {
   for (const name of ['task_id', 'group_id'] as const) {
     const id = options[name]
@@ -42,3 +45,47 @@ export function checkOptions(task: string, options: SignatureOptions): Signature
 export function invalid(problem: string): never {
   throw new AppError('SIGNATURE_INVALID', `the signature is not one: ${problem}`)
 }
+
+/** Options of a call under the names of Celery's `apply_async`. The opposite of `callOptions`. */
+export function wireOptions(options: ApplyOptions): SignatureOptions {
+  const { countdown, eta, expires, queue, priority, taskId, headers, softTimeLimit, timeLimit, ignoreResult, shadow } = options
+  return defined({
+    ...{ countdown, eta: eta?.toISOString(), expires: expires instanceof Date ? expires.toISOString() : expires },
+    ...{ queue, priority, task_id: taskId, headers, soft_time_limit: softTimeLimit, time_limit: timeLimit },
+    ...{ ignore_result: ignoreResult, shadow },
+  })
+}
+
+/** The call that a signature of one task stands for. */
+export interface SignatureCall {
+  readonly task: string
+  readonly args: readonly unknown[]
+  readonly options: ApplyOptions
+}
+
+/** Options that make a task a part of a workflow: its links, and the groups that it is a member of. */
+const OF_WORKFLOWS = ['link', 'link_error', 'chord', 'group_id'] as const
+
+/** @throws AppError TASK_OPTION_INVALID if the signature is more than one task */
+export function callOf({ task, args, kwargs, options, subtask_type }: Signature): SignatureCall {
+  if (subtask_type !== null || OF_WORKFLOWS.some((name) => hasSome(options[name])))
+    refuse(`${task} is a part of a workflow, which is sent with its own delay()`)
+  return { task, args, options: callOptions(options, kwargs) }
+}
+
+const hasSome = (value: unknown) => value != null && !(Array.isArray(value) && value.length === 0)
+
+/** Celery's keywords under our names. The opposite of `wireOptions`. */
+function callOptions(wire: SignatureOptions, kwargs: Signature['kwargs']): ApplyOptions {
+  const { task_id, queue, priority, countdown, eta, expires, time_limit, soft_time_limit, ignore_result, shadow, headers } = wire
+  return defined({
+    ...{ taskId: task_id, queue, priority, countdown, timeLimit: time_limit, softTimeLimit: soft_time_limit },
+    ...{ ignoreResult: ignore_result, shadow, headers },
+    eta: eta === undefined ? undefined : new Date(parseCeleryTime(eta)),
+    expires: typeof expires === 'string' ? new Date(parseCeleryTime(expires)) : expires,
+    kwargs: Object.keys(kwargs).length === 0 ? undefined : kwargs,
+  })
+}
+
+const defined = (options: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

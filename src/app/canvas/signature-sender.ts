@@ -10,7 +10,8 @@ import { createGroupResult } from '../results/group-result.ts'
 import type { AsyncResult, GroupResult } from '../results/handles.ts'
 import type { Task } from '../task.ts'
 import { planOf, type ResultNode, type RouteOf } from './plan.ts'
-import { type SignatureSender, wireOptions } from './signature.ts'
+import type { SignatureSender } from './signature.ts'
+import { wireOptions } from './signature-options.ts'
 
 export interface SignatureSenderOptions {
   readonly task: (name: string) => (Task & { check(args: readonly unknown[]): void }) | undefined
@@ -18,7 +19,7 @@ export interface SignatureSenderOptions {
   readonly connect: () => Promise<Backend>
 }
 
-/** What an app knows of a task: what it was registered with, else its route. */
+/** Defaults of a task: its registered options, else its route. */
 export function createRouteOf(task: SignatureSenderOptions['task'], routes: Routes): RouteOf {
   return (name, args) => {
     const options = task(name)?.options
@@ -28,7 +29,7 @@ export function createRouteOf(task: SignatureSenderOptions['task'], routes: Rout
   }
 }
 
-/** From compositions to messages that are queued: all of them or none. What can be checked is checked before anything is sent. */
+/** Sends all messages of a composition or none. Everything that can be checked is checked before anything is sent. */
 export function createSignatureSender({ task, routeOf: route, connect }: SignatureSenderOptions): SignatureSender {
   return {
     async send(signature, args, options) {
@@ -47,7 +48,7 @@ export function createSignatureSender({ task, routeOf: route, connect }: Signatu
   }
 }
 
-/** What begins has all of its arguments; a later step gets its first one only when it is reached. */
+/** Checks the arguments of the tasks that start now. A later step receives its first argument when it is reached. */
 function checkArguments({ messages }: Plan, task: SignatureSenderOptions['task']): void {
   for (const { headers, body } of messages) {
     const registered = task(headers.task)
@@ -55,7 +56,7 @@ function checkArguments({ messages }: Plan, task: SignatureSenderOptions['task']
   }
 }
 
-/** Nodes are shared: the header of a chord is the parent of every member of its body. */
+/** Makes one handle per node. Nodes are shared: the header of a chord is the parent of every task of its body. */
 function handleOf(
   node: ResultNode,
   connect: () => Promise<Backend>,

@@ -1,19 +1,19 @@
 import type { Signature, SignatureOptions } from '../../message/signature.ts'
 import { checkOptions, invalid, isRecord } from './signature-options.ts'
-import { type ChainTree, isEmpty, type Tree } from './tree.ts'
+import type { ChainTree, Tree } from './tree.ts'
 import { give, joined, linked, named, overridden } from './tree-options.ts'
 
-/** Deeper than anybody composes by hand, and far from the end of the stack. */
+/** Deeper than hand-written workflows, and far below the limit of the call stack. */
 const MAX_DEPTH = 100
 
-/** Whatever came along with a message or was composed here. @throws AppError SIGNATURE_INVALID naming what is wrong */
+/** Reads a signature from a message or from this process. @throws AppError SIGNATURE_INVALID naming the problem */
 export function readTree(value: unknown, depth = 0): Tree {
   const signature = readSignature(value)
   if (depth > MAX_DEPTH) invalid(`it is nested more than ${MAX_DEPTH} deep`)
   const { options } = signature
   const tree = treeOf(signature, depth + 1)
   if (options.chain == null) return tree
-  // Celery's worker hands the rest of a chain on as an option of a chord's body.
+  // Celery's worker passes the rest of a chain on as an option of a chord's body.
   if (!Array.isArray(options.chain)) invalid('options.chain is not a list')
   return chainOf([tree, ...options.chain.map((step) => readTree(step, depth + 1)).reverse()])
 }
@@ -59,7 +59,7 @@ function chordOf(kwargs: Signature['kwargs'], { task_id }: SignatureOptions, dep
   const { header, body } = kwargs
   if (body == null) invalid('celery.chord: it has no body')
   const parts = Array.isArray(header) ? header.map((part: unknown) => readTree(part, depth)) : [readTree(header, depth)]
-  // Frozen by Celery, the id of a chord is that of its header.
+  // A chord that Celery froze has the id of its header.
   const id = parts.length === 1 && !Array.isArray(header) && parts[0]!.kind === 'group' ? parts[0]!.id : undefined
   const callback = readTree(body, depth)
   const members = unrolled(parts)
@@ -67,11 +67,13 @@ function chordOf(kwargs: Signature['kwargs'], { task_id }: SignatureOptions, dep
   return { kind: 'chord', id, members, body: id === task_id ? callback : named(callback, task_id) }
 }
 
-/** Members of groups within groups, in their order; what is empty has no result and no place. */
+/** Flattens groups within groups, in order. An empty group disappears, because it has no result. */
 const unrolled = (parts: readonly Tree[]): readonly Tree[] =>
   parts.flatMap((part) => (part.kind === 'group' ? part.members : [part]))
 
-/** One after the other. */
+const isEmpty = (tree: Tree): boolean => tree.kind === 'group' && tree.members.length === 0
+
+/** A chain of these parts, in normal form. */
 export function chainOf(parts: readonly Tree[]): Tree {
   const last = parts.at(-1)
   const steps = parts.flatMap((part) => (part.kind === 'chain' ? stepsOf(part, part === last) : [part]))
@@ -91,6 +93,6 @@ export function chainOf(parts: readonly Tree[]): Tree {
   return steps.length === 1 && !endsEmpty ? steps[0]! : { kind: 'chain', steps, endsEmpty }
 }
 
-/** What follows a chain that ends in an empty group gets no results, not those of the task before it. */
+/** The step after a chain that ends with an empty group receives an empty list, not the result of the last task. */
 const stepsOf = ({ steps, endsEmpty }: ChainTree, isLast: boolean): readonly Tree[] =>
   endsEmpty && !isLast ? [...steps, { kind: 'group', id: undefined, members: [] }] : steps

@@ -6,58 +6,61 @@ import { checkCall, NO_OPTIONS, refuse } from '../check-options.ts'
 import { createGroupResult } from '../results/group-result.ts'
 import type { AsyncResult, GroupResult } from '../results/handles.ts'
 import { composition } from './freeze.ts'
-import { merged } from './signature-options.ts'
+import { merged, wireOptions } from './signature-options.ts'
 import { readTree } from './signature-tree.ts'
 import { added, linked } from './tree-options.ts'
 
 declare const TYPES: unique symbol
 const SENDER = Symbol.for('onedyno.sender')
 
-/** What is known of a signature when it is compiled. */
+/** The types of a signature at compile time. */
 export interface SignatureTypes {
-  /** The leading arguments that are still to be given: lists of them, `[]` when it is complete. */
+  /** The leading arguments that are still missing: a tuple, `[]` if the signature is complete. */
   readonly missing: unknown[]
   readonly result: unknown
-  /** What `delay` resolves with. */
+  /** The type of the handle that `delay` resolves with. */
   readonly handle: unknown
 }
 
-/** Any signature: of a task, chain, group or chord. */
+/** A signature of a task, chain, group or chord. */
 export interface AnySignature {
   readonly [TYPES]?: SignatureTypes
-  /** As it travels, and as `app.signature()` and Python read it. */
+  /** The JSON form that messages carry and that `app.signature()` and Python read. */
   toJSON(): Signature
 }
+
+export const isSignature = (item: unknown): item is AnySignature =>
+  typeof (item as AnySignature | undefined)?.toJSON === 'function'
 
 export type MissingOf<S extends AnySignature> = NonNullable<S[typeof TYPES]>['missing']
 export type ResultOf<S extends AnySignature> = NonNullable<S[typeof TYPES]>['result']
 export type HandleOf<S extends AnySignature> = NonNullable<S[typeof TYPES]>['handle']
 
-/** Options of a signature: those of a call that can wait until it is made. */
+/** Options of a signature: the options of a call, without those that only make sense when it is sent. */
 export type SetOptions = Omit<ApplyOptions, 'transaction' | 'kwargs'>
 
 /**
- * What to run, with which arguments and options, not yet sent. `Missing`: the arguments that whoever starts it gives, before its own.
- * It can be used any number of times: each use sends new tasks.
+ * A task call that is not sent yet: a name, arguments and options. `Missing` are the arguments that come before its own and are given when
+ * it is sent. A signature can be sent any number of times; each time makes new tasks.
  */
 export interface TaskSignature<Missing extends unknown[] = unknown[], Result = unknown, Handle = AsyncResult<Result>>
   extends AnySignature {
   readonly [TYPES]?: { readonly missing: Missing; readonly result: Result; readonly handle: Handle }
-  /** Sends it, with the missing arguments. @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, SIGNATURE_INVALID, BROKER_UNREACHABLE */
+  /** Sends the signature with the missing arguments. @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, SIGNATURE_INVALID, BROKER_UNREACHABLE */
   delay(...missing: Missing): Promise<Handle>
-  /** `delay` with options, which are stronger than its own. @throws as `delay`, and AppError TASK_OPTION_INVALID */
+  /** `delay` with options, which override the signature's. @throws as `delay`, and AppError TASK_OPTION_INVALID */
   applyAsync(missing?: Missing, options?: ApplyOptions): Promise<Handle>
   /** Sets options of this signature. @returns itself. @throws AppError TASK_OPTION_INVALID, VALUE_NOT_JSON */
   set(options: SetOptions): this
-  /** Has `callback` sent when it has succeeded, given its result. @returns itself. @throws AppError SIGNATURE_INVALID for a group */
+  /** Sends `callback` with the result after success. @returns itself. @throws AppError SIGNATURE_INVALID for a group */
   link<Callback extends AnySignature>(callback: Fits<Result, Callback>): this
-  /** Has `errback` sent when it has failed, given the id of what failed. @returns itself */
+  /** Sends `errback` with the id of the failed task after a failure. @returns itself */
   linkError<Errback extends AnySignature>(errback: Fits<string, Errback>): this
-  /** A copy, to be changed by itself. */
+  /** An independent copy. */
   clone(): TaskSignature<Missing, Result, Handle>
 }
 
-/** `S`, when it takes `Given` first; else what no signature is, so that the message of the compiler names `Given`. */
+/** `S` if its first missing argument accepts `Given`; else a type that no signature has, so that the compiler's error names `Given`. */
 export type Fits<Given, S extends AnySignature> = [Given] extends MissingOf<S> ? S : MustTake<Given>
 export interface MustTake<Given> extends AnySignature {
   readonly firstMissingArgument: Given
@@ -65,11 +68,11 @@ export interface MustTake<Given> extends AnySignature {
 
 /** The ways to make a signature of a task. */
 export interface TaskSignatures<Args extends unknown[], Result> {
-  /** A signature with its last arguments, or all of them; the others are given by whoever starts it. */
+  /** A signature with all arguments or only the last ones. The missing arguments are given when it is sent. */
   s<const Given extends Suffixes<Args>>(...args: Given): TaskSignature<Missing<Args, Given>, Result>
-  /** An immutable signature: it takes nothing from the task before it. */
+  /** An immutable signature: it does not receive the result of the task before it. */
   si(...args: Args): TaskSignature<unknown[], Result>
-  /** One task that calls this one for each item, one after the other, and returns their results. */
+  /** One task that calls this task for each item in turn and returns the list of results. */
   map(items: readonly FirstOf<Args>[]): TaskSignature<unknown[], Result[]>
   /** `map` with a list of arguments for each call. */
   starmap(items: readonly Args[]): TaskSignature<unknown[], Result[]>
@@ -77,12 +80,12 @@ export interface TaskSignatures<Args extends unknown[], Result> {
   chunks(items: readonly Args[], size: number): TaskSignature<unknown[], Result[][], GroupResult<Result[][]>>
 }
 
-/** The lists of arguments that a list can end with. */
+/** All tuples that an argument list can end with. */
 export type Suffixes<Args extends unknown[]> =
   | Args
   | (Required<Args> extends [unknown, ...unknown[]] ? (Args extends [unknown?, ...infer Rest] ? Suffixes<Rest> : never) : never)
 
-/** What has to come before `Given`, so that it is a whole list of arguments. */
+/** The arguments that must come before `Given` to complete an argument list. */
 export type Missing<Args extends unknown[], Given extends readonly unknown[], Before extends unknown[] = []> =
   Required<Args> extends [infer First, ...unknown[]]
     ?
@@ -94,7 +97,7 @@ export type Missing<Args extends unknown[], Given extends readonly unknown[], Be
 
 export type FirstOf<Args extends unknown[]> = Required<Args> extends [infer First, ...unknown[]] ? First : Args[number]
 
-/** Who sends a signature, and checks the calls that it makes. */
+/** Checks and sends signatures for an app. */
 export interface SignatureSender {
   /** @throws as `TaskSignature.applyAsync` */
   send(signature: Signature, args: readonly unknown[], options: ApplyOptions): Promise<AsyncResult | GroupResult>
@@ -102,13 +105,13 @@ export interface SignatureSender {
 
 type Sending = AnySignature & { readonly [SENDER]?: SignatureSender | undefined }
 
-/** Of the parts of a composition, the app of the first one that has one sends it. */
+/** The sender of a composition: that of its first part which has one. */
 export const senderOf = (parts: readonly AnySignature[]): SignatureSender | undefined =>
   parts.map((part) => (part as Sending)[SENDER]).find((sender) => sender !== undefined)
 
 const neverAsked = () => Promise.reject(new Error('a group without members asked for them'))
 
-/** A handle on a wire signature; its types are what the caller says. */
+/** Creates a handle of a JSON signature. The caller states its types. */
 export function createSignature<S extends AnySignature = TaskSignature>(
   initial: Signature,
   sender: SignatureSender | undefined,
@@ -119,7 +122,7 @@ export function createSignature<S extends AnySignature = TaskSignature>(
     return handle
   }
   const apply = async (args: readonly unknown[], options: ApplyOptions = {}) => {
-    // Without a task there is no app either: a group of a list that turned out to be empty has its results already.
+    // Only an empty group has no sender, because it has no part. Its results are complete.
     if (sender === undefined) return createGroupResult({ id: uuidv7(), results: [] }, neverAsked)
     return sender.send(signature, args, options)
   }
@@ -133,7 +136,7 @@ export function createSignature<S extends AnySignature = TaskSignature>(
     },
     link(callback: AnySignature) {
       const link = added(signature.options.link, [callback.toJSON()])
-      // Says at once what would be refused when it is sent.
+      // Throws now instead of when the signature is sent.
       linked(readTree(signature), { link })
       return setOptions({ ...signature.options, link })
     },
@@ -151,7 +154,7 @@ interface TaskSignatureOptions {
   readonly options?: SetOptions
 }
 
-/** A call, to be made later. @throws AppError VALUE_NOT_JSON, TASK_OPTION_INVALID */
+/** The JSON signature of a call. @throws AppError VALUE_NOT_JSON, TASK_OPTION_INVALID */
 export function taskSignature(
   name: string,
   args: readonly unknown[],
@@ -162,17 +165,6 @@ export function taskSignature(
   return { task: name, args, kwargs, options: wireOptions(options), subtask_type: null, immutable }
 }
 
-/** Options of a call under the names that signatures have for them (§4.1). */
-export function wireOptions(options: ApplyOptions): SignatureOptions {
-  const { countdown, eta, expires, queue, priority, taskId, headers, softTimeLimit, timeLimit, ignoreResult, shadow } = options
-  const wire = {
-    ...{ countdown, eta: eta?.toISOString(), expires: expires instanceof Date ? expires.toISOString() : expires },
-    ...{ queue, priority, task_id: taskId, headers, soft_time_limit: softTimeLimit, time_limit: timeLimit },
-    ...{ ignore_result: ignoreResult, shadow },
-  }
-  return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined))
-}
-
 /** `s`, `si`, `map`, `starmap` and `chunks` of one task. */
 export function createTaskSignatures<Args extends unknown[], Result>(
   name: string,
@@ -180,7 +172,7 @@ export function createTaskSignatures<Args extends unknown[], Result>(
 ): TaskSignatures<Args, Result> {
   const of = (task: string, args: readonly unknown[], more?: TaskSignatureOptions) =>
     createSignature(taskSignature(task, args, more), sender) as never
-  /** Celery reads the task and its items as keywords. */
+  /** Celery reads the task and its items from keyword arguments. */
   const mapped = (task: 'celery.map' | 'celery.starmap', it: readonly unknown[]) => {
     if (!Array.isArray(it)) refuse(`${task} takes a list of items for ${name}`)
     return taskSignature(task, [], { immutable: true, kwargs: { task: taskSignature(name, []), it } })

@@ -2,7 +2,7 @@ import type { Signature, SignatureOptions } from '../../message/signature.ts'
 import { invalid, listOf, merged } from './signature-options.ts'
 import type { GroupTree, TaskTree, Tree } from './tree.ts'
 
-/** Partial arguments come first; they go to whatever starts first and takes any. */
+/** Prepends partial arguments to the tasks that run first, unless these are immutable. */
 export function give(tree: Tree, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): Tree {
   if (args.length === 0 && Object.keys(kwargs).length === 0) return tree
   switch (tree.kind) {
@@ -21,7 +21,7 @@ export function give(tree: Tree, args: readonly unknown[], kwargs: Readonly<Reco
   }
 }
 
-/** The id of what the caller waits for: that of the last task of a chain, of the body of a chord. */
+/** Gives the id to the part that the caller waits for: the last task of a chain, the body of a chord. */
 export function named(tree: Tree, id: string | undefined): Tree {
   if (id === undefined) return tree
   return atEnd(tree, (end) =>
@@ -29,13 +29,13 @@ export function named(tree: Tree, id: string | undefined): Tree {
   )
 }
 
-/** Changes the task or group whose end is the end of the whole. */
+/** Changes the task or group that ends the tree. */
 function atEnd(tree: Tree, change: (end: TaskTree | GroupTree) => Tree): Tree {
   if (tree.kind === 'chain') return { ...tree, steps: [...tree.steps.slice(0, -1), atEnd(tree.steps.at(-1)!, change)] }
   return tree.kind === 'chord' ? { ...tree, body: atEnd(tree.body, change) } : change(tree)
 }
 
-/** What options of a composition mean for its parts. */
+/** Options that belong to one part of a composition and are not copied to all parts. */
 const STRUCTURE = [
   'task_id',
   'root_id',
@@ -48,12 +48,12 @@ const STRUCTURE = [
   'link',
   'link_error',
 ]
-/** When something starts concerns what starts first. */
+/** Options that apply only to the tasks that run first. */
 const START = ['countdown', 'eta']
-/** Where a step has none itself, it has those of its chain. */
+/** Options of a chain that a later step inherits unless it has its own. */
 const FOR_STEPS = ['queue', 'exchange', 'routing_key', 'priority', 'headers', 'time_limit', 'soft_time_limit']
 
-/** Options given to a composition are stronger than those of its parts (`_merge`, §4.1). The later steps of a chain get what they lack. */
+/** Options of a composition override those of its parts (`_merge` in celery/canvas.py). Later steps of a chain get only what they lack. */
 export function overridden(tree: Tree, options: SignatureOptions): Tree {
   const given = without(options, STRUCTURE)
   if (Object.keys(given).length === 0) return tree
@@ -87,7 +87,7 @@ function eachTask(tree: Tree, change: (task: TaskTree) => TaskTree): Tree {
   return tree.kind === 'group' ? { ...tree, members } : { ...tree, members, body: eachTask(tree.body, change) }
 }
 
-/** Callbacks belong to the end, errbacks to every task that may fail; a chord fails as its body. @throws AppError SIGNATURE_INVALID */
+/** Adds callbacks to the end of the tree, and errbacks to every task that can fail; for a chord, to its body. @throws AppError SIGNATURE_INVALID */
 export function linked(tree: Tree, { link, link_error }: SignatureOptions): Tree {
   const callbacks = listOf(link)
   const errbacks = listOf(link_error)
@@ -116,7 +116,7 @@ function guarded(tree: Tree, errbacks: readonly Signature[]): Tree {
   }
 }
 
-/** The same signature is not added twice, as in Celery: freezing again must change nothing. */
+/** Adds signatures that are not in the list yet, as Celery does, so that freezing again changes nothing. */
 export function added(present: SignatureOptions['link'], more: readonly Signature[]): readonly Signature[] {
   const list = [...listOf(present)]
   const known = new Set(list.map((signature) => JSON.stringify(signature)))
@@ -124,14 +124,14 @@ export function added(present: SignatureOptions['link'], more: readonly Signatur
   return list
 }
 
-/** A composition that is itself a member of a group or chord: its end is. */
+/** A composition that is a member of a group or chord: the task or group at its end becomes the member. */
 export function joined(tree: Tree, { chord, group_id, group_index }: SignatureOptions): Tree {
   if (chord == null && group_id == null && group_index == null) return tree
   const membership = { ...(chord == null ? {} : { chord }), ...(group_id == null ? {} : { group_id }) }
   return atEnd(tree, (end) => {
     if (end.kind === 'group') return eachTaskAtEnd(end, (task) => withOptions(task, { ...membership, ...task.signature.options }))
-    const place = group_index == null ? membership : { ...membership, group_index }
-    return withOptions(end, { ...place, ...end.signature.options })
+    const member = group_index == null ? membership : { ...membership, group_index }
+    return withOptions(end, { ...member, ...end.signature.options })
   })
 }
 

@@ -31,5 +31,3 @@ export interface ChordTree {
   readonly members: readonly Tree[]
   readonly body: Tree
 }
-
-export const isEmpty = (tree: Tree): boolean => tree.kind === 'group' && tree.members.length === 0

@@ -20,28 +20,7 @@ export function createGroupResult<Results extends unknown[]>(
   const states = async (): Promise<readonly State[]> => (distinct.length === 0 ? [] : (await connect()).states(distinct))
   const countOf = async (state: (state: State) => boolean) => (await states()).filter(state).length
 
-  const iterate = async function* ({ timeoutMs, signal }: WaitOptions = {}): AsyncGenerator<Completed, void, void> {
-    if (ids.length === 0) return
-    using waiting = createWaitSignal({ timeoutMs, signal })
-    const done = new AbortController()
-    const inTime = AbortSignal.any([done.signal, waiting.signal])
-    const backend = await connect()
-    const arrivals = createArrivals<{ stored: StoredResult | undefined; index: number }>()
-    for (const [index, member] of ids.entries())
-      void backend.wait(member, inTime).then((stored) => arrivals.add({ stored, index }), arrivals.fail)
-    try {
-      for (let count = 0; count < ids.length; count++) {
-        const { stored, index } = await arrivals.next()
-        if (stored === undefined) {
-          signal?.throwIfAborted()
-          throw new AppError('RESULT_TIMEOUT', `${ids.length - count} of group ${id} have not ended within ${timeoutMs} ms`)
-        }
-        yield completed(stored, index)
-      }
-    } finally {
-      done.abort()
-    }
-  }
+  const iterate = (options?: WaitOptions) => iterateMembers({ id, ids }, connect, options)
 
   return {
     id,
@@ -67,6 +46,34 @@ export function createGroupResult<Results extends unknown[]>(
     async revoke(options) {
       if (distinct.length > 0) await (await connect()).revoke({ ids: distinct }, options)
     },
+  }
+}
+
+/** Yields the members in the order in which they end. */
+async function* iterateMembers(
+  { id, ids }: { readonly id: string; readonly ids: readonly string[] },
+  connect: () => Promise<GroupBackend>,
+  { timeoutMs, signal }: WaitOptions = {},
+): AsyncGenerator<Completed, void, void> {
+  if (ids.length === 0) return
+  using waiting = createWaitSignal({ timeoutMs, signal })
+  const done = new AbortController()
+  const inTime = AbortSignal.any([done.signal, waiting.signal])
+  const backend = await connect()
+  const arrivals = createArrivals<{ stored: StoredResult | undefined; index: number }>()
+  for (const [index, member] of ids.entries())
+    void backend.wait(member, inTime).then((stored) => arrivals.add({ stored, index }), arrivals.fail)
+  try {
+    for (let count = 0; count < ids.length; count++) {
+      const { stored, index } = await arrivals.next()
+      if (stored === undefined) {
+        signal?.throwIfAborted()
+        throw new AppError('RESULT_TIMEOUT', `${ids.length - count} of group ${id} have not ended within ${timeoutMs} ms`)
+      }
+      yield completed(stored, index)
+    }
+  } finally {
+    done.abort()
   }
 }
 

@@ -1,4 +1,4 @@
-import { abandonedBy, mergePlans, type PlanWithChildren, planEach, planSteps, type RouteOf } from '../../app/canvas/plan.ts'
+import { mergePlans, type PlanWithChildren, planEach, planSteps, type RouteOf, unreachableIn } from '../../app/canvas/plan.ts'
 import type { Child, Effects } from '../../app/effects.ts'
 import type { State } from '../../app/outcome.ts'
 import type { Delivery } from '../../broker/broker.ts'
@@ -87,7 +87,7 @@ function restOf(chain: Embed['chain'], parts: WorkflowParts): NonNullable<Effect
     .toReversed()
     .flatMap((step) => {
       try {
-        return abandonedBy(step)
+        return unreachableIn(step)
       } catch (error) {
         parts.report?.(error, 'chain')
         return []

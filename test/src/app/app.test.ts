@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { type Backend, createRegistry } from '../../../src/app/app.ts'
 import type { ApplyOptions, TransactionClient } from '../../../src/app/apply-options.ts'
-import type { Kept } from '../../../src/app/backend.ts'
+import type { DueMessage } from '../../../src/app/backend.ts'
 import { currentTask } from '../../../src/app/calls/current-task.ts'
 import type { AsyncResult } from '../../../src/app/results/handles.ts'
 import type { StoredResult } from '../../../src/app/results/stored-result.ts'
@@ -15,7 +15,7 @@ import type { Message } from '../../../src/message/message.ts'
 /** A backend that remembers, and answers what it is given. */
 function createBackend(stored: Partial<StoredResult>[] = []) {
   const sent: Message[] = []
-  const kept: (Kept & { transaction: unknown })[] = []
+  const kept: (DueMessage & { transaction: unknown })[] = []
   const unsent: { keys: string[]; certain: boolean }[] = []
   const holders = new Map<string, string>()
   const fail: { publish?: Error } = {}
