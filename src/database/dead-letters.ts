@@ -1,4 +1,4 @@
-import { abandonedBy } from '../app/canvas/plan.ts'
+import { unreachableIn } from '../app/canvas/plan.ts'
 import { decodeBody, type Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 import { columnsOf } from './columns.ts'
@@ -87,7 +87,7 @@ export function createDeadLetters(database: Database): DeadLetters {
 function unreachableAfter(body: string): string[] {
   try {
     const { chain } = decodeBody(body).embed
-    return Array.isArray(chain) ? chain.flatMap((step) => abandonedBy(step).map(({ id }) => id)) : []
+    return Array.isArray(chain) ? chain.flatMap((step) => unreachableIn(step).map(({ id }) => id)) : []
   } catch {
     return []
   }

@@ -1,5 +1,5 @@
 import type { TransactionClient } from '../app/apply-options.ts'
-import type { Kept } from '../app/backend.ts'
+import type { DueMessage } from '../app/backend.ts'
 import { retry } from '../concurrency/retry.ts'
 import { isConnectFailure } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
@@ -55,7 +55,7 @@ const NOT_TAKEN = 'did not take the message'
  */
 export async function keepManyInOutbox(
   database: Database,
-  kept: readonly Kept[],
+  kept: readonly DueMessage[],
   transaction?: TransactionClient,
 ): Promise<void> {
   const values = [...columnsOf(kept), database.channel('outbox')]
@@ -79,7 +79,7 @@ function rowOf({ headers: { id, task, ...headers }, queue, priority, properties,
   return [id, queue, priority, task, sparseJson(headers), sparseJson(properties), body]
 }
 
-function columnsOf(kept: readonly Kept[]): unknown[][] {
+function columnsOf(kept: readonly DueMessage[]): unknown[][] {
   const columns: unknown[][] = Array.from({ length: 9 }, () => [])
   for (const { message, due } of kept) {
     const dueMs = due instanceof Date ? due.getTime() : null
