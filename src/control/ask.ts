@@ -7,13 +7,13 @@ export interface Question {
   readonly given: Arguments
   /** Names of workers; undefined: all. */
   readonly destination?: readonly string[] | undefined
-  /** How long to wait for answers: all of it when nobody knows how many there will be. 0: no answer is wanted. */
+  /** Time to wait for answers. Without `destination` the whole time is used, because the number of workers is not known. 0: no answer is wanted. */
   readonly timeoutMs: number
-  /** Called with each answer as it comes. */
+  /** Called with each answer when it arrives. */
   readonly onAnswer?: ((worker: string, answer: unknown) => void) | undefined
 }
 
-/** Asks workers of either language. @returns their answers by name, fewer than asked when some are silent */
+/** Asks workers of either language. @returns their answers by worker name. Silent workers are absent. */
 export async function askWorkers(transport: ControlTransport, question: Question): Promise<Map<string, unknown>> {
   const { method, given, destination, timeoutMs, onAnswer } = question
   const body = { method, arguments: given, destination: destination ?? null, pattern: null, matcher: null }
@@ -23,9 +23,9 @@ export async function askWorkers(transport: ControlTransport, question: Question
   }
   const [ticket, address] = [randomUUID(), randomUUID()]
   const answers = new Map<string, unknown>()
-  let enough = () => {}
+  let stopWaiting = () => {}
   const complete = new Promise<void>((resolve) => {
-    enough = resolve
+    stopWaiting = resolve
   })
   const onReply = ({ headers, body }: ControlMessage) => {
     if (headers.ticket !== ticket || typeof body !== 'object' || body === null) return
@@ -33,10 +33,10 @@ export async function askWorkers(transport: ControlTransport, question: Question
       answers.set(worker, answer)
       onAnswer?.(worker, answer)
     }
-    if (destination?.every((worker) => answers.has(worker))) enough()
+    if (destination?.every((worker) => answers.has(worker))) stopWaiting()
   }
   const stop = await transport.collect(address, onReply)
-  const timer = setTimeout(() => enough(), timeoutMs)
+  const timer = setTimeout(() => stopWaiting(), timeoutMs)
   try {
     const reply_to = { exchange: 'reply.celery.pidbox', routing_key: address }
     await transport.broadcast({

@@ -1,7 +1,7 @@
 import type { Arguments, Command, Panel } from './panel.ts'
 import { pythonRepr } from './repr.ts'
 
-/** Commands that change something, with Celery's names, arguments and answers. */
+/** Commands that change the worker, with Celery's names, arguments and answers. */
 export const CONTROL: Readonly<Record<string, Command>> = {
   revoke,
   terminate: (panel, given) => revoke(panel, { ...given, terminate: true }),
@@ -19,7 +19,7 @@ export const CONTROL: Readonly<Record<string, Command>> = {
     shutdown()
     return undefined
   },
-  // A Python worker that starts asks everybody what was revoked meanwhile; our answer carries the clock alone, and we keep what it tells.
+  // A Python worker that starts asks all workers for revoked ids. We answer with our clock only, and keep the ids that it sends.
   hello(panel, { from_node, revoked }) {
     if (from_node === panel.hostname) return null
     panel.revoked.add(Object.keys((revoked ?? {}) as object))
@@ -33,7 +33,7 @@ export const CONTROL: Readonly<Record<string, Command>> = {
   }),
 }
 
-/** In this worker, until it ends; null, 0 or an empty text: no limit. */
+/** Sets the rate limit in this worker until it ends. null, 0 or an empty text removes the limit. */
 function rateLimit({ worker, tasks }: Panel, { task_name, rate_limit }: Arguments) {
   if (typeof task_name !== 'string' || !tasks.has(task_name)) return { error: 'unknown task' }
   try {
@@ -44,7 +44,7 @@ function rateLimit({ worker, tasks }: Panel, { task_name, rate_limit }: Argument
   return { ok: rate_limit ? 'new rate limit set successfully' : 'rate limit disabled successfully' }
 }
 
-/** For attempts that begin from now on, in this worker, until it ends; an absent one is no limit. Seconds. */
+/** Sets the time limits of later attempts in this worker until it ends, in seconds. An absent limit is removed. */
 function timeLimit({ worker, tasks }: Panel, { task_name, soft, hard }: Arguments) {
   if (typeof task_name !== 'string' || !tasks.has(task_name)) return { error: 'unknown task' }
   const [softSeconds, hardSeconds] = [seconds(soft), seconds(hard)]
@@ -53,13 +53,13 @@ function timeLimit({ worker, tasks }: Panel, { task_name, soft, hard }: Argument
   return { ok: 'time limits set successfully' }
 }
 
-/** undefined: none; null: not a number of seconds. */
+/** @returns undefined for no limit, null if the value is not a number of seconds */
 function seconds(value: unknown): number | undefined | null {
   if (value == null || value === 0) return undefined
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
 }
 
-/** Known here at once, and kept in the database for the workers that come later; without it the others have heard it all the same. */
+/** Revokes here at once, and in the database for workers that start later. The other workers receive the same request. */
 async function revoke(panel: Panel, { task_id, terminate }: Arguments) {
   const ids = [task_id ?? []].flat().filter((id): id is string => typeof id === 'string' && id !== '')
   if (ids.length === 0) return { error: 'task_id is missing' }
@@ -71,25 +71,25 @@ async function revoke(panel: Panel, { task_id, terminate }: Arguments) {
 }
 
 async function addConsumer({ worker }: Panel, { queue }: Arguments) {
-  if (typeof queue !== 'string' || !/^[^\0,]{1,200}$/.test(queue)) return { error: `no name of a queue: ${pythonRepr(queue)}` }
+  if (typeof queue !== 'string' || !/^[^\0,]{1,200}$/.test(queue)) return { error: `not a queue name: ${pythonRepr(queue)}` }
   if (worker.queues.includes(queue)) return { ok: `already consuming from ${pythonRepr(queue)}` }
   await worker.reconfigure({ queues: [...worker.queues, queue] })
   return { ok: `add consumer ${queue}` }
 }
 
 async function cancelConsumer({ worker }: Panel, { queue }: Arguments) {
-  if (typeof queue !== 'string') return { error: `no name of a queue: ${pythonRepr(queue)}` }
+  if (typeof queue !== 'string') return { error: `not a queue name: ${pythonRepr(queue)}` }
   if (worker.queues.includes(queue)) await worker.reconfigure({ queues: worker.queues.filter((each) => each !== queue) })
   return { ok: `no longer consuming from ${queue}` }
 }
 
-/** As CONCURRENCY. */
+/** The limit of the option CONCURRENCY. */
 const MAX_CONCURRENCY = 1000
 
 async function resize({ worker }: Panel, direction: 1 | -1, { n = 1 }: Arguments) {
-  const by = Number(n)
-  const concurrency = worker.concurrency + direction * by
-  if (!Number.isSafeInteger(by) || by < 1 || concurrency < 1 || concurrency > MAX_CONCURRENCY)
+  const change = Number(n)
+  const concurrency = worker.concurrency + direction * change
+  if (!Number.isSafeInteger(change) || change < 1 || concurrency < 1 || concurrency > MAX_CONCURRENCY)
     return { error: `ValueError('concurrency would be ${concurrency}, not 1 to ${MAX_CONCURRENCY}')` }
   await worker.reconfigure({ concurrency })
   return { ok: direction > 0 ? 'pool will grow' : 'pool will shrink' }

@@ -1,4 +1,4 @@
-/** To whom a request goes, as kombu's mailboxes have it: a list of names, or a pattern, or everybody. */
+/** The receivers of a request, in kombu's form: a list of worker names, a pattern, or neither for all workers. */
 export interface Destination {
   readonly destination?: readonly string[] | null
   readonly pattern?: string | null
@@ -6,7 +6,7 @@ export interface Destination {
   readonly matcher?: string | null
 }
 
-/** Nobody names workers with longer ones, and what comes from the network is bounded. */
+/** No worker name needs a longer pattern, and input from the network is limited. */
 const MAX_PATTERN = 200
 
 export function isAddressed({ destination, pattern, matcher }: Destination, hostname: string): boolean {
@@ -17,7 +17,7 @@ export function isAddressed({ destination, pattern, matcher }: Destination, host
   return matcher === 'pcre' ? matchesExpression(pattern, hostname) : matchesGlob(pattern, hostname)
 }
 
-/** `re.match`: from the beginning, not to the end. */
+/** As Python's `re.match`: anchored at the start only. */
 function matchesExpression(pattern: string, hostname: string): boolean {
   try {
     return new RegExp(`^(?:${pattern})`).test(hostname)
@@ -26,7 +26,7 @@ function matchesExpression(pattern: string, hostname: string): boolean {
   }
 }
 
-/** `fnmatch`: `*`, `?` and `[abc]`. */
+/** As Python's `fnmatch`: `*`, `?` and `[abc]`. */
 function matchesGlob(pattern: string, text: string): boolean {
   const parts = pattern.split(/(\*|\?|\[!?[^\]]+\])/).filter((part) => part !== '')
   const expression = parts

@@ -14,14 +14,15 @@ import type { Lamport } from './lamport.ts'
 
 export interface Emitter {
   readonly observer: WorkerObserver
-  /** Tasks begun, by name. */
+  /** Started tasks by name. */
   readonly totals: ReadonlyMap<string, number>
   readonly enabled: boolean
-  /** @returns false when they were on, or off, already */
+  /** @returns false if events were enabled already */
   enable(): boolean
+  /** @returns false if events were disabled already */
   disable(): boolean
   heartbeat(): void
-  /** The last word. */
+  /** Sends worker-offline and stops. */
   close(): void
 }
 
@@ -30,13 +31,13 @@ export interface EmitterOptions {
   readonly version: string
   readonly transport: Pick<ControlTransport, 'emit' | 'carriesEvents'>
   readonly clock: Lamport
-  /** Tasks that run now. */
+  /** Number of running tasks. */
   readonly active: () => number
 }
 
 /**
- * Counts tasks always, and tells of them while events are enabled. Nothing is sent before that: on a metered broker each event is paid for.
- * Task events of one turn of the event loop leave as one message, as Celery's do.
+ * Always counts tasks, and sends events while events are enabled. Nothing is sent before that, because a metered broker charges for each event.
+ * Task events of one turn of the event loop leave as one message, as in Celery.
  */
 export function createEmitter({ hostname, version, transport, clock, active }: EmitterOptions): Emitter {
   const totals = new Map<string, number>()

@@ -10,12 +10,12 @@ export interface Event extends Record<string, unknown> {
   readonly type: string
 }
 
-/** Seconds between two heartbeats: monitors take a worker for dead after twice as long without one. */
+/** Seconds between two heartbeats. Monitors report a worker as dead after twice this time. */
 export const HEARTBEAT_S = 2
 
 /**
- * The fields of every event (reference/celery-protocol.md §6.1). Without `utcoffset`: the time stamp is one of the epoch already, and
- * monitors elsewhere would shift it.
+ * The fields of every event (docs/internals/wire-protocol.md). Without `utcoffset`: the timestamp counts from the epoch, and monitors in another
+ * time zone would shift it.
  */
 export const event = (type: string, sender: { hostname: string; clock: number; now: number }, fields: EventFields): Event => ({
   hostname: sender.hostname,
@@ -26,7 +26,7 @@ export const event = (type: string, sender: { hostname: string; clock: number; n
   type,
 })
 
-/** worker-online, worker-heartbeat, worker-offline. */
+/** Fields of worker-online, worker-heartbeat and worker-offline. */
 export const workerFields = (worker: { active: number; processed: number; version: string }): EventFields => ({
   freq: HEARTBEAT_S,
   active: worker.active,
@@ -53,9 +53,9 @@ export function endedEvent(outcome: Outcome): [type: string, fields: EventFields
     return ['task-succeeded', { uuid, result: reprOfJson(result), runtime }]
   }
   if (state === 'REVOKED') {
-    const why = reprOfException(result)
-    const terminated = why.includes('terminated')
-    return ['task-revoked', { uuid, terminated, signum: terminated ? 15 : null, expired: why.includes('expired') }]
+    const reason = reprOfException(result)
+    const terminated = reason.includes('terminated')
+    return ['task-revoked', { uuid, terminated, signum: terminated ? 15 : null, expired: reason.includes('expired') }]
   }
   if (state === 'RETRY') return ['task-retried', { uuid, exception: reprOfException(result), traceback }]
   return ['task-failed', { uuid, exception: reprOfException(result), traceback }]

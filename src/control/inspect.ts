@@ -4,7 +4,7 @@ import { decodeBody, fullHeaders } from '../message/message.ts'
 import { type Arguments, brokerUrl, type Command, type Panel } from './panel.ts'
 import { pythonRepr } from './repr.ts'
 
-/** Commands that only look; their answers have the form of Celery's (reference/celery-protocol.md §6.2). */
+/** Read-only commands. Their answers have Celery's form (docs/internals/wire-protocol.md). */
 export const INSPECT: Readonly<Record<string, Command>> = {
   ping: () => ({ ok: 'pong' }),
   clock: ({ clock }) => ({ clock: clock.value }),
@@ -12,7 +12,7 @@ export const INSPECT: Readonly<Record<string, Command>> = {
     panel.worker.active().map(({ delivery, startedAt }) => requestInfo(panel, delivery, startedAt, given.safe === true)),
   reserved: (panel, given) =>
     panel.worker.reserved().map((delivery) => requestInfo(panel, delivery, undefined, given.safe === true)),
-  // What is early lies in the outbox of the database, where any worker finds it: none of it is this worker's.
+  // Messages with an eta wait in the outbox of the database for any worker, so no worker holds them.
   scheduled: () => [],
   registered: ({ tasks }) => [...tasks.keys()].sort(),
   revoked: ({ revoked }) => revoked.ids(),
@@ -23,7 +23,7 @@ export const INSPECT: Readonly<Record<string, Command>> = {
   query_task: queryTask,
 }
 
-/** Other names of the same, which old clients use. */
+/** Names of old clients for the same commands. */
 export const ALIASES: Readonly<Record<string, string>> = {
   dump_active: 'active',
   dump_reserved: 'reserved',
@@ -42,7 +42,7 @@ function requestInfo({ hostname }: Panel, { message, deliveries }: Delivery, sta
     type: task,
     hostname,
     time_start: startedAt === undefined ? null : startedAt / 1000,
-    // Only when the outcome is stored.
+    // A message is acknowledged once its outcome is stored.
     acknowledged: false,
     delivery_info: { exchange: '', routing_key: message.queue, priority: message.priority, redelivered: deliveries > 1 },
     worker_pid: startedAt === undefined ? null : process.pid,
@@ -107,12 +107,12 @@ function stats({ worker, emitter, clock, since, config }: Panel) {
 function brokerInfo(choice: Panel['config']['broker']) {
   const { hostname, username, pathname, port, protocol } = new URL(brokerUrl(choice) ?? 'postgresql://localhost')
   const secure = protocol === 'amqps:' || protocol === 'rediss:'
-  const usual = { amqp: secure ? 5671 : 5672, redis: 6379, postgres: 5432 }[choice.kind]
+  const defaultPort = { amqp: secure ? 5671 : 5672, redis: 6379, postgres: 5432 }[choice.kind]
   return {
     hostname,
     userid: username === '' ? null : decodeURIComponent(username),
     virtual_host: decodeURIComponent(pathname.slice(1)) || '/',
-    port: port === '' ? usual : Number(port),
+    port: port === '' ? defaultPort : Number(port),
     insist: false,
     ssl: secure,
     transport: choice.kind,
@@ -126,7 +126,7 @@ function brokerInfo(choice: Panel['config']['broker']) {
   }
 }
 
-/** Each field that kombu's `Queue.as_dict` has: Flower reads name, exchange and routing_key. */
+/** All fields of kombu's `Queue.as_dict`. Flower reads name, exchange and routing_key. */
 const queueInfo = (name: string) => ({
   name,
   exchange: {
@@ -157,7 +157,7 @@ const queueInfo = (name: string) => ({
   max_priority: null,
 })
 
-/** What this package reads, under the names that Celery's users know. No secrets: URLs are masked. */
+/** The settings of this worker under Celery's names. URLs are masked. */
 function configuration({ config, worker }: Panel): Record<string, unknown> {
   const url = brokerUrl(config.broker)
   return {

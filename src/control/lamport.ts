@@ -1,9 +1,9 @@
-/** Celery's logical clock: consumers of events order by it what happened on several machines. */
+/** Celery's logical clock. Monitors order the events of several machines by it. */
 export interface Lamport {
   readonly value: number
-  /** Before each message that leaves. */
+  /** Call before each message that is sent. */
   forward(): number
-  /** After each message that came, with its clock. */
+  /** Call with the clock of each message that arrived. */
   adjust(other: unknown): void
 }
 

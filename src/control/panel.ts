@@ -4,7 +4,7 @@ import type { Worker } from '../worker/worker.ts'
 import type { Emitter } from './emitter.ts'
 import type { Lamport } from './lamport.ts'
 
-/** What remote commands look at and turn. */
+/** The parts of a worker that remote commands read and change. */
 export interface Panel {
   readonly hostname: string
   readonly version: string
@@ -12,21 +12,21 @@ export interface Panel {
   readonly tasks: ReadonlyMap<string, unknown>
   readonly emitter: Emitter
   readonly revoked: Pick<RevokedHere, 'ids' | 'add'>
-  /** For the workers that come later. Never rejects: it is logged when the database cannot take it. */
+  /** Stores revocations for workers that start later. Never rejects: a failure is logged. */
   keepRevoked(ids: readonly string[], terminate: boolean): Promise<void>
   readonly clock: Lamport
   readonly config: Pick<
     Config,
     'broker' | 'maxDeliveries' | 'shutdownMs' | 'publishTimeoutMs' | 'resultTtlSeconds' | 'resultMirror'
   >
-  /** `performance.now()` of the beginning. */
+  /** `performance.now()` of the worker's start. */
   readonly since: number
   /** Asks the process to stop as SIGTERM does. */
   shutdown(): void
 }
 
 export type Arguments = Readonly<Record<string, unknown>>
-/** The answer of a command; undefined: none is sent. */
+/** Returns the answer. undefined: no answer is sent. */
 export type Command = (panel: Panel, given: Arguments) => unknown
 
 export const brokerUrl = (choice: BrokerChoice): string | undefined =>

@@ -16,11 +16,11 @@ interface Request {
   readonly reply_to?: ReplyTo
 }
 
-/** Those that monitors repeat every few seconds, and those that only look, are no news. */
+/** Not logged: commands that monitors repeat every few seconds, and read-only ones. */
 const QUIET = new Set(['enable_events', 'heartbeat', 'hello', ...Object.keys(INSPECT), ...Object.keys(ALIASES)])
 
-/** Requests that waited for a worker that was away are old news, but clocks of two machines differ by some seconds. */
-const CLOCKS_DIFFER_MS = 60_000
+/** Expired requests are dropped. The tolerance allows for clocks of two machines that differ by some seconds. */
+const CLOCK_TOLERANCE_MS = 60_000
 
 /** Answers requests, one after the other: `add_consumer` and `cancel_consumer` of one client must not overtake each other. */
 export function serveControl(transport: ControlTransport, panel: Panel, log: Log): Promise<Stop> {
@@ -61,11 +61,11 @@ export function find(method: string): Command | undefined {
   return undefined
 }
 
-/** undefined: for somebody else, too late, or no request at all. */
+/** @returns undefined if the message is for another worker, expired, or not a request */
 function requestOf({ headers, body }: ControlMessage, hostname: string): Request | undefined {
   const request = body as Request | null
   if (typeof request?.method !== 'string') return undefined
   const { expires } = headers
-  if (typeof expires === 'number' && expires > 0 && expires * 1000 + CLOCKS_DIFFER_MS < Date.now()) return undefined
+  if (typeof expires === 'number' && expires > 0 && expires * 1000 + CLOCK_TOLERANCE_MS < Date.now()) return undefined
   return isAddressed(request, hostname) ? request : undefined
 }

@@ -13,10 +13,10 @@ export interface ControlOptions {
   readonly broker: Broker
   readonly config: Config
   readonly log: Log
-  /** As in `celery@host`. */
+  /** The name of the worker, as in `celery@host`. */
   readonly hostname: string
   readonly tasks: ReadonlyMap<string, unknown>
-  /** Sends events from the beginning. */
+  /** Sends events from the start (`--events`). */
   readonly events: boolean
   /** Asks the process to stop as SIGTERM does. */
   readonly shutdown: () => void
@@ -25,13 +25,13 @@ export interface ControlOptions {
 }
 
 export interface Control extends Pick<Emitter, 'observer'> {
-  /** From here on requests are answered. Does not wait for a broker that is away. */
+  /** Starts to answer requests. Does not wait for a broker that is away. */
   attach(worker: Worker): void
-  /** Answers no more, and says that the worker goes. */
+  /** Stops answering, and sends worker-offline. */
   stop(): Promise<void>
 }
 
-/** Remote control and events of one worker. Made before it, because it is told of every task; attached when it runs. */
+/** Remote control and events of one worker. Created before the worker, because it observes every task, and attached when the worker runs. */
 export async function createControl(options: ControlOptions): Promise<Control> {
   const { broker, config, log, hostname, tasks, shutdown, revoked } = options
   const transport = await broker.control()
@@ -42,13 +42,13 @@ export async function createControl(options: ControlOptions): Promise<Control> {
   const active = () => worker?.running ?? 0
   const emitter = createEmitter({ hostname, version, transport, clock, active })
   if (options.events && !transport.carriesEvents)
-    log.warn({ broker: broker.kind }, 'events are sent with RabbitMQ and Redis only, --events changes nothing here')
+    log.warn({ broker: broker.kind }, 'events need RabbitMQ or Redis, --events has no effect')
 
   const keepRevoked = async (ids: readonly string[], terminate: boolean) => {
     try {
       await options.revoke({ ids }, { terminate })
     } catch (error) {
-      log.warn({ ids, reason: (error as Error).message }, 'revoked here, but not kept for workers that start later')
+      log.warn({ ids, reason: (error as Error).message }, 'revoked here, but not stored for workers that start later')
     }
   }
 
@@ -56,9 +56,9 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     observer: emitter.observer,
     attach(running) {
       worker = running
-      const looked = { hostname, version, worker, tasks, emitter, revoked, clock, config }
-      const panel = { ...looked, keepRevoked, shutdown, since: performance.now() }
-      // Events begin when requests are heard: before that a broker that is away would lose the first of them.
+      const parts = { hostname, version, worker, tasks, emitter, revoked, clock, config }
+      const panel = { ...parts, keepRevoked, shutdown, since: performance.now() }
+      // Events start when requests are received: before that, a broker that is away would lose the first events.
       serveControl(transport, panel, log).then(
         () => {
           if (options.events && transport.carriesEvents && !stopped) emitter.enable()

@@ -1,18 +1,18 @@
 import { parseJson } from '../../message/python-json.ts'
 
-/** What the members of a chord returned, as JSON texts, or why the body cannot have it. */
+/** The results of the members of a chord as JSON texts, or the reason why the body cannot receive them. */
 export type Collected = { readonly values: readonly string[] } | { readonly problem: string }
 
-/** The shape of a header: an id for a task, a list for a group. */
+/** The structure of a chord's header: an id for a task, a list for a group. */
 type Shape = string | readonly Shape[]
 
 export interface SavedGroup {
   readonly shape: readonly Shape[]
-  /** All tasks in it, in their order. */
+  /** The ids of all tasks, in order. */
   readonly ids: readonly string[]
 }
 
-/** `GroupResult.save()` (reference/celery-protocol.md §3.3): `{"result": [["<group>", null], [[["<id>", null], null], …]]}`. */
+/** Reads what `GroupResult.save()` wrote: `{"result": [["<group>", null], [[["<id>", null], null], …]]}` (docs/internals/wire-protocol.md). */
 export function readGroup(text: string): SavedGroup | undefined {
   try {
     const { result } = JSON.parse(text) as { result?: unknown }
@@ -24,13 +24,13 @@ export function readGroup(text: string): SavedGroup | undefined {
   }
 }
 
-/** A result as a tuple: `[[id, parent], null]` for a task, `[[id, parent], [members]]` for a group. */
+/** Reads a result tuple: `[[id, parent], null]` for a task, `[[id, parent], [members]]` for a group. */
 function shapeOf(tuple: unknown): Shape {
   const [[id], members] = tuple as [[string, unknown], unknown[] | null]
   return members === null ? id : members.map(shapeOf)
 }
 
-/** The results of a saved group in its shape, from the documents of its ids. */
+/** Builds the results of a saved group in its structure from the result documents of its ids. */
 export function resultsOfGroup({ shape, ids }: SavedGroup, documents: readonly (string | null)[]): Collected {
   const values = new Map<string, string>()
   for (const [at, id] of ids.entries()) {
@@ -45,7 +45,7 @@ export function resultsOfGroup({ shape, ids }: SavedGroup, documents: readonly (
   return { values: shape.map(textOf) }
 }
 
-/** In Celery's words, as far as they go without Python: `Dependency <id> raised ValueError('boom')`. */
+/** Celery's message for a failed member: `Dependency <id> raised ValueError('boom')`. */
 export function dependencyFailed(id: string, exception: string): string {
   const { exc_type = 'Exception', exc_message = [] } = (parseJson(exception, 'any') ?? {}) as {
     exc_type?: string

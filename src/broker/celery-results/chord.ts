@@ -11,12 +11,12 @@ import type { Script } from '../redis/scripts.ts'
 import { type Collected, dependencyFailed, readGroup, resultsOfGroup } from './chord-group.ts'
 import { type ChordPart, partsOf } from './chord-part.ts'
 
-/** The chords that Celery's Redis result backend counts (reference/celery-protocol.md §4.5). */
+/** Chords as Celery's Redis result backend counts them (docs/internals/wire-protocol.md). */
 export interface CeleryChords {
   /**
-   * Celery's on_chord_part_return, to be called when the results lie in Redis: counts a member of a chord, and ends the chord when it was the
-   * last. Costs nothing for messages of no chord. A part that returns twice counts once; the body may then be sent twice, under the same id.
-   * @throws what Redis and `end` throw: then nothing is lost by calling it again
+   * Celery's on_chord_part_return: counts a member of a chord, and ends the chord after its last member. Call it when the result is in Redis.
+   * Costs nothing for messages without a chord. A member that returns twice counts once, but the body may be sent twice, under the same id.
+   * @throws errors of Redis and of `end`. The call may be repeated.
    */
   partReturn(message: Message, outcome: Outcome): Promise<void>
 }
@@ -25,16 +25,16 @@ export interface CeleryChordOptions {
   readonly ttlSeconds: number
   readonly prefix?: string
   readonly log: Log
-  /** How bodies and errbacks become messages. */
+  /** Turns bodies and errbacks into messages. */
   readonly planner: Planner
-  /** Sends what follows, and records that a body will not run. */
+  /** Sends the messages, and stores the outcome of a body that cannot run. */
   readonly end: (end: End) => Promise<void>
 }
 
 /**
- * As Celery does it in a transaction: with `result_chord_ordered` off, members are in a list instead of a sorted set.
- * KEYS: members, size of the chord, what was added to it · ARGV: place in the group, member, seconds to keep all of it
- * Returns { members so far, size, added }
+ * Counts a member, as Celery does in a transaction. If `result_chord_ordered` is off, members are in a list instead of a sorted set.
+ * KEYS: members, size of the chord, tasks that joined later · ARGV: position in the group, member, seconds to keep the keys
+ * Returns { members so far, size, tasks that joined later }
  */
 const PART: Script = {
   name: 'chord-part',
@@ -59,7 +59,7 @@ return redis.call('ZRANGE', KEYS[1], 0, -1)`,
 export function createCeleryChords(connection: RedisConnection, options: CeleryChordOptions): CeleryChords {
   const { ttlSeconds, prefix = '', log, planner, end } = options
 
-  const count = async (part: ChordPart, { message, state, result }: Ended) => {
+  const count = async (part: ChordPart, { message, state, result }: ReadyMember) => {
     const base = `${prefix}celery-taskset-meta-${part.group}`
     const keys = [`${base}.j`, `${base}.s`, `${base}.t`]
     const member = `[1, ${JSON.stringify(part.id)}, "${state}", ${result ?? 'null'}]`
@@ -71,7 +71,7 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
     await connection.pipeline([['DEL', ...keys]])
   }
 
-  /** A header with groups inside has left its shape in Redis; any other is the list of its members. */
+  /** The client saved the structure of a header that contains groups. Any other header is the list of its members. */
   const collect = async (base: string, membersKey: string): Promise<Collected> => {
     const [shape] = await connection.pipeline([['GET', base]])
     const group = typeof shape === 'string' ? readGroup(shape) : undefined
@@ -83,7 +83,7 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
     return resultsOf((await connection.run(MEMBERS, [membersKey], [])) as string[])
   }
 
-  /** The body is planned with a token in the place of the results, which are put in as texts: so they arrive as they were sent. */
+  /** Plans the body with a token as its argument, then replaces the token by the texts of the results. So the results arrive unchanged. */
   const bodyOf = (part: ChordPart, values: readonly string[], last: Message): End => {
     const token = randomUUID()
     try {
@@ -95,7 +95,7 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
     }
   }
 
-  /** As Celery: the body has failed for whoever waits for it, and its errbacks are told. The counters are left to expire. */
+  /** As Celery: the body gets a FAILURE and its errbacks are sent. The counters expire by themselves. */
   const failed = (part: ChordPart, reason: string, last: Message): End => {
     log.error({ chord: part.group, task: part.body.task, reason }, 'chord failed, its body is not run')
     return failBody(part.body, reason, { of: lineageOf(part, last), planner, chordId: part.group })
@@ -109,7 +109,7 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
   }
 }
 
-interface Ended extends Pick<Outcome, 'state' | 'result'> {
+interface ReadyMember extends Pick<Outcome, 'state' | 'result'> {
   readonly message: Message
 }
 
@@ -117,13 +117,13 @@ type Counted = [count: number, size: string | null, added: string | null]
 
 const lineageOf = ({ id }: ChordPart, { headers }: Message) => ({ parentId: id, rootId: headers.root_id ?? headers.id })
 
-/** The token is in what begins now: arguments are given to nothing else. */
+/** Only messages that are sent now contain the token: no other task receives arguments. */
 const withText = (plan: Plan, token: string, text: string): Plan => ({
   ...plan,
   messages: plan.messages.map((message) => ({ ...message, body: message.body.replaceAll(token, () => text) })),
 })
 
-/** `[1, "id", "STATE", value]`: the value is cut out as text, so that it arrives as it was sent, whatever its numbers and types are. */
+/** `[1, "id", "STATE", value]`. The value is cut out as text, so that numbers and types arrive unchanged. */
 const MEMBER = /^\s*\[\s*1\s*,\s*("(?:[^"\\]|\\.)*")\s*,\s*"(\w+)"\s*,\s*([\s\S]*)\]\s*$/
 
 function resultsOf(members: readonly string[]): Collected {

@@ -3,23 +3,23 @@ import { parseCeleryTime } from '../../message/message.ts'
 import { parseJson } from '../../message/python-json.ts'
 import { UndecodableMessageError } from '../../message/undecodable.ts'
 
-/** An outcome that somebody else recorded, such as a Python worker. null: its document does not tell. */
+/** An outcome that another application wrote, such as a Python worker. null: the document does not contain the field. */
 export interface ForeignOutcome extends Pick<Outcome, 'id' | 'state' | 'result' | 'traceback' | 'startedAt' | 'doneAt'> {
   readonly task: string | null
   readonly queue: string | null
   readonly worker: string | null
 }
 
-/** What the sender knows and the document perhaps does not. */
+/** Fields that the sender knows and the document may lack. */
 export interface KnownTask {
   readonly task: string | null
   readonly queue: string | null
 }
 
 /**
- * Celery's result document (reference/celery-protocol.md §3.1), as rpc:// and Redis carry it. A value that JSON of Node.js cannot hold is not
- * silently another one: NaN becomes null, as JSON.stringify has it, and an integer beyond 2^53 a FAILURE that says so.
- * undefined: no such document, or a state of the task's own, which has no place here.
+ * Reads Celery's result document (docs/internals/wire-protocol.md), as rpc:// and Redis carry it. Values that Node.js cannot parse from JSON do
+ * not change silently: NaN becomes null, as in JSON.stringify, and an integer beyond 2^53 becomes a FAILURE with the reason.
+ * @returns undefined if the text is no result document, or has a custom state
  */
 export function readResultDocument(text: string, known?: KnownTask, now: number = Date.now()): ForeignOutcome | undefined {
   try {
@@ -41,7 +41,7 @@ function outcomeOf(document: unknown, known: KnownTask | undefined, now: number)
     id,
     task: textOf(name) ?? known?.task ?? null,
     state: status,
-    // Of a task that runs, the document says where: that is told by `worker`.
+    // The result of STARTED is the process, which `worker` names.
     result: isStarted ? null : JSON.stringify(result ?? null),
     traceback: textOf(traceback)?.replaceAll('\0', '\uFFFD') ?? null,
     queue: textOf(queue) ?? known?.queue ?? null,
@@ -51,10 +51,10 @@ function outcomeOf(document: unknown, known: KnownTask | undefined, now: number)
   }
 }
 
-/** The task has ended, and this much is told; what it returned is not. */
+/** Keeps the end of a task and replaces its result by the problem. */
 function withoutResult(outcome: ForeignOutcome, problem: string): ForeignOutcome {
-  const words = outcome.state === 'SUCCESS' ? `the task succeeded, but of its result ${problem}` : problem
-  const exception = { exc_type: 'DecodeError', exc_message: [words], exc_module: 'kombu.exceptions' }
+  const text = outcome.state === 'SUCCESS' ? `the task succeeded, but its result cannot be stored: ${problem}` : problem
+  const exception = { exc_type: 'DecodeError', exc_message: [text], exc_module: 'kombu.exceptions' }
   return { ...outcome, state: 'FAILURE', result: JSON.stringify(exception) }
 }
 

@@ -1,6 +1,6 @@
 import type { Message } from '../../message/message.ts'
 
-/** A task that follows in a workflow, and has its id already. */
+/** A later task of a workflow, with its id. */
 export interface Follower {
   readonly id: string
   readonly task: string
@@ -8,8 +8,8 @@ export interface Follower {
 }
 
 /**
- * Tasks that may follow from a message without this application sending them, because a Python worker does: the rest of its chain, its
- * callbacks, the body of its chord. Most messages have none, and are not read for it.
+ * Tasks that a Python worker may send after this message: the rest of its chain, its callbacks, the body of its chord. Most messages have
+ * none and are not parsed.
  */
 export function followersOf(message: Message): Follower[] {
   const followers: Follower[] = []
@@ -20,12 +20,12 @@ export function followersOf(message: Message): Follower[] {
   return followers
 }
 
-/** The message, with an address for the results of those that may follow from it. */
+/** Adds the reply address to the tasks that may follow a message. */
 export function withFollowersAddressed(message: Message, replyTo: string): Message {
   const embed = embedOf(message)
   if (embed === undefined) return message
   const before = `${JSON.stringify(embed)}]`
-  // Made by somebody else, perhaps with numbers that only they can hold: left as it is.
+  // Another encoder wrote the body, perhaps with numbers that Node.js cannot hold: the body stays unchanged.
   if (!message.body.endsWith(before)) return message
   visit(embed, ({ options }) => {
     options.reply_to ??= replyTo
@@ -38,7 +38,7 @@ interface Found {
   readonly options: Record<string, unknown>
 }
 
-/** Every task of these signatures, also within chains, groups and chords. */
+/** Visits every task of these signatures, also inside chains, groups and chords. */
 function visit(value: unknown, onTask: (found: Found) => void): void {
   if (Array.isArray(value)) {
     for (const each of value) visit(each, onTask)
@@ -57,9 +57,9 @@ function visit(value: unknown, onTask: (found: Found) => void): void {
   if (subtask_type != null && isRecord(kwargs)) for (const part of [kwargs.tasks, kwargs.header, kwargs.body]) visit(part, onTask)
 }
 
-/** undefined: nothing follows. */
+/** @returns undefined if no task follows */
 function embedOf({ body }: Message): unknown {
-  // What has an id is to be waited for, and nothing else.
+  // Only tasks with an id are expected.
   if (!body.includes('"task_id"')) return undefined
   try {
     const value = JSON.parse(body) as unknown

@@ -8,19 +8,19 @@ import { createRedisConnection } from '../redis/connection.ts'
 import { createRedisCollect, type RedisCollect } from './collect-redis.ts'
 import { withMirror } from './with-mirror.ts'
 
-/** The Redis where Celery keeps results, as far as this process writes to it or reads from it. */
+/** The Redis server with Celery's results, which this process mirrors to or collects from. */
 export interface ResultServer {
-  /** What the broker is to call; undefined: nothing is collected. */
+  /** The broker calls this before it sends. undefined: no results are collected. */
   readonly beforeSending: BeforeSending | undefined
-  /** The broker, with mirror and collection around it; closing it closes them. */
+  /** Adds mirror and collection to the broker. Closing the result closes all of them. */
   join(broker: Broker): Broker
 }
 
 export interface ResultServerOptions {
   readonly log: Log
-  /** The URL of another server than the broker's. Two connections at most: one is opened by what writes or asks, one by what waits. */
+  /** The URL, if the server is not the broker's. Opens at most two connections: one for commands, one for subscriptions. */
   readonly apart: string | undefined
-  /** The broker, where its Redis is the one. Asked for after it was made. */
+  /** The broker, if its server is used. Called after the broker was created. */
   readonly own: () => RedisBroker
 }
 

@@ -10,16 +10,16 @@ import type { Log } from '../../log.ts'
 import type { ForeignOutcome } from './document.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Outcomes of one statement: bounds its size, and the damage of one that cannot be stored. */
+/** Outcomes of one statement. Limits its size, and the cost of one outcome that cannot be stored. */
 const MAX_BATCH = 500
 
-/** For bodies of chords: their signatures say all that is known of their tasks. */
+/** Plans bodies of chords from their signatures alone. */
 const planner = createPlanner()
 
 /**
- * Stores what others recorded (no id twice), as `outcome-collect.sql` says, and tells it to who waits: the one place where outcomes from
- * outside enter. Members of our chords are counted in the same commit. Rejects when the database is away or refuses.
- * @returns outcomes that were stored besides: of bodies of chords that will never run
+ * Stores outcomes of other applications (no id twice) with outcome-collect.sql, and notifies waiting clients. All outcomes from outside enter
+ * here. Members of our chords are counted in the same commit. Rejects if the database is away or refuses.
+ * @returns outcomes that the same commit stored for bodies of chords that can no longer run
  */
 export async function storeForeignOutcomes(database: Database, outcomes: readonly ForeignOutcome[]): Promise<readonly Outcome[]> {
   const ended = outcomes.filter(isFinal).map(({ id }) => id)
@@ -27,7 +27,7 @@ export async function storeForeignOutcomes(database: Database, outcomes: readonl
     await write(database, database, outcomes)
     return []
   }
-  // Through the outbox, whatever the broker is: this process may be one that sends nothing.
+  // Through the outbox with every broker, because this process may be one that does not send.
   const target = { channel: database.channel, worker: '', direct: false, planner }
   return database.transaction(async (client) => {
     await write(client, database, outcomes)
@@ -52,7 +52,7 @@ const tellable = ({ task, queue, worker: _worker, ...outcome }: ForeignOutcome):
   retries: 0,
 })
 
-/** One INSERT cannot touch a row twice. What came before the first final outcome of an id adds what that does not tell: when, and where. */
+/** One INSERT cannot touch a row twice. Outcomes before the final one of an id add the start and the worker, which the final one may lack. */
 function mergeEach(batch: readonly { readonly outcome: ForeignOutcome }[]): ForeignOutcome[] {
   const merged = new Map<string, ForeignOutcome>()
   for (const { outcome } of batch) {
@@ -69,14 +69,14 @@ interface Collected<Tag> {
   readonly tag: Tag
 }
 
-/** Outcomes on their way into the database, in their order; while it is away they are kept. */
+/** Writes outcomes to the database in order. Keeps them in memory while the database is away. */
 export interface OutcomeCollector<Tag> {
   add(outcome: ForeignOutcome, tag: Tag): void
   /** Resolves when everything that was added is stored. */
   flush(): Promise<void>
 }
 
-/** What comes in while one statement is under way goes out with the next. `onStored` must not throw. */
+/** Outcomes that arrive during a statement are written by the next one. `onStored` must not throw. */
 export function createOutcomeCollector<Tag>(
   database: Database,
   log: Log,
@@ -96,7 +96,7 @@ export function createOutcomeCollector<Tag>(
     if (failures === 0) log.warn(fields, 'results of other workers cannot be stored now, trying again until they can')
   }
 
-  /** One that the database refuses must not hold up the others, nor come back for ever. */
+  /** An outcome that the database refuses must not block the others, nor be repeated for ever. */
   const store = async (outcomes: readonly ForeignOutcome[]) => {
     try {
       await storeForeignOutcomes(database, outcomes)
@@ -123,5 +123,5 @@ export function createOutcomeCollector<Tag>(
   }
 }
 
-/** Is nothing more to come for this id? */
+/** True if no other outcome follows for this id. */
 export const isFinal = ({ state }: Pick<ForeignOutcome, 'state'>): boolean => READY_STATES.has(state)

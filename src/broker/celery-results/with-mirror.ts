@@ -14,13 +14,13 @@ import { storeForeignOutcomes } from './store.ts'
 export interface MirroredOptions {
   readonly config: Pick<Config, 'resultTtlSeconds'>
   readonly log: Log
-  /** Used by a process that takes messages only. */
+  /** Opened by a process that consumes. */
   readonly connection: RedisConnection
-  /** Another server than the broker's (RESULT_MIRROR is a URL). */
+  /** The server is not the broker's (RESULT_MIRROR is a URL). */
   readonly apart: boolean
 }
 
-/** A broker whose workers write their results to Redis as well (RESULT_MIRROR), and count Celery's chords there. */
+/** Adds the mirror to a broker: workers also write their results to Redis (RESULT_MIRROR), and count Celery's chords there. */
 export function withMirror(broker: Broker, database: Database, options: MirroredOptions): Broker {
   const { log, connection, apart, config } = options
   const ttlSeconds = config.resultTtlSeconds
@@ -31,14 +31,14 @@ export function withMirror(broker: Broker, database: Database, options: Mirrored
     const chords = createCeleryChords(connection, { ttlSeconds, log, planner, end: (end) => finish(end) })
     const onWritten = chords.partReturn
     const mirror = createRedisMirror(connection, { ttlSeconds, origin, log, apart, onWritten })
-    /** Nobody runs such a body, so that no worker records it. */
+    /** No worker stores the outcome of a body that cannot run, so it is stored here. */
     const finish = async ({ plan, outcomes }: End) => {
       if (outcomes.length > 0) {
-        const besides = await storeForeignOutcomes(
+        const alsoStored = await storeForeignOutcomes(
           database,
           outcomes.map((outcome) => ({ ...outcome, worker: null })),
         )
-        void mirror.of('').write([...outcomes, ...besides].map((outcome) => ({ outcome, message: undefined })))
+        void mirror.of('').write([...outcomes, ...alsoStored].map((outcome) => ({ outcome, message: undefined })))
       }
       if (plan.messages.length > 0) await sendPlan({ database, broker }, plan)
     }

@@ -61,7 +61,11 @@ describe('a result document of Celery', () => {
   ])('%s', (_name, document, outcome) => expect(read(document)).toEqual(outcome))
 
   it.each([
-    ['a success', 'SUCCESS', 'the task succeeded, but of its result the integer 18446744073709551617 cannot be held exactly'],
+    [
+      'a success',
+      'SUCCESS',
+      'the task succeeded, but its result cannot be stored: the integer 18446744073709551617 cannot be held exactly',
+    ],
     ['a failure', 'FAILURE', 'the integer 18446744073709551617 cannot be held exactly'],
   ])('%s with an integer that cannot be held is a FAILURE that says so', (_name, status, words) => {
     const outcome = read(`{"task_id": "i", "status": "${status}", "result": [NaN, 18446744073709551617]}`)
