@@ -3,14 +3,14 @@ import { onEveryBroker } from '../support/task-worker.ts'
 import { until } from '../support/until.ts'
 
 const APP = 'test/fixtures/apps/thread-app.mjs'
-/** Processes start, and threads in them, on a machine that is busy. */
+/** Processes and threads start slowly on a busy machine. Milliseconds. */
 const PATIENCE_MS = 30_000
 
 onEveryBroker('where code runs', (at) => {
   const send = async (name: string, args: unknown[] = [], options = {}) => (await at.app.sendTask(name, args, options)).id
   const ended = (id: string) => at.ended(id, PATIENCE_MS)
 
-  it('a task of a worker with --pool thread computes beside its event loop, and may send and wait', async () => {
+  it('a task of a worker with --pool thread computes beside the event loop, and can send and wait', async () => {
     await at.process(APP, { args: ['--pool', 'thread'] })
     const first = await send('thread.add', [1, 2])
     expect(await ended(await send('thread.where'))).toMatchObject({ result: { isMainThread: false } })
@@ -20,7 +20,7 @@ onEveryBroker('where code runs', (at) => {
     expect(await ended(await send('thread.group'))).toMatchObject({ state: 'SUCCESS', result: [3, 7] })
   })
 
-  it('a thread is ended by a hard limit, by a revocation and with its worker', async () => {
+  it('a thread is ended by a hard limit, by a revoke and with its worker', async () => {
     const worker = await at.process(APP, { args: ['--pool', 'thread', '-c', '2'], env: { SHUTDOWN_TIMEOUT: '3' } })
     const limited = await send('thread.for-ever', [], { timeLimit: 1 })
     expect(await ended(limited)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'TimeLimitExceeded' } })
@@ -36,7 +36,7 @@ onEveryBroker('where code runs', (at) => {
     expect(worker.output()).toContain('task did not finish before the worker stopped, requeued')
   })
 
-  it('a task that ends its thread each time is recorded as WorkerLostError, and its worker goes on', async () => {
+  it('a task that kills its thread each time is stored as WorkerLostError, and its worker continues', async () => {
     const worker = await at.process(APP, { args: ['--pool', 'thread'] })
     const poison = await ended(await send('thread.exit', [3]))
     expect(poison).toMatchObject({ state: 'FAILURE', result: { exc_type: 'WorkerLostError' } })
@@ -44,7 +44,7 @@ onEveryBroker('where code runs', (at) => {
     expect(await ended(await send('thread.add', [1, 2]))).toMatchObject({ result: 3 })
   })
 
-  it('a task that never gives the event loop back is recorded with what follows from it, and its worker is killed', async () => {
+  it('a task that blocks the event loop is stored with its effects, and its worker is killed', async () => {
     const worker = await at.process(APP)
     const told = await at.app.signature('thread.told').set({ taskId: 'told' })
     const { id } = await at.app.signature('thread.for-ever').set({ timeLimit: 1 }).linkError(told).delay()
@@ -56,7 +56,7 @@ onEveryBroker('where code runs', (at) => {
     await until('acknowledged', () => next.output().includes('message acknowledged without running'), PATIENCE_MS)
   })
 
-  it('a worker that has run its tasks lets the others finish, hands back the rest and exits 0', async () => {
+  it('a worker that has run its number of tasks finishes the running ones, requeues the rest and exits 0', async () => {
     const worker = await at.process(APP, { args: ['--max-tasks', '2', '-c', '2'] })
     const slow = await send('thread.nap', [1500])
     await until('it runs', async () => (await at.results.find(slow))?.state === 'STARTED', PATIENCE_MS)
@@ -70,7 +70,7 @@ onEveryBroker('where code runs', (at) => {
     expect(await ended(rest)).toMatchObject({ result: 6 })
   })
 
-  it('a worker that holds too much memory after a task exits 0', async () => {
+  it('a worker above its memory limit after a task exits 0', async () => {
     const worker = await at.process(APP, { args: ['--max-memory', '20'] })
     await send('thread.add', [1, 1])
     expect(await worker.exited).toBe(0)
@@ -81,7 +81,7 @@ onEveryBroker('where code runs', (at) => {
 onEveryBroker(
   'the heap of a thread',
   (at) => {
-    it('is its own, whatever the flag of the process says, and the process keeps what it has', async () => {
+    it('has its own limit, and the process keeps the limit of its flag', async () => {
       const env = { NODE_OPTIONS: '--max-old-space-size=200 --max-semi-space-size=2', WORKER_THREAD_MEMORY: '40' }
       await at.process(APP, { args: ['--pool', 'thread'], env })
       const heap = async (name: string) => Number((await at.ended((await at.app.sendTask(name, [])).id, PATIENCE_MS)).result)

@@ -32,7 +32,7 @@ async function work(): Promise<void> {
   worker = await startWorker({ ...options, app, broker, log: silentLog() })
 }
 
-it('a worker whose outcome nobody takes stops in its time, and its task is run by the next one', async () => {
+it('a worker whose outcome cannot be stored stops in time, and the next worker runs its task', async () => {
   const { proxy, url } = await startDatabaseProxy(schema.url)
   onTestFinished(() => proxy.close())
   const far = createPostgresBroker(schema.open({ env: { DATABASE_URL: url } }), schema.config, silentLog())
@@ -50,13 +50,13 @@ it('a worker whose outcome nobody takes stops in its time, and its task is run b
   expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
 })
 
-describe('a task that ends in an odd way', () => {
+describe('a task with an unusual error or value', () => {
   const odd: [string, () => unknown][] = [
-    ['an object that cannot be text', () => Object.create(null)],
-    ['an error named as a member of every object', () => Object.assign(new Error('x'), { name: 'constructor' })],
-    ['an error whose message JSON does not have', () => Object.assign(new Error('x'), { message: 10n })],
+    ['an object that cannot be converted to a text', () => Object.create(null)],
+    ['an error whose name is a property of every object', () => Object.assign(new Error('x'), { name: 'constructor' })],
+    ['an error whose message is a bigint', () => Object.assign(new Error('x'), { message: 10n })],
     [
-      'an error that throws when it is looked at',
+      'an error that throws when it is read',
       () =>
         Object.defineProperty(new Error('x'), 'message', {
           get: () => {
@@ -73,7 +73,7 @@ describe('a task that ends in an odd way', () => {
       },
     ],
   ]
-  it.each(odd)('is a FAILURE, also when it throws %s', async (_name, create) => {
+  it.each(odd)('is stored as FAILURE when it throws %s', async (_name, create) => {
     const task = app.task('odd', () => {
       throw create()
     })
@@ -81,17 +81,17 @@ describe('a task that ends in an odd way', () => {
     await expect((await task.delay()).get({ timeoutMs: 5000 })).rejects.toMatchObject({ state: 'FAILURE' })
   })
 
-  it.each([['text'], [1.5], [-1], [2 ** 40], [null]])('is recorded when its message says retries: %j', async (retries) => {
+  it.each([['text'], [1.5], [-1], [2 ** 40], [null]])('is stored when its message has retries: %j', async (retries) => {
     const task = app.task('t', () => 'fine')
     await work()
-    // As a foreign producer sends it: our own refuses such headers.
+    // Sent as another producer would send it, because our own refuses such headers.
     const foreign = createMessage({ id: 'foreign', task: 't', args: [], headers: { retries } })
     await createPostgresBroker(schema.open(), schema.config, silentLog()).publish([foreign])
     expect(await task.asyncResult('foreign').get({ timeoutMs: 5000 })).toBe('fine')
   })
 
   it.each([['a\0b'], ['a\u{10ffff}\ud800'], ['__proto__'], ['x'.repeat(10_000_000)]])(
-    'brings its value and its keys back unchanged',
+    'returns its value and its keys unchanged',
     async (text) => {
       const task = app.task('t', (value: unknown) => ({ value, object: JSON.parse(`{${JSON.stringify(text)}: 1}`) }))
       await work()
@@ -103,7 +103,7 @@ describe('a task that ends in an odd way', () => {
   )
 })
 
-describe('an id or name that a database cannot hold', () => {
+describe('an id or name that the database cannot store', () => {
   it.each([['nu\0l'], ['half \ud800'], ['']])('is refused before anything is sent: %j', async (text) => {
     await expect(app.sendTask('t', [], { taskId: text })).rejects.toMatchObject({ code: 'TASK_OPTION_INVALID' })
     await expect(app.sendTask(text, [])).rejects.toMatchObject({ code: 'TASK_OPTION_INVALID' })
@@ -111,8 +111,8 @@ describe('an id or name that a database cannot hold', () => {
   })
 })
 
-describe('whoever waits for a result', () => {
-  it('gets it although only the connection broke that asks for it', async () => {
+describe('a client that waits for a result', () => {
+  it('gets it although the connection of its query broke', async () => {
     const task = app.task('t', () => 'there')
     await work()
     await (await task.delay()).get({ timeoutMs: 5000 })
@@ -120,7 +120,7 @@ describe('whoever waits for a result', () => {
     await worker?.stop()
     const insert = `INSERT INTO "${schema.schema}".task_result (id, task, state, result, done_at) VALUES ('late', 't', 'SUCCESS', '1', now())`
     await query(schema.url, insert)
-    // The table is away for the first look, and back for a later one: nobody says anything on the channel.
+    // The table is missing for the first query and back for a later one. There is no NOTIFY on the channel.
     await query(schema.url, `ALTER TABLE "${schema.schema}".task_result RENAME TO hidden`)
     const waiting = app.asyncResult('late').get({ timeoutMs: 5000 })
     await expect(app.asyncResult('late').state()).rejects.toThrow('does not exist')
@@ -129,7 +129,7 @@ describe('whoever waits for a result', () => {
     expect(id).toBe('other')
   })
 
-  it('is not harmed by what others say on the channel', async () => {
+  it('ignores unknown notifications on its channel', async () => {
     const task = app.task('t', () => 'there')
     const handle = await task.delay()
     const waiting = handle.get({ timeoutMs: 5000 })

@@ -44,13 +44,13 @@ async function work(options: { concurrency?: number; graceMs?: number; queues?: 
 }
 
 describe('a task from call to result', () => {
-  it('comes back to who waits, woken and not asked again and again', async () => {
+  it('returns its result to a waiting client by NOTIFY, without polling', async () => {
     const add = app.task('add', (x: number, y: number) => x + y)
     await work()
     expect(await (await add.delay(2, 3)).get({ timeoutMs: 5000 })).toBe(5)
   })
 
-  it('is known to another process by its id', async () => {
+  it('can be found by its id in another process', async () => {
     const fail = app.task('fail', () => {
       throw new TypeError('no')
     })
@@ -64,7 +64,7 @@ describe('a task from call to result', () => {
     expect(await fail.asyncResult(id).state()).toBe('PENDING')
   })
 
-  it('wakes a hundred who wait for as many, and values of any size', async () => {
+  it('wakes a hundred waiting clients, with values of any size', async () => {
     const big = app.task('big', (n: number) => 'x'.repeat(n))
     await work({ concurrency: 20 })
     const handles = await Promise.all(Array.from({ length: 100 }, (_, index) => big.delay(index * 500)))
@@ -82,7 +82,7 @@ describe('a task from call to result', () => {
     expect(await handle.get({ timeoutMs: 5000 })).toBe('done')
   })
 
-  it('runs the same id once, even when it was sent twice', async () => {
+  it('runs once when two messages have the same id', async () => {
     let runs = 0
     const once = app.task('once', async () => {
       runs++
@@ -99,7 +99,7 @@ describe('a task from call to result', () => {
     expect(await query(schema.url, `SELECT FROM "${schema.schema}".message`)).toEqual([])
   })
 
-  it('runs no more at once than it is told', async () => {
+  it('never runs more tasks at once than its concurrency', async () => {
     let now = 0
     let most = 0
     const task = app.task('count', async () => {
@@ -115,7 +115,7 @@ describe('a task from call to result', () => {
 })
 
 describe('a worker that is asked to stop', () => {
-  it('lets a running task finish and records it', async () => {
+  it('lets a running task finish and stores its outcome', async () => {
     const slow = app.task('slow', async () => {
       await delay(300)
       return 'done'
@@ -127,7 +127,7 @@ describe('a worker that is asked to stop', () => {
     expect(await handle.state()).toBe('SUCCESS')
   })
 
-  it('hands back what does not finish in time, to run again elsewhere', async () => {
+  it('requeues tasks that do not finish in time', async () => {
     const seen: number[] = []
     const stubborn = app.task(
       'stubborn',
@@ -149,7 +149,7 @@ describe('a worker that is asked to stop', () => {
     expect(await handle.get({ timeoutMs: 5000 })).toBe('second time')
   })
 
-  it('aborts the signal of a task and takes its message back', async () => {
+  it('aborts the signal of a task and requeues its message', async () => {
     let runs = 0
     const obedient = app.task(
       'obedient',
@@ -168,7 +168,7 @@ describe('a worker that is asked to stop', () => {
     expect(await handle.get({ timeoutMs: 5000 })).toBe(2)
   })
 
-  it('leaves no row of its own behind', async () => {
+  it('leaves no row in the database', async () => {
     const worker = await work()
     await worker.stop()
     workers.pop()
@@ -176,8 +176,8 @@ describe('a worker that is asked to stop', () => {
   })
 })
 
-describe('a worker whose database goes away', () => {
-  it('keeps the outcomes and records them when it is back', async () => {
+describe('a worker whose database is unreachable', () => {
+  it('keeps outcomes and stores them when the database is back', async () => {
     let release = () => {}
     const held = app.task('held', () => new Promise<string>((resolve) => (release = () => resolve('kept'))))
     const after = app.task('after', () => 'works again')
@@ -195,7 +195,7 @@ describe('a worker whose database goes away', () => {
 })
 
 describe('results', () => {
-  it('older than their time are cleaned up, waiting ones are not', async () => {
+  it('are deleted after their time, except for tasks that still wait', async () => {
     const task = app.task('t', () => 1)
     await results.recordSent({ id: 'waiting', task: 't', queue: 'celery', args: '[[],{}]' })
     await results.recordSent({ id: 'lost', task: 't', queue: 'celery', args: '[[],{}]' })
@@ -215,7 +215,7 @@ describe('results', () => {
     expect(left.map(({ id }) => id)).toEqual(['waiting', 'young'])
   })
 
-  it('of tasks not yet run are located in outbox and queue', async () => {
+  it('show whether a task that has not run is in the outbox or in a queue', async () => {
     const task = app.task('t', () => 1)
     await task.applyAsync([], { taskId: 'later', countdown: 3600 })
     await task.applyAsync([], { taskId: 'queued' })

@@ -39,8 +39,8 @@ const queued = (app: ReturnType<typeof createShop>['app']) => {
   return test
 }
 
-describe('a test of what is enqueued', () => {
-  it('keeps calls instead of sending them, and runs them when told', async () => {
+describe('a test application', () => {
+  it('keeps calls instead of sending them, and runs them on request', async () => {
     const { app, add } = createShop()
     const test = queued(app)
     const result = await add.delay(1, 2)
@@ -50,7 +50,7 @@ describe('a test of what is enqueued', () => {
     expect(await result.get()).toBe(3)
   })
 
-  it('says what was enqueued instead of what was expected', async () => {
+  it('lists the enqueued calls when an assertion fails', async () => {
     const { app, add, mail } = createShop()
     const test = queued(app)
     await mail.delay('a@example.org')
@@ -64,15 +64,15 @@ describe('a test of what is enqueued', () => {
     expect(() => test.assertEnqueued(mail)).toThrow('(nothing was enqueued)')
   })
 
-  it('refuses wrong calls as a real one does', async () => {
+  it('refuses wrong calls as a real application does', async () => {
     const { app } = createShop()
     queued(app)
     await expect(app.sendTask('shop.add', [1n])).rejects.toMatchObject({ code: 'VALUE_NOT_JSON' })
   })
 })
 
-describe('a test with a clock', () => {
-  it('runs a countdown when its time has come, not before', async () => {
+describe('the clock of a test application', () => {
+  it('runs a countdown when it is due, not earlier', async () => {
     const { app, order, sent } = createShop()
     const test = queued(app)
     await order.delay('a@example.org')
@@ -84,7 +84,7 @@ describe('a test with a clock', () => {
     expect(sent).toEqual(['a@example.org'])
   })
 
-  it('retries at their times, under the same id', async () => {
+  it('runs retries when they are due, with the same id', async () => {
     const { app, flaky } = createShop()
     const test = queued(app)
     const result = await flaky.delay()
@@ -97,7 +97,7 @@ describe('a test with a clock', () => {
     expect(test.enqueued).toHaveLength(1)
   })
 
-  it('forgets what has expired', async () => {
+  it('stores expired calls as REVOKED', async () => {
     const { app, add } = createShop()
     const test = queued(app)
     const result = await add.applyAsync([1, 2], { countdown: 120, expires: 60 })
@@ -107,8 +107,8 @@ describe('a test with a clock', () => {
   })
 })
 
-describe('an eager application', () => {
-  it('runs a call before it resolves, and what the task calls with it', async () => {
+describe('an eager test application', () => {
+  it('runs a call, and the calls of its task, before the call resolves', async () => {
     const { app, order, sent } = createShop()
     const test = await app.eager()
     opened.push(test)
@@ -118,7 +118,7 @@ describe('an eager application', () => {
     expect(sent).toEqual(['b@example.org'])
   })
 
-  it('fails in get() as a real one, or at once when asked to', async () => {
+  it('rejects in get(), or in the call itself with propagate', async () => {
     const { app, broken } = createShop()
     const test = await app.eager()
     const failed = await broken.delay()
@@ -151,7 +151,7 @@ describe('an eager application', () => {
     expect(await (await add.chunks(calls, 2).delay()).get({ timeoutMs: 1000 })).toEqual([[2, 4], [6]])
   })
 
-  it('ends what hangs by its limits, and lets a task decide about its message', async () => {
+  it('applies time limits, Ignore, Reject and requeue', async () => {
     const { app, add, total } = createShop()
     const told: string[] = []
     const tell = app.task('shop.tell', (id: string) => void told.push(id))
@@ -186,7 +186,7 @@ describe('an eager application', () => {
     await expect(result.get({ timeoutMs: 1000 })).rejects.toMatchObject({ excType: 'ChordError' })
   })
 
-  it('ends a chord when a member, or a step of a chain in it, wishes to be ignored', async () => {
+  it('ends a chord when a member, or a step of a chain in it, throws Ignore', async () => {
     const { app, add, total } = createShop()
     const ignored = app.task('shop.ignored', (): number => {
       throw new Ignore('of no interest')
@@ -199,7 +199,7 @@ describe('an eager application', () => {
     }
   })
 
-  it('does not run what was revoked, and says so', async () => {
+  it('stores REVOKED for a revoked call, without running it', async () => {
     const { app, mail, sent } = createShop()
     const test = await app.eager()
     opened.push(test)
@@ -210,7 +210,7 @@ describe('an eager application', () => {
     expect(sent).toEqual([])
   })
 
-  it('does not run what was sent of a task before it was revoked by name', async () => {
+  it('does not run calls of a task that were sent before it was revoked by name', async () => {
     const { app, mail, sent } = createShop()
     const test = await app.eager()
     opened.push(test)

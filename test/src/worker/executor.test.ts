@@ -60,7 +60,7 @@ type Report = {
   deadLetter?: string
 }
 
-/** Runs one message and says what the consumer was told. */
+/** Runs one message and returns the calls that its consumer got. */
 async function execute(
   message: Message,
   options: Partial<ExecutorOptions> & { deliveries?: number; abort?: Error; refused?: WireRefusal } = {},
@@ -88,8 +88,8 @@ const message = (task: string, args: unknown[] = [], options: object = {}) =>
   createMessage({ id: 'id-1', task, args, ...options })
 const resultOf = ({ outcome }: Report) => JSON.parse(outcome?.result ?? 'null')
 
-describe('the outcome of a task', () => {
-  it('is its value', async () => {
+describe('the executor stores the outcome of a task', () => {
+  it('stores SUCCESS with the value of the task', async () => {
     const report = await execute(message('echo', [{ a: [1, 'ü'] }]))
     expect(report.outcome).toMatchObject({
       id: 'id-1',
@@ -104,10 +104,10 @@ describe('the outcome of a task', () => {
     expect(report.started).toBeUndefined()
   })
 
-  it('is null where there is no value', async () =>
+  it('stores null for a task without a value', async () =>
     expect((await execute(message('nothing'))).outcome).toMatchObject({ state: 'SUCCESS', result: 'null' }))
 
-  it('is recorded as started when it takes longer than a moment', async () => {
+  it('stores STARTED for a task that runs longer than 100 ms', async () => {
     const report = await execute(message('slow'))
     expect(report.started).toMatchObject({ state: 'STARTED', doneAt: null })
     expect(resultOf(report)).toBe('late')
@@ -116,18 +116,18 @@ describe('the outcome of a task', () => {
   it.each([
     ['an exception that Python knows', 'fail', { exc_type: 'ValueError', exc_message: ['too far'], exc_module: 'builtins' }],
     [
-      'an exception of its own',
+      'an exception that Python does not know',
       'fail.custom',
       { exc_type: 'PaymentError', exc_message: ['no funds'], exc_module: 'onedyno.errors' },
     ],
     ['a thrown text', 'throw.text', { exc_type: 'Exception', exc_message: ['just a text'], exc_module: 'builtins' }],
     [
-      'something that throws when it is looked at',
+      'a value that throws when it is read',
       'fail.hidden',
       { exc_type: 'Exception', exc_message: ['something was thrown that cannot be shown'], exc_module: 'builtins' },
     ],
     [
-      'a value that is not JSON',
+      'a result that is not JSON',
       'date',
       {
         exc_type: 'EncodeError',
@@ -140,35 +140,35 @@ describe('the outcome of a task', () => {
       'nobody.knows',
       { exc_type: 'NotRegistered', exc_message: ['nobody.knows'], exc_module: 'celery.exceptions' },
     ],
-  ])('of %s is FAILURE', async (_name, task, result) => {
+  ])('stores FAILURE for %s', async (_name, task, result) => {
     const report = await execute(message(task))
     expect(report.outcome!.state).toBe('FAILURE')
     expect(resultOf(report)).toEqual(result)
   })
 
-  it('has a stack that the database can hold', async () => {
+  it('removes NUL from a stack', async () => {
     const { outcome } = await execute(message('nul'))
     expect(outcome!.traceback).toContain('executor.test.ts')
     expect(outcome!.traceback).not.toContain('\0')
   })
 
   it.each([
-    ['no JSON', 'hello'],
-    ['no list of three', '[[],{}]'],
-    ['nothing', ''],
-  ])('of a body that is %s is FAILURE', async (_name, body) => {
+    ['not JSON', 'hello'],
+    ['not a list of three', '[[],{}]'],
+    ['empty', ''],
+  ])('stores FAILURE for a body that is %s', async (_name, body) => {
     const report = await execute({ ...message('echo'), body })
     expect(report.outcome!.state).toBe('FAILURE')
     expect(resultOf(report)).toMatchObject({ exc_type: 'InvalidTaskError', exc_module: 'celery.exceptions' })
   })
 
-  it('of an expired message is REVOKED, and the task does not run', async () => {
+  it('stores REVOKED for an expired message, without running the task', async () => {
     const report = await execute(message('echo', [1], { expires: new Date(Date.now() - 1) }))
     expect(report.outcome).toMatchObject({ state: 'REVOKED', startedAt: null })
     expect(resultOf(report)).toEqual({ exc_type: 'TaskRevokedError', exc_message: ['expired'], exc_module: 'celery.exceptions' })
   })
 
-  it('of a message that ended its worker too often is FAILURE, and it does not run again', async () => {
+  it('stores FAILURE for a message whose workers died too often, without running the task', async () => {
     expect((await execute(message('echo'), { deliveries: 3 })).outcome!.state).toBe('SUCCESS')
     const report = await execute(message('echo'), { deliveries: 4 })
     expect(resultOf(report)).toEqual({
@@ -178,28 +178,29 @@ describe('the outcome of a task', () => {
     })
   })
 
-  it('of a message without a usable id is kept aside', async () => {
+  it('keeps a message without a usable id as a dead letter', async () => {
     expect(await execute(createMessage({ id: '', task: 'echo', args: [] }))).toEqual({ deadLetter: 'no usable id' })
     expect(await execute(createMessage({ id: 'x'.repeat(256), task: 'echo', args: [] }))).toEqual({ deadLetter: 'no usable id' })
   })
 
-  it('is not kept when the task or the caller ignores it, unless it failed', async () => {
+  it('stores no result if the task or the caller ignores it, unless the task fails', async () => {
     expect((await execute(message('ignored'))).outcome).toBeNull()
     expect((await execute(message('echo', [1], { headers: { ignore_result: true } }))).outcome).toBeNull()
     expect((await execute(message('ignored', [], { headers: { ignore_result: false } }))).outcome!.state).toBe('SUCCESS')
     expect((await execute(message('ignored.fail'))).outcome!.state).toBe('FAILURE')
   })
 
-  it('is none when the task stopped because its worker stops: it goes back', async () => {
+  it('requeues a task that stops because its worker stops', async () => {
     expect(await execute(message('obedient'), { abort: new Shutdown() })).toEqual({ requeued: true, counted: false })
   })
 })
 
-describe('a task is given', () => {
-  it('its keyword arguments as one object after the others', async () =>
+describe('the arguments of a task', () => {
+  it('are followed by one object with its keyword arguments', async () =>
     expect(resultOf(await execute(message('kwargs', [1], { kwargs: { k: 2 } })))).toEqual([1, { k: 2 }]))
-  it('nothing more where there are none', async () => expect(resultOf(await execute(message('kwargs', [1])))).toEqual([1]))
-  it('its context first when it is bound', async () =>
+  it('are only the positional ones if it has no keyword arguments', async () =>
+    expect(resultOf(await execute(message('kwargs', [1])))).toEqual([1]))
+  it('begin with its context if it is bound', async () =>
     expect(resultOf(await execute(message('bound', ['x'], { queue: 'q', headers: { retries: 2, root_id: 'r' } })))).toEqual([
       'id-1',
       'bound',
@@ -211,7 +212,7 @@ describe('a task is given', () => {
 })
 
 describe('a message that cannot be run', () => {
-  it('is recorded with the reason of whoever read it, and rejected', async () => {
+  it('is rejected, and the reason of the decoder is stored', async () => {
     const refused: WireRefusal = { name: 'ContentDisallowed', message: 'Refusing to deserialize untrusted content' }
     const report = await execute(message('echo'), { refused })
     expect(report).toMatchObject({ outcome: { state: 'FAILURE' }, rejected: true })
@@ -223,33 +224,33 @@ describe('a message that cannot be run', () => {
   })
 
   it.each([
-    ['an eta that is no time', { eta: 'tomorrow' }, 'invalid ETA value "tomorrow"'],
-    ['an eta that is a number', { eta: 5 }, 'invalid ETA value 5'],
-    ['an expiry that is a number', { expires: 12345 }, 'invalid expires value 12345'],
-  ])('is recorded as FAILURE: %s', async (_name, headers, words) => {
+    ['the eta is not a time', { eta: 'tomorrow' }, 'invalid ETA value "tomorrow"'],
+    ['the eta is a number', { eta: 5 }, 'invalid ETA value 5'],
+    ['the expiry is a number', { expires: 12345 }, 'invalid expires value 12345'],
+  ])('is stored as FAILURE when %s', async (_name, headers, words) => {
     const report = await execute(message('echo', [1], { headers }))
     expect(resultOf(report)).toMatchObject({ exc_type: 'InvalidTaskError', exc_message: [words] })
   })
 })
 
-describe('a message that comes too early', () => {
+describe('a message that arrives before its eta', () => {
   const early = message('echo', [1], { eta: new Date(Date.now() + 60_000) })
 
-  it('is parked until its time and acknowledged without an outcome', async () => {
+  it('is parked until its eta and acknowledged without an outcome', async () => {
     const parked: { message: Message; dueAt: Date }[] = []
     const report = await execute(early, { park: async (message, dueAt) => void parked.push({ message, dueAt }) })
     expect(report).toEqual({ outcome: null })
     expect(parked[0]?.dueAt.toISOString()).toBe(early.headers.eta)
-    // It comes back by the clock of the database; should this clock be behind, it runs all the same.
+    // The message comes back by the clock of the database. It runs even if the clock of this worker is behind.
     const again = await execute(parked[0]!.message, { park: () => Promise.reject(new Error('parked twice')) })
     expect(again.outcome?.state).toBe('SUCCESS')
   })
 
-  it('is handed back when it cannot be parked', async () => {
+  it('is requeued when it cannot be parked', async () => {
     expect(await execute(early, { park: () => Promise.reject(new Error('away')) })).toEqual({ requeued: true, counted: false })
   })
 
-  it('runs at once where its time, without a zone, has come', async () => {
+  it('runs at once when its eta, a time without a zone, has passed', async () => {
     const report = await execute(message('echo', [1], { headers: { eta: '2020-01-01T00:00:00' } }), {
       park: () => Promise.reject(),
     })
@@ -257,7 +258,7 @@ describe('a message that comes too early', () => {
   })
 })
 
-describe('what follows from an outcome', () => {
+describe('the effects of an outcome', () => {
   const signature = (task: string, id: string) => ({
     task,
     args: [],
@@ -270,12 +271,12 @@ describe('what follows from an outcome', () => {
   const tasksOf = ({ effects }: Report) => effects?.plan?.messages.map(({ headers }) => headers.task)
   const unreachableOf = ({ effects }: Report) => effects?.unreachable?.map(({ id }) => id)
 
-  it('is nothing for a plain task', async () => {
+  it('are absent for a plain task', async () => {
     const report = await execute(message('echo', [1]))
     expect(Object.keys(report)).toEqual(['outcome'])
   })
 
-  it('is the next step of a chain, with the value in front', async () => {
+  it('contain the next step of a chain, with the value as its first argument', async () => {
     const report = await execute(message('echo', ['v'], { embed }))
     expect(tasksOf(report)).toEqual(['next'])
     expect(report.effects!.plan!.messages[0]!.body).toMatch(/^\[\["v"\]/)
@@ -287,14 +288,14 @@ describe('what follows from an outcome', () => {
     ['is not registered', 'nobody.knows', {}, {}],
     ['has expired', 'echo', { expires: new Date(Date.now() - 1) }, {}],
     ['is revoked', 'echo', {}, { isRevoked: () => true }],
-    ['ended its worker too often', 'echo', {}, { deliveries: 4 }],
-  ])('is the errback, and the end of the rest of the chain, when the task %s', async (_what, task, options, more) => {
+    ['killed its worker too often', 'echo', {}, { deliveries: 4 }],
+  ])('contain the errback and the end of the rest of the chain when the task %s', async (_what, task, options, more) => {
     const report = await execute(message(task, [], { embed, ...options }), more)
     expect(tasksOf(report)).toEqual(['errback'])
     expect(unreachableOf(report)).toEqual(['id-2', 'id-3'])
   })
 
-  it('is no step before the last attempt', async () => {
+  it('contain no next step while the task is retried', async () => {
     const again = createRegistry(() => Promise.reject(new Error('no connections')))
     again.task('again', () => Promise.reject(new Error('x')), { autoretryFor: [Error] })
     const report = await execute(message('again', [], { embed }), { app: again })
@@ -309,15 +310,15 @@ describe('what follows from an outcome', () => {
 
   it.each<[what: string, task: string, more: object, reason: string | undefined]>([
     ['whose task is unknown', 'nobody.knows', {}, 'NotRegistered: nobody.knows'],
-    ['that ended its worker too often', 'echo', { deliveries: 4 }, 'WorkerLostError: ended its worker 3 times, not run again'],
+    ['that killed its worker too often', 'echo', { deliveries: 4 }, 'WorkerLostError: ended its worker 3 times, not run again'],
     ['that is revoked', 'echo', { isRevoked: () => true }, undefined],
     ['that fails', 'fail', {}, undefined],
-  ])('is a dead letter, or none, for a message %s', async (_what, task, more, reason) => {
+  ])('contain the right dead letter, or none, for a message %s', async (_what, task, more, reason) => {
     const { effects } = await execute(message(task), more)
     expect(effects?.deadLetter?.reason).toBe(reason)
   })
 
-  it('frees the key of a unique task, unless it is tried again', async () => {
+  it('release the key of a unique task unless it is retried', async () => {
     const headers = { onedyno_unique: 'end' }
     const once = createRegistry(() => Promise.reject(new Error('no connections')))
     once.task('ignoring', () => Promise.reject(new Ignore()))
@@ -328,7 +329,7 @@ describe('what follows from an outcome', () => {
     expect((await execute(message('fail', [], { headers }))).effects).toMatchObject({ releasesUnique: true })
   })
 
-  it('says whose child it is', async () => {
+  it('contain the parent and the root of the task', async () => {
     const family = { parent_id: 'parent', root_id: 'root' }
     expect((await execute(message('echo', [], { headers: family }))).effects?.extra).toMatchObject({
       parentId: 'parent',
@@ -345,8 +346,8 @@ describe('a task with a rate limit', () => {
 
   it.each([
     ['at once', () => dueAt],
-    ['when the database has answered', async () => dueAt],
-  ])('waits in the outbox for its place, which is known %s', async (_what, admit) => {
+    ['after the database has answered', async () => dueAt],
+  ])('waits in the outbox for its permit, which is known %s', async (_what, admit) => {
     parked.length = 0
     const report = await execute(message('echo'), { park, limiter: { admit, set() {} } })
     expect(report).toEqual({ outcome: null })
@@ -355,14 +356,14 @@ describe('a task with a rate limit', () => {
   })
 
   it.each([
-    ['there is a place', async () => undefined],
-    ['nobody can be asked', () => Promise.reject(new Error('away'))],
+    ['it has a permit', async () => undefined],
+    ['the limit is unavailable', () => Promise.reject(new Error('away'))],
   ])('runs when %s', async (_what, admit) => {
     expect((await execute(message('echo'), { park, limiter: { admit, set() {} } })).outcome?.state).toBe('SUCCESS')
   })
 })
 
-describe('a message that is to be acknowledged early', () => {
+describe('a task with early acknowledgement', () => {
   const early = createRegistry(() => Promise.reject(new Error('no connections')))
   early.task('early', () => 'ran', { acks: 'early' })
 

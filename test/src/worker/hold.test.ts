@@ -3,7 +3,7 @@ import type { Broker, ConsumeOptions, Consumer, Delivery } from '../../../src/br
 import { createMessage } from '../../../src/message/message.ts'
 import { createHold } from '../../../src/worker/hold.ts'
 
-/** Consumers that remember whether they are open. `away`: nothing takes what they have, so that they close only when they are given a time. */
+/** Consumers that record whether they are open. `away`: the broker is unreachable, so they close only within a time limit. */
 function createConsumers({ away = false } = {}) {
   const opened: { options: ConsumeOptions; open: boolean }[] = []
   const consume = async (options: ConsumeOptions): Promise<Consumer> => {
@@ -26,10 +26,10 @@ const delivery: Delivery = { message: createMessage({ id: 'a', task: 'tasks.echo
 
 it.each<[string, (consumer: Consumer) => unknown]>([
   ['finished', (consumer) => consumer.finish(delivery, null)],
-  ['handed back', (consumer) => consumer.requeue(delivery, { counted: false })],
-  ['kept aside', (consumer) => consumer.deadLetter(delivery, { reason: 'test' })],
-  ['found in other hands before it ran', (consumer) => consumer.acknowledge(delivery)],
-])('a consumer that was replaced is closed when the last of its messages is %s', async (_how, settle) => {
+  ['requeued', (consumer) => consumer.requeue(delivery, { counted: false })],
+  ['kept as a dead letter', (consumer) => consumer.deadLetter(delivery, { reason: 'test' })],
+  ['found to belong to another worker before it ran', (consumer) => consumer.acknowledge(delivery)],
+])('closes a replaced consumer when its last message is %s', async (_how, settle) => {
   const { opened, broker } = createConsumers()
   const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
   const hold = await createHold(broker, options)
@@ -43,7 +43,7 @@ it.each<[string, (consumer: Consumer) => unknown]>([
   await hold.close()
 })
 
-it('is closed in its time, although nothing takes what its consumers have, the replaced one among them', async () => {
+it('closes in time although the broker is unreachable and a replaced consumer is still open', async () => {
   const { opened, broker } = createConsumers({ away: true })
   const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
   const hold = await createHold(broker, options)

@@ -19,11 +19,11 @@ function recycling(limits: { maxTasks?: number; maxMemoryMb?: number }, rss = ()
   return { made, lines, recycled: () => recycled, isIdle: () => isIdle }
 }
 
-describe('a worker makes room for a fresh one', () => {
-  it('never, and looks at nothing, without a limit', () => {
+describe('the recycling of a worker', () => {
+  it('is off without a limit', () => {
     expect(recycling({}).made).toBeUndefined()
   })
-  it('once, after as many tasks as it may run', () => {
+  it('is requested once, when the worker has run its number of tasks', () => {
     const { made, recycled, lines } = recycling({ maxTasks: 3 })
     for (const expected of [0, 0, 1, 1]) {
       made?.ended()
@@ -31,13 +31,13 @@ describe('a worker makes room for a fresh one', () => {
     }
     expect(lines[0]).toMatchObject({ why: '3 tasks', tasks: 3 })
   })
-  it('when it holds more memory than it may after a task', () => {
+  it('is requested when the memory is above the limit after a task', () => {
     const { made, recycled, lines } = recycling({ maxMemoryMb: 200 }, () => 201 * MB)
     made?.ended()
     expect(recycled()).toBe(1)
     expect(lines[0]).toMatchObject({ why: '201 MB of 200', rssMb: 201 })
   })
-  it('when nothing runs any more', async () => {
+  it('resolves its promise when no task runs any more', async () => {
     const { made, isIdle } = recycling({ maxTasks: 1 })
     made?.begun()
     made?.begun()
@@ -48,13 +48,13 @@ describe('a worker makes room for a fresh one', () => {
     await Promise.resolve()
     expect(isIdle()).toBe(true)
   })
-  it('and asks for its memory once a second at most', () => {
+  it('measures memory at most once a second', () => {
     let asked = 0
     const { made, recycled } = recycling({ maxMemoryMb: 200 }, () => ++asked)
     for (let n = 0; n < 1000; n++) made?.ended()
     expect({ asked, recycled: recycled() }).toEqual({ asked: 1, recycled: 0 })
   })
-  it('and warns when that was sooner than a supervisor calls healthy', () => {
+  it('logs a warning when the worker ran for less than 30 s', () => {
     const { made, lines } = recycling({ maxTasks: 1 })
     made?.ended()
     expect(lines[1]).toMatchObject({ level: 40, msg: expect.stringContaining('less than 30 s') })

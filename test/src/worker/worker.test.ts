@@ -7,13 +7,13 @@ import { createMessage } from '../../../src/message/message.ts'
 import { startWorker } from '../../../src/worker/worker.ts'
 import { until } from '../../support/until.ts'
 
-/** A broker that hands out what it is given and writes down what it is told. */
+/** A broker that delivers the given messages and records the calls to its consumer. */
 function createFakeBroker() {
-  const told: string[] = []
+  const calls: string[] = []
   let handOut: ConsumeOptions['onDeliveries'] = () => {}
   const consumer = {
-    finish: ({ tag }: Delivery, outcome: { state: string } | null) => void told.push(`${tag} ${outcome?.state ?? 'done'}`),
-    requeue: ({ tag }: Delivery) => void told.push(`${tag} back`),
+    finish: ({ tag }: Delivery, outcome: { state: string } | null) => void calls.push(`${tag} ${outcome?.state ?? 'done'}`),
+    requeue: ({ tag }: Delivery) => void calls.push(`${tag} requeued`),
     started() {},
     begin: async () => {},
     stop: async () => {},
@@ -25,7 +25,7 @@ function createFakeBroker() {
     return consumer
   }
   const broker = { kind: 'amqp', consume } as unknown as Broker
-  return { broker, told, deliver: (...deliveries: Delivery[]) => handOut(deliveries) }
+  return { broker, calls, deliver: (...deliveries: Delivery[]) => handOut(deliveries) }
 }
 
 const delivery = (tag: string): Delivery => ({
@@ -34,36 +34,36 @@ const delivery = (tag: string): Delivery => ({
   tag,
 })
 
-describe('a second message with the id of one that runs', () => {
+describe('a duplicate of a message that runs', () => {
   const start = async () => {
-    const { broker, told, deliver } = createFakeBroker()
+    const { broker, calls, deliver } = createFakeBroker()
     const app = createRegistry(() => Promise.reject(new Error('no connections')))
     let release = () => {}
     app.task('held', () => new Promise<void>((resolve) => (release = resolve)))
     const options = { name: 'celery@test', queues: ['celery'], concurrency: 4, maxDeliveries: 3, graceMs: 20 }
     const worker = await startWorker({ ...options, app, broker, log: silentLog() })
     deliver(delivery('first'), delivery('second'))
-    return { worker, told, release: () => release() }
+    return { worker, calls, release: () => release() }
   }
 
-  it('is acknowledged with its outcome', async () => {
-    const { worker, told, release } = await start()
+  it('is acknowledged when the running one has its outcome', async () => {
+    const { worker, calls, release } = await start()
     release()
     await until('the end', () => worker.running === 0)
-    expect(told).toEqual(['first SUCCESS', 'second done'])
+    expect(calls).toEqual(['first SUCCESS', 'second done'])
     await worker.stop()
   })
 
-  it('is handed back with it: it may be the only one that the broker still has', async () => {
-    const { worker, told } = await start()
+  it('is requeued with the running one, because it may be the only one that the broker still has', async () => {
+    const { worker, calls } = await start()
     await worker.stop()
-    expect(told).toEqual(['first back', 'second back'])
+    expect(calls).toEqual(['first requeued', 'second requeued'])
   })
 })
 
-describe('a message that is kept until its time', () => {
-  it('may be here again before that was answered: then it is handed back, because there is no other', async () => {
-    const { broker, told, deliver } = createFakeBroker()
+describe('a parked message', () => {
+  it('is requeued when it arrives again before the answer of the outbox, because it is the only copy', async () => {
+    const { broker, calls, deliver } = createFakeBroker()
     const app = createRegistry(() => Promise.reject(new Error('no connections')))
     app.task('held', () => 1)
     let kept = () => {}
@@ -74,7 +74,7 @@ describe('a message that is kept until its time', () => {
     deliver({ ...delivery('first'), message: early }, delivery('again'))
     kept()
     await until('the end', () => worker.running === 0)
-    expect(told).toEqual(['first done', 'again back'])
+    expect(calls).toEqual(['first done', 'again requeued'])
     await worker.stop()
   })
 })

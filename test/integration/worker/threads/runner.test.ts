@@ -21,7 +21,7 @@ let runner: ThreadRunner
 
 const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) })
 
-/** What the backend of the main thread would do. */
+/** Stands for the backend of the main thread. */
 const services = {
   publish: async (messages: unknown[]) => void served.push({ method: 'publish', args: messages }),
   async keep(kept: unknown, transaction?: { query(text: string, values: unknown[]): Promise<unknown> }) {
@@ -72,7 +72,7 @@ interface Given {
   readonly retry?: (options?: RetryOptions) => never
 }
 
-/** One attempt, as the executor makes it. */
+/** One attempt, as the executor creates it. */
 function attempt(name: string, args: unknown[] = [], { options = {}, retries = 0, signal, retry }: Given = {}): TaskRun {
   const own = signal ?? new AbortController().signal
   const headers = { id: 'the-id', task: name, tenant: 'a' }
@@ -97,18 +97,18 @@ const failure = (promise: Promise<unknown>) =>
   )
 
 describe('a task in a thread', { timeout: 90_000 }, () => {
-  it('runs beside the event loop, and threads are used again', async () => {
+  it('runs beside the event loop, in a thread that is used again', async () => {
     const first = (await run('thread.where')) as { isMainThread: boolean; threadId: number }
     expect(first).toMatchObject({ isMainThread: false, threadId: expect.any(Number) })
     expect(await run('thread.where')).toEqual(first)
     expect(await run('thread.add', [1, 2])).toBe(3)
   })
-  it('leaves the event loop free while it computes', async () => {
+  it('does not block the event loop while it computes', async () => {
     let turns = 0
     const timer = setInterval(() => turns++, 5)
     await run('thread.spin', [400])
     clearInterval(timer)
-    // On a loop that is blocked: none, or one.
+    // A blocked loop would have none or one.
     expect(turns).toBeGreaterThan(5)
   })
   it('gets its context', async () => {
@@ -124,7 +124,7 @@ describe('a task in a thread', { timeout: 90_000 }, () => {
       rootId: 'the-root',
     })
   })
-  it('logs and reports through the main thread', async () => {
+  it('logs and reports progress through the main thread', async () => {
     await run('thread.talk')
     expect(lines).toMatchObject([
       { level: 30, msg: 'working', step: 1, id: 'the-id' },
@@ -132,18 +132,18 @@ describe('a task in a thread', { timeout: 90_000 }, () => {
     ])
     expect(progress).toEqual([[1, 2, 'half']])
   })
-  it('that gives something else than JSON fails and names the place', async () => {
+  it('fails with the path of the value when its result is not JSON', async () => {
     expect(await failure(run('thread.not-json'))).toMatchObject({
       name: 'EncodeError',
       message: expect.stringContaining('result.list[1]'),
     })
   })
-  it('that is not registered there fails', async () => {
+  it('fails when it is not registered in the thread', async () => {
     expect(await failure(run('thread.nothing'))).toMatchObject({ name: 'NotRegistered' })
   })
 })
 
-describe('what is thrown in a thread', () => {
+describe('an error that is thrown in a thread', () => {
   class PaymentError extends Error {}
   it('keeps class, fields, cause and stack', async () => {
     const error = await failure(run('thread.throw', ['payment'], { options: { autoretryFor: [PaymentError] } }))
@@ -151,7 +151,7 @@ describe('what is thrown in a thread', () => {
     expect(error).toMatchObject({ message: 'no money', status: 402, stack: expect.stringContaining('thread-app.mjs') })
     expect(error.cause).toBeInstanceOf(TypeError)
   })
-  it('keeps the name of a class that only the thread knows', async () => {
+  it('keeps the name of a class that exists only in the thread', async () => {
     expect(await failure(run('thread.throw', ['payment']))).toMatchObject({ name: 'PaymentError' })
   })
   it('keeps the codes of our own errors', async () => {
@@ -159,11 +159,11 @@ describe('what is thrown in a thread', () => {
     expect(error).toBeInstanceOf(AppError)
     expect(error).toMatchObject({ code: 'TASK_UNKNOWN', exit: 64, hint: expect.stringContaining('spelling') })
   })
-  it('may be an error of the language, or no error at all', async () => {
+  it('may be a built-in error or any other value', async () => {
     expect(await failure(run('thread.throw', ['far']))).toBeInstanceOf(RangeError)
     expect(await failure(run('thread.throw', ['text']))).toBe('just a text')
   })
-  it('is decided about by the policy of the main thread when the task asks for another attempt', async () => {
+  it('follows the retry policy of the main thread when the task calls retry', async () => {
     const asked: unknown[] = []
     const retry = (options?: RetryOptions): never => {
       asked.push(options)
@@ -173,15 +173,15 @@ describe('what is thrown in a thread', () => {
     expect(asked).toMatchObject([{ countdown: 5, error: { message: 'again', status: 1 } }])
     expect(await run('thread.retry', [], { retry, retries: 2 })).toBe(2)
   })
-  it('by a promise that nobody awaits is said and ends nothing', async () => {
+  it('is logged and ends nothing when it is an unhandled rejection', async () => {
     await run('thread.unawaited')
     expect(lines).toMatchObject([{ level: 50, msg: expect.stringContaining('nobody awaited'), err: { message: 'nobody waits' } }])
     expect(await run('thread.add', [1, 1])).toBe(2)
   })
 })
 
-describe('connections stay in the main thread', () => {
-  it('sends for the thread, as children of the task', async () => {
+describe('the main thread, which has the connections,', () => {
+  it('sends tasks for the thread, as children of its task', async () => {
     const sent: unknown[] = []
     const current: CurrentTask = {
       id: 'the-id',
@@ -199,7 +199,7 @@ describe('connections stay in the main thread', () => {
     expect(await failure(run('thread.get', ['bad']))).toMatchObject({ name: 'TaskError', excType: 'KeyError' })
     expect(await failure(run('thread.get-soon', ['never']))).toMatchObject({ code: 'RESULT_TIMEOUT' })
   })
-  it('keeps a message in a transaction of the thread', async () => {
+  it('sends a message in a transaction of the thread', async () => {
     expect(await run('thread.transaction')).toEqual([['INSERT INTO outbox', 2]])
     expect(served).toMatchObject([{ method: 'keep', args: [expect.anything(), { rows: [{ ok: true }] }] }])
   })
@@ -210,7 +210,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     ['process.exit', 'thread.exit', [3], /exitcode 3/],
     ['too much memory', 'thread.eat', [], /out of memory.*32 MB/],
     ['an exception outside of every promise', 'thread.later-throw', [], /outside of every promise/],
-  ])('by %s is WorkerLostError for its task alone', async (_how, name, args, message) => {
+  ])('by %s is a WorkerLostError for its own task only', async (_how, name, args, message) => {
     const neighbour = run('thread.nap', [1500])
     const error = await failure(run(name, args as unknown[]))
     expect(error).toBeInstanceOf(WorkerLostError)
@@ -218,7 +218,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(await run('thread.add', [1, 2])).toBe(3)
     expect(await neighbour).toBe(1500)
   })
-  it('is what abandoning a task means', async () => {
+  it('happens when its task is abandoned', async () => {
     const given = attempt('thread.for-ever')
     const ended = failure(runner.run(given))
     expect(await run('thread.add', [1, 2])).toBe(3)
@@ -226,26 +226,26 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(await ended).toBeInstanceOf(Error)
     expect(await Promise.all([1, 2, 3].map((n) => run('thread.add', [n, 1])))).toEqual([2, 3, 4])
   })
-  it('follows a revocation that its task does not hear', async () => {
+  it('follows a revoke that its task ignores', async () => {
     const revoked = new AbortController()
     const ended = failure(run('thread.deaf', [], { signal: revoked.signal }))
     await run('thread.add', [1, 1])
     revoked.abort(new Revocation())
     expect(await ended).toBe(revoked.signal.reason)
   })
-  it('is not needed for a task that hears its signal', async () => {
+  it('does not happen when its task stops by its signal', async () => {
     const limit = new AbortController()
     const ended = failure(run('thread.aborts', [], { signal: limit.signal }))
     await run('thread.add', [1, 1])
     limit.abort(Object.assign(new Error('soft limit'), { name: 'SoftTimeLimitExceeded' }))
     expect(await ended).toMatchObject({ name: 'SoftTimeLimitExceeded', message: 'soft limit' })
   })
-  it('hears a signal that was aborted before it began', async () => {
+  it('does not happen when the signal was aborted before its task began', async () => {
     const limit = new AbortController()
     limit.abort(new Error('at once'))
     expect(await failure(run('thread.aborts', [], { signal: limit.signal }))).toMatchObject({ message: 'at once' })
   })
-  it('says when a task that waited for a thread begins', async () => {
+  it('starts the next task that waits for a thread', async () => {
     const first = [run('thread.nap', [400]), run('thread.nap', [400])]
     const begun: number[] = []
     const waiting = runner.run({ ...attempt('thread.add', [1, 2]), begun: () => void begun.push(1) })
@@ -255,7 +255,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(begun).toEqual([1])
     await Promise.all(first)
   })
-  it('is not waited for by a task that is aborted while it waits for one', async () => {
+  it('is not awaited by a task that is aborted while it waits for a thread', async () => {
     const first = [run('thread.nap', [3000]), run('thread.nap', [3000])]
     const stop = new AbortController()
     let napping = true
@@ -272,13 +272,13 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(napping).toBe(true)
     expect(await Promise.all([...first, run('thread.add', [1, 2])])).toEqual([3000, 3000, 3])
   })
-  it('of the whole pool ends all that runs', async () => {
+  it('ends every task when the whole pool closes', async () => {
     const ended = failure(run('thread.for-ever'))
     await run('thread.add', [1, 1])
     await runner.close()
     expect(await ended).toBeInstanceOf(Error)
   })
-  it('leaves those that wait for a thread their turn', async () => {
+  it('does not lose the tasks that wait for a thread', async () => {
     const many = Array.from({ length: 6 }, (_, n) => (n % 2 === 0 ? failure(run('thread.exit', [n])) : run('thread.add', [n, 1])))
     const ends = await Promise.all(many)
     expect(ends.filter((end) => end instanceof WorkerLostError)).toHaveLength(3)
@@ -286,7 +286,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
   })
 })
 
-it('a pool that was never asked for costs nothing and closes', async () => {
+it('closes a pool that was never used', async () => {
   await runner.close()
   await until('nothing', () => true)
 })

@@ -20,18 +20,18 @@ const taskOf = (rateLimit?: TaskOptions['rateLimit']) =>
     rateLimit === undefined ? {} : { rateLimit },
   )
 
-describe('the permits under a limit', () => {
+describe('the permits of a rate limit', () => {
   it.each([
-    // next free place, now, interval → place, next free place
-    ['the first is now', 0, 1000, 100, 1000, 1100],
-    ['the second waits for its turn', 1100, 1000, 100, 1100, 1200],
-    ['a late one is now, and saves nothing up', 1100, 5000, 100, 5000, 5100],
-    ['one just in time is now', 1100, 1100, 100, 1100, 1200],
+    // next permit, now, interval → permit, next permit
+    ['the first permit is now', 0, 1000, 100, 1000, 1100],
+    ['the second permit is one interval later', 1100, 1000, 100, 1100, 1200],
+    ['a late request gets a permit now, and no permits accumulate', 1100, 5000, 100, 5000, 5100],
+    ['a request at the moment of the next permit gets it now', 1100, 1100, 100, 1100, 1200],
   ])('%s', (_name, next, now, interval, at, after) =>
     expect(nextPermit(next, now, interval)).toEqual({ atMs: at, nextAtMs: after }),
   )
 
-  it('are never nearer than the interval, never before they are asked for, and none is left out while somebody waits', () =>
+  it('are at least one interval apart, not before their request, and without gaps while requests wait', () =>
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 10_000 }),
@@ -53,18 +53,18 @@ describe('the permits under a limit', () => {
     ))
 })
 
-describe('the limit of a worker', () => {
+describe('a rate limit of one worker', () => {
   const limiterAt = (start: number) => {
     const time = { now: start }
     return { time, limiter: createRateLimiter({ log: silentLog(), now: () => time.now }) }
   }
 
-  it('does not concern a task without one', () => {
+  it('does not delay a task without a limit', () => {
     const { limiter } = limiterAt(0)
     expect([1, 2, 3].map(() => limiter.admit(message(), taskOf()))).toEqual([undefined, undefined, undefined])
   })
 
-  it('gives the first its place now and each other one interval later', () => {
+  it('gives the first permit now and each other one interval later', () => {
     const { limiter, time } = limiterAt(1000)
     const task = taskOf('10/s')
     expect([1, 2, 3].map(() => limiter.admit(message(), task))).toEqual([undefined, new Date(1100), new Date(1200)])
@@ -74,18 +74,18 @@ describe('the limit of a worker', () => {
     expect(limiter.admit(message(), task)).toBeUndefined()
   })
 
-  it('lets a message run that has waited for its place, and limits its next attempt', () => {
+  it('runs a message that waited for its permit, and limits its next attempt', () => {
     const { limiter } = limiterAt(1000)
     const task = taskOf('1/s')
     expect(limiter.admit(withPermit(message()), task)).toBeUndefined()
-    // Somebody else gave that place: what comes now stands behind it.
+    // Another worker gave that permit. The next one comes after it.
     expect(limiter.admit(message(), task)).toEqual(new Date(2000))
     const retried = { ...withPermit(message()), headers: { ...withPermit(message()).headers, retries: 1 } }
     expect(limiter.admit(retried, task)).toEqual(new Date(3000))
     expect(limiter.admit(withPermit(retried), task)).toBeUndefined()
   })
 
-  it('gives no place to a message that expires before it, and the place to the next', () => {
+  it('gives the permit to the next message when a message expires before it', () => {
     const { limiter } = limiterAt(1000)
     const task = taskOf('1/s')
     expect(
@@ -93,7 +93,7 @@ describe('the limit of a worker', () => {
     ).toEqual([undefined, 'expired', 'expired', new Date(2000), new Date(3000)])
   })
 
-  it('can be set, changed and taken away while the worker runs', () => {
+  it('can be set, changed and removed while the worker runs', () => {
     const { limiter } = limiterAt(1000)
     const task = taskOf()
     limiter.set(task, '1/m')
@@ -108,10 +108,10 @@ describe('the limit of a worker', () => {
   })
 })
 
-describe('the limit over all workers', () => {
+describe('a rate limit over all workers', () => {
   const limited = (rate: string) => taskOf({ limit: rate, scope: 'app' })
 
-  it('asks once for all that come in one turn, and gives permits in their order', async () => {
+  it('asks the database once for all messages of one turn, and gives permits in their order', async () => {
     const asked: (readonly PermitRequest[])[] = []
     const take = async (requests: readonly PermitRequest[]) => {
       asked.push(requests)
@@ -125,7 +125,7 @@ describe('the limit over all workers', () => {
     expect(limiter.admit(withPermit(message()), task)).toBeUndefined()
   })
 
-  it('collects what comes while the database is asked', async () => {
+  it('collects the messages that arrive while a statement runs', async () => {
     let answer = (_waits: number[]) => {}
     const counts: number[] = []
     const take = (requests: readonly PermitRequest[]) => {
@@ -145,7 +145,7 @@ describe('the limit over all workers', () => {
     expect(counts).toEqual([1, 2])
   })
 
-  it('asks for no place for a message that expires before it, as far as is known here', async () => {
+  it('does not ask for a message that expires before the next known permit', async () => {
     const counts: number[] = []
     let nextMs = 0
     const take = async ([asked]: readonly PermitRequest[]) => {
@@ -166,17 +166,17 @@ describe('the limit over all workers', () => {
     expect(counts).toEqual([3, 1, 1])
   })
 
-  it('runs tasks without it when the statement itself is refused', async () => {
+  it('runs tasks without a limit when the statement fails', async () => {
     const limiter = createRateLimiter({ log: silentLog(), limits: { take: () => Promise.reject(new Error('no table')) } })
     expect(await limiter.admit(message(), limited('1/s'))).toBeUndefined()
   })
 })
 
-describe('a limit for people', () => {
+describe('the text of a rate limit', () => {
   it.each([
     [100, '10/s'],
     [6000, '10/m'],
     [1_200_000, '3/h'],
     [7_200_000, '0.5/h'],
-  ])('%s ms between two are %s', (intervalMs, text) => expect(describeRate(intervalMs)).toBe(text))
+  ])('describes an interval of %s ms as %s', (intervalMs, text) => expect(describeRate(intervalMs)).toBe(text))
 })

@@ -16,32 +16,32 @@ function begin() {
   return { report, written }
 }
 
-describe('what a run says', () => {
+describe('the report of a run', () => {
   it.each<[string, unknown[], { message: string; fields: string | null }]>([
     ['a text', ['hello'], { message: 'hello', fields: null }],
     ['a text with values', ['%s of %d', 'a', 7], { message: 'a of 7', fields: null }],
     ['fields and a text', [{ pages: 3 }, 'fetched'], { message: 'fetched', fields: '{"pages":3}' }],
     ['an error', [new RangeError('boom')], { message: 'boom', fields: expect.stringContaining('RangeError') as never }],
-    ['an integer that JSON does not have', [{ n: 7n }, 'x'], { message: 'x', fields: '{"n":"7"}' }],
-    ['a NUL and half a character', ['a\0b\ud800'], { message: 'a\uFFFDb\uFFFD', fields: null }],
-  ])('%s is kept as a line', (_name, args, line) => {
+    ['a bigint', [{ n: 7n }, 'x'], { message: 'x', fields: '{"n":"7"}' }],
+    ['a NUL and a lone surrogate', ['a\0b\ud800'], { message: 'a\uFFFDb\uFFFD', fields: null }],
+  ])('stores %s as a log line', (_name, args, line) => {
     const { report } = begin()
     ;(report.log.info as (...given: unknown[]) => void)(...args)
     expect(report.end()?.logs).toEqual([{ level: 30, at: expect.any(Number), ...line }])
   })
 
-  it('is kept from child loggers too, but not below the level of the log', () => {
+  it('stores lines of child loggers, but none below the level of the log', () => {
     const { report } = begin()
     report.log.child({ part: 1 }).warn('careful')
     report.log.debug('noise')
     expect(report.end()?.logs.map(({ level, message }) => [level, message])).toEqual([[40, 'careful']])
   })
 
-  it('is nothing when it says nothing', () => {
+  it('stores nothing for a silent run', () => {
     expect(begin().report.end()).toBeUndefined()
   })
 
-  it('is not JSON cut in two when it is long, and fields in a circle do not break it', () => {
+  it('stores valid JSON for long fields, and ignores circular fields', () => {
     const { report } = begin()
     const circle: Record<string, unknown> = {}
     circle.self = circle
@@ -52,7 +52,7 @@ describe('what a run says', () => {
     expect(JSON.parse(long?.fields ?? '')).toEqual({ cut: expect.stringMatching(/^\{"text":"x{4000}/) })
   })
 
-  it('is at most 500 lines, and the last one says so', () => {
+  it('stores at most 500 lines and a last line that says so', () => {
     const { report } = begin()
     for (let n = 0; n < 600; n++) report.log.info(`line ${n}`)
     const logs = report.end()?.logs ?? []
@@ -60,7 +60,7 @@ describe('what a run says', () => {
     expect(logs.at(-1)?.message).toContain('more than 500 lines')
   })
 
-  it('is written while it runs, the last progress of each half second, and not again with the outcome', async () => {
+  it('stores the last progress of each half second while the task runs, and not again with the outcome', async () => {
     vi.useFakeTimers()
     try {
       const { report, written } = begin()

@@ -19,22 +19,22 @@ const sent = ({ workflow }: ReturnType<typeof end>) =>
   (workflow?.plan?.messages ?? []).map(({ headers, body }) => [headers.task, decodeBody(body).args])
 const id = (name: string, more: object = {}) => task(name, [], { task_id: `id of ${name}`, ...more })
 
-describe('what follows from the end of a task', () => {
+describe('the next steps of a workflow', () => {
   it.each([
-    ['nothing of a plain one', {}],
-    ['nothing of one that Python sent', { callbacks: null, errbacks: null, chain: null, chord: null }],
-    ['nothing of the empty end of a chain', { chain: [] }],
-    ['nothing of an errback when it succeeded', { errbacks: [task('e')] }],
-  ])('is %s', (_what, embed) => {
+    ['a plain task', {}],
+    ['a plain task that Python sent', { callbacks: null, errbacks: null, chain: null, chord: null }],
+    ['the last task of a chain', { chain: [] }],
+    ['a task with an errback that succeeded', { errbacks: [task('e')] }],
+  ])('are absent for %s', (_what, embed) => {
     expect(end(embed)).toEqual({ workflow: undefined, reported: [] })
   })
 
-  it.each(['RETRY', 'STARTED'] as const)('is nothing when it ended as %s', (state) => {
+  it.each(['RETRY', 'STARTED'] as const)('are absent when the task ended as %s', (state) => {
     const embed = { callbacks: [task('c')], errbacks: [task('e')], chain: [id('n')], chord: id('b') }
     expect(end(embed, state).workflow).toBeUndefined()
   })
 
-  it('is its callbacks and the next step of its chain, each given the result, as its children', () => {
+  it('are the callbacks and the next step of the chain, with the result as argument and as children of the task', () => {
     const ended = end({ callbacks: [task('c', [1]), chainOf([task('d'), task('e')])], chain: [id('last'), id('slow')] })
     expect(sent(ended)).toEqual([
       ['c', [7, 1]],
@@ -52,7 +52,7 @@ describe('what follows from the end of a task', () => {
     expect(ended.workflow!.countsForChord).toBeUndefined()
   })
 
-  it('is a group where the chain ends in one, and a chord where something follows it', () => {
+  it('are a group at the end of a chain, and a chord when a step follows the group', () => {
     const group = groupOf([id('a'), id('b')], { task_id: 'g' })
     expect(end({ chain: [group] }).workflow).toMatchObject({
       plan: { groups: [{ id: 'g', members: ['id of a', 'id of b'] }], chords: [] },
@@ -68,13 +68,13 @@ describe('what follows from the end of a task', () => {
     ])
   })
 
-  it('is that it counts for its chord', () => {
+  it('count the task for its chord', () => {
     expect(end({ chord: id('body') }).workflow).toEqual({ countsForChord: true })
     expect(end({ chord: id('body') }, 'FAILURE').workflow).toEqual({ countsForChord: true })
   })
 
   it.each(['FAILURE', 'REVOKED'] as const)(
-    'is its errbacks, given its id, and the end of its chain, when it ended as %s',
+    'are the errbacks, with the id of the task as argument, and the end of its chain when the task ended as %s',
     (state) => {
       const inner = chordOf([id('h')], id('b', { chord: id('outer') }))
       const ended = end({ callbacks: [task('c')], errbacks: [task('e'), task('f', [1])], chain: [inner, id('n')] }, state)
@@ -110,7 +110,7 @@ describe('what follows from the end of a task', () => {
     expect(reported[0]).toMatch(problem)
   })
 
-  it('sends the callbacks that make sense beside one that does not', () => {
+  it('contain the valid callbacks beside an invalid one', () => {
     const ended = end({ callbacks: [42, task('c')], chain: [id('n')] })
     expect(sent(ended)).toEqual([
       ['c', [7]],
@@ -119,7 +119,7 @@ describe('what follows from the end of a task', () => {
     expect(ended.reported).toHaveLength(1)
   })
 
-  it('survives signatures that are nested without end', () => {
+  it('do not throw for signatures that are nested too deeply', () => {
     let deep: unknown = task('t')
     for (let depth = 0; depth < 5000; depth++) deep = chainOf([deep as never])
     expect(end({ callbacks: [deep] }).reported).toEqual(['callbacks: the signature is not one: it is nested more than 100 deep'])

@@ -47,7 +47,7 @@ beforeEach(() => {
 })
 afterEach(() => watch.close())
 
-/** As the executor and the runner do it. */
+/** Calls the watch as the executor and the runner do. */
 async function run(one: Delivery, work: () => unknown) {
   inFlight.push(one)
   watch.begun(one, undefined)
@@ -60,14 +60,14 @@ async function run(one: Delivery, work: () => unknown) {
 }
 
 describe('a task that blocks the event loop', () => {
-  it('at its beginning is named, with how long', async () => {
+  it('at its start is logged with its name and the time', async () => {
     await run(delivery('one'), () => block(400))
     expect(lines).toMatchObject([{ level: 40, msg: expect.stringContaining('blocked by a task'), task: 'a.task', id: 'one' }])
     expect(Number(lines[0]?.ms)).toBeGreaterThanOrEqual(400)
     await delay(300)
     expect(lines).toHaveLength(1)
   })
-  it('before its end is named, though its timer had no turn', async () => {
+  it('just before its end is logged with its name, although the timer had no turn', async () => {
     const beside = delivery('beside')
     inFlight.push(beside)
     watch.begun(beside, undefined)
@@ -79,7 +79,7 @@ describe('a task that blocks the event loop', () => {
     await delay(300)
     expect(lines).toHaveLength(1)
   })
-  it('in its middle is among those that are named', async () => {
+  it('between two awaits is among the tasks that are logged', async () => {
     const thread = delivery('elsewhere', 'thread.task')
     inFlight.push(thread)
     await run(delivery('three'), async () => {
@@ -90,7 +90,7 @@ describe('a task that blocks the event loop', () => {
     expect(lines).toMatchObject([{ inFlight: 'a.task[three]' }])
     expect(Number(lines[0]?.ms)).toBeGreaterThanOrEqual(250)
   })
-  it('is not confused with one that ends in a thread right then', async () => {
+  it('is not confused with a task that ends in a thread at that moment', async () => {
     const thread = delivery('elsewhere', 'thread.task')
     inFlight.push(thread, delivery('here'))
     watch.begun(thread, undefined)
@@ -100,7 +100,7 @@ describe('a task that blocks the event loop', () => {
     expect(lines).toMatchObject([{ inFlight: 'a.task[here]' }])
     expect(lines[0]).not.toHaveProperty('id')
   })
-  it('for less than the threshold is nobody’s business', async () => {
+  it('for less than the threshold is not logged', async () => {
     await run(delivery('four'), async () => {
       block(40)
       await delay(20)
@@ -109,7 +109,7 @@ describe('a task that blocks the event loop', () => {
     })
     expect(lines).toEqual([])
   })
-  it('is not looked for when the threshold is 0', async () => {
+  it('is not logged when the threshold is 0', async () => {
     watch = make(0)
     await run(delivery('five'), () => block(400))
     await delay(80)
@@ -119,10 +119,10 @@ describe('a task that blocks the event loop', () => {
 
 describe('the watchdog', () => {
   it.each([
-    ['a task with a hard limit', 'a.task', 5000, 1],
-    ['a task without', 'a.task', undefined, 0],
-    ['a task in a thread, which can be ended', 'thread.task', 5000, 0],
-  ])('for %s', (_what, task, limitMs, times) => {
+    ['watches a task with a hard limit', 'a.task', 5000, 1],
+    ['does not watch a task without a hard limit', 'a.task', undefined, 0],
+    ['does not watch a task in a thread, which can be ended', 'thread.task', 5000, 0],
+  ])('%s', (_what, task, limitMs, times) => {
     watch.begun(delivery('six', task), limitMs)
     expect(guarded).toHaveLength(times)
   })
