@@ -13,7 +13,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     return depth!.ready + depth!.running
   }
 
-  it('comes before the code runs, and the outcome is recorded all the same', async () => {
+  it('happens before the code runs, and the outcome is stored nevertheless', async () => {
     const left: number[] = []
     const task = at.app.task(
       'early',
@@ -25,17 +25,17 @@ onEveryBroker('an early acknowledgement', (at) => {
     )
     await at.work()
     expect(await (await task.delay(1)).get({ timeoutMs: 5000 })).toBe(2)
-    // RabbitMQ tells nobody what is in the hands of workers.
+    // RabbitMQ does not report unacknowledged messages.
     expect(left).toEqual([0])
   })
 
-  it('is the end of a task whose worker is killed: it never runs twice', async () => {
+  it('means that a task never runs again when its worker is killed', async () => {
     const first = await at.process(APP)
     const { id } = await at.app.sendTask('acks.early', [])
     await until('it runs', () => first.output().includes('acks.early runs'))
     first.kill('SIGKILL')
     await first.exited
-    // RabbitMQ tells nobody what is in the hands of workers: there, what came back would be in front of what is sent now.
+    // RabbitMQ does not report unacknowledged messages. There a redelivered message would come before one that is sent now.
     expect(await waiting()).toBe(0)
     const second = await at.process(APP, { env: { HOLD: 'no' }, args: ['-c', '1'] })
     const later = await at.app.sendTask('acks.late', [])
@@ -44,7 +44,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect((await at.results.find(id))?.state ?? 'PENDING').not.toBe('SUCCESS')
   })
 
-  it('is recorded as FAILURE when its worker stops before it ends', async () => {
+  it('stores FAILURE when the worker stops before the task ends', async () => {
     const task = at.app.task('endless', () => new Promise(() => {}), { acks: 'early' })
     const worker = await at.work({ graceMs: 50 })
     const { id } = await task.delay()
@@ -54,7 +54,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect(await waiting()).toBe(0)
   })
 
-  it('does not hinder a retry, which is a message of its own', async () => {
+  it('allows a retry, which is a message of its own', async () => {
     const task = at.app.task('again', ({ attempt, retry }: TaskContext) => (attempt === 1 ? retry({ countdown: 0 }) : attempt), {
       bind: true,
       acks: 'early',
@@ -63,20 +63,20 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect(await (await task.delay()).get({ timeoutMs: 10_000 })).toBe(2)
   })
 
-  it('does not hinder the refusal of an expired message', async () => {
+  it('allows the refusal of an expired message', async () => {
     const task = at.app.task('early', () => 1, { acks: 'early' })
     await at.broker.publish([
       createMessage({ id: 'old', task: task.name, args: [], headers: { expires: '2020-01-01T00:00:00' } }),
     ])
     await at.work()
-    // RabbitMQ drops what has expired by itself.
+    // RabbitMQ drops expired messages itself.
     if (at.kind !== 'amqp') expect(await at.ended('old')).toMatchObject({ state: 'REVOKED' })
     else await until('gone', async () => (await waiting()) === 0)
   })
 })
 
 onEveryBroker('a late acknowledgement', (at) => {
-  it('lets a task run again whose worker is killed', async () => {
+  it('lets a task run again when its worker is killed', async () => {
     const first = await at.process(APP)
     const { id } = await at.app.sendTask('acks.late', [])
     await until('it runs', () => first.output().includes('acks.late runs'))
@@ -87,8 +87,8 @@ onEveryBroker('a late acknowledgement', (at) => {
   })
 })
 
-onEveryBroker('a task that refuses its message', (at) => {
-  it('by Ignore leaves no trace', async () => {
+onEveryBroker('a task that throws a control flow error', (at) => {
+  it('leaves no outcome by Ignore', async () => {
     let runs = 0
     const task = at.app.task('ignoring', () => {
       runs++
@@ -103,7 +103,7 @@ onEveryBroker('a task that refuses its message', (at) => {
     expect(runs).toBe(1)
   })
 
-  it('by Reject is a FAILURE, and kept as a dead letter that can be sent again', async () => {
+  it('is a FAILURE by Reject, and its message is a dead letter that can be requeued', async () => {
     const task = at.app.task('rejecting', (_x: number) => {
       throw new Reject({ reason: 'not mine' })
     })
@@ -115,7 +115,7 @@ onEveryBroker('a task that refuses its message', (at) => {
     ])
   })
 
-  it('by Reject with requeue has it again', async () => {
+  it('runs again by Reject with requeue', async () => {
     let runs = 0
     const task = at.app.task('requeuing', () => {
       if (++runs < 3) throw new Reject({ requeue: true })
@@ -127,8 +127,8 @@ onEveryBroker('a task that refuses its message', (at) => {
   })
 })
 
-onEveryBroker('a message that is not to be run', (at) => {
-  it('because its task is unknown is a FAILURE, and kept as a dead letter', async () => {
+onEveryBroker('a message that cannot run', (at) => {
+  it('is stored as FAILURE and kept as a dead letter when its task is unknown', async () => {
     await at.work()
     const { id } = await at.app.sendTask('nobody.knows', [1])
     expect(await at.ended(id)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'NotRegistered' } })
@@ -137,7 +137,7 @@ onEveryBroker('a message that is not to be run', (at) => {
     ])
   })
 
-  it('because it ended its worker too often is a FAILURE, and kept as a dead letter', async () => {
+  it('is stored as FAILURE and kept as a dead letter when its workers died too often', async () => {
     const { id } = await at.app.sendTask('acks.kills', [])
     for (let start = 0; start < 5; start++) {
       const worker = await at.process(APP)

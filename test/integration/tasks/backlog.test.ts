@@ -10,20 +10,20 @@ const MESSAGES = 400
 const IN_HAND = 20
 const CONCURRENCY = 4
 const RESULT = 'x'.repeat(50_000)
-/** That of ten results: more than wait for a database that is there. */
+/** Size of ten results, which is more than ever waits for a reachable database. */
 const ROOM = 500_000
-/** Longer than a message waits for a slot before it is handed back. */
+/** Longer than a message waits for a slot before it is requeued. */
 const TOO_LONG_MS = 400
 
-onEveryBroker('results that the database does not take', (at) => {
-  it('are kept up to a size: then nothing more is started, handed back or lost until it takes them', async () => {
+onEveryBroker('results that the database cannot store', (at) => {
+  it('are kept up to a size, and above it no task is started, requeued or lost until the database is back', async () => {
     const { proxy, url } = await startDatabaseProxy(at.schema.url)
     onTestFinished(() => proxy.close())
     const ran: number[] = []
     let before: number | undefined
     const quick = at.app.task('quick', () => null)
     const counted = at.app.task('counted', (n: number) => {
-      // Only now: so much is in hand that all of it would not fit.
+      // Sent only now: the worker claims more messages than the backlog has room for.
       if (before === undefined && worker.reserved().length >= IN_HAND) {
         before = ran.length
         proxy.shut()
@@ -35,7 +35,7 @@ onEveryBroker('results that the database does not take', (at) => {
     const say = (level: string) => (_fields: unknown, msg: string) => void lines.push({ level, msg })
     const backlog = createOutcomeBacklog({ warn: say('warn'), info: say('info') } as never, ROOM)
     const worker: Worker = await at.work({ env: { DATABASE_URL: url }, concurrency: CONCURRENCY, backlog })
-    // Taken hundreds at a time after that, so that more is in hand than there are slots.
+    // From now on messages are claimed by the hundred, so that the worker holds more of them than it has slots.
     const warm = await at.app.enqueue(Array.from({ length: 1000 }, () => ({ task: quick, args: [] as [] })))
     for (const result of warm) await result.get({ timeoutMs: 20_000 })
     const sent = await at.app.enqueue(Array.from({ length: MESSAGES }, (_, n) => ({ task: counted, args: [n] as [number] })))

@@ -8,7 +8,7 @@ import { composable } from './compositions.ts'
 const WAIT = { timeoutMs: 15_000 }
 
 onEveryBroker('a chain', (at) => {
-  it('gives each step the result of the one before it, and whoever waits that of the last', async () => {
+  it('gives each step the result of the step before it, and the caller the result of the last step', async () => {
     const { add, mul, note, runs } = composable(at.app)
     await at.work()
     const last = await chain(add.s(1, 2), mul.s(3), add.s(4), note.si('done'), note.s()).delay()
@@ -25,7 +25,7 @@ onEveryBroker('a chain', (at) => {
     expect(child!.id).toBe(last.parent!.parent!.parent!.id)
   })
 
-  it('that fails ends for everybody: the rest is not run, the errback is told once', async () => {
+  it('that fails runs no further step, stores a failure for each of them and calls the errback once', async () => {
     const { add, fail, note, runs } = composable(at.app)
     const errback = at.app.task('errback', (id: string) => void runs.push(['errback', id]))
     await at.work()
@@ -44,7 +44,7 @@ onEveryBroker('a chain', (at) => {
     ])
   })
 
-  it('goes on after a retry', async () => {
+  it('continues after a retry', async () => {
     const { note } = composable(at.app)
     let runs = 0
     const flaky = at.app.task(
@@ -59,7 +59,7 @@ onEveryBroker('a chain', (at) => {
     expect(await (await chain(flaky.s(), note.s()).delay()).get(WAIT)).toBe(3)
   })
 
-  it('ends in a group, and goes on after one', async () => {
+  it('can end in a group, and can continue after a group', async () => {
     const { add, mul, sum, note } = composable(at.app)
     await at.work()
     const ended = await chain(add.s(1, 2), group([add.s(10), mul.s(10)])).delay()
@@ -72,7 +72,7 @@ onEveryBroker('a chain', (at) => {
     expect(await header.get(WAIT)).toEqual([13, 30])
   })
 
-  it('begins when and only when the transaction commits', async () => {
+  it('starts only if the transaction commits', async () => {
     const { add, note, runs } = composable(at.app)
     await at.work()
     const statements: string[] = []
@@ -97,7 +97,7 @@ onEveryBroker('a chain', (at) => {
     ])
   })
 
-  it('begins later when it has a countdown, and its steps follow at once', async () => {
+  it('starts after its countdown, and its further steps follow at once', async () => {
     const { add, note } = composable(at.app)
     await at.work()
     const before = Date.now()
@@ -106,7 +106,7 @@ onEveryBroker('a chain', (at) => {
     expect(Date.now() - before).toBeGreaterThanOrEqual(490)
   })
 
-  it('of a hundred steps comes to its end', async () => {
+  it('of a hundred steps completes', async () => {
     const { add, range } = composable(at.app)
     await at.work()
     const last = await chain(range.s(0), ...Array.from({ length: 99 }, () => add.s(1))).delay()

@@ -12,13 +12,13 @@ const WORKFLOWS = 120
 const KILLS = 4
 const FAILED = 'failed'
 
-/** A workflow, and what it comes to when it is given a value. */
+/** A workflow and the result that it has for a given value. */
 interface Part {
   readonly signature: TaskSignature
   readonly endOf: (before: unknown) => unknown
 }
 
-/** Numbers below `end`, the same for the same seed (Numerical Recipes' linear congruential generator). */
+/** Random numbers below `end`, the same for the same seed (linear congruential generator of Numerical Recipes). */
 function numbers(seed: number): (end: number) => number {
   let state = seed
   return (end) => {
@@ -27,7 +27,7 @@ function numbers(seed: number): (end: number) => number {
   }
 }
 
-/** Workflows of steps that fail, are tried again, and have callbacks: as chance will have it. */
+/** Random workflows whose steps fail, are retried and have callbacks. */
 function createParts(at: TaskFixture, below: (end: number) => number) {
   let count = 0
   const told = (name: string) => at.app.signature('chaos.told', [name])
@@ -61,10 +61,10 @@ function createParts(at: TaskFixture, below: (end: number) => number) {
 }
 
 onEveryBroker('workflows of every kind', (at) => {
-  /** Two workers, of which one is always about to be killed, and connections to the database that end for no reason. */
+  /** Two workers, of which one is killed again and again, and database connections that break at random. */
   const disturb = async () => {
     const mark = `chaos_${randomBytes(4).toString('hex')}`
-    // Not read as a URL: one of a socket has no host.
+    // Not parsed as a URL, because the URL of a socket has no host.
     const url = `${at.schema.url}${at.schema.url.includes('?') ? '&' : '?'}application_name=${mark}`
     const start = () =>
       at.process('test/fixtures/apps/chaos.ts', { env: { MAX_DELIVERIES: '100', DATABASE_URL: url, CONCURRENCY: '20' } })
@@ -80,7 +80,7 @@ onEveryBroker('workflows of every kind', (at) => {
     }
   }
 
-  it('come to the end that they are to come to, whoever is killed, and leave nothing behind', async () => {
+  it('have the expected result although workers are killed, and leave no rows behind', async () => {
     const seed = Date.now() % 1_000_000
     const part = createParts(at, numbers(seed))
     const disturbed = disturb()

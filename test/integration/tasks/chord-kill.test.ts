@@ -24,7 +24,7 @@ const times = (line: string) =>
 onEveryBroker('a composition whose worker is killed', (at) => {
   const step = (name: string, ms = 0) => at.app.signature<unknown>('composed.step', [file, name, ms])
 
-  it('goes on where it was: a step that was recorded is not run again, its next one is', async () => {
+  it('continues after its last stored step', async () => {
     const worker = await at.process(APP)
     const last = await chain(step('a'), step('b', 60_000), step('c')).delay('start')
     await until('the second step', () => times('begin b') === 1)
@@ -32,11 +32,11 @@ onEveryBroker('a composition whose worker is killed', (at) => {
     await worker.exited
     await at.process(APP, { env: { SLOW: 'no' } })
     expect(await last.get({ timeoutMs: 30_000 })).toEqual(['start', 'a', 'b', 'c'])
-    // The second step may be in the queue twice, when its worker died between handing it on and noting that: then it runs twice.
+    // The second step may be in the queue twice if the worker died between publishing it and deleting it from the outbox. Then it runs twice.
     expect([times('begin a'), times('begin b') >= 2, times('begin c')]).toEqual([1, true, 1])
   })
 
-  it('has the body of its chord run once, with every result', async () => {
+  it('runs the body of its chord once, with every result', async () => {
     const worker = await at.process(APP)
     const header = Array.from({ length: 8 }, (_, n) => chain(step(`m${n}`, n < 4 ? 0 : 60_000), step(`n${n}`)))
     const result = await chord(header, step('body')).delay('start')
@@ -50,7 +50,7 @@ onEveryBroker('a composition whose worker is killed', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('comes to its end under workers that are killed again and again', async () => {
+  it('completes although its workers are killed again and again', async () => {
     const results = await Promise.all(
       Array.from({ length: 10 }, (_, n) =>
         chain(step(`a${n}`, 20), chord([step(`b${n}`, 20), step(`c${n}`, 20)], step(`d${n}`, 20)), step(`e${n}`, 20)).delay(
@@ -58,7 +58,7 @@ onEveryBroker('a composition whose worker is killed', (at) => {
         ),
       ),
     )
-    // None of these tasks is to blame for the end of its worker.
+    // None of these tasks killed its worker.
     const env = { MAX_DELIVERIES: '100' }
     for (let kills = 0; kills < 3; kills++) {
       const worker = await at.process(APP, { env })

@@ -18,13 +18,13 @@ onEveryBroker('a chord', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('that has no header begins with its body', async () => {
+  it('without a header starts with its body', async () => {
     const { sum } = composable(at.app)
     await at.work()
     expect(await (await chord([], sum.s()).delay()).get(WAIT)).toBe(0)
   })
 
-  it('whose header fails says so at once, and its errback is told', async () => {
+  it('fails at once when its header fails, and its errback is called', async () => {
     const { fail, note, runs } = composable(at.app)
     let release = () => {}
     const held = at.app.task('held', () => new Promise<number>((resolve) => (release = () => resolve(1))))
@@ -43,7 +43,7 @@ onEveryBroker('a chord', (at) => {
     expect(runs.filter(([name]) => name === 'note')).toEqual([['note', result.id]])
   })
 
-  it('of chains, groups and chords, in a chain, comes to what it says', async () => {
+  it('of chains, groups and chords, within a chain, has the right result', async () => {
     const { add, mul, sum, note } = composable(at.app)
     await at.work()
     const inner = chord([add.s(1), mul.s(2)], sum.s())
@@ -58,7 +58,7 @@ onEveryBroker('a chord', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('counts a member that was revoked as failed, and one whose chain failed', async () => {
+  it('counts a revoked member, and a member whose chain failed, as failed', async () => {
     const { add, fail, sum, runs } = composable(at.app)
     await at.work()
     const late = await chord([add.s(1, 2), add.s(3, 4).set({ expires: -1 })], sum.s()).delay()
@@ -68,7 +68,7 @@ onEveryBroker('a chord', (at) => {
     expect(runs.some(([name]) => name === 'sum')).toBe(false)
   })
 
-  it('waits for members that are tried again', async () => {
+  it('waits for members that are retried', async () => {
     const { add, sum } = composable(at.app)
     let runs = 0
     const flaky = at.app.task(
@@ -83,7 +83,7 @@ onEveryBroker('a chord', (at) => {
     expect(await (await chord([flaky.s(), add.s(1, 2)], sum.s()).delay()).get(WAIT)).toBe(13)
   })
 
-  it('gives its body what members returned also where that is not to be kept', async () => {
+  it('gives its body the results of members that ignore their results', async () => {
     const { add, note } = composable(at.app)
     await at.work()
     const result = await chord([add.s(1, 2).set({ ignoreResult: true }), add.s(3, 4)], note.s()).delay()

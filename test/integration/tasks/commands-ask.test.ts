@@ -9,9 +9,9 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 const hasScript = existsSync('/usr/bin/script')
 
 onEveryBroker(
-  'a question at the terminal',
+  'a confirmation at the terminal',
   (at) => {
-    /** script(1) gives the command a terminal; `typed` is typed there when it asks. */
+    /** script(1) gives the command a terminal. `typed` is the answer to its question. */
     const purge = async (typed: string) => {
       const command = `${process.execPath} ${join(root, 'src/main.ts')} purge celery`
       const env = { PATH: process.env.PATH, TERM: 'xterm', ...at.env }
@@ -31,7 +31,7 @@ onEveryBroker(
       ['Enter', '\r', 1, 1],
       ['no', 'no\r', 1, 1],
       ['y', 'y\r', 0, 0],
-    ])('%s is an answer: only yes throws anything away', async (_name, typed, status, left) => {
+    ])('deletes messages only after yes, here with %s', async (_name, typed, status, left) => {
       await at.app.sendTask('tasks.none', [])
       const { code, said } = await purge(typed)
       expect(said).toContain('Delete 1 waiting message')

@@ -2,11 +2,11 @@ import { expect, it } from 'vitest'
 import { runCommand } from '../../support/command.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 
-/** Nothing listens there, and nothing may (RFC 7805: tcpmux). */
+/** Port 1 (tcpmux, made historic by RFC 7805): nothing listens there. */
 const NOWHERE = '127.0.0.1:1'
 
 onEveryBroker(
-  'a server that is not there, or not as it is called',
+  'an unreachable server, or a wrong URL',
   (at) => {
     const elsewhere = (change: (url: URL) => void) => {
       const url = new URL(at.env.DATABASE_URL ?? '')
@@ -44,7 +44,7 @@ onEveryBroker(
       expect(stderr).toContain('hint: ')
     })
 
-    it('call says on stderr that the message waits in the outbox, and prints its id alone', async () => {
+    it('call writes to stderr that the message waits in the outbox, and prints only its id', async () => {
       const env = { ...at.env, ONEDYNO_BROKER: 'auto', RABBITMQ_URL: `amqp://me:geheim@${NOWHERE}/`, PUBLISH_TIMEOUT: '1' }
       const { code, stdout, stderr } = await runCommand(env, 'call', 'tasks.ehco', '--args', '[1]')
       expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/) })
@@ -53,7 +53,7 @@ onEveryBroker(
       expect(stderr).not.toContain('geheim')
     })
 
-    it('report shows no password, whatever variable it is in', async () => {
+    it('report shows no password of any variable', async () => {
       const { code, stdout } = await runCommand(
         { ...at.env, RESULT_MIRROR: `redis://me:geheim@${NOWHERE}/3`, CONSOLE_PASSWORD: 'geheim' },
         'report',
@@ -63,7 +63,7 @@ onEveryBroker(
       expect(stdout).not.toContain('geheim')
     })
 
-    it('check says which servers will be used and why, without a password, and refuses a wrong URL', async () => {
+    it('check prints the chosen servers with the reason and without passwords, and refuses a wrong URL', async () => {
       const env = { DATABASE_URL: 'postgresql://me:geheim@db/x', CLOUDAMQP_URL: `amqp://me:geheim@${NOWHERE}/` }
       const { code, stderr } = await runCommand(env, 'check', '-f', 'Procfile.real')
       expect(code).toBe(0)
@@ -77,7 +77,7 @@ onEveryBroker(
       [['workr'], 'worker'],
       [[], 'worker'],
       [['-l', 'debug', 'worker'], 'options of "worker" must follow the command'],
-    ])('%j is answered with the commands that there are', async (args, said) => {
+    ])('%j prints the existing commands', async (args, said) => {
       const { code, stderr } = await runCommand({}, ...args)
       expect(code).toBe(2)
       expect(stderr).toContain(said)

@@ -22,7 +22,7 @@ onEveryBroker('the command line', (at) => {
     expect(failed.stderr).toContain('ended as FAILURE: ValueError: no luck')
   })
 
-  it('calls a task for later, shows it, and revokes it', async () => {
+  it('calls a task with a countdown, shows it and revokes it', async () => {
     at.app.task('tasks.add', (a: number, b: number) => a + b)
     await at.work()
     const called = await onedyno('call', 'tasks.add', '--args', '[1, 2]', '--countdown', '3600')
@@ -35,12 +35,12 @@ onEveryBroker('the command line', (at) => {
       queue: 'celery',
     })
     expect(await onedyno('revoke', id)).toMatchObject({ code: 0, stdout: `${id}\n` })
-    // Nobody waits an hour: what is revoked is recorded when it is revoked, by a worker that knows of it or not.
+    // A revoked call is stored as REVOKED at once, not when it is due, with or without a worker that knows the task.
     await at.ended(id)
     expect((await onedyno('revoke', '--list')).stdout).toContain(`id  ${id}\n`)
   })
 
-  it('prints what is stored of a task that has ended, and forgets it', async () => {
+  it('prints the stored result of a task, and deletes it', async () => {
     at.app.task('tasks.add', (a: number, b: number) => a + b)
     await at.work()
     const { id } = await at.app.sendTask('tasks.add', [2, 2])
@@ -50,7 +50,7 @@ onEveryBroker('the command line', (at) => {
     expect(await onedyno('result', id)).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing is known') })
   })
 
-  it('throws away what waits, but asks first', async () => {
+  it('purges a queue after a confirmation', async () => {
     for (let n = 0; n < 3; n++) await at.app.sendTask('tasks.none', [n])
     const asked = await onedyno('purge', 'celery')
     expect(asked).toMatchObject({ code: 64, stderr: expect.stringContaining('Delete 3 waiting messages of celery?') })
@@ -58,7 +58,7 @@ onEveryBroker('the command line', (at) => {
     expect(await at.broker.depths(['celery'])).toMatchObject([{ ready: 0 }])
   })
 
-  it('lists messages that were kept aside, and requeues them for a worker that knows the task', async () => {
+  it('lists dead letters, and requeues them for a worker that has the task', async () => {
     const first = await at.work()
     const { id } = await at.app.sendTask('tasks.late', ['hi'])
     expect(await at.ended(id)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'NotRegistered' } })
@@ -84,7 +84,7 @@ onEveryBroker('the command line', (at) => {
     })
   })
 
-  it('reports what answers, without secrets', async () => {
+  it('reports the servers that answer, without secrets', async () => {
     const { code, stdout } = await onedyno('report')
     expect(code).toBe(0)
     expect(stdout).toContain(`broker:        ${at.kind} (`)

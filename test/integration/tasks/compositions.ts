@@ -1,6 +1,6 @@
 import type { App } from '../../../src/app/app.ts'
 
-/** Tasks that compositions are made of; `runs`: names and arguments, in the order of their beginning. */
+/** Tasks for compositions. `runs`: their names and arguments, in the order of their starts. */
 export function composable(app: App) {
   const runs: [name: string, ...args: unknown[]][] = []
   const ran = <T>(name: string, args: readonly unknown[], value: T): T => {

@@ -4,8 +4,8 @@ import { Reject } from '../../../src/app/task-errors.ts'
 import { createDeadLetters } from '../../../src/database/dead-letters.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 
-onEveryBroker('a dead letter that is to run again', (at) => {
-  it('goes on with its chain, as if for the first time', async () => {
+onEveryBroker('a dead letter that is requeued', (at) => {
+  it('runs as if for the first time, and its chain continues', async () => {
     let refuses = true
     const picky = at.app.task('picky', (x: number) => {
       if (refuses) throw new Reject()

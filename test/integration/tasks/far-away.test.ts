@@ -5,17 +5,17 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 const CHUNKS = 20
 const CHUNK = 5000
 
-/** Memory that a process holds, in MB (proc_pid_status(5): VmRSS is in kB). */
+/** Memory of a process in MB (proc_pid_status(5): VmRSS is in kB). */
 const rssMb = (pid: number) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 
 onEveryBroker('100,000 tasks that are due in an hour', (at) => {
-  it('cost a worker no memory, and nobody has taken one', async () => {
+  it('cost a worker no memory, and no worker has claimed one', async () => {
     const worker = await at.process('test/fixtures/apps/retrying.ts')
     const works = async () => {
       const runs = await at.app.enqueue(Array.from({ length: 500 }, () => ({ task: 'retrying.once', args: [0] })))
       await Promise.all(runs.map(({ id }) => at.ended(id)))
     }
-    // What it holds once it has worked, not before.
+    // Measured after the worker has run tasks, not before.
     await works()
     await works()
     const before = rssMb(worker.pid)
@@ -24,9 +24,9 @@ onEveryBroker('100,000 tasks that are due in an hour', (at) => {
     const after = rssMb(worker.pid)
     expect(await at.rows('SELECT count(*)::int AS n FROM $outbox WHERE due_at > now()')).toEqual([{ n: CHUNKS * CHUNK }])
     expect(await at.broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
-    // It may have given back meanwhile what its start had left behind (src/commands/return-memory.ts).
+    // The worker may have returned memory of its start to the system meanwhile (src/commands/return-memory.ts).
     expect(after - before).toBeLessThan(10)
-    // And it works on beside them.
+    // Other tasks still run.
     await works()
   })
 })

@@ -8,7 +8,7 @@ import { composable } from './compositions.ts'
 const WAIT = { timeoutMs: 15_000 }
 
 onEveryBroker('a group', (at) => {
-  it('has the results of its members in their order, and is found again by its id in another process', async () => {
+  it('has the results of its members in order, and can be found by its id in another process', async () => {
     const { add } = composable(at.app)
     await at.work()
     const sent = await group(Array.from({ length: 50 }, (_, n) => add.s(n, n))).delay()
@@ -29,7 +29,7 @@ onEveryBroker('a group', (at) => {
     expect(await found.completedCount()).toBe(0)
   })
 
-  it('gives each member as it ends, and throws what the first failed one threw', async () => {
+  it('yields each member as it ends, and throws the error of the first failed one', async () => {
     const { add, fail } = composable(at.app)
     let release = () => {}
     const held = at.app.task('held', () => new Promise<number>((resolve) => (release = () => resolve(1))))
@@ -52,14 +52,14 @@ onEveryBroker('a group', (at) => {
     expect(await sent.failed()).toBe(true)
   })
 
-  it('inside a group is part of it, also behind a chain', async () => {
+  it('within a group, or after a chain, is part of the outer group', async () => {
     const { add, mul, range } = composable(at.app)
     await at.work()
     const nested = await group([add.s(1, 1), group([range.s(7)]), mul.s(2, 3)]).delay()
     expect(await nested.get(WAIT)).toEqual([2, 7, 6])
   })
 
-  it('is sent by a task as its child', async () => {
+  it('is a child of the task that sends it', async () => {
     const { add } = composable(at.app)
     const parent = at.app.task('parent', async () => (await group([add.s(1, 2), add.s(3, 4)]).delay()).id)
     await at.work()
@@ -72,7 +72,7 @@ onEveryBroker('a group', (at) => {
     expect(await at.ended(member.id)).toMatchObject({ parentId: run.id, rootId: run.id })
   })
 
-  it('that is revoked does not run', async () => {
+  it('does not run when it is revoked', async () => {
     const { add, runs } = composable(at.app)
     const sent = await group([add.s(1, 2), add.s(3, 4)]).applyAsync([], { countdown: 3600 })
     await sent.revoke()

@@ -10,7 +10,7 @@ onEveryBroker('the harness of task tests', (at) => {
     expect(at.logged.some(({ msg }) => msg === 'task succeeded')).toBe(true)
   })
 
-  it('runs a module in a worker of its own process, which may be killed', async () => {
+  it('runs a module in a worker process, which may be killed', async () => {
     const worker = await at.process('test/fixtures/apps/held.ts')
     const { id } = await at.app.sendTask('held.once', [])
     await until('it runs', () => worker.output().includes('held.once runs'))
@@ -20,7 +20,7 @@ onEveryBroker('the harness of task tests', (at) => {
     expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', result: 'again' })
     expect(await at.rows('SELECT state FROM $task_result')).toEqual([{ state: 'SUCCESS' }])
   })
-  it('ends while a killed worker still holds a message, as far as the server knows', async () => {
+  it('ends although a killed worker still holds a message by the view of the server', async () => {
     const worker = await at.process('test/fixtures/apps/held.ts')
     await at.app.sendTask('held.once', [])
     await until('it runs', () => worker.output().includes('held.once runs'))
@@ -28,7 +28,7 @@ onEveryBroker('the harness of task tests', (at) => {
     await worker.exited
   })
 
-  it('begins with empty queues, whatever the test before left in the hands of whom', async () => {
+  it('starts with empty queues, even if a worker of the former test still holds messages', async () => {
     await at.app.sendTask('nobody.takes', [])
     const [depth] = await at.broker.depths(['celery'])
     expect(depth!.ready + depth!.running).toBe(1)

@@ -4,7 +4,7 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
 onEveryBroker('hooks', (at) => {
-  it('are told of each attempt, in their order, before its outcome is known', async () => {
+  it('run for each attempt, in order, before its outcome is stored', async () => {
     const told: unknown[] = []
     const state = async (id: string) => (await at.results.find(id))?.state ?? 'PENDING'
     at.app.before(({ attempt }, args) => told.push(['before', attempt, args]))
@@ -37,7 +37,7 @@ onEveryBroker('hooks', (at) => {
     ])
   })
 
-  it('are told of a failure once, after the last attempt, and of the time limit', async () => {
+  it('run for a failure once, after the last attempt, and for a time limit', async () => {
     const told: string[] = []
     const onFailure = ({ attempt }: TaskContext, _args: unknown[], error: unknown) =>
       told.push(`${attempt} ${(error as Error).name}`)
@@ -54,7 +54,7 @@ onEveryBroker('hooks', (at) => {
     expect(told).toEqual(['2 RangeError', '1 TimeLimitExceeded'])
   })
 
-  it('change nothing by what they throw', async () => {
+  it('do not change the outcome when they throw', async () => {
     const thrower = () => {
       throw new Error('a hook fails')
     }
@@ -69,7 +69,7 @@ onEveryBroker('hooks', (at) => {
     expect(failed.map(({ hook }) => hook)).toEqual(['before', 'onSuccess', 'after', 'after'])
   })
 
-  it('have no more time than the task, and hold its slot meanwhile', async () => {
+  it('have the time limit of the task, and occupy its slot meanwhile', async () => {
     const task = at.app.task('hooked', () => 'fine', { timeLimit: 0.3, onSuccess: () => new Promise(() => {}) })
     const worker = await at.work()
     const { id } = await task.delay()
@@ -79,7 +79,7 @@ onEveryBroker('hooks', (at) => {
     await until('the slot is free', () => worker.running === 0)
   })
 
-  it('send tasks as children of theirs, as its code does', async () => {
+  it('send tasks as children of their task', async () => {
     const child = at.app.task('child', () => 1)
     const parent = at.app.task('parent', async () => void (await child.applyAsync([], { taskId: 'of-code' })), {
       onSuccess: () => child.applyAsync([], { taskId: 'of-hook' }),
@@ -96,7 +96,7 @@ onEveryBroker('hooks', (at) => {
     ])
   })
 
-  it('that run when the worker stops do not make it forget the outcome', async () => {
+  it('that still run when the worker stops do not lose the outcome', async () => {
     let hooked = false
     const task = at.app.task('hooked', () => 'fine', {
       onSuccess: () => {

@@ -7,7 +7,7 @@ import { composable } from './compositions.ts'
 
 const WAIT = { timeoutMs: 15_000 }
 
-onEveryBroker('a task that wishes to be ignored', (at) => {
+onEveryBroker('a task that throws Ignore', (at) => {
   const ignoring = (options = {}) =>
     at.app.task(
       'ignoring',
@@ -17,7 +17,7 @@ onEveryBroker('a task that wishes to be ignored', (at) => {
       options,
     )
 
-  it('ends the chord that it is a member of, with an error that names it, and the errback is told', async () => {
+  it('fails the chord that it is a member of, with an error that names it, and the errback is called', async () => {
     const { add, sum, note, runs } = composable(at.app)
     const ignored = ignoring()
     await at.work()
@@ -37,7 +37,7 @@ onEveryBroker('a task that wishes to be ignored', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('ends the chord also as an earlier step of a chain that is a member, and as a member of a chord in it', async () => {
+  it('fails the chord also as an earlier step of a member chain, and as a member of an inner chord', async () => {
     const { add, sum } = composable(at.app)
     const ignored = ignoring()
     await at.work()
@@ -52,7 +52,7 @@ onEveryBroker('a task that wishes to be ignored', (at) => {
     expect(await at.rows('SELECT task_id FROM $chord_member')).toEqual([])
   })
 
-  it('ends it also when it was acknowledged early', async () => {
+  it('fails the chord also when it was acknowledged early', async () => {
     const { add, sum } = composable(at.app)
     const ignored = ignoring({ acks: 'early' })
     await at.work()
@@ -60,7 +60,7 @@ onEveryBroker('a task that wishes to be ignored', (at) => {
     await expect(early.get(WAIT)).rejects.toMatchObject({ excType: 'ChordError' })
   })
 
-  it('leaves no trace of having run, whatever it said and however long it took', async () => {
+  it('leaves no outcome, log lines or progress, even after a long run', async () => {
     let end = () => {}
     let runs = 0
     const slow = at.app.task(
@@ -98,7 +98,7 @@ onEveryBroker('a task that rejects its message', (at) => {
     expect(await at.rows('SELECT task, reason FROM $dead_letter')).toEqual([{ task: 'rejecting', reason: 'not mine' }])
   })
 
-  it('and has it requeued holds its chord until it ends', async () => {
+  it('with requeue, delays its chord until it ends', async () => {
     const { add, sum } = composable(at.app)
     let runs = 0
     const requeuing = at.app.task('requeuing', () => {

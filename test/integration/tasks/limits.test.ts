@@ -7,14 +7,14 @@ import { createMessage } from '../../../src/message/message.ts'
 import { onEveryBroker, type TaskFixture } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
-/** Ends by its signal, as well-behaved code does. */
+/** Stops when its signal aborts. */
 const obedient = (at: TaskFixture, options: TaskOptions<[]> = {}) =>
   at.app.task('obedient', (context: TaskContext) => delay(60_000, 'too late', { signal: context.signal }), {
     ...options,
     bind: true,
   })
 
-/** Minds nothing until `release` is called. */
+/** Ignores its signal until `release` is called. */
 function stubborn(at: TaskFixture, options: TaskOptions<[]> = {}) {
   let release = () => {}
   let begun = 0
@@ -31,7 +31,7 @@ const soft = { exc_type: 'SoftTimeLimitExceeded', exc_module: 'billiard.exceptio
 const hard = { exc_type: 'TimeLimitExceeded', exc_module: 'billiard.exceptions' }
 
 onEveryBroker('a soft time limit', (at) => {
-  it('aborts the signal, and the task is a failure by it, with what it threw as the cause', async () => {
+  it('aborts the signal and fails the task, with the thrown error as the cause', async () => {
     const task = obedient(at, { softTimeLimit: 0.05 })
     await at.work()
     const stored = await at.ended((await task.delay()).id)
@@ -39,7 +39,7 @@ onEveryBroker('a soft time limit', (at) => {
     expect(stored.traceback).toContain('caused by: AbortError')
   })
 
-  it('is no failure for a task that catches it and returns', async () => {
+  it('does not fail a task that catches it and returns', async () => {
     const reasons: unknown[] = []
     const task = at.app.task(
       'tidy',
@@ -55,7 +55,7 @@ onEveryBroker('a soft time limit', (at) => {
     expect(reasons).toEqual([expect.any(SoftTimeLimitExceeded)])
   })
 
-  it('lets the task ask for another attempt', async () => {
+  it('allows the task to call retry', async () => {
     const task = at.app.task(
       'asking',
       async (context: TaskContext) => {
@@ -71,7 +71,7 @@ onEveryBroker('a soft time limit', (at) => {
 })
 
 onEveryBroker('a hard time limit', (at) => {
-  it('ends the run as a failure and frees the slot at once; what the code does later is ignored', async () => {
+  it('fails the task and frees the slot at once, and ignores the later result of the code', async () => {
     const { task, release } = stubborn(at, { timeLimit: 0.1 })
     const next = at.app.task('next', () => 'has the slot')
     const worker = await at.work({ concurrency: 1 })
@@ -90,7 +90,7 @@ onEveryBroker('a hard time limit', (at) => {
     expect(at.logged.filter(({ msg }) => msg === 'task succeeded')).toHaveLength(1)
   })
 
-  it('aborts the signal too, for code that minds it', async () => {
+  it('also aborts the signal', async () => {
     const reasons: unknown[] = []
     const task = at.app.task(
       'watching',
@@ -104,24 +104,24 @@ onEveryBroker('a hard time limit', (at) => {
     expect(reasons).toEqual([expect.any(TimeLimitExceeded)])
   })
 
-  it('comes after the soft one for a task that does not mind it', async () => {
+  it('comes after the soft limit when the task ignores its signal', async () => {
     const { task } = stubborn(at, { softTimeLimit: 0.05, timeLimit: 0.15 })
     await at.work()
     expect(await at.ended((await task.delay()).id)).toMatchObject({ result: hard })
   })
 
   it.each<[what: string, limits: TaskOptions<[]>, attempts: number]>([
-    ['the hard one', { timeLimit: 0.05, autoretryFor: [TimeLimitExceeded] }, 2],
-    ['the hard one by name', { timeLimit: 0.05, autoretryFor: ['TimeLimitExceeded'] }, 2],
-    ['every error, which is not to name it', { timeLimit: 0.05, autoretryFor: [Error] }, 1],
-  ])('is tried again when the task names %s', async (_what, options, attempts) => {
+    ['the class of the hard limit', { timeLimit: 0.05, autoretryFor: [TimeLimitExceeded] }, 2],
+    ['the name of the hard limit', { timeLimit: 0.05, autoretryFor: ['TimeLimitExceeded'] }, 2],
+    ['every error, which does not include it', { timeLimit: 0.05, autoretryFor: [Error] }, 1],
+  ])('is retried as the policy says when the task names %s', async (_what, options, attempts) => {
     const { task, begun } = stubborn(at, { ...options, maxRetries: 1, retryDelay: 0 })
     await at.work()
     expect(await at.ended((await task.delay()).id)).toMatchObject({ state: 'FAILURE', result: hard, retries: attempts - 1 })
     expect(begun()).toBe(attempts)
   })
 
-  it('of the message wins over the one of the task, and that over the one of the worker', async () => {
+  it('of the message wins over that of the task, which wins over that of the worker', async () => {
     const seconds = async (id: string) => ((await at.ended(id)).result as { exc_message: number[] }).exc_message[0]
     const { task } = stubborn(at, { timeLimit: 0.1 })
     const bare = at.app.task('bare', () => new Promise(() => {}))
@@ -156,8 +156,8 @@ onEveryBroker('limits of a worker process', (at) => {
   })
 })
 
-onEveryBroker('a revoked task that runs', (at) => {
-  it('and minds its signal is REVOKED', async () => {
+onEveryBroker('a running task that is revoked', (at) => {
+  it('is REVOKED when it stops by its signal', async () => {
     const task = obedient(at)
     const worker = await at.work()
     const { id } = await task.delay()
@@ -168,7 +168,7 @@ onEveryBroker('a revoked task that runs', (at) => {
     })
   })
 
-  it('and minds nothing is REVOKED a moment later, and its slot is free', async () => {
+  it('is REVOKED after 500 ms when it ignores its signal, and its slot is free', async () => {
     const { task } = stubborn(at)
     const worker = await at.work({ concurrency: 1 })
     const { id } = await task.delay()

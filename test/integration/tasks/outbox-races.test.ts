@@ -22,7 +22,7 @@ const first = createMessage({ id: 'same', task: 't', args: [1] })
 const second = createMessage({ id: 'same', task: 't', args: [2], headers: { mine: true } })
 const rows = (table: string) => query(schema.url, `SELECT body FROM "${schema.schema}".${table}`)
 
-/** Both publish what is due, and take it away only after somebody else may have seen it. */
+/** Both publish due messages, and delete them only after another process may have received them. */
 const RELAYS: Record<string, () => Promise<() => Promise<void>>> = {
   async 'published by RabbitMQ or Redis, and not deleted yet'() {
     const [published, confirmed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
@@ -70,7 +70,7 @@ const CASES = Object.entries(RELAYS).flatMap(([held, relay]) =>
 )
 
 describe('an older message with the same id', () => {
-  it.each(CASES)('that is $held does not take $what with it', async ({ relay, write }) => {
+  it.each(CASES)('that is $held does not delete $what', async ({ relay, write }) => {
     await keepInOutbox(database, first, new Date(0))
     const goOn = await relay()
     let written = false

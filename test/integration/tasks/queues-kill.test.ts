@@ -11,13 +11,13 @@ const folder = mkdtempSync(join(tmpdir(), 'onedyno-ordered-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 onEveryBroker(
-  'a queue that runs one at a time',
+  'a queue with a limit of 1',
   (at) => {
-    it('keeps its order when its worker is killed, and goes on in another one', async () => {
+    it('keeps its order when its worker is killed, and continues in another one', async () => {
       const file = join(folder, at.schema.schema)
       const lines = () => (existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [])
       const processes = [await at.process(APP), await at.process(APP)]
-      // The application declares it: the first worker that starts has written it.
+      // The application declares the limit, and the first worker that starts has stored it.
       expect(await createQueueSettings(at.database).all()).toEqual([{ name: 'ledger', paused: false, concurrency: 1 }])
       const runs = await at.app.enqueue(
         Array.from({ length: 12 }, (_, n) => ({
@@ -27,7 +27,7 @@ onEveryBroker(
         })),
       )
       const begun = await until('the fifth runs', () => lines().find((line) => line.startsWith('begin 4 ')))
-      // What has ended and is not recorded yet would run again, as always.
+      // A task that has ended and is not stored yet runs again, as always.
       await at.ended(runs[3]!.id)
       const holder = processes.find(({ pid }) => begun.endsWith(` ${pid}`))!
       holder.kill('SIGKILL')

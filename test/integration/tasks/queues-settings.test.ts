@@ -20,7 +20,7 @@ onEveryBroker('onedyno queues', (at) => {
     await at.app.enqueue([{ task: 'a' }, { task: 'b', options: { queue: 'mail' } }])
     expect(await queues('pause', 'mail')).toBe('mail is paused\n')
     expect(await queues('limit', 'ledger', '1')).toBe('ledger: 1 at once over all workers\n')
-    // RabbitMQ tells nobody but who holds them.
+    // RabbitMQ does not report unacknowledged messages to other connections.
     const running = at.kind === 'amqp' ? null : 0
     const listed = JSON.parse(await queues('list', '--json')) as Record<string, unknown>[]
     expect(listed).toEqual([
@@ -59,7 +59,7 @@ onEveryBroker(
       await expect(run(argv, at.env)).rejects.toThrow(message)
     })
 
-    it('of an application count only where nobody has set anything', async () => {
+    it('of an application apply only to queues without a stored setting', async () => {
       const settings = createQueueSettings(at.database)
       await settings.declare(new Map([['a', { concurrency: 2 }]]))
       await settings.limit('a', null)
@@ -76,7 +76,7 @@ onEveryBroker(
       ])
     })
 
-    it('are shared out: no place is held twice, and what one process leaves another one gets', async () => {
+    it('give each slot to one process, and a released slot to another process', async () => {
       const [one, other] = [await createSlots(at.database), await createSlots((await at.connect()).database)]
       expect([await one.take('q', 2, 3), await other.take('q', 2, 3)]).toEqual([2, 1])
       expect(await one.take('q', 2, 3)).toBe(2)
@@ -88,7 +88,7 @@ onEveryBroker(
       await one.close()
     })
 
-    it('places are taken again after a lost connection, before others look for them', async () => {
+    it('gives slots back to their process after a lost connection, before other processes ask for them', async () => {
       const [mine, others] = [await at.connect(), await at.connect()]
       const [one, other] = [await createSlots(mine.database), await createSlots(others.database)]
       expect(await one.take('q', 1, 1)).toBe(1)
@@ -101,7 +101,7 @@ onEveryBroker(
       expect(await other.take('q', 1, 1)).toBe(0)
     })
 
-    it('a message that is parked while its relay has not deleted it is not deleted with it', async () => {
+    it('keeps a message that is parked again before its relay has deleted it', async () => {
       const message = createMessage({ id: 'i', task: 't', args: [] })
       await parkInOutbox(at.database, message, new Date())
       let parked: Promise<void> | undefined

@@ -33,7 +33,7 @@ onEveryBroker(
     }
 
     it(
-      'are paused and go on: what runs goes on, sending goes on, other queues go on',
+      'can be paused and resumed, while running tasks, senders and other queues continue',
       tidy(async () => {
         const ran: string[] = []
         let release = () => {}
@@ -45,7 +45,7 @@ onEveryBroker(
         await until('held runs', async () => (await held.state()) === 'STARTED')
         await settings().pause('ledger')
         await until('the queue is left', () => workers[0]!.active().length === 1)
-        // Within a second of the change nothing is taken any more.
+        // Within a second of the change no message is taken any more.
         await delay(1000)
         const note = await at.app.sendTask('note', ['a'])
         await at.ended((await at.app.sendTask('other', [])).id)
@@ -61,7 +61,7 @@ onEveryBroker(
     )
 
     it(
-      'that are paused when a worker starts are not taken from',
+      'are not taken from when they are paused before a worker starts',
       tidy(async () => {
         at.app.task('note', () => 1)
         await settings().pause('celery')
@@ -75,7 +75,7 @@ onEveryBroker(
     )
 
     it(
-      'run no more at once than their limit says, over all workers',
+      'never run more tasks at once than their limit over all workers',
       tidy(async () => {
         let now = 0
         let most = 0
@@ -101,7 +101,7 @@ onEveryBroker(
     )
 
     it(
-      'with a limit of 1 run one after the other, in their order, whatever is slow',
+      'with a limit of 1 run tasks one after the other in order, even if some are slow',
       tidy(async () => {
         const ran: number[] = []
         let now = 0
@@ -124,7 +124,7 @@ onEveryBroker(
     )
 
     it(
-      'with a limit of 1 go on in another worker when theirs stops, in their order',
+      'with a limit of 1 continue in order in another worker when theirs stops',
       tidy(async () => {
         const ran: number[] = []
         at.app.task(
@@ -147,7 +147,7 @@ onEveryBroker(
     )
 
     it(
-      'with a limit of 1 keep their order when the connection that holds their place is cut again and again',
+      'with a limit of 1 keep their order when the connection that holds their slot breaks repeatedly',
       tidy(async () => {
         const ran: number[] = []
         let now = 0
@@ -177,7 +177,7 @@ onEveryBroker(
     )
 
     it(
-      'are taken from and left by remote control, paused or not',
+      'can be added and removed by remote control, paused or not',
       tidy(async () => {
         at.app.task('note', () => 1)
         const worker = await gated({ queues: [] })

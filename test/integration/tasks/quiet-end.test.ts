@@ -6,9 +6,9 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
 onEveryBroker(
-  'a worker that is asked to end',
+  'a worker that is asked to stop',
   (at) => {
-    it('does so without a warning of Node or of a library', async () => {
+    it('stops without a warning of Node or of a library', async () => {
       await createQueueSettings(at.database).limit('ledger', 2)
       const worker = await at.process('test/fixtures/apps/retrying.ts')
       const { id } = await at.app.sendTask('retrying.once', [0])
@@ -19,7 +19,7 @@ onEveryBroker(
       expect(worker.output()).not.toContain('Warning')
     })
 
-    it('has ended in time when all that is left is the code of a task that minds nothing', async () => {
+    it('stops in time when only the code of a task that ignores its signal still runs', async () => {
       const worker = await at.process('test/fixtures/apps/revoked.ts', { env: { SHUTDOWN_TIMEOUT: '3' } })
       const { id } = await at.app.sendTask('revoked.deaf', [])
       await until('it runs', async () => (await at.results.find(id))?.state === 'STARTED')
@@ -32,11 +32,11 @@ onEveryBroker(
   { queues: ['celery', 'ledger'] },
 )
 
-// A connection to RabbitMQ has timers of its own, which come and go.
+// Not on RabbitMQ, whose connection has timers of its own.
 onEveryBroker(
   'a worker that has stopped',
   (at) => {
-    it('leaves no timer behind that its process would wait for', async () => {
+    it('leaves no timer that keeps its process alive', async () => {
       const { broker } = await at.connect()
       const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
       const before = timers()

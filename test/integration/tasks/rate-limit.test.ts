@@ -9,19 +9,19 @@ import { until } from '../../support/until.ts'
 
 onEveryBroker('rate limits', (at) => {
   const limiter = () => createRateLimiter({ log: silentLog(), limits: createRateLimits(at.database) })
-  /** When each began, in milliseconds of this process's clock. */
+  /** Start times, in milliseconds of the clock of this process. */
   const begins: number[] = []
   const limited = (app: App, rateLimit: '20/s' | { limit: string; scope: 'app' }, options: { maxRetries?: number } = {}) => {
     begins.length = 0
     return app.task('limited', () => void begins.push(performance.now()), { rateLimit, ...options })
   }
-  /** Relays and a busy machine make single gaps shorter than they were given out, never the whole. */
+  /** Relays and a busy machine make single gaps shorter than the interval, but never the whole. */
   const expectRate = (perSecond: number) => {
     const [first, last] = [begins[0]!, begins.at(-1)!]
     expect(last - first).toBeGreaterThanOrEqual(((begins.length - 1) * 1000) / perSecond - 30)
   }
 
-  it('of a worker: no more begin in a second than it says, none is lost, and nobody holds them meanwhile', async () => {
+  it('of one worker start no more tasks a second than allowed, lose none and hold none meanwhile', async () => {
     const task = limited(at.app, '20/s')
     const worker = await at.work({ limiter: limiter(), concurrency: 50 })
     const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
@@ -32,7 +32,7 @@ onEveryBroker('rate limits', (at) => {
     expectRate(20)
   })
 
-  it('over all workers: as many workers as one', async () => {
+  it('over all workers allow several workers no more than one', async () => {
     const task = limited(at.app, { limit: '20/s', scope: 'app' })
     for (let n = 0; n < 3; n++) await at.work({ limiter: limiter(), concurrency: 10 })
     const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
@@ -56,7 +56,7 @@ onEveryBroker('rate limits', (at) => {
     },
   )
 
-  it('count a retry as another begin', async () => {
+  it('count a retry as another start', async () => {
     begins.length = 0
     const task = at.app.task(
       'retried',

@@ -12,7 +12,7 @@ onEveryBroker('a result', (at) => {
     ['a circle', () => circle, 'EncodeError', 'result.list[0] refers to a value that contains it'],
     ['NaN', () => ({ x: Number.NaN }), 'EncodeError', 'result.x is NaN'],
     ['a function', () => ({ f: () => 1 }), 'EncodeError', 'result.f is a function'],
-  ])('that JSON does not have is a FAILURE that names the place: %s', async (_what, value, excType, words) => {
+  ])('that is not JSON is a FAILURE that names its path: %s', async (_what, value, excType, words) => {
     const task = at.app.task('odd', () => value(), { autoretryFor: [Error] })
     await at.work()
     const { result, state, retries } = await at.ended((await task.delay()).id)
@@ -23,7 +23,7 @@ onEveryBroker('a result', (at) => {
     })
   })
 
-  it('that is too large is a FAILURE that names its size, and the worker goes on', async () => {
+  it('that is too large is a FAILURE that names its size, and the worker continues', async () => {
     const big = at.app.task('big', (n: number) => 'ü'.repeat(n), { resultMaxBytes: 100 })
     const other = at.app.task('other', (n: number) => 'x'.repeat(n))
     await at.work({ resultMaxBytes: 50 })
@@ -37,7 +37,7 @@ onEveryBroker('a result', (at) => {
     expect(await (await other.delay(48)).get({ timeoutMs: 5000 })).toHaveLength(48)
   })
 
-  it('is kept as long as its task says', async () => {
+  it('is kept for the time that its task sets', async () => {
     const task = at.app.task('brief', () => 1, { resultTtl: 120 })
     const plain = at.app.task('plain', () => 1)
     await at.work()

@@ -24,7 +24,7 @@ onEveryBroker('a retry', (at) => {
     return { task, attempts }
   }
 
-  it('runs again under the same id, with the same arguments and headers, one retry more', async () => {
+  it('runs again with the same id, arguments and headers, and one more retry', async () => {
     const seen: unknown[] = []
     const task = at.app.task(
       'again',
@@ -52,7 +52,7 @@ onEveryBroker('a retry', (at) => {
     expect(await at.rows('SELECT FROM $outbox')).toEqual([])
   })
 
-  it('waits in the outbox, and its result says why and until when', async () => {
+  it('waits in the outbox, and its result has the reason and the due time', async () => {
     const { task } = failing({ autoretryFor: [Flaky], retryDelay: 3600 })
     const worker = await at.work()
     const { id } = await task.delay()
@@ -69,23 +69,29 @@ onEveryBroker('a retry', (at) => {
   })
 
   it.each<[what: string, policy: RetryPolicy, error: () => unknown, attempts: number, excType: string]>([
-    ['of the class that is named', { autoretryFor: [Flaky], maxRetries: 2 }, () => new Flaky('x'), 3, 'Flaky'],
-    ['of a class below it', { autoretryFor: [Flaky], maxRetries: 1 }, () => new Hopeless('x'), 2, 'Flaky'],
-    ['of the name that is given', { autoretryFor: ['Flaky'], maxRetries: 1 }, () => new Flaky('x'), 2, 'Flaky'],
+    ['of a listed class', { autoretryFor: [Flaky], maxRetries: 2 }, () => new Flaky('x'), 3, 'Flaky'],
+    ['of a subclass of a listed class', { autoretryFor: [Flaky], maxRetries: 1 }, () => new Hopeless('x'), 2, 'Flaky'],
+    ['with a listed name', { autoretryFor: ['Flaky'], maxRetries: 1 }, () => new Flaky('x'), 2, 'Flaky'],
     [
-      'of the code that is given',
+      'with a listed code',
       { autoretryFor: ['ECONNRESET'], maxRetries: 1 },
       () => Object.assign(new Error('x'), { code: 'ECONNRESET' }),
       2,
       'Exception',
     ],
-    ['that a function picks', { autoretryFor: (error) => error === 'text', maxRetries: 1 }, () => 'text', 2, 'Exception'],
-    ['of another class', { autoretryFor: [TypeError] }, () => new Flaky('x'), 1, 'Flaky'],
+    ['that a function accepts', { autoretryFor: (error) => error === 'text', maxRetries: 1 }, () => 'text', 2, 'Exception'],
+    ['of an unlisted class', { autoretryFor: [TypeError] }, () => new Flaky('x'), 1, 'Flaky'],
     ['of an excepted class', { autoretryFor: [Error], dontAutoretryFor: [Hopeless] }, () => new Hopeless('x'), 1, 'Flaky'],
-    ['that nobody named', {}, () => new Flaky('x'), 1, 'Flaky'],
-    ['after the time is up', { autoretryFor: [Error], retryUntil: new Date(Date.now() - 1) }, () => new Flaky('x'), 1, 'Flaky'],
-    ['when none is allowed', { autoretryFor: [Error], maxRetries: 0 }, () => new Flaky('x'), 1, 'Flaky'],
-  ])('is made by itself for an error %s, and the last error stays', async (_what, policy, error, count, excType) => {
+    ['of a task without a policy', {}, () => new Flaky('x'), 1, 'Flaky'],
+    [
+      'after the end of retryUntil',
+      { autoretryFor: [Error], retryUntil: new Date(Date.now() - 1) },
+      () => new Flaky('x'),
+      1,
+      'Flaky',
+    ],
+    ['with maxRetries 0', { autoretryFor: [Error], maxRetries: 0 }, () => new Flaky('x'), 1, 'Flaky'],
+  ])('happens automatically for an error %s, and the last error is stored', async (_what, policy, error, count, excType) => {
     const { task, attempts } = failing(policy, error)
     await at.work()
     const { id } = await task.delay()
@@ -95,12 +101,12 @@ onEveryBroker('a retry', (at) => {
   })
 
   it.each<[what: string, options: object, state: string, excType: string]>([
-    ['no attempt is left and nobody says why', { max: 0 }, 'FAILURE', 'MaxRetriesExceededError'],
-    ['no attempt is left, with the reason', { max: 0, error: new Flaky('why') }, 'FAILURE', 'Flaky'],
-    ['the countdown is no number', { countdown: Number.NaN }, 'FAILURE', 'TASK_OPTION_INVALID'],
-    ['one is left, with the reason', { max: 1, countdown: 3600, error: new Flaky('why') }, 'RETRY', 'Flaky'],
-    ['one is left and nobody says why', { max: 1, eta: new Date(Date.now() + 3_600_000) }, 'RETRY', 'Retry'],
-  ])('that the task asks for when %s', async (_what, options, state, excType) => {
+    ['no attempt is left and no error is given', { max: 0 }, 'FAILURE', 'MaxRetriesExceededError'],
+    ['no attempt is left and an error is given', { max: 0, error: new Flaky('why') }, 'FAILURE', 'Flaky'],
+    ['the countdown is not a number', { countdown: Number.NaN }, 'FAILURE', 'TASK_OPTION_INVALID'],
+    ['an attempt is left and an error is given', { max: 1, countdown: 3600, error: new Flaky('why') }, 'RETRY', 'Flaky'],
+    ['an attempt is left and no error is given', { max: 1, eta: new Date(Date.now() + 3_600_000) }, 'RETRY', 'Retry'],
+  ])('that the task asks for has the right state when %s', async (_what, options, state, excType) => {
     const task = at.app.task('asking', (context: TaskContext) => context.retry(options), { bind: true })
     await at.work()
     const { id } = await task.delay()
@@ -108,7 +114,7 @@ onEveryBroker('a retry', (at) => {
     expect(await task.asyncResult(id).info()).toMatchObject({ result: { exc_type: excType } })
   })
 
-  it('ends with a span of time that counts from the first attempt', async () => {
+  it('stops at the end of a time that counts from the first attempt', async () => {
     const { task, attempts } = failing({ autoretryFor: [Flaky], maxRetries: null, retryUntil: 0.5, retryDelay: 0.2 })
     await at.work()
     const { id } = await task.delay()
@@ -117,7 +123,7 @@ onEveryBroker('a retry', (at) => {
     expect(attempts.length).toBeLessThanOrEqual(3)
   })
 
-  it('runs when it is due by the database, although the clock of the worker is behind', async () => {
+  it('runs when it is due by the clock of the database, although the clock of the worker is behind', async () => {
     let runs = 0
     const task = at.app.task('late', (context: TaskContext) => (++runs === 1 ? context.retry({ countdown: 0.05 }) : 'ran'), {
       bind: true,
@@ -128,7 +134,7 @@ onEveryBroker('a retry', (at) => {
     expect(at.logged.filter(({ msg }) => String(msg).startsWith('task is early'))).toEqual([])
   })
 
-  it('of a message that Celery sent keeps what only Celery reads', async () => {
+  it('of a message from Celery keeps the headers that only Celery reads', async () => {
     const { task } = failing({ autoretryFor: [Flaky], retryDelay: 3600 })
     await at.work()
     const headers = {
@@ -162,7 +168,7 @@ onEveryBroker('a retry', (at) => {
     if (at.kind !== 'amqp') expect(row!.priority).toBe(4)
   })
 
-  it('is told to whoever watches', async () => {
+  it('is sent as an event', async () => {
     const told: string[] = []
     const observer = {
       received() {},
@@ -175,7 +181,7 @@ onEveryBroker('a retry', (at) => {
     expect(told).toEqual(['RETRY', 'FAILURE'])
   })
 
-  it('stores nothing of a task whose result is ignored, until it fails', async () => {
+  it('stores nothing for a task with ignoreResult until it fails', async () => {
     let runs = 0
     const task = at.app.task('quiet', (context: TaskContext) => (++runs < 3 ? context.retry({ countdown: 0 }) : 'done'), {
       bind: true,
@@ -189,8 +195,8 @@ onEveryBroker('a retry', (at) => {
   })
 })
 
-onEveryBroker('a retry of a worker that is killed', (at) => {
-  it('is made by another one, once', async () => {
+onEveryBroker('a retry in a worker that is killed', (at) => {
+  it('runs once, in another worker', async () => {
     const app = 'test/fixtures/apps/retrying.ts'
     const first = await at.process(app)
     const { id } = await at.app.sendTask('retrying.once', [2])

@@ -3,20 +3,20 @@ import { createQueueSettings } from '../../../src/database/queue-settings.ts'
 import { onEveryBroker, type TaskFixture } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
-interface Place {
+interface Case {
   readonly where: string
   readonly task: string
   readonly options?: { readonly countdown?: number; readonly queue?: string }
-  /** Until it is there. */
+  /** The state to wait for before the revoke. */
   readonly state: 'STARTED' | 'RETRY' | undefined
   readonly terminate?: boolean
 }
 
-const PLACES: readonly Place[] = [
+const CASES: readonly Case[] = [
   { where: 'in the outbox', task: 'revoked.quick', options: { countdown: 3600 }, state: undefined },
   { where: 'between two attempts', task: 'revoked.retries', state: 'RETRY' },
-  { where: 'running, and minds its signal', task: 'revoked.minds', state: 'STARTED', terminate: true },
-  { where: 'running, and minds nothing', task: 'revoked.deaf', state: 'STARTED', terminate: true },
+  { where: 'running, and stops by its signal', task: 'revoked.minds', state: 'STARTED', terminate: true },
+  { where: 'running, and ignores its signal', task: 'revoked.deaf', state: 'STARTED', terminate: true },
   { where: 'computing in a thread', task: 'revoked.computes', state: 'STARTED', terminate: true },
   {
     where: 'running in a queue that keeps the order',
@@ -37,7 +37,7 @@ onEveryBroker(
       return at.process('test/fixtures/apps/revoked.ts', { env })
     }
 
-    it.each(PLACES)('$where is REVOKED, and its key is free', async ({ task, options, state, terminate = false }) => {
+    it.each(CASES)('$where is REVOKED, and its unique key is released', async ({ task, options, state, terminate = false }) => {
       await start()
       const same = at.app.task(task, () => {}, { unique: { forMs: 3_600_000 } })
       const run = await same.applyAsync([], options)
@@ -49,7 +49,7 @@ onEveryBroker(
       await isFree(at, options?.queue)
     })
 
-    it('while a worker has it and has not begun it is not begun', async () => {
+    it('does not start when a worker has claimed it and not started it', async () => {
       await start({ CONCURRENCY: '1' })
       const queues = ['celery', 'ledger']
       const running = await Promise.all(queues.map((queue) => at.app.sendTask('revoked.minds', [], { queue })))
@@ -65,7 +65,7 @@ onEveryBroker(
   OPTIONS,
 )
 
-/** Its slot is another's. */
+/** Checks that another task gets the slot. */
 async function isFree(at: TaskFixture, queue = 'celery'): Promise<void> {
   expect(await (await at.app.sendTask('revoked.quick', [], { queue })).get({ timeoutMs: 20_000 })).toBe('ran')
 }

@@ -7,7 +7,7 @@ import type { Worker } from '../../../src/worker/worker.ts'
 import { onEveryBroker, type TaskFixture } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
-/** A worker that hears of revokes, as src/commands/worker.ts starts it. */
+/** A worker that receives revokes, as src/commands/worker.ts starts it. */
 async function work(at: TaskFixture) {
   let worker: Worker | undefined
   const end = (matches: (message: Message) => boolean) => {
@@ -19,8 +19,8 @@ async function work(at: TaskFixture) {
   return { worker, stop: () => Promise.all([worker?.stop(), revoked.stop()]) }
 }
 
-onEveryBroker('what is revoked', (at) => {
-  it('is not run by a worker that starts later', async () => {
+onEveryBroker('a revoke', (at) => {
+  it('applies to a worker that starts later', async () => {
     let runs = 0
     const task = at.app.task('tasks.count', () => ++runs)
     const unwanted = await task.delay()
@@ -33,7 +33,7 @@ onEveryBroker('what is revoked', (at) => {
     await stop()
   })
 
-  it('is known again after the worker was started again', async () => {
+  it('applies after a restart of the worker', async () => {
     const task = at.app.task('tasks.later', () => 'ran')
     const first = await work(at)
     const result = await task.applyAsync([], { countdown: 2 })
@@ -44,7 +44,7 @@ onEveryBroker('what is revoked', (at) => {
     await stop()
   })
 
-  it('ends while it runs when that is asked for, and else runs to its end', async () => {
+  it('stops a running task with terminate, and lets it finish without', async () => {
     const running = new Set<string>()
     const task = at.app.task(
       'tasks.wait',
@@ -66,7 +66,7 @@ onEveryBroker('what is revoked', (at) => {
     await stop()
   })
 
-  it('by the name of a task is all of it that was sent before, and nothing after', async () => {
+  it('by task name applies to all messages that were sent before it, and to none after it', async () => {
     const spam = at.app.task('tasks.spam', (n: number) => n)
     const other = at.app.task('tasks.other', () => 'ran')
     const before = await Promise.all([1, 2, 3].map((n) => spam.delay(n)))
@@ -81,7 +81,7 @@ onEveryBroker('what is revoked', (at) => {
     await stop()
   })
 
-  it('tells the errback, and ends the chord that it is a member of', async () => {
+  it('calls the errback, and fails the chord of the task', async () => {
     const { chord } = await import('../../../src/app/canvas/canvas.ts')
     const add = at.app.task('tasks.add', (a: number, b: number) => a + b)
     const sum = at.app.task('tasks.sum', (numbers: number[]) => numbers.length)
@@ -97,7 +97,7 @@ onEveryBroker('what is revoked', (at) => {
 onEveryBroker(
   'the runs of a schedule',
   (at) => {
-    it('that have not ended are revoked by its name', async () => {
+    it('are revoked by the name of the schedule unless they have ended', async () => {
       await at.rows(
         `INSERT INTO $schedule (name, task, kind, every, period, anchor) VALUES ('hourly', 'tasks.tick', 'interval', 1, 'hours', now())`,
       )

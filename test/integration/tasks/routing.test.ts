@@ -4,7 +4,7 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 onEveryBroker(
   'routes',
   (at) => {
-    it('lead to the workers of their queues', async () => {
+    it('send tasks to the workers of their queues', async () => {
       at.app.task('feeds.fetch', () => 'feeds')
       at.app.task('mail.send', () => 'mail')
       at.app.route({

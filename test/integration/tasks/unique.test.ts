@@ -25,7 +25,7 @@ onEveryBroker('a unique task', (at) => {
     expect(runs).toBe(3)
   })
 
-  it('keeps its key through retries, and frees it when no attempt is left, also when its result is ignored', async () => {
+  it('keeps its key during retries, and releases it after the last attempt, also with ignoreResult', async () => {
     const during: boolean[] = []
     const task = at.app.task(
       'flaky',
@@ -44,7 +44,7 @@ onEveryBroker('a unique task', (at) => {
     await until('the keys are free', async () => (await keys()).length === 0)
   })
 
-  it('stays claimed for its time where that is wanted, and is free after it in any case', async () => {
+  it('keeps its key for the given time after its end, and releases it then in any case', async () => {
     const timed = at.app.task('timed', () => 1, { unique: { forMs: 400, until: 'time' } })
     const stuck = at.app.task('stuck', () => 1, { unique: { forMs: 400 }, queue: 'nobody' })
     await at.work()
@@ -53,7 +53,7 @@ onEveryBroker('a unique task', (at) => {
     expect((await timed.delay()).id).toBe(first.id)
     expect((await stuck.delay()).id).toBe(waiting.id)
     await until(
-      'both are free',
+      'both keys are free',
       async () => (await at.rows('SELECT FROM $unique_task WHERE expires_at > clock_timestamp()')).length === 0,
     )
     expect((await timed.delay()).id).not.toBe(first.id)
@@ -84,7 +84,7 @@ onEveryBroker('a unique task', (at) => {
     }
   })
 
-  it('waits for its time with its key', async () => {
+  it('holds its key while it waits for its due time', async () => {
     const task = at.app.task('later', () => 1, { unique: { forMs: 60_000 } })
     const first = await task.applyAsync([], { countdown: 1 })
     expect((await task.delay()).id).toBe(first.id)
@@ -98,14 +98,14 @@ onEveryBroker(
   (at) => {
     const claim = { key: 'k', id: 'a', forMs: 60_000 }
 
-    it('are free at once when a message was certainly not sent', async () => {
+    it('are released at once when the message was certainly not sent', async () => {
       const store = createUniqueStore(at.database)
       await store.claim([claim])
       await store.notSent([claim], true)
       expect(await store.claim([{ ...claim, id: 'b' }])).toEqual([{ id: 'b', taken: true }])
     })
 
-    it('go to the next call, with the id, when nobody knows', async () => {
+    it('go to the next call, with the same id, when it is unknown whether the message was sent', async () => {
       const store = createUniqueStore(at.database)
       await store.claim([claim])
       await store.notSent([claim], false)
@@ -113,7 +113,7 @@ onEveryBroker(
       expect(await store.claim([{ ...claim, id: 'c' }])).toEqual([{ id: 'a', taken: false }])
     })
 
-    it('may be claimed again by the same message, and by one of many at once', async () => {
+    it('can be claimed again by the same message, and by one of many concurrent calls', async () => {
       const store = createUniqueStore(at.database)
       expect(await store.claim([claim])).toEqual([{ id: 'a', taken: true }])
       expect(await store.claim([claim])).toEqual([{ id: 'a', taken: true }])
@@ -130,7 +130,7 @@ onEveryBroker(
       expect(all.every(([, k]) => k!.id === 'a' && !k!.taken)).toBe(true)
     })
 
-    it('may be of any length and of any characters', async () => {
+    it('can have any length and any characters', async () => {
       const store = createUniqueStore(at.database)
       const odd = ['x'.repeat(5000), 'x'.repeat(5001), 't \0', 't \ud800', 't \u{1F980}']
       for (const key of odd)
@@ -138,7 +138,7 @@ onEveryBroker(
       for (const key of odd) expect(await store.claim([{ key, id: 'other', forMs: 60_000 }])).toMatchObject([{ taken: false }])
     })
 
-    it('that are over go away by themselves', async () => {
+    it('are deleted by the clean-up when they are over', async () => {
       await at.rows(
         "INSERT INTO $unique_task (key, task_id, expires_at) SELECT 'old ' || n, 'i', now() - interval '1 day' FROM generate_series(1, 50) AS n",
       )
