@@ -73,7 +73,7 @@ onEveryBroker('a unique task', (at) => {
       expect(await keys()).toEqual([])
       await client.query('BEGIN')
       const { id } = await task.applyAsync([1], { transaction: client })
-      // Another call waits for what becomes of the first.
+      // Another call waits until the first transaction ends.
       const other = task.delay(1)
       await client.query('COMMIT')
       expect(await other).toMatchObject({ id, deduplicated: true })
