@@ -1,21 +1,21 @@
 import type { ClientConfig } from 'pg'
 
-/** Where the server listens. TCP only where unix sockets cannot be used (Windows), with a password; a socket's directory is its own protection. */
+/** Where the server listens: a Unix socket in a protected directory, or on Windows, where few programs can use one, TCP with a password. */
 export type Address =
   | { readonly kind: 'socket'; readonly directory: string; readonly port: number }
   | { readonly kind: 'tcp'; readonly port: number; readonly password: string }
 
-/** The role that owns everything, and the database of the application. */
+/** The name of the role that owns everything, and of the application's database. */
 export const NAME = 'onedyno'
 
-/** Only a name here, since there is no TCP: libpq looks for `.s.PGSQL.<port>` in the directory. */
+/** Only a part of the socket's file name, because there is no TCP: libpq opens `.s.PGSQL.<port>` in the directory. */
 export const SOCKET_PORT = 5432
 
 export const socketName = (port: number): string => `.s.PGSQL.${port}`
 
 /**
- * What children get as DATABASE_URL. Understood by pg, by everything on libpq (psql, psycopg, SQLAlchemy, Ruby's pg) and by pgx.
- * The port is spelled out because PGPORT of the user's shell would win over the default.
+ * DATABASE_URL of the child processes, in a form that pg, pgx and every client of libpq (psql, psycopg, SQLAlchemy, Ruby's pg) accept.
+ * It includes the port because PGPORT of the user's shell would override the default.
  */
 export function databaseUrl(address: Address): string {
   if (address.kind === 'tcp') return `postgresql://${NAME}:${address.password}@127.0.0.1:${address.port}/${NAME}?sslmode=disable`
@@ -23,7 +23,7 @@ export function databaseUrl(address: Address): string {
   return `postgresql://${NAME}@/${NAME}?host=${host}&port=${address.port}`
 }
 
-/** For our own connections: nothing is left to PG* variables. */
+/** For our own connections. Sets every value, so that PG* variables have no effect. */
 export function clientConfig(address: Address, database: string): ClientConfig {
   const config = {
     user: NAME,

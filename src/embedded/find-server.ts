@@ -5,11 +5,11 @@ import { bundledPackage, findNative, prepareBundled } from './bundled-server.ts'
 import type { Home } from './data-home.ts'
 import { runProgram } from './run-program.ts'
 
-/** EMBEDDED_POSTGRES. */
+/** Values of EMBEDDED_POSTGRES. */
 export type ServerChoice = 'auto' | 'system' | 'bundled'
 
 export interface Server {
-  /** Holds `postgres` and `initdb`. */
+  /** The folder of `postgres` and `initdb`. */
   readonly binDirectory: string
   /** Such as `18.4`. */
   readonly version: string
@@ -17,10 +17,10 @@ export interface Server {
   readonly origin: 'system' | 'bundled'
 }
 
-/** Our SQL is tested with 15 and 18; older majors than this are not looked at. */
+/** Servers of older major versions are ignored. Our SQL is tested with 15 and 18. */
 const OLDEST_MAJOR = 14
 
-/** Where installers put a server without putting it on the PATH. */
+/** Places where installers put a server outside the PATH. */
 export const USUAL_PLACES: readonly string[] = [
   '/usr/lib/postgresql/*/bin', // Debian, Ubuntu
   '/usr/libexec/postgresql*', // Alpine
@@ -36,16 +36,17 @@ export interface FindServerOptions {
   readonly choice: ServerChoice
   /** The PATH of the environment. */
   readonly path: string
-  /** Glob patterns of folders with programs, such as `USUAL_PLACES`. */
+  /** Glob patterns of program folders, such as `USUAL_PLACES`. */
   readonly places: readonly string[]
   readonly home: Home
-  /** The version that made the data; undefined when there are none and any will do. */
+  /** The major version that made the data. Undefined if there are no data and any version is good. */
   readonly major: number | undefined
   readonly signal: AbortSignal
 }
 
 /**
- * The first server that the server's user can run and that fits the data: installed ones before the bundled one, which is then not copied.
+ * The first server that fits the data and that the server's user can run. Installed servers come before the bundled one, which may need
+ * a copy.
  * @throws AppError DATABASE_NOT_FOUND, DATABASE_VERSION_MISMATCH
  */
 export async function findServer(options: FindServerOptions): Promise<Server> {
@@ -117,7 +118,7 @@ async function* systemPlaces({ path, places, signal }: FindServerOptions): Async
   }
 }
 
-/** The folder of the real programs, when both are in `place`. PostgreSQL finds its own files from there. */
+/** The folder of the real programs, if both are in `place`. PostgreSQL finds its other files from there. */
 async function serverIn(place: string): Promise<string | undefined> {
   const program = (name: string) => join(place, process.platform === 'win32' ? `${name}.exe` : name)
   if (!(await isFile(program('postgres')))) return undefined
@@ -132,7 +133,7 @@ const isFile = (path: string) =>
 
 const numberIn = (place: string) => Number(/\d+(\.\d+)?/.exec(place)?.[0] ?? 0)
 
-/** By running it as the server's user, because only that tells that it can be run: rights, the C library and missing libraries included. */
+/** Runs the program as the server's user, which is the only proof that rights, the C library and other libraries are right. */
 async function examine({ binDirectory, origin }: Candidate, { home, signal }: FindServerOptions): Promise<Server | string> {
   try {
     const { code, output } = await runProgram(join(binDirectory, 'postgres'), ['--version'], {

@@ -4,20 +4,20 @@ import { toError } from '../errors.ts'
 import { type Postmaster, stopPostmaster } from './postmaster.ts'
 import type { ServerLog } from './server-log.ts'
 
-/** The pause before the second and later attempts to start a server that died; the first follows at once. */
+/** Pauses before the second and later attempts to restart a server that died. The first attempt has no pause. */
 const BACKOFF = { firstMs: 100, maxMs: 30_000 }
 
-/** A server that ran this long had nothing wrong with its start. */
+/** A server that ran this long had a good start, so the pauses begin anew. */
 const STEADY_MS = 60_000
 
 export interface KeepRunningOptions {
-  /** Starts the server anew at the same address, or takes over what is left of it; stops it again when the signal aborts meanwhile. */
+  /** Starts the server again at the same address, or adopts a leftover one. Stops it if the signal aborts meanwhile. */
   readonly start: (signal: AbortSignal) => Promise<Postmaster>
   readonly log: ServerLog
   readonly note: (message: string, fields?: object) => void
 }
 
-/** Starts the server again whenever it ends. Returns what stops it for good; that resolves when the process is gone. */
+/** Restarts the server whenever it ends. @returns a function that stops it and resolves when the process has ended */
 export function keepRunning(first: Postmaster, options: KeepRunningOptions): () => Promise<void> {
   const stopping = new AbortController()
   const running = watch(first, stopping.signal, options)
@@ -44,7 +44,7 @@ async function watch(first: Postmaster, stopping: AbortSignal, options: KeepRunn
   }
 }
 
-/** undefined when it is to stop. */
+/** @returns undefined if the signal aborts */
 async function startAgain(
   quickDeaths: number,
   stopping: AbortSignal,
@@ -57,7 +57,7 @@ async function startAgain(
       return await options.start(stopping)
     } catch (error) {
       if (stopping.aborted) return undefined
-      options.note('database server does not start', { error: toError(error).message, attempt })
+      options.note('database server did not start', { error: toError(error).message, attempt })
     }
   }
 }

@@ -12,26 +12,26 @@ import { type Answer, askServer } from './server-connection.ts'
 import { isOwnSocketDirectory } from './socket-directory.ts'
 
 export type LeftoverOptions = Omit<PostmasterOptions, 'address'> & {
-  /** Where the server of an earlier run listens, from its postmaster.pid. */
+  /** The address of the server of an earlier run, from its postmaster.pid. */
   readonly addressOf: (file: PostmasterFile) => Address
   readonly note: (message: string, fields?: object) => void
   readonly signal: AbortSignal
 }
 
-/** For a server that is still starting (recovering after a crash) or stopping. */
+/** Limit for a server that is still starting (recovering after a crash) or stopping. Milliseconds. */
 const SETTLE_MS = 30_000
 
 /**
- * What an owner that was killed has left of its server. One that lives and answers is adopted; one that lives and does not answer is stopped;
- * of a dead one the remains are cleared as far as PostgreSQL does not do that itself. After undefined a new server can be started.
- * @throws AppError ALREADY_RUNNING when the data are in use by a server that is not ours to stop
+ * Handles the server that a killed owner left. Adopts a server that answers and stops one that does not. After a dead server it removes what
+ * PostgreSQL does not remove itself. If the result is undefined, a new server can be started.
+ * @throws AppError ALREADY_RUNNING if a server that we did not start uses the data
  */
 export async function takeOverLeftover(options: LeftoverOptions): Promise<Postmaster | undefined> {
   const { dataDirectory } = options.home
   const file = await readPostmasterFile(dataDirectory)
   if (file === undefined) return undefined
   const answer = await ask(options, file)
-  // On Windows only the server itself tells whose it is.
+  // On Windows only the server itself can tell which data directory it serves.
   const isHere = (await isPostgresOf(file.pid, dataDirectory)) && (process.platform !== 'win32' || answer === 'this')
   if (answer === 'this' && !isHere) throw new AppError('ALREADY_RUNNING', `a server of another container uses ${dataDirectory}`)
   if (isHere) {
@@ -41,17 +41,17 @@ export async function takeOverLeftover(options: LeftoverOptions): Promise<Postma
       options.note('running database server adopted', { pid: file.pid })
       return found
     }
-    options.note('database server of an earlier run does not answer, it is stopped', { pid: file.pid })
+    options.note('database server of an earlier run does not answer, stopping it', { pid: file.pid })
     await stopPostmaster(found)
   }
   await endOrphans(options)
-  // PostgreSQL refuses to start while any process has the pid in the file: somebody else's, or the dead server's own as a zombie that
-  // nobody reaps (node as pid 1 of a container). A pid that is free it clears up itself, with more checks than we have.
+  // PostgreSQL refuses to start while any process has the pid in the file: an unrelated one, or the dead server as a zombie that is never
+  // reaped (node as pid 1 of a container). If the pid is free, PostgreSQL removes the file itself, with more checks than we have.
   if (isPidTaken(file.pid)) await rm(postmasterFilePath(dataDirectory), { force: true })
   return undefined
 }
 
-/** A server that somebody runs on these data by hand is not ended under their hands. One whose folder was moved away from its socket is ours. */
+/** Refuses a server that a person started on these data. A server whose folder was moved away from its socket is ours. */
 function requireOurs({ home }: LeftoverOptions, { pid, isStandalone, socketDirectory }: PostmasterFile): void {
   const isForeign = socketDirectory !== '' && !isOwnSocketDirectory(socketDirectory, home) && existsSync(socketDirectory)
   if (!isStandalone && !isForeign) return
@@ -59,7 +59,7 @@ function requireOurs({ home }: LeftoverOptions, { pid, isStandalone, socketDirec
   throw new AppError('ALREADY_RUNNING', `${what}, process ${pid}, uses ${home.dataDirectory}`)
 }
 
-/** Waits for one that is starting or stopping. */
+/** Waits while the server is starting or stopping. */
 async function isServing(options: LeftoverOptions, file: PostmasterFile, found: Postmaster): Promise<boolean> {
   const settled = new AbortController()
   const signal = AbortSignal.any([settled.signal, options.signal, AbortSignal.timeout(SETTLE_MS)])
@@ -86,8 +86,8 @@ async function ask({ home, addressOf }: LeftoverOptions, file: PostmasterFile): 
 }
 
 /**
- * Backends whose postmaster was killed end by themselves as soon as they look up from their work, and until then hold the shared memory,
- * without which no new server starts. They get two seconds, then SIGQUIT, then SIGKILL: their clients have lost the server anyway.
+ * Backends whose postmaster was killed exit at their next check, and until then hold the shared memory, which keeps a new server from
+ * starting. They get two seconds, then SIGQUIT, then SIGKILL: their clients have lost the server anyway.
  */
 async function endOrphans({ home, note, signal }: LeftoverOptions): Promise<void> {
   for (const [after, step] of [
@@ -97,7 +97,7 @@ async function endOrphans({ home, note, signal }: LeftoverOptions): Promise<void
   ] as const) {
     const until = Date.now() + after
     let orphans = await processesIn([home.dataDirectory], true)
-    // No event tells the end of somebody else's child.
+    // There is no event for the end of a process that is not our child.
     while (orphans.length > 0 && Date.now() < until) {
       await sleep(50, signal)
       signal.throwIfAborted()
@@ -106,7 +106,7 @@ async function endOrphans({ home, note, signal }: LeftoverOptions): Promise<void
     if (orphans.length === 0) return
     if (step === undefined)
       throw new AppError('DATABASE_START_FAILED', `processes ${orphans.join(', ')} of an earlier database server do not end`)
-    note('processes of an earlier database server are ended', { pids: orphans, signal: step })
+    note('ending processes of an earlier database server', { pids: orphans, signal: step })
     for (const pid of orphans) sendSignal(pid, step)
   }
 }

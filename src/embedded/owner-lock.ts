@@ -6,15 +6,15 @@ import { isSameStart, pidNamespace, startOf } from './process-identity.ts'
 
 interface Owner {
   readonly pid: number
-  /** From `startOf`: a lock outlives kill -9 and the pid may be used again. */
+  /** From `startOf`: the lock outlives kill -9, and the pid may be reused. */
   readonly start: string
   readonly pidNamespace: string
   readonly since: string
 }
 
 /**
- * Makes this process the only one that runs a database in `folder`. Returns what gives it back.
- * Node has no flock(2), so this is a file that names its owner; it is created whole by link(2), and one whose owner is dead is taken over.
+ * Makes this process the only one that runs a database in `folder`. @returns a function that removes the lock
+ * Node has no flock(2), so the lock is a file that names its owner. link(2) creates it complete; the lock of a dead owner is replaced.
  * @throws AppError ALREADY_RUNNING
  */
 export async function takeOwnership(folder: string): Promise<() => Promise<void>> {
@@ -29,7 +29,7 @@ export async function takeOwnership(folder: string): Promise<() => Promise<void>
   for (let attempt = 0; attempt < 5; attempt++) {
     if (await createWhole(path, text)) return () => giveBack(path, text)
     const found = await readFile(path, 'utf8').catch(() => undefined)
-    if (found === undefined) continue // given back between the two calls
+    if (found === undefined) continue // removed between the two calls
     const owner = parseOwner(found)
     if (owner !== undefined && (await isHeld(owner, me.pidNamespace))) throw alreadyRunning(folder, owner)
     await setAside(path, found)
@@ -38,7 +38,7 @@ export async function takeOwnership(folder: string): Promise<() => Promise<void>
 }
 
 async function isHeld(owner: Owner, myNamespace: string): Promise<boolean> {
-  // A pid of another container says nothing here. Its server, if it runs, is met and refused later (leftover-server.ts).
+  // A pid of another container has no meaning here. If its server runs, leftover-server.ts refuses it later.
   if (owner.pidNamespace !== myNamespace) return false
   const start = await startOf(owner.pid)
   return start !== undefined && isSameStart(start, owner.start)
@@ -47,7 +47,7 @@ async function isHeld(owner: Owner, myNamespace: string): Promise<boolean> {
 const alreadyRunning = (folder: string, owner: Owner) =>
   new AppError('ALREADY_RUNNING', `process ${owner.pid} runs the database of ${folder} since ${owner.since}`)
 
-/** False when the file is there already. */
+/** @returns false if the file exists */
 async function createWhole(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${process.pid}.${randomUUID()}`
   try {
@@ -65,7 +65,7 @@ async function createWhole(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Removes the lock only if it still is the one that was judged: between the two another starter may have put its own there. */
+/** Removes the lock only if it is still the one that was read: another process may have replaced it meanwhile. */
 async function setAside(path: string, judged: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`
   try {
@@ -82,7 +82,7 @@ async function giveBack(path: string, text: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) await rm(path, { force: true })
 }
 
-/** undefined for a file that a crash of the machine left empty or torn: nobody's. */
+/** Undefined for a file that a crash of the machine left empty or incomplete; it has no owner. */
 function parseOwner(text: string): Owner | undefined {
   try {
     const owner = JSON.parse(text) as Partial<Owner>

@@ -2,15 +2,15 @@ import { type FSWatcher, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** What a running server says about itself in postmaster.pid: src/include/utils/pidfile.h of PostgreSQL, the same since version 10. */
+/** The contents of postmaster.pid, which a running server writes (PostgreSQL, src/include/utils/pidfile.h; unchanged since version 10). */
 export interface PostmasterFile {
   readonly pid: number
-  /** A single-user session, which has no socket. */
+  /** True for a single-user session, which has no socket. */
   readonly isStandalone: boolean
   readonly port: number
-  /** '' when it listens on TCP only. */
+  /** '' if the server listens only on TCP. */
   readonly socketDirectory: string
-  /** `starting`, `stopping`, `ready`, `standby`; '' when it has not been written yet. */
+  /** `starting`, `stopping`, `ready`, `standby`; '' if it is not written yet. */
   readonly status: string
 }
 
@@ -18,7 +18,7 @@ const FILE = 'postmaster.pid'
 
 export const postmasterFilePath = (dataDirectory: string): string => join(dataDirectory, FILE)
 
-/** undefined when there is none, or only its beginning. */
+/** Undefined if there is no file, or only its beginning. */
 export async function readPostmasterFile(dataDirectory: string): Promise<PostmasterFile | undefined> {
   const text = await readFile(postmasterFilePath(dataDirectory), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return ''
@@ -41,8 +41,8 @@ export function parsePostmasterFile(text: string): PostmasterFile | undefined {
 }
 
 /**
- * Resolves when the server `pid` has written that it is ready. Connecting before that would put "the database system is starting up" into
- * the log at every attempt. Woken by the file's changes; the slow clock beside it is for file systems that report none.
+ * Resolves when postmaster.pid says that the server `pid` is ready. An earlier connection would write "the database system is starting up"
+ * into the log. Reads the file whenever it changes, and also at a slow interval, for file systems that report no changes.
  * @throws the signal's reason
  */
 export async function untilReady(dataDirectory: string, pid: number, signal: AbortSignal): Promise<void> {
@@ -70,6 +70,6 @@ function watchFile(directory: string, onChange: () => void): FSWatcher | undefin
     const watcher = watch(directory, (_event, name) => name === FILE && onChange())
     return watcher.on('error', () => watcher.close())
   } catch {
-    return undefined // no watches left (fs.inotify.max_user_watches)
+    return undefined // the limit of watches is reached (fs.inotify.max_user_watches)
   }
 }

@@ -14,29 +14,29 @@ import type { ServerLog } from './server-log.ts'
 import { serverSettings } from './server-settings.ts'
 import { asUser } from './server-user.ts'
 
-/** How a server ended; nothing is known of one that was no child of ours. */
+/** How a server ended. For an adopted server, which is not our child, it is unknown. */
 export type Exit = { readonly code: number } | { readonly signal: NodeJS.Signals } | { readonly adopted: true }
 
-/** The main process of a running server, started by us or found running. */
+/** The main process of a running server, which this process started or adopted. */
 export interface Postmaster {
   readonly pid: number
   readonly address: Address
   /** Never rejects. */
   readonly exited: Promise<Exit>
-  /** SIGINT: fast shutdown. SIGQUIT: immediate, recovery at the next start. Only ever sent to that process. */
+  /** SIGINT: fast shutdown. SIGQUIT: immediate shutdown, with recovery at the next start. Sent only to the main process. */
   send(signal: StopSignal): Promise<void>
 }
 
 type StopSignal = 'SIGINT' | 'SIGQUIT' | 'SIGKILL'
 
-/** The last is bounded too, so that a process stuck in the kernel does not hold `onedyno` for ever. */
+/** Signals and the milliseconds to wait after each. Also the last wait is limited, because a process can hang in the kernel. */
 const STOP_STEPS: readonly (readonly [StopSignal, number])[] = [
   ['SIGINT', 5_000],
   ['SIGQUIT', 3_000],
   ['SIGKILL', 3_000],
 ]
 
-/** For what a server writes at its end. A backend that outlives a killed server still holds the pipe. */
+/** Limit for the last output of a server, because a backend that outlives it still holds the pipe. Milliseconds. */
 const LAST_OUTPUT_MS = 500
 
 export interface PostmasterOptions {
@@ -47,8 +47,9 @@ export interface PostmasterOptions {
 }
 
 /**
- * Starts the server; it is not ready yet. Its own session keeps Ctrl-C and a closing terminal from it: it ends after the others, by `send`.
- * @throws AppError DATABASE_START_FAILED when the program cannot be run
+ * Starts the server, which is not ready yet. It has its own session, so that Ctrl-C and a closing terminal do not end it: it ends last,
+ * by `send`.
+ * @throws AppError DATABASE_START_FAILED if the program cannot be run
  */
 export async function spawnPostmaster(options: PostmasterOptions): Promise<Postmaster> {
   const { server, home, address, log } = options
@@ -67,7 +68,7 @@ export async function spawnPostmaster(options: PostmasterOptions): Promise<Postm
     if (child.stderr.readable) await waitAtMost(once(child, 'close'), LAST_OUTPUT_MS)
     return code === null ? { signal } : { code }
   })
-  exited.catch(() => {}) // cannot be spawned: told by the next line
+  exited.catch(() => {}) // a failed spawn is reported by the next statement
   await once(child, 'spawn').catch((cause: Error) => {
     throw new AppError('DATABASE_START_FAILED', `${child.spawnfile} cannot be run: ${cause.message}`, { cause })
   })
@@ -79,7 +80,7 @@ export async function spawnPostmaster(options: PostmasterOptions): Promise<Postm
   return { pid, address, exited, send }
 }
 
-/** A server that runs already becomes ours: watched through a connection, since its exit is reported to another process. */
+/** Adopts a running server. Watches it through a connection, because its exit is reported to another process. */
 export function adoptPostmaster(
   pid: number,
   address: Address,
@@ -89,7 +90,7 @@ export function adoptPostmaster(
   const watch = async (): Promise<Exit> => {
     while (await isAlive()) {
       await untilDisconnected(address)
-      // Ends within milliseconds when it is ending, but nothing tells when; otherwise it is back after the crash of one of its backends.
+      // Polls: a server that is ending does so within milliseconds, without an event. Otherwise it restarts after a crash of a backend.
       await delay(50)
     }
     return { adopted: true }
@@ -103,8 +104,8 @@ export function adoptPostmaster(
 }
 
 /**
- * Fast shutdown, then immediate, then SIGKILL, each with its time. Resolves when the process is gone.
- * @throws Error when it survives even that
+ * Fast shutdown, then immediate, then SIGKILL, each with its time. Resolves when the process has ended.
+ * @throws Error if it does not end after SIGKILL
  */
 export async function stopPostmaster(postmaster: Postmaster): Promise<void> {
   for (const [signal, graceMs] of STOP_STEPS) {

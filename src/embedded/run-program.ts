@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { asUser, type ServerUser } from './server-user.ts'
 
 /**
- * PostgreSQL's programs see nothing of the application's environment: no PG* variable that would change them, no secret that their log or
- * their extensions could show. `TZ` saves initdb the search for the machine's zone.
+ * PostgreSQL's programs do not get the application's environment: neither PG* variables, which would change them, nor secrets, which logs or
+ * extensions could show. `TZ` saves initdb the search for the machine's zone.
  */
 export const PROGRAM_ENV: Readonly<Record<string, string>> = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
@@ -13,14 +13,14 @@ const MOST_OUTPUT = 16 * 1024
 export interface ProgramOptions {
   readonly cwd: string
   readonly user: ServerUser | undefined
-  /** Kills the program and all that it started. */
+  /** When it aborts, the program and its children are killed. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Runs one of PostgreSQL's programs to its end. It has a process group of its own, so that Ctrl-C is ours to handle and the helpers it
- * starts end with it. `code` is undefined when a signal ended it; `output` is the end of what it wrote.
- * @throws what spawn says (ENOENT, EACCES), or the signal's reason when it aborted
+ * Runs one of PostgreSQL's programs to its end, in its own process group, so that Ctrl-C does not reach it and its children end with it.
+ * `code` is undefined if a signal ended it; `output` is the end of its output.
+ * @throws the error of spawn (ENOENT, EACCES); the signal's reason if it aborted
  */
 export async function runProgram(
   file: string,
@@ -45,7 +45,7 @@ export async function runProgram(
   const kill = () => killGroup(child.pid)
   options.signal?.addEventListener('abort', kill, { once: true })
   try {
-    // 'close' and not 'exit': a helper that still holds the pipes still runs.
+    // 'close', not 'exit': a child that still holds the pipes still runs.
     const [code] = (await once(child, 'close')) as [number | null]
     options.signal?.throwIfAborted()
     return { code: code ?? undefined, output }

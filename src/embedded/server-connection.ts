@@ -6,12 +6,12 @@ const NO_SUCH_DATABASE = '3D000'
 /** cannot_connect_now: starting up or shutting down */
 const CANNOT_CONNECT_NOW = '57P03'
 
-/** What is at an address: the server of this data directory, another one, one that does not say (no connection left), or nothing. */
+/** The server at an address: that of this data directory, another one, one that refuses to answer (no connection left), or none. */
 export type Answer = 'this' | 'another' | 'busy' | 'none'
 
 /**
- * Asks the server whether it sees `marker`, the path of a file in its data directory that nobody else has (`pg_stat_file` takes relative
- * paths there): a data directory may have been copied, renamed or mounted elsewhere, so no path or identifier tells two servers apart.
+ * Asks the server whether its data directory contains the file `marker`, whose name is unique (`pg_stat_file` takes relative paths). Paths and
+ * identifiers do not distinguish two servers, because a data directory may be copied, renamed or mounted elsewhere.
  */
 export async function askServer(address: Address, marker: string): Promise<Answer> {
   try {
@@ -20,12 +20,12 @@ export async function askServer(address: Address, marker: string): Promise<Answe
       return rows[0]?.here === true ? 'this' : 'another'
     })
   } catch (error) {
-    // A DatabaseError was sent by a server; ECONNREFUSED, ENOENT and the like were not.
+    // A server sent a DatabaseError; errors such as ECONNREFUSED and ENOENT mean that there is no server.
     return error instanceof DatabaseError && error.code !== CANNOT_CONNECT_NOW ? 'busy' : 'none'
   }
 }
 
-/** Proves that the server answers, and makes the application's database if it is missing. */
+/** Proves that the server answers. Makes the application's database if it is missing. */
 export async function ensureDatabase(address: Address, isNew: boolean): Promise<void> {
   if (!isNew) {
     try {
@@ -37,7 +37,7 @@ export async function ensureDatabase(address: Address, isNew: boolean): Promise<
   await withClient(address, 'postgres', (client) => client.query(`CREATE DATABASE ${NAME}`))
 }
 
-/** Resolves when a connection that is kept open for this breaks, which is how the death of a process that is no child of ours shows. */
+/** Resolves when a connection breaks that is open only for this: it shows the end of a process that is not our child. */
 export async function untilDisconnected(address: Address): Promise<void> {
   const client = new Client(clientConfig(address, 'postgres'))
   const { promise, resolve } = Promise.withResolvers<void>()
@@ -47,7 +47,7 @@ export async function untilDisconnected(address: Address): Promise<void> {
     await client.connect()
     await promise
   } catch {
-    // The caller asks whether the server still lives.
+    // The caller checks whether the server still lives.
   } finally {
     await client.end().catch(() => {})
   }
@@ -55,7 +55,7 @@ export async function untilDisconnected(address: Address): Promise<void> {
 
 async function withClient<T>(address: Address, database: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client(clientConfig(address, database))
-  client.on('error', () => {}) // a query that is under way rejects
+  client.on('error', () => {}) // the running query rejects
   try {
     await client.connect()
     return await work(client)

@@ -1,17 +1,17 @@
-/** The server's own lines, passed on as bytes, without the usual ones of a start and a stop. */
+/** Passes on the server's log as bytes, without the usual lines of a start and a stop. */
 export interface ServerLog {
   write(chunk: Buffer): void
-  /** From now on lines are kept back, until `pass` or for three seconds: a start that takes longer is no usual one. */
+  /** Holds lines back until `pass`, but for at most three seconds: a start that takes longer is unusual. */
   hold(): void
-  /** Passes on what was held, and all that follows. `usual`: held lines at level LOG are dropped, warnings and errors are not. */
+  /** Passes on held lines and all later ones. `unusual`: drops held lines at level LOG, keeps warnings and errors. */
   pass(what: 'all' | 'unusual'): void
 }
 
 const LONGEST_HOLD_MS = 3_000
 
 /**
- * PostgreSQL reports the death of a process of its own at the same level as "listening on…", so the level cannot be turned off: instead
- * those lines are dropped while the server starts and stops as asked, which our own life-cycle lines tell shorter.
+ * PostgreSQL logs the death of one of its processes at the same level as "listening on…", so the level must stay on. Instead, lines of
+ * that level are dropped while the server starts and stops as requested; our own life-cycle lines report that.
  */
 export function createServerLog(log: (chunk: Buffer) => void): ServerLog {
   let held: Buffer[] | undefined
@@ -37,7 +37,7 @@ export function createServerLog(log: (chunk: Buffer) => void): ServerLog {
   }
 }
 
-/** `lc_messages=C` makes the level a constant; a line that begins with a tab continues the one before. */
+/** With `lc_messages=C` the level is a constant text. A line that begins with a tab continues the line before. */
 function withoutUsual(bytes: Buffer): Buffer {
   let isUsual = false
   const kept = bytes

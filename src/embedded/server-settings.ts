@@ -1,8 +1,8 @@
 import type { Address } from './address.ts'
 
 /**
- * The `-c` settings of the embedded server, on the command line so that no edited file changes what we rely on. They suit one small machine
- * (512 MB for everything) that runs three or four processes of ours. Explained in docs/adr/0005-embedded-postgresql.md.
+ * The `-c` settings of the embedded server. They are on the command line, so that an edited file cannot override them. They fit a small
+ * machine (512 MB in all) that also runs three or four of our processes. Reasons: docs/adr/0005-embedded-postgresql.md.
  */
 export function serverSettings(major: number, address: Address): Record<string, string> {
   return { ...reachedAt(address), ...DURABLE, ...SMALL, ...TERSE, ...(major >= 18 ? SINCE_18 : {}) }
@@ -13,13 +13,13 @@ function reachedAt(address: Address): Record<string, string> {
   return {
     listen_addresses: '',
     port: String(address.port),
-    // A list: quoted, because a folder's name may contain a comma.
+    // The value is a list, so it is quoted: a folder's name may contain a comma.
     unix_socket_directories: `"${address.directory.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
   }
 }
 
-/** Nothing that was acknowledged may be lost, whatever a file in the data directory says. */
+/** Committed data must not be lost, even if a file in the data directory sets other values. */
 const DURABLE = { fsync: 'on', full_page_writes: 'on', synchronous_commit: 'on' }
 
 const SMALL = {
@@ -28,27 +28,27 @@ const SMALL = {
   maintenance_work_mem: '32MB',
   effective_cache_size: '256MB',
   huge_pages: 'off',
-  // Compiling a query costs more than any of ours runs, and memory.
+  // Compiling one of our queries takes longer than running it, and needs memory.
   jit: 'off',
-  // No parallel queries: they need /dev/shm, which is 64 MB in a container, and processors that a dyno does not have.
+  // Parallel queries need /dev/shm, which has 64 MB in a container, and more processors than a dyno has.
   max_worker_processes: '2',
   max_parallel_workers: '0',
   max_parallel_workers_per_gather: '0',
   max_parallel_maintenance_workers: '0',
   autovacuum_max_workers: '2',
-  // The queue's table changes all the time: look at it more often than once a minute.
+  // The queue's table changes constantly, so it is vacuumed more often than once a minute.
   autovacuum_naptime: '15s',
-  // Nobody replicates this server: less WAL, one process less.
+  // Without replication there is less WAL and one process less.
   wal_level: 'minimal',
   max_wal_senders: '0',
   max_logical_replication_workers: '0',
-  // Disk, and the length of a crash recovery.
+  // Limits disk usage and the duration of a crash recovery.
   max_wal_size: '256MB',
   min_wal_size: '32MB',
   timezone: 'UTC',
 }
 
-/** One line for each event of the server, in a log that others share. No statements: they contain people's data. */
+/** One line per event, because other processes write to the same log. No statements, because they contain personal data. */
 const TERSE = {
   log_destination: 'stderr',
   logging_collector: 'off',
@@ -60,9 +60,9 @@ const TERSE = {
   log_autovacuum_min_duration: '-1',
   log_timezone: 'UTC',
   lc_messages: 'C',
-  // Seen in ps: "postgres: onedyno: checkpointer".
+  // Shown by ps: "postgres: onedyno: checkpointer".
   cluster_name: 'onedyno',
 }
 
-/** 18 reads through three worker processes unless told otherwise, and keeps room for 16 vacuum workers. */
+/** By default 18 reads through three worker processes and reserves memory for 16 autovacuum workers. */
 const SINCE_18 = { io_method: 'sync', autovacuum_worker_slots: '2' }

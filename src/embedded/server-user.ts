@@ -6,7 +6,7 @@ import { AppError } from '../errors.ts'
 
 const run = promisify(execFile)
 
-/** Whom the server runs as: PostgreSQL refuses to run as root. */
+/** The user that runs the server, because PostgreSQL refuses to run as root. */
 export interface ServerUser {
   readonly uid: number
   readonly gid: number
@@ -14,9 +14,9 @@ export interface ServerUser {
 }
 
 /**
- * undefined: the server runs as this process does. As root: the owner of the data if there are any, else `postgres` where that user exists,
- * else `nobody`, which exists everywhere; no user is ever created. A uid without an entry in /etc/passwd is refused by initdb.
- * @throws AppError DATABASE_FOLDER_UNUSABLE when the data belong to somebody this process cannot become
+ * Undefined: the server runs as the user of this process. As root: the owner of the data if there are data, else `postgres` if that user exists,
+ * else `nobody`, which exists everywhere. No user is created. initdb refuses a uid without an entry in /etc/passwd.
+ * @throws AppError DATABASE_FOLDER_UNUSABLE if the data belong to a user that this process cannot become
  */
 export async function chooseServerUser(dataDirectory: string): Promise<ServerUser | undefined> {
   const me = process.geteuid?.()
@@ -54,17 +54,17 @@ export function parsePasswd(text: string): ServerUser[] {
   return users
 }
 
-/** The part of spawn's options that makes a child run as `user`. */
+/** Options of spawn that make a child run as `user`. */
 export const asUser = (user: ServerUser | undefined) => (user === undefined ? {} : { uid: user.uid, gid: user.gid })
 
-/** Gives one of our own directories to the server's user. */
+/** Makes the server's user the owner of one of our directories. */
 export async function giveTo(user: ServerUser | undefined, path: string): Promise<void> {
   if (user !== undefined) await chown(path, user.uid, user.gid)
 }
 
 /**
- * Can `user` keep files of its own in `folder`? Asked of the system by doing it, as that user: mode bits do not know of ACLs, of
- * root-squashed mounts, or of shared folders of a virtual machine that ignore chown.
+ * Can `user` keep files in `folder`? Tests it by writing a file as that user: mode bits do not show ACLs, root-squashed mounts, or shared
+ * folders of a virtual machine that ignore chown.
  */
 export async function canKeepFiles(user: ServerUser | undefined, folder: string): Promise<boolean> {
   const probe = await mkdtemp(join(folder, 'probe-'))
@@ -79,11 +79,11 @@ export async function canKeepFiles(user: ServerUser | undefined, folder: string)
   }
 }
 
-/** Can `user` enter `directory`, all folders above it included? */
+/** Can `user` enter `directory` and all folders above it? */
 export const canEnter = async (user: ServerUser | undefined, directory: string): Promise<boolean> =>
   user === undefined || canDo(user, 'cd -- "$1"', directory)
 
-/** A shell is there wherever initdb works: initdb itself starts the server through one. */
+/** Runs a shell command as `user`. initdb itself needs a shell, so there is one wherever it works. */
 async function canDo(user: ServerUser, script: string, argument: string): Promise<boolean> {
   try {
     await run('/bin/sh', ['-c', script, 'sh', argument], { ...asUser(user), cwd: '/', env: {} })

@@ -7,15 +7,15 @@ import { SOCKET_PORT, socketName } from './address.ts'
 import { type Home, shortHash } from './data-home.ts'
 import { canEnter, giveTo } from './server-user.ts'
 
-/** sun_path of unix(7) holds 108 bytes with the final zero on Linux, 104 on macOS and the BSDs. */
+/** `sun_path` of unix(7) has 108 bytes, with the final zero, on Linux and 104 on macOS and the BSDs. */
 const LONGEST_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
-/** Of the directories outside the home. */
+/** Prefix of socket directories outside the home. */
 const PREFIX = 'onedyno-run-'
 
 /**
- * A 0700 directory for the socket: beside the data when the path is short enough and the file system has sockets (some shared folders of
- * virtual machines have none), else in the temporary directory. The same one at each start, so that a noted URL stays good.
+ * A 0700 directory for the socket: beside the data if the path is short enough and the file system supports sockets (some shared folders of
+ * virtual machines do not), else in the temporary directory. It is the same at each start, so that a noted URL stays valid.
  */
 export async function prepareSocketDirectory(home: Home, temporary: string): Promise<string> {
   const name = `${PREFIX}${shortHash(home.path)}`
@@ -43,21 +43,21 @@ export async function prepareSocketDirectory(home: Home, temporary: string): Pro
 }
 
 /**
- * Called right before a server starts, when none of ours listens there: a lock file left by kill -9 would stop it once its pid is used
- * again, and a cleaner of temporary files may have removed the directory.
+ * Called just before a server starts, when no server listens there. A lock file that a killed server left would stop the start if its pid is
+ * reused, and a cleaner of temporary files may have removed the directory.
  */
 export async function renewSocketDirectory(directory: string, home: Home): Promise<void> {
   await makePrivate(directory, home)
   await clear(directory)
 }
 
-/** False for the directory of a server that somebody started by hand. */
+/** False for the directory of a server that a person started. */
 export const isOwnSocketDirectory = (directory: string, home: Home): boolean =>
   directory === join(home.path, 'run') || basename(directory).startsWith(PREFIX)
 
 export async function removeSocketDirectory(directory: string): Promise<void> {
   await clear(directory)
-  await rmdir(directory).catch(() => {}) // somebody else's file in it: not ours to remove
+  await rmdir(directory).catch(() => {}) // a directory with other files stays
 }
 
 async function clear(directory: string): Promise<void> {
@@ -71,7 +71,7 @@ async function makePrivate(directory: string, { user }: Home): Promise<string> {
     if (error.code !== 'EEXIST') throw error
   })
   const { uid } = await lstat(directory).then((found) => (found.isDirectory() ? found : { uid: -1 }))
-  if (uid !== process.geteuid?.() && uid !== user?.uid) throw new Error(`${directory} belongs to somebody else`)
+  if (uid !== process.geteuid?.() && uid !== user?.uid) throw new Error(`${directory} belongs to another user`)
   await chmod(directory, 0o700)
   await giveTo(user, directory)
   if (!(await canEnter(user, directory))) throw new Error(`${user?.name} cannot enter ${directory}`)

@@ -4,21 +4,21 @@ import { type Postmaster, type PostmasterOptions, spawnPostmaster, stopPostmaste
 import { untilReady } from './postmaster-file.ts'
 import { ensureDatabase } from './server-connection.ts'
 
-/** Recovery after a crash replays 256 MB of WAL at most (max_wal_size); far longer than that takes, and yet an end. */
+/** Limit for the start of a server. Recovery after a crash replays at most 256 MB of WAL (max_wal_size), which takes far less. */
 const READY_MS = 120_000
 
 export type StartOptions = PostmasterOptions &
   LeftoverOptions & {
-    /** Called right before a new server is started: nothing of ours listens at the address. */
+    /** Called just before a new server is started, when no server of ours listens at the address. */
     readonly prepareAddress: (options: PostmasterOptions) => Promise<void>
-    /** The data directory was made just now. */
+    /** True if this start made the data directory. */
     readonly isNew: boolean
   }
 
 /**
- * One server that answers, with the application's database in it: the one that is left from an earlier run, or a new one.
- * Whatever fails or aborts, nothing that was started here stays behind.
- * @throws AppError DATABASE_START_FAILED, ALREADY_RUNNING, or the signal's reason
+ * Brings up a server that answers and has the application's database: the one that an earlier run left, or a new one. After a failure or an
+ * abort no process that was started here stays.
+ * @throws AppError DATABASE_START_FAILED, ALREADY_RUNNING; the signal's reason
  */
 export async function startServer(options: StartOptions): Promise<Postmaster> {
   options.signal.throwIfAborted()
@@ -37,7 +37,7 @@ export async function startServer(options: StartOptions): Promise<Postmaster> {
     if (error instanceof AppError) throw error
     throw new AppError(
       'DATABASE_START_FAILED',
-      `PostgreSQL ${options.server.version} started but does not serve: ${toError(error).message}`,
+      `PostgreSQL ${options.server.version} started but does not accept connections: ${toError(error).message}`,
       { cause: error },
     )
   }

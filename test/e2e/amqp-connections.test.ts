@@ -32,12 +32,12 @@ describe.skipIf(server === undefined)('the whole dyno on RabbitMQ', () => {
     (await rabbitmqctl('list_connections', 'vhost', 'client_properties')).split('\n').filter((line) => line.includes(vhost.name))
       .length
 
-  it('says in its log which broker it uses and why, without the password', () => {
+  it('logs which broker it uses and why, without the password', () => {
     expect(dyno.output()).toMatch(/broker chosen broker=amqp because="CLOUDAMQP_URL is set" url=amqp:\/\/\w+:\*\*\*@/)
     expect(dyno.output()).not.toContain('guest:guest')
   })
 
-  it('has three connections while fifty forms are posted at once, and one answer for each', async () => {
+  it('answers fifty forms that are posted at once, with three connections', async () => {
     const posts = Array.from({ length: 50 }, (_, index) => postForm(dyno, { task: 'tasks.echo', args: `["form ${index}"]` }))
     const seen: number[] = []
     let posted = false
@@ -52,7 +52,7 @@ describe.skipIf(server === undefined)('the whole dyno on RabbitMQ', () => {
     const database = schema.open()
     const count = { name: 'done', text: `SELECT FROM {schema}.task_result WHERE state = 'SUCCESS' AND task = 'tasks.echo'` }
     await until('all have run', async () => (await database.query(count)).length === 50)
-    // One of web, one of worker, one of beat.
+    // web, worker and beat have one connection each.
     expect(Math.max(...seen)).toBe(3)
     expect(seen.at(-1)).toBe(3)
   })

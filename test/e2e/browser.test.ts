@@ -7,8 +7,8 @@ import { startTestConsole, type TestConsole } from '../support/web-server.ts'
 if (browserPath === undefined)
   process.stderr.write('\n!!! SKIPPED: every test that needs a browser; install chromium or set CHROME_PATH.\n')
 
-/** The console as a person meets it: a real browser, a real server, a real worker. */
-describe.skipIf(browserPath === undefined)('in a browser', () => {
+/** The console with a real browser, a real server and a real worker. */
+describe.skipIf(browserPath === undefined)('the console in a browser', () => {
   let browser: Browser
   let schema: TestSchema
   let web: TestConsole
@@ -31,7 +31,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
   })
   afterEach(async () => {
     for (const context of browser.contexts()) await context.close()
-    // Whatever the policy forbids or a script throws is a fault of the page. (A 422 is what the form is answered with.)
+    // A violated content policy or a script error is a fault of the page. A 422 is the usual answer to an invalid form.
     expect(complaints.splice(0).filter((text) => !/status of (422|401)/.test(text))).toEqual([])
   })
 
@@ -64,7 +64,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     },
   )
 
-  test('the page of a task changes while it is looked at, without being loaded again', async () => {
+  test('updates the page of a task without a reload', async () => {
     const page = await open('/')
     await field(page, 'Task').selectOption('slow')
     await button(page, 'Run').click()
@@ -76,7 +76,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     expect(await page.evaluate(() => 'stillHere' in globalThis)).toBe(true)
   })
 
-  test('choosing a task brings its example and description, but never replaces what somebody typed', async () => {
+  test('shows the example and the description of a chosen task, but does not replace typed text', async () => {
     const page = await open('/')
     await field(page, 'Task').selectOption('tasks.fetch_url')
     expect(await field(page, 'Arguments').inputValue()).toBe('["https://example.org/"]')
@@ -87,7 +87,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     expect(await page.locator('#args-hint code').textContent()).toBe('["hi"]')
   })
 
-  test('the button says what it will do', async () => {
+  test('labels the button with its effect', async () => {
     const page = await open('/')
     await schedule(page).fill('15 minutes')
     await button(page, 'Schedule').waitFor()
@@ -95,7 +95,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     await button(page, 'Run').waitFor()
   })
 
-  test('a schedule of two readings: the focus is on what is wrong, one click says what was meant', async () => {
+  test('focuses an ambiguous schedule and corrects it by a click on a suggestion', async () => {
     const page = await open('/')
     await schedule(page).fill('0 9 1')
     await schedule(page).press('Enter')
@@ -104,7 +104,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     expect(await schedule(page).inputValue()).toBe('0 9 1')
     await page.getByRole('alert').getByRole('link').click()
     expect(await page.evaluate('document.activeElement.id')).toBe('schedule')
-    // Enter presses the button of the form, never one of the suggestions.
+    // Enter activates the form's button, not a suggestion.
     await page.keyboard.press('Enter')
     await page.getByRole('alert').waitFor()
     await button(page, /1st of every month/).click()
@@ -113,7 +113,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     expect(await page.locator('.plain time').count()).toBe(3)
   })
 
-  test('a schedule is disabled, enabled and deleted', async () => {
+  test('disables, enables and deletes a schedule', async () => {
     const page = await open('/')
     await schedule(page).fill('15 minutes')
     await button(page, 'Schedule').click()
@@ -140,7 +140,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     expect(await page.evaluate(() => '__xss' in globalThis)).toBe(false)
   })
 
-  test('with a password: a wrong one is refused, the right one leads to where one wanted to go, signing out closes', async () => {
+  test('refuses a wrong password, goes on to the requested page after the right one, and closes after signing out', async () => {
     const page = await open('/schedules', { base: locked.url })
     await page.waitForURL('**/login?next=%2Fschedules')
     expect(await page.evaluate('document.activeElement.id')).toBe('password')
@@ -156,7 +156,7 @@ describe.skipIf(browserPath === undefined)('in a browser', () => {
     expect(page.url()).toBe(`${locked.url}/login`)
   })
 
-  test.each([320, 1280])('at %i px nothing sticks out, every field has a label, every page one heading', async (width) => {
+  test.each([320, 1280])('fits a width of %i px, with a label for every field and one heading per page', async (width) => {
     const page = await open('/', { width })
     const look = async () => {
       expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), page.url()).toBe(true)

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { alive, createDynoFolder, type Dyno, descendants, postForm, startDyno, untilFormAnswers } from '../support/dyno.ts'
 import { until } from '../support/until.ts'
 
-/** The whole dyno with nothing installed: what `npm start` runs, with the embedded database. The steps share one folder, in order. */
+/** The whole dyno as `npm start` runs it, with the embedded database. The tests share one folder and run in order. */
 describe('one dyno without any server', () => {
   let folder: string
   let dyno: Dyno | undefined
@@ -45,7 +45,7 @@ describe('one dyno without any server', () => {
 
   let firstPath = ''
 
-  it('runs a task from the form, and its page says SUCCESS and the value', async () => {
+  it('runs a task from the form, whose page shows SUCCESS and the value', async () => {
     const on = await start()
     firstPath = await runEcho(on, 'hi')
     const page = await (await fetch(`${on.url}${firstPath}`)).text()
@@ -53,7 +53,7 @@ describe('one dyno without any server', () => {
     expect(page).toContain('hi')
   })
 
-  it('runs a schedule of every second, each run under its own id', async () => {
+  it('runs a schedule every second, each run under its own id', async () => {
     const on = await start()
     const { path } = await postForm(on, { task: 'tasks.echo', args: '["tick"]', schedule: '1 seconds' })
     const ids = async () =>
@@ -67,7 +67,7 @@ describe('one dyno without any server', () => {
     await until('a new run within two seconds', async () => (await ids()).size > before.size, 2000)
   })
 
-  it('ends by one SIGTERM with nothing running after it', async () => {
+  it('ends after one SIGTERM and leaves no process', async () => {
     const on = await start()
     const processes = await on.processes()
     expect(processes.length).toBeGreaterThanOrEqual(5)
@@ -76,13 +76,13 @@ describe('one dyno without any server', () => {
     expect(await alive(processes)).toEqual([])
   })
 
-  it('has kept its data, and goes on with its schedules', async () => {
+  it('keeps its data and goes on with its schedules', async () => {
     const on = await start()
     expect(await statusOf(on, firstPath)).toMatchObject({ state: 'SUCCESS', result: 'hi' })
     await runEcho(on, 'again')
   })
 
-  it('comes back after kill -9 of its whole tree, with its data', async () => {
+  it('starts again with its data after kill -9 of its whole process tree', async () => {
     const on = await start()
     const path = await runEcho(on, 'kept')
     for (const pid of await on.processes()) process.kill(pid, 'SIGKILL')
@@ -92,7 +92,7 @@ describe('one dyno without any server', () => {
     await runEcho(after, 'alive')
   })
 
-  it('leaves nothing running when only the supervisor is killed, and starts again at once', async () => {
+  it('leaves no process if only the supervisor is killed, and starts again at once', async () => {
     const on = await start()
     const path = await runEcho(on, 'kept too')
     const roles = (await on.processes()).filter((pid) => pid !== on.pid)
@@ -102,14 +102,14 @@ describe('one dyno without any server', () => {
     expect(await statusOf(after, path)).toMatchObject({ state: 'SUCCESS', result: 'kept too' })
     const left = await alive(roles)
     const adopted = await descendants(after.pid)
-    // The database server may live on: it is adopted, and stopped with its new owner.
+    // The database server may go on: the next start adopts it and stops it at its end.
     after.signal('SIGTERM')
     await after.exited
-    // The watchdog of the killed supervisor gives what it ends two seconds to do so.
+    // The watchdog of the killed supervisor gives the children two seconds to end.
     await until('nothing left', async () => (await alive([...left, ...adopted])).length === 0, 5000)
   })
 
-  it.each(['worker', 'beat'])('starts a crashed %s again while web stays up', async (name) => {
+  it.each(['worker', 'beat'])('restarts a crashed %s while web stays up', async (name) => {
     const on = await start()
     const pid = Number(new RegExp(`${name}\\.1 started \\(pid=(\\d+)\\)`).exec(on.output())?.[1])
     const webPid = /web\.1 started \(pid=(\d+)\)/.exec(on.output())?.[1]
@@ -121,7 +121,7 @@ describe('one dyno without any server', () => {
     expect(await alive([Number(webPid)])).toHaveLength(1)
   })
 
-  it('refuses a second start in the same folder and leaves the first alone', async () => {
+  it('refuses a second start in the same folder, and the first goes on', async () => {
     const on = await start()
     const second = await startDyno(folder)
     expect(await second.exited).toBe(73)

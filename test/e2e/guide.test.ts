@@ -9,13 +9,13 @@ import { type Block, blocksOf, looksLike } from '../support/markdown.ts'
 import { createSandbox, hasProgram, type Sandbox, untilSaid } from '../support/sandbox.ts'
 
 /**
- * docs/guide.md is followed block by block: files are written, commands run, outputs compared, and the database asked, in the order of the text.
- * What a block is stands behind its language; one that says nothing fails.
+ * Follows docs/guide.md block by block, in the order of the text: writes files, runs commands, compares outputs and queries the database. The
+ * word behind a block's language tells what to do with it; a block without that word fails.
  */
 const guide = blocksOf(readFileSync(join(root, 'docs/guide.md'), 'utf8'))
 const isStep = ({ word }: Block) => !['shown', 'output', 'log'].includes(word)
 
-/** Commands that need an account, the network or the registry, or a checkout of one's own: only these may be shown and not run. */
+/** Commands that need an account, the network, the registry or a checkout. Only these may be shown without being run. */
 const NOT_LOCAL = /^(heroku |git |npm (install|ci|start|test|run build)\b|mkdir hello|cd (hello|onedyno)$|npx |DATABASE_URL=)/
 
 describe.skipIf(!hasProgram('curl') && process.env.CI !== 'true')('docs/guide.md, followed step by step', () => {
@@ -37,12 +37,12 @@ describe.skipIf(!hasProgram('curl') && process.env.CI !== 'true')('docs/guide.md
     },
   )
 
-  test('the TypeScript in it is type-correct', async () => {
+  test('has TypeScript without type errors', async () => {
     expect(await typeCheck(sandbox)).toBe('')
   })
 })
 
-/** @returns what the block printed */
+/** @returns the output of the block */
 async function follow(sandbox: Sandbox, block: Block, last: string): Promise<string> {
   const { language, word, text } = block
   const adapted = text.replaceAll(':5000', `:${sandbox.port}`)
@@ -60,7 +60,7 @@ async function follow(sandbox: Sandbox, block: Block, last: string): Promise<str
   return last
 }
 
-/** Each statement has to run, and a question has to have an answer. */
+/** Every statement must run, and a query must return rows. */
 async function ask({ folder }: Sandbox, statements: string): Promise<void> {
   const client = new Client({ host: join(folder, '.onedyno/run'), port: 5432, user: 'onedyno', database: 'onedyno' })
   await client.connect()
@@ -72,7 +72,7 @@ async function ask({ folder }: Sandbox, statements: string): Promise<void> {
   }
 }
 
-/** @returns what the compiler has against the files */
+/** @returns the compiler's errors in the files */
 async function typeCheck({ folder, run }: Sandbox): Promise<string> {
   const files = readdirSync(folder).filter((name) => name.endsWith('.ts'))
   expect(files.length).toBeGreaterThan(0)
@@ -86,7 +86,7 @@ async function typeCheck({ folder, run }: Sandbox): Promise<string> {
   return output
 }
 
-describe('what the texts show', () => {
+describe('blocks of the documentation', () => {
   const texts = [
     'README.md',
     'CONTRIBUTING.md',
@@ -97,7 +97,7 @@ describe('what the texts show', () => {
     'examples/README.md',
   ]
 
-  test.each(texts)('%s shows without running only what needs an account, the network or a server', (name) => {
+  test.each(texts)('%s leaves unrun only commands that need an account, the network or a server', (name) => {
     const shown = blocksOf(readFileSync(join(root, name), 'utf8')).filter(
       ({ language, word }) => language === 'sh' && word === 'shown',
     )
@@ -117,7 +117,7 @@ describe('what the texts show', () => {
     expect(looksLike(actual, expected)).toBe(same)
   })
 
-  test('the guide has steps of every kind', () => {
+  test('the guide has blocks of every kind', () => {
     expect(guide.filter(isStep).length).toBeGreaterThan(15)
     for (const word of ['test', 'background', 'stop'])
       expect(
@@ -127,7 +127,7 @@ describe('what the texts show', () => {
   })
 })
 
-test('the TypeScript of docs/tasks.md is type-correct', async () => {
+test('the TypeScript of docs/tasks.md has no type errors', async () => {
   const sandbox = await createSandbox()
   try {
     const blocks = blocksOf(readFileSync(join(root, 'docs/tasks.md'), 'utf8')).filter(({ language }) => language === 'ts')
@@ -142,7 +142,7 @@ test('the TypeScript of docs/tasks.md is type-correct', async () => {
   }
 })
 
-test('the Procfiles of docs/scaling.md can be read and name commands that are there', () => {
+test('the Procfiles of docs/scaling.md are valid and name existing commands', () => {
   const procfiles = blocksOf(readFileSync(join(root, 'docs/scaling.md'), 'utf8')).filter(({ word }) => word === 'file=Procfile')
   expect(procfiles.length).toBe(2)
   for (const { text } of procfiles)
@@ -166,7 +166,7 @@ describe.each([
   ['README.md', { procfile: 'worker: exec node_modules/.bin/onedyno worker --app tasks.ts\n' }],
   ['examples/smallest', { procfile: undefined }],
 ])('%s', (where, { procfile }) => {
-  test('its task runs, its program prints the result, and its TypeScript is type-correct', async () => {
+  test('runs its task, prints the result, and has no type errors', async () => {
     const sandbox = await createSandbox()
     try {
       for (const [name, text] of filesOf(where)) sandbox.write(name, text)
@@ -185,7 +185,7 @@ describe.each([
   })
 })
 
-test('examples/workflow retries its first step, comes to the end of its chain, and runs on its schedule', async () => {
+test('examples/workflow retries its first step, finishes its chain, and runs on its schedule', async () => {
   const sandbox = await createSandbox()
   try {
     for (const [name, text] of filesOf('examples/workflow')) sandbox.write(name, text)
@@ -204,7 +204,7 @@ test('examples/workflow retries its first step, comes to the end of its chain, a
   }
 })
 
-/** The files of an example, or those that a text shows; where the repository's own build is run, the installed package is. */
+/** Writes the files of an example, or those in a text, with the repository's build in place of the installed package. */
 function filesOf(where: string): [name: string, text: string][] {
   if (where.endsWith('.md')) {
     const blocks = blocksOf(readFileSync(join(root, where), 'utf8')).filter(({ word }) => word.startsWith('file='))

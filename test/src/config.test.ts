@@ -3,7 +3,7 @@ import { parseConfig } from '../../src/config.ts'
 import { decideTls } from '../../src/database/connection-options.ts'
 
 describe('the configuration', () => {
-  it('has a default for everything but the database', () => {
+  it('has a default for every variable except DATABASE_URL', () => {
     const config = parseConfig({})
     expect(config).toMatchObject({
       databaseUrl: undefined,
@@ -25,11 +25,11 @@ describe('the configuration', () => {
   })
 
   it.each<[string, Record<string, string>, unknown]>([
-    ['nothing', {}, 'off'],
+    ['an empty environment', {}, 'off'],
     ["the broker's own Redis", { REDIS_URL: 'redis://r', RESULT_MIRROR: 'redis' }, 'redis'],
     ['another Redis', { AMQP_URL: 'amqp://a', RESULT_MIRROR: 'rediss://u:p@r:1/2' }, { url: 'rediss://u:p@r:1/2' }],
     ['a Redis beside PostgreSQL', { RESULT_MIRROR: 'redis://r' }, { url: 'redis://r' }],
-  ])('RESULT_MIRROR: %s', (_name, env, expected) => expect(parseConfig(env).resultMirror).toEqual(expected))
+  ])('reads RESULT_MIRROR from %s', (_name, env, expected) => expect(parseConfig(env).resultMirror).toEqual(expected))
 
   it.each<[Record<string, string>, string]>([
     [
@@ -40,13 +40,13 @@ describe('the configuration', () => {
     [{ RESULT_MIRROR: 'http://u:secret@r' }, 'RESULT_MIRROR=http://u:***@r'],
     [{ RESULT_MIRROR: 'redis://u:secret@r:port' }, 'RESULT_MIRROR=(not a URL) is not off'],
     [{ RESULT_COLLECT: 'redis' }, 'RESULT_COLLECT="redis" is not one of off, on'],
-  ])('refuses %j', (env, words) => {
+  ])('refuses %j without showing a password', (env, words) => {
     expect(() => parseConfig(env)).toThrow(words)
     expect(() => parseConfig(env)).not.toThrow('secret')
   })
 
   it.each([
-    ['nothing', {}, { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }],
+    ['PostgreSQL without any URL', {}, { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }],
     [
       'RabbitMQ before Redis',
       { REDIS_URL: 'redis://r', CLOUDAMQP_URL: 'amqps://a' },
@@ -58,33 +58,33 @@ describe('the configuration', () => {
       { kind: 'amqp', why: 'RABBITMQ_URL is set', publishUrl: 'amqp://b', consumeUrl: 'amqp://b' },
     ],
     [
-      'a URL for each direction',
+      'RabbitMQ with a URL for each direction',
       { RABBITMQ_BIGWIG_TX_URL: 'amqp://tx', RABBITMQ_BIGWIG_RX_URL: 'amqp://rx' },
       { kind: 'amqp', why: 'RABBITMQ_BIGWIG_TX_URL is set', publishUrl: 'amqp://tx', consumeUrl: 'amqp://rx' },
     ],
-    ['Redis', { REDISTOGO_URL: 'redis://r' }, { kind: 'redis', why: 'REDISTOGO_URL is set', url: 'redis://r' }],
+    ['Redis by its URL', { REDISTOGO_URL: 'redis://r' }, { kind: 'redis', why: 'REDISTOGO_URL is set', url: 'redis://r' }],
     [
-      'Redis as a cache only',
+      'PostgreSQL if ONEDYNO_BROKER says so, although a Redis URL is set',
       { REDIS_URL: 'redis://r', ONEDYNO_BROKER: 'postgres' },
       { kind: 'postgres', why: 'ONEDYNO_BROKER says so' },
     ],
     [
-      'Redis although RabbitMQ is there',
+      'Redis if ONEDYNO_BROKER says so, although a RabbitMQ URL is set',
       { REDIS_URL: 'redis://r', AMQP_URL: 'amqp://a', ONEDYNO_BROKER: 'redis' },
       { kind: 'redis', why: 'REDIS_URL is set', url: 'redis://r' },
     ],
-  ])('chooses the broker by its URL: %s', (_name, env, broker) => expect(parseConfig(env).broker).toEqual(broker))
+  ])('chooses the broker: %s', (_name, env, broker) => expect(parseConfig(env).broker).toEqual(broker))
 
   it.each([
     [{ ONEDYNO_BROKER: 'amqp' }, 'ONEDYNO_BROKER=amqp, but none of CLOUDAMQP_URL'],
     [{ AMQP_URL: 'amqp://h:port' }, 'AMQP_URL is not a URL such as'],
     [{ CLOUDAMQP_URL: 'http://u:secret@h' }, 'CLOUDAMQP_URL=http://u:***@h'],
-  ])('refuses a broker that cannot be: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
+  ])('refuses an impossible broker: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
 
-  it('takes an empty value as unset', () =>
+  it('treats an empty value as unset', () =>
     expect(parseConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 5000, databaseUrl: undefined }))
 
-  it('reports all problems at once, and no password', () => {
+  it('reports all problems at once, without a password', () => {
     const env = {
       PORT: '70000',
       CONCURRENCY: 'x',
@@ -107,19 +107,23 @@ describe('the configuration', () => {
   })
 
   it.each([
-    ['nothing', {}, undefined],
-    ['the operator', { PUBLIC_URL: 'https://example.org/path', RENDER_EXTERNAL_URL: 'https://r' }, 'https://example.org'],
+    ['no variable', {}, undefined],
+    [
+      'PUBLIC_URL before a platform',
+      { PUBLIC_URL: 'https://example.org/path', RENDER_EXTERNAL_URL: 'https://r' },
+      'https://example.org',
+    ],
     ['Heroku', { HEROKU_APP_DEFAULT_DOMAIN_NAME: 'app-1234.herokuapp.com' }, 'https://app-1234.herokuapp.com'],
     ['Render', { RENDER_EXTERNAL_URL: 'https://x.onrender.com' }, 'https://x.onrender.com'],
     ['Koyeb', { KOYEB_PUBLIC_DOMAIN: 'x.koyeb.app' }, 'https://x.koyeb.app'],
-  ])('knows the public URL from %s', (_name, env, url) => expect(parseConfig(env).publicUrl).toBe(url))
+  ])('takes the public URL from %s', (_name, env, url) => expect(parseConfig(env).publicUrl).toBe(url))
 
   it.each([
     ['heroku', { DYNO: 'web.1' }],
     ['render', { RENDER: 'true' }],
     ['koyeb', { KOYEB_APP_NAME: 'x' }],
     ['kubernetes', { KUBERNETES_SERVICE_HOST: '10.0.0.1' }],
-  ])('on %s is production and listens on every address', (platform, env) => {
+  ])('is for production and listens on every address on %s', (platform, env) => {
     expect(parseConfig(env)).toMatchObject({ platform, production: true, host: '::' })
     expect(parseConfig({ ...env, NODE_ENV: 'development' })).toMatchObject({ production: false, host: '127.0.0.1' })
   })
@@ -145,5 +149,5 @@ describe('TLS to the database', () => {
       { databaseSsl: 'verify-full', platform: 'heroku' },
       'verify-full',
     ],
-  ] as const)('with %s', (_name, url, config, tls) => expect(decideTls(url, config).tls).toBe(tls))
+  ] as const)('is decided for %s', (_name, url, config, tls) => expect(decideTls(url, config).tls).toBe(tls))
 })

@@ -13,25 +13,25 @@ function capture(options: { format?: 'text' | 'json'; stamp?: boolean; level?: '
 }
 
 describe('a log line', () => {
-  it('is the message and its fields', () => {
+  it('consists of the message and its fields', () => {
     const { log, lines } = capture()
     log.info({ task: 'tasks.echo', runtimeMs: 3, text: 'a b', list: [1] }, 'task succeeded')
     expect(lines).toEqual(['task succeeded task=tasks.echo runtimeMs=3 text="a b" list=[1]\n'])
   })
 
-  it('names its level where it is not info', () => {
+  it('shows its level unless that is info', () => {
     const { log, lines } = capture()
     log.warn('careful')
     expect(lines).toEqual(['WARN careful\n'])
   })
 
-  it('has a time only where nobody else stamps', () => {
+  it('has a time only on request', () => {
     const { log, lines } = capture({ stamp: true })
     log.info('x')
     expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z x\n$/)
   })
 
-  it('gives an expected failure one line with its hint, and a bug its stack', () => {
+  it('shows an expected failure as one line with its hint, and a bug with its stack', () => {
     const { log, lines } = capture()
     log.error({ err: new AppError('PORT_IN_USE', 'port 5000 is taken') }, 'cannot start')
     log.error({ err: new TypeError('x is not a function') }, 'task failed')
@@ -39,7 +39,7 @@ describe('a log line', () => {
     expect(lines[1]).toMatch(/^ERROR task failed error="x is not a function"\nTypeError: x is not a function\n {4}at /)
   })
 
-  it('is JSON on request, without secrets', () => {
+  it('is JSON on request, with secrets redacted', () => {
     const { log, lines } = capture({ format: 'json' })
     log.info({ request: { authorization: 'Bearer x', path: '/' } }, 'seen')
     expect(JSON.parse(lines[0]!)).toMatchObject({
@@ -54,7 +54,7 @@ describe('a log line', () => {
     { text: 'a "b" c=d', empty: '', rate: 0.5, missing: undefined },
     { text: 'line\nbreak \u0000 é\ud800' },
     {},
-  ])('is the same without the detour over JSON: %j', (fields) => {
+  ])('is the same if rendered without JSON: %j', (fields) => {
     const plain = renderPlain(fields, 'said', false)
     expect(plain).toBe(renderText(JSON.stringify({ level: 'info', time: 0, ...fields, msg: 'said' }), false))
   })
@@ -67,18 +67,18 @@ describe('a log line', () => {
     { request: { cookie: 'secret' } },
     { level: 'x' },
     { value: Number.NaN },
-  ])('takes the detour where a field is not plain: %j', (fields) => {
+  ])('is rendered from JSON if a field is not plain: %j', (fields) => {
     expect(renderPlain(fields, 'said', false)).toBeUndefined()
   })
 
-  it('has no secrets, and what its logger was made with', () => {
+  it('has redacted secrets and the fields of its child logger', () => {
     const { log, lines } = capture()
     log.info({ cookie: 'secret' }, 'seen')
     log.child({ id: 'a' }).info({ task: 'b' }, 'seen')
     expect(lines).toEqual(['seen cookie=[redacted]\n', 'seen id=a task=b\n'])
   })
 
-  it('is left out below the level', () => {
+  it('is not written below the level', () => {
     const { log, lines } = capture({ level: 'warn' })
     log.info('quiet')
     expect(lines).toEqual([])
@@ -90,5 +90,5 @@ describe('a masked URL', () => {
     ['postgres://u:secret@h:5/d', 'postgres://u:***@h:5/d'],
     ['postgres://u@h/d?password=secret&x=1', 'postgres://u@h/d?password=***&x=1'],
     ['secret', '(not a URL)'],
-  ])('%s → %s', (url, masked) => expect(maskUrl(url)).toBe(masked))
+  ])('turns %s into %s', (url, masked) => expect(maskUrl(url)).toBe(masked))
 })

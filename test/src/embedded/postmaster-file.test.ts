@@ -5,7 +5,7 @@ const SOCKET = { pid: 4242, isStandalone: false, port: 5432, socketDirectory: '/
 
 test.each([
   ['a server that is ready', '4242\n/srv/data\n1700000000\n5432\n/srv/run\n\n  5432001    131072\nready   \n', SOCKET],
-  ['a server that has not said how far it is', '4242\n/srv/data\n1700000000\n5432\n/srv/run\n\n', { ...SOCKET, status: '' }],
+  ['a server that has not written its status', '4242\n/srv/data\n1700000000\n5432\n/srv/run\n\n', { ...SOCKET, status: '' }],
   [
     'a server on TCP only',
     '4242\nC:/data\n1700000000\n51000\n\n127.0.0.1\n1 2\nstarting\n',
@@ -17,7 +17,7 @@ test.each([
     { ...SOCKET, isStandalone: true, socketDirectory: '', status: '' },
   ],
   ['an empty file', '', undefined],
-  ['something else', 'hello\n', undefined],
-])('the postmaster.pid of %s is understood', (_name, text, expected) => {
+  ['another format', 'hello\n', undefined],
+])('reads the postmaster.pid of %s', (_name, text, expected) => {
   expect(parsePostmasterFile(text)).toEqual(expected)
 })
