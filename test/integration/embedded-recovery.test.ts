@@ -72,16 +72,13 @@ test('restarts an adopted server that was killed, at the same address', async ()
   expect(await serverPid(dataDirectory())).not.toBe(left.pid)
 })
 
-test.each(servers)(
-  'after kill -9 of the owner and the %s server the next start has every committed row',
-  async (EMBEDDED_POSTGRES) => {
-    const left = await killedOwner({ EMBEDDED_POSTGRES })
-    process.kill(left.pid, 'SIGKILL')
-    const next = own()
-    expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
-    expect(next.told.some(({ note }) => note === 'running database server adopted')).toBe(false)
-  },
-)
+test.each(servers)('finds every committed row after kill -9 of the owner and the %s server', async (EMBEDDED_POSTGRES) => {
+  const left = await killedOwner({ EMBEDDED_POSTGRES })
+  process.kill(left.pid, 'SIGKILL')
+  const next = own()
+  expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
+  expect(next.told.some(({ note }) => note === 'running database server adopted')).toBe(false)
+})
 
 test('starts although a backend outlives its killed server', async () => {
   const left = await killedOwner()
@@ -139,9 +136,9 @@ test('refuses one of two concurrent starts, with the pid of the other', async ()
 
 test.each([
   ['a process that has ended', (text: string) => text.replace(/"pid":\d+/, '"pid":4194303')],
-  ['a process whose pid is used again', (text: string) => text.replace(/"pid":\d+/, `"pid":${process.pid}`)],
+  ['a process whose pid was reused', (text: string) => text.replace(/"pid":\d+/, `"pid":${process.pid}`)],
   ['no process, because the machine crashed while it was written', () => ''],
-])('the lock of %s is taken over', async (_name, change) => {
+])('takes over the lock of %s', async (_name, change) => {
   await killedOwner()
   const path = join(dotFolder(), 'owner.lock')
   await writeFile(path, change(await readFile(path, 'utf8')))
