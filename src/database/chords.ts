@@ -9,17 +9,16 @@ import { type MessageTarget, writePlans } from './plans.ts'
 import { sql } from './sql.ts'
 import { type OutcomeTarget, storeOutcomes } from './store-outcomes.ts'
 
-/** All that is needed to end a chord. */
+/** Where the effects of outcomes are written, and how bodies and errbacks of chords become messages. */
 export interface EffectsTarget extends OutcomeTarget, MessageTarget {
-  /** How bodies and errbacks become messages. */
   readonly planner: Planner
 }
 
-/** What follows from members that ended. */
+/** The result of counting members that ended. */
 export interface Counted {
-  /** Bodies and errbacks, not written yet. */
+  /** Messages of bodies and errbacks; the caller writes them. */
   readonly plans: readonly Plan[]
-  /** Bodies that will never run: stored. */
+  /** Failures of bodies that can no longer run, already stored. */
   readonly outcomes: readonly Outcome[]
 }
 
@@ -43,8 +42,8 @@ export interface Member extends Record<string, unknown> {
 }
 
 /**
- * Members that another worker recorded, in the transaction that stored their outcomes: any ids, few of which are in a chord.
- * @returns outcomes that were stored besides: of bodies that will never run
+ * Counts members whose outcomes came from another program, in the transaction that stored the outcomes. Most ids are in no chord.
+ * @returns failures of chord bodies that were stored too
  */
 export async function countCollectedMembers(
   client: Queryable,
@@ -57,8 +56,9 @@ export async function countCollectedMembers(
 }
 
 /**
- * Counts tasks whose final outcome this transaction has stored, or that have none, each once however often it is called. A chord whose last
- * member ended is over, and so is one whose member failed, or left no outcome by its own wish (`ignored`: ids, and what they threw). A body that will never run may be a member of another chord.
+ * Counts members whose final outcome this transaction has stored, or that have none. Each member counts once, however often this is called.
+ * A chord ends when its last member ended, when a member failed, or when a member threw Ignore (`ignored`: ids with their errors). A body
+ * that can no longer run may itself be a member of another chord, so the loop counts it too.
  */
 export async function countMembers(
   client: Queryable,
@@ -81,7 +81,7 @@ export async function countMembers(
   return { plans, outcomes }
 }
 
-/** Of chords that this transaction has locked. The bodies that will never run are not counted yet, where they are members themselves. */
+/** Ends chords that this transaction has locked. Failed bodies that are members of other chords are not counted here. */
 export async function endChords(
   client: Queryable,
   target: OutcomeTarget,
@@ -106,7 +106,7 @@ async function resultsOf(client: Queryable, over: readonly Chord[]): Promise<Map
   return Map.groupBy(await client.query<Member>(sql('chord-results'), [complete]), ({ chord_id }) => chord_id)
 }
 
-/** What the end of a chord brings: the plan of its body, or of errbacks, and the outcomes of what will never run. */
+/** How a chord ends: the plan of its body or of its errbacks, and the outcomes of tasks that can no longer run. */
 export interface End {
   readonly plan: Plan
   readonly outcomes: readonly Outcome[]
@@ -134,7 +134,10 @@ interface Unrun {
   readonly chordId: string
 }
 
-/** What nobody can read cannot be recorded, and what cannot be planned cannot be told: neither must keep the member from being recorded. */
+/**
+ * Fails the body of a chord. A body that cannot be read gets no outcome, and one that cannot be planned no errbacks: neither must prevent
+ * the outcome of the member from being stored.
+ */
 export function failBody(body: Signature, message: string, { of, planner, chordId }: Unrun): End {
   const result = JSON.stringify({ exc_type: 'ChordError', exc_message: [message], exc_module: 'celery.exceptions' })
   const doneAt = Date.now()
@@ -154,7 +157,7 @@ function orElse<T>(work: () => T, otherwise: T): T {
   }
 }
 
-/** As Celery says it (reference/celery-protocol.md §3.1): `Dependency <id> raised ValueError('no')`. */
+/** The message of Celery's ChordError (celery/backends/base.py): `Dependency <id> raised ValueError('no')`. */
 function dependency(id: string, result: string | null): string {
   const { exc_type = 'Exception', exc_message = [] } = readException(result)
   const said = (Array.isArray(exc_message) ? exc_message : [exc_message]).map(repr).join(', ')
@@ -169,7 +172,7 @@ function readException(result: string | null): { exc_type?: string; exc_message?
   }
 }
 
-/** Python's way to write texts; JSON for the rest. */
+/** Python's `repr` for strings; JSON for other values. */
 function repr(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value)
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'"

@@ -4,28 +4,28 @@ import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 import { endStaleChords } from './stale-chords.ts'
 
-/** Rows of one statement: it stays well under a second, and holds up nobody. */
+/** Rows per statement. Such a statement takes well under a second, so it blocks nobody for long. */
 const BATCH = 10_000
-/** Their members go with them. */
+/** Chords per transaction; their members are deleted with them. */
 const CHORDS = 100
 
 export interface CleanUpOptions {
-  /** How errbacks become messages. Default: as their signatures say. */
+  /** How errbacks become messages. Default: as in their signatures. */
   readonly planner?: Planner | undefined
-  /** Is told of chords that were given up. */
+  /** Receives an error for each chord that is given up. */
   readonly log?: Log | undefined
 }
 
-/** What is in a queue of another broker cannot be seen from here: so long nothing is given up that waits there. Seconds. */
-const PATIENCE = 7 * 24 * 3600
+/** Nothing younger is given up, in seconds, because a member may wait in a queue of another broker, which clean-up cannot see. */
+const MIN_AGE_SECONDS = 7 * 24 * 3600
 
-/** Deletes what is past its time, in bounded statements, and ends chords that nobody will. @returns how many results */
+/** Deletes expired rows in bounded statements and ends stale chords. @returns the number of deleted results */
 export async function cleanUp(
   database: Database,
   resultTtlSeconds: number,
   { planner = createPlanner(), log }: CleanUpOptions = {},
 ): Promise<number> {
-  const patience = Math.max(resultTtlSeconds, PATIENCE)
+  const minAge = Math.max(resultTtlSeconds, MIN_AGE_SECONDS)
   const all = async (name: string, seconds: number, limit = BATCH) => {
     for (let total = 0; ; ) {
       const deleted = await database.transaction(async (client) => {
@@ -40,7 +40,7 @@ export async function cleanUp(
   const results = await all('result-clean-up', resultTtlSeconds)
   await all('log-clean-up', resultTtlSeconds)
   await all('group-clean-up', resultTtlSeconds)
-  while ((await endStaleChords(database, { seconds: patience, limit: CHORDS, planner, log })) === CHORDS);
-  await all('expired-clean-up', patience)
+  while ((await endStaleChords(database, { seconds: minAge, limit: CHORDS, planner, log })) === CHORDS);
+  await all('expired-clean-up', minAge)
   return results
 }

@@ -4,15 +4,15 @@ import { requireDatabaseUrl } from '../config.ts'
 
 export type Tls = 'off' | 'no-verify' | 'verify-full'
 
-/** What decides about TLS, and why: said once in the log. */
+/** How TLS is used, and why; logged once. */
 export interface TlsDecision {
   readonly tls: Tls
   readonly reason: string
 }
 
 /**
- * Everything pg needs, with TLS decided here and nowhere else. pg throws away an `ssl` object when the URL has `sslmode`, reads
- * `sslmode=require` as full verification, and will change that in pg 9 (reference/web-platform.md §1.1), so `sslmode` is taken out of the URL.
+ * The options for pg; TLS is decided only here. pg 8 ignores an `ssl` object if the URL has `sslmode`, and reads `sslmode=require` as full
+ * verification, which pg 9 will change (pg-connection-string, README, "sslmode"). So `sslmode` is removed from the URL.
  */
 export function connectionOptions(config: Config, name: string): ClientConfig & { decision: TlsDecision } {
   const url = requireDatabaseUrl(config)
@@ -28,7 +28,7 @@ export function connectionOptions(config: Config, name: string): ClientConfig & 
   }
 }
 
-/** Pure: the explicit setting wins, then `sslmode` with libpq's meaning, then the host. */
+/** DATABASE_SSL wins, then `sslmode` with libpq's meaning, then the host decides. Pure. */
 export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'platform'>): TlsDecision {
   if (config.databaseSsl !== 'auto') return { tls: config.databaseSsl, reason: `DATABASE_SSL=${config.databaseSsl}` }
   const sslmode = parameter(url, 'sslmode')
@@ -40,19 +40,19 @@ export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'pla
   return { tls: 'verify-full', reason: `${host} is reached over a network` }
 }
 
-/** libpq: `require` encrypts without verifying; `prefer` and `allow` may end unencrypted, which is made explicit here as no-verify. */
+/** libpq's `require` encrypts without verification. Its `prefer` and `allow` may connect unencrypted; here they encrypt without verification. */
 function tlsOfSslmode(sslmode: string): Tls {
   if (sslmode === 'disable') return 'off'
   return sslmode === 'verify-full' || sslmode === 'verify-ca' ? 'verify-full' : 'no-verify'
 }
 
-/** A name without a dot is resolved inside a private network (docker compose, a platform's own); an address is judged by its range. */
+/** A name without a dot belongs to a private network (Docker Compose, a platform's own network). Addresses are checked by range. */
 function isNearby(host: string): boolean {
   if (host === '' || host.startsWith('/') || host === '::1' || !/[.:]/.test(host)) return true
   return /^(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|fd)/i.test(host) || /\.(internal|local|localhost)$/i.test(host)
 }
 
-/** By hand, because `postgresql://user@/db?host=/run` has no host and WHATWG URL refuses user-info without one. */
+/** Parsed without WHATWG URL, which rejects `postgresql://user@/db?host=/run`: user information without a host. */
 function hostOf(url: string): string {
   const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? ''
   const host = authority.slice(authority.lastIndexOf('@') + 1)

@@ -7,30 +7,30 @@ import { connectionOptions } from './connection-options.ts'
 import { createListener, type Listener } from './listener.ts'
 import { createQualifier, type QualifiedStatement, type Statement } from './sql.ts'
 
-/** What can run a statement: the pool, or one connection inside a transaction. */
+/** Runs statements: the pool, or one connection in a transaction. */
 export interface Queryable {
   query<Row extends QueryResultRow>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>
 }
 
-/** One process's way to PostgreSQL: a small pool, and one connection of its own for LISTEN and for session locks, opened when first needed. */
+/** The connections of one process to PostgreSQL: a small pool, and one connection for LISTEN and session locks, opened when first needed. */
 export interface Database extends Queryable, AsyncDisposable {
   readonly schema: string
-  /** One transaction on one connection: committed when `work` resolves, rolled back when it rejects. */
+  /** Runs `work` in a transaction on one connection. Commits when `work` resolves, rolls back when it rejects. */
   transaction<T>(work: (client: Queryable) => Promise<T>): Promise<T>
   readonly listener: Listener
-  /** The statement with its tables named in this schema, for a client that is not this object: the caller's, or the listener's. */
+  /** The statement with the tables of this schema, for another client: the caller's or the listener's. */
   qualify(statement: Statement): QualifiedStatement
-  /** The name of a NOTIFY channel of this schema; channels belong to the whole database. */
+  /** The name of a NOTIFY channel of this schema. It contains the schema, because channels belong to the whole database. */
   channel(name: string): string
   /** @throws AppError DATABASE_UNREACHABLE */
   ping(): Promise<void>
   close(): Promise<void>
 }
 
-/** No statement of ours takes a second; one that does not end is a connection that is only half there, which the kernel would notice in minutes. */
+/** Our statements take less than a second. A longer one means a half-open connection, which the kernel would detect only after minutes. */
 const QUERY_TIMEOUT_MS = 30_000
 
-/** Opens nothing yet: connections are made by the first query. */
+/** Opens no connection; the first query does. */
 export function createDatabase(config: Config, options: { name: string; log: Log; poolMax?: number }): Database {
   const { decision, ...connection } = connectionOptions(config, options.name)
   const masked = maskUrl(config.databaseUrl ?? '')
@@ -41,7 +41,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     idleTimeoutMillis: 0,
     query_timeout: QUERY_TIMEOUT_MS,
   })
-  // An idle connection that breaks is no fault of anybody's: the pool opens another one for the next query.
+  // A broken idle connection is harmless: the pool opens another one for the next query.
   pool.on('error', (err) => options.log.debug({ reason: err.message }, 'idle database connection lost'))
   const listener = createListener(
     () => new Client({ ...connection, application_name: `onedyno ${options.name} listen` }),
@@ -60,7 +60,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     query: (statement, values) => run(pool, qualify(statement), values),
     async transaction(work) {
       const client = await pool.connect()
-      // A connection that breaks while nothing is asked of it would otherwise end the process; the next query on it rejects.
+      // Without a listener, an error between two queries would end the process. The next query on the connection rejects anyway.
       client.on('error', ignore)
       let broken: Error | undefined
       try {

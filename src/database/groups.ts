@@ -3,7 +3,7 @@ import type { GroupBackend } from '../app/results/stored-result.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
-/** Groups that were sent, and how far their members are. */
+/** Reads groups that were sent, and the states of their members. */
 export const createGroups = (database: Database): Pick<GroupBackend, 'group' | 'states'> => ({
   async group(id) {
     const [row] = await database.query<{ members: string[] }>(sql('group-find'), [id])

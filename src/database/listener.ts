@@ -4,16 +4,16 @@ import { retry } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
 import type { Log } from '../log.ts'
 
-/** The one connection of a process that waits for NOTIFY and holds session locks. It comes back by itself, and says so to whoever asks. */
+/** The one connection of a process for LISTEN and session locks. A lost connection is opened again, and subscribers are notified. */
 export interface Listener {
-  /** `onNotify` is called for each message; `onConnected` after every (re)connection, because what was said meanwhile was not heard. */
+  /** `onNotify` is called for each notification, `onConnected` after every reconnection, because notifications were lost meanwhile. */
   listen(channel: string, onNotify: (payload: string) => void, onConnected?: () => void): Promise<Subscription>
-  /** Runs on the same connection: for session locks. `onConnected` runs first on every connection, before anybody else hears of it. */
+  /** For session locks: `onConnected` runs first on every connection, before subscribers are notified of it. */
   session(onConnected: (client: Client) => Promise<void>): Promise<void>
-  /** `onConnected` is not called on connections that come later. */
+  /** Later connections do not call `onConnected` any more. */
   endSession(onConnected: (client: Client) => Promise<void>): void
   query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
-  /** Is the connection there, as far as this process knows? */
+  /** False from the moment when this process detects that the connection is lost, until it is back. */
   readonly connected: boolean
   close(): Promise<void>
 }
@@ -22,13 +22,13 @@ export interface Subscription {
   stop(): Promise<void>
 }
 
-/** Well below the time that other workers wait before they declare one dead that has not come back (postgres-worker.ts). */
+/** Well below the time after which other workers declare a disconnected worker dead (broker/worker-session.ts). */
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
 
-/** Connects when first used. Lost connections are opened again for ever, with jitter, one log line per change of state. */
+/** Connects when first used. A lost connection is retried without limit, with jitter, and logged once per change of state. */
 export function createListener(createClient: () => Client, log: Log): Listener {
   const subscribers = new Map<string, Set<{ onNotify: (payload: string) => void; onConnected: (() => void) | undefined }>>()
-  /** Each with the connection on which it ran last. */
+  /** Each session with the connection on which it ran last. */
   const sessions: { run: (client: Client) => Promise<void>; on?: Client }[] = []
   const stopping = new AbortController()
   let client: Client | undefined
@@ -45,7 +45,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     fresh.on('end', () => lost(fresh))
     try {
       await fresh.connect()
-      // A half-open connection is noticed by the server in about 25 s, so its locks do not outlive a machine that vanished.
+      // The server closes a half-open connection after about 25 s, so the locks do not outlive a machine that vanished.
       await fresh.query(
         "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)",
       )
@@ -74,7 +74,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     void reconnect()
   }
 
-  /** For ever: without this connection the process hears nothing, and there is nobody to report to. */
+  /** Without limit: without this connection the process receives no notification, and no caller waits for an error. */
   const reconnect = async () => {
     try {
       await sleep(BACKOFF.firstMs, stopping.signal)
@@ -121,7 +121,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       const session: (typeof sessions)[number] = { run: onConnected }
       sessions.push(session)
       const connected = await connect()
-      // A connection that was being opened may have been past its sessions already.
+      // A connection that was being opened may have run its sessions already.
       if (session.on !== connected) await turns.run(() => runOn(session, connected))
     },
     endSession(onConnected) {

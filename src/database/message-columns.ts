@@ -2,8 +2,8 @@ import type { Message } from '../message/message.ts'
 import { sparseJson } from '../message/sparse-json.ts'
 
 /**
- * The seven arrays that statements with many messages take: queue, priority, id, task, headers, properties, body. Headers are stored without
- * id and task, which have columns, and not at all when nothing is left.
+ * The seven arrays of statements with many messages: queue, priority, id, task, headers, properties, body. Headers are stored without id and
+ * task, which have columns, and as NULL if none is left.
  */
 export function messageColumns(messages: readonly Message[]): unknown[][] {
   const columns: unknown[][] = [[], [], [], [], [], [], []]

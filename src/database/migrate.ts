@@ -10,7 +10,7 @@ import type { Queryable } from './database.ts'
 
 const folder = () => join(packageRoot, 'sql', 'migrations')
 
-/** File names without `.sql`, in order: what a database of this version has been through. */
+/** The migrations of this version: file names without `.sql`, in order. */
 export const migrationNames = (): string[] =>
   readdirSync(folder())
     .filter((file) => file.endsWith('.sql'))
@@ -18,10 +18,10 @@ export const migrationNames = (): string[] =>
     .sort()
 
 /**
- * Brings the schema to this version; does nothing when it is there. Two that start at once wait for each other (an advisory lock), each
- * migration is one transaction, and the schema itself is made when missing.
- * @throws AppError DATABASE_UNREACHABLE when the server does not answer
- * @returns the names of the migrations that were applied
+ * Applies missing migrations, each in one transaction, and creates the schema if it is missing. An advisory lock makes concurrent calls wait
+ * for each other.
+ * @throws AppError DATABASE_UNREACHABLE if the server does not answer
+ * @returns the names of the applied migrations
  */
 export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | 'error'>): Promise<string[]> {
   const { decision, ...connection } = connectionOptions(config, 'migrate')
@@ -33,7 +33,7 @@ export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | '
     throw new AppError('DATABASE_UNREACHABLE', `cannot migrate: ${(cause as Error).message}`, { cause })
   }
   try {
-    // A session lock of our own, and the library's switched off: its own gives up at once instead of waiting.
+    // The lock of node-pg-migrate fails at once instead of waiting, so it is switched off.
     await client.query("SELECT pg_advisory_lock(hashtext('onedyno migrate'), hashtext($1))", [config.databaseSchema])
     if (await isCurrent(client, config.databaseSchema)) return []
     const { runner } = await import('node-pg-migrate')
@@ -65,7 +65,7 @@ async function isCurrent(client: Client, schema: string): Promise<boolean> {
 }
 
 /**
- * Every role asks this before its work.
+ * Checks that the schema has this version. Every role calls it before its work.
  * @throws AppError SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
 export async function checkSchema(database: Queryable & { schema: string }): Promise<void> {

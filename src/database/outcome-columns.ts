@@ -1,10 +1,10 @@
 import { type Outcome, READY_STATES, type State } from '../app/outcome.ts'
 import { numberArray, textArray } from './array-literal.ts'
 
-/** What happens later to a task weighs more: one that runs, one that is to be retried, one that ended. */
+/** Later states have more weight: running, then waiting for a retry, then final. */
 const weightOf = (state: State): number => (READY_STATES.has(state) ? 2 : state === 'RETRY' ? 1 : 0)
 
-/** A task that started and ended in one batch is stored once: one INSERT cannot touch a row twice. The first final outcome of an id wins. */
+/** One outcome per id, because one INSERT cannot write a row twice. Of several the latest state wins, of final ones the first. */
 export function lastOfEach(outcomes: Iterable<Outcome | null>): Outcome[] {
   const last = new Map<string, Outcome>()
   for (const outcome of outcomes) {
@@ -15,7 +15,7 @@ export function lastOfEach(outcomes: Iterable<Outcome | null>): Outcome[] {
   return [...last.values()]
 }
 
-/** The nine arrays that the statements take: id, task, state, result, traceback, queue, retries, started, done. */
+/** The nine arrays of the statements: id, task, state, result, traceback, queue, retries, started, done. */
 export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
   return [
     textArray(outcomes.map(({ id }) => id)),
@@ -30,7 +30,7 @@ export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
   ]
 }
 
-/** What is recorded instead of an outcome that the database refuses. */
+/** The outcome that is stored if the database refuses the value of the task. */
 export function withoutValue(outcome: Outcome, cause: Error): Outcome {
   const result = {
     exc_type: 'EncodeError',

@@ -6,23 +6,23 @@ import type { Database, Queryable } from './database.ts'
 import { messageColumns } from './message-columns.ts'
 import { sql } from './sql.ts'
 
-/** Messages of one statement, and characters of their bodies, but for a single larger one. */
+/** Limits of one statement: messages, and characters of their bodies. A single larger message is sent alone. */
 const MAX_MESSAGES = 2000
 const MAX_LENGTH = 8_000_000
 
-/** Where messages wait. `direct`: the broker is this database, so what is due goes straight into its queue. */
+/** Where messages are written. `direct`: the broker is this database, so due messages go straight into their queues. */
 export interface MessageTarget {
   readonly channel: Database['channel']
   readonly direct: boolean
 }
 
-/** A message, and when it is due; null: now. */
+/** A message and the time when it is due; null: now. */
 export interface DueMessage {
   readonly message: Message
   readonly dueAt: Date | null
 }
 
-/** Writes what is to be sent, in the transaction of `client`: nobody can begin a member of a chord that is not counted yet. */
+/** Writes plans in the transaction of `client`, so that no worker can start a member of a chord before the chord is stored. */
 export async function writePlans(client: Queryable, target: MessageTarget, plans: readonly Plan[]): Promise<void> {
   await keepGroups(client, uniqueById(plans.flatMap(({ groups }) => groups)))
   await keepChords(client, uniqueById(plans.flatMap(({ chords }) => chords)))
@@ -46,7 +46,7 @@ async function keepChords(client: Queryable, chords: readonly ChordPlan[]): Prom
   await client.query(sql('chord-keep'), [...columnsOf(3, rows), ...columnsOf(2, members)])
 }
 
-/** A second message of the same id replaces the first: an id is recorded once, so it need not run twice. */
+/** A second message with the same id replaces the first: an id has one outcome, so it need not run twice. */
 export async function writeMessages(client: Queryable, target: MessageTarget, due: readonly DueMessage[]): Promise<void> {
   const byId = new Map<string, DueMessage>()
   for (const each of due) byId.set(each.message.headers.id, each)
@@ -66,7 +66,7 @@ export async function writeMessages(client: Queryable, target: MessageTarget, du
 
 const storableColumns = (messages: readonly Message[]) => messageColumns(messages).map((column) => column.map(storable))
 
-/** null when it is due by this host's clock: then the database's counts. */
+/** null if the message is due by this host's clock: the database's clock then gives the time. */
 function dueAtOf({ headers: { eta } }: Message): Date | null {
   if (typeof eta !== 'string') return null
   const at = parseCeleryTime(eta)

@@ -5,22 +5,22 @@ import { AppError } from '../errors.ts'
 const NO_TABLES = ['42P01', '3F000']
 
 /**
- * Why PostgreSQL did not take a message, in words that are true: an attempt that found no server, or that the server refused, queued
- * nothing; one whose connection broke may have. `earlier`: an attempt before this one may have got through.
+ * The error for a message that PostgreSQL did not take. If no server was found, or the server refused the message, nothing was queued. If
+ * the connection broke, the message may have been queued. `earlier`: the connection broke in an attempt before this one.
  */
 export function publishError(cause: unknown, earlier = false): unknown {
   const { code, message = '' } = cause as { code?: string; message?: string }
   const broke = isConnectionError(cause) && !isConnectFailure(cause)
   if (earlier || broke)
     return new AppError('MESSAGE_UNCONFIRMED', `PostgreSQL did not confirm the message: ${message}`, { cause })
-  if (NO_TABLES.includes(code ?? '')) return new AppError('SCHEMA_OUTDATED', 'the tables of onedyno are not there', { cause })
+  if (NO_TABLES.includes(code ?? '')) return new AppError('SCHEMA_OUTDATED', 'the tables of onedyno do not exist', { cause })
   if (code === undefined && !isConnectFailure(cause)) return cause
   return isRefusal(cause)
     ? new AppError('MESSAGE_REFUSED', `PostgreSQL cannot store the message: ${message}`, { cause })
     : new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${message}`, { cause })
 }
 
-/** Of several messages some were taken: then it is not true that nothing was queued. */
+/** If some of several messages were taken, BROKER_UNREACHABLE would be wrong, because it says that nothing was queued. */
 export async function partialPublishError(error: unknown, each: readonly Promise<unknown>[]): Promise<unknown> {
   if (!(error instanceof AppError) || error.code !== 'BROKER_UNREACHABLE') return error
   const taken = (await Promise.allSettled(each)).filter(({ status }) => status === 'fulfilled').length

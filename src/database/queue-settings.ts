@@ -2,20 +2,20 @@ import { AppError } from '../errors.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
-/** What holds for one queue, in every worker. */
+/** The settings of one queue, for every worker. */
 export interface QueueSetting {
   readonly name: string
-  /** Workers take nothing from it; what runs goes on, and sending goes on. */
+  /** Workers take no more messages. Running tasks continue, and messages can still be sent. */
   readonly paused: boolean
-  /** Tasks at once over all workers; 1: in their order. null: no limit. */
+  /** Tasks that run at once over all workers; 1 keeps their order, null means no limit. */
   readonly concurrency: number | null
 }
 
-/** Queues that are paused or limited, kept in PostgreSQL whatever the broker. Workers hear of a change at once. */
+/** Pauses and limits of queues, stored in PostgreSQL for every broker. Workers are notified of a change at once. */
 export interface QueueSettings {
-  /** Those that are paused or limited. */
+  /** Paused and limited queues. */
   all(): Promise<QueueSetting[]>
-  /** Every queue that is known here, with `others` beside them, by name. RabbitMQ and Redis are not asked for theirs. */
+  /** Queues of this database and `others`, by name. RabbitMQ and Redis are not asked. */
   listQueues(others?: readonly string[]): Promise<QueueSetting[]>
   /** @throws AppError QUEUE_INVALID */
   pause(name: string): Promise<void>
@@ -23,7 +23,7 @@ export interface QueueSettings {
   resume(name: string): Promise<void>
   /** @param concurrency tasks at once over all workers, 1 to 1000; null: no limit. @throws AppError QUEUE_INVALID */
   limit(name: string, concurrency: number | null): Promise<void>
-  /** What the application says: written only where nobody has set anything yet. */
+  /** Stores the declarations of the application, only for queues without a setting. */
   declare(queues: ReadonlyMap<string, { readonly concurrency: number }>): Promise<void>
 }
 
@@ -40,7 +40,7 @@ export function createQueueSettings(database: Database): QueueSettings {
     resume: (name) => setPaused(name, false),
     async limit(name, concurrency) {
       if (concurrency !== null && !(Number.isSafeInteger(concurrency) && concurrency >= 1 && concurrency <= MAX_CONCURRENCY))
-        throw new AppError('QUEUE_INVALID', `${concurrency} is not a whole number of 1 to ${MAX_CONCURRENCY}, nor none`)
+        throw new AppError('QUEUE_INVALID', `${concurrency} is not a whole number from 1 to ${MAX_CONCURRENCY}`)
       await database.query(sql('queue-limit'), [checkName(name), concurrency])
     },
     async declare(queues) {

@@ -3,25 +3,25 @@ import { isConnectionError } from '../concurrency/transient.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
-/** Places under one limit that are wanted at once. */
+/** Permits under one limit that are taken together. */
 export interface PermitRequest {
-  /** What the limit is of, and how much: one row. */
+  /** Names the limit and its rate; one row. */
   readonly key: string
   readonly intervalMs: number
   readonly permits: number
 }
 
-/** Where limits over all workers are kept. */
+/** Rate limits over all workers. */
 export interface RateLimits {
-  /** One statement for all; keys must differ. @returns milliseconds from now until the first place of each: 0 or less is now */
+  /** Takes permits in one statement; keys must differ. @returns milliseconds until the first permit of each key; 0 or less is now */
   take(asked: readonly PermitRequest[]): Promise<readonly number[]>
 }
 
 const BACKOFF = { firstMs: 100, maxMs: 2000 }
 
 /**
- * While the database is away it is asked again until `signal` aborts: what is to be limited could not be recorded either. An answer that
- * was lost costs the permits that it told of, never a task.
+ * Repeats a statement until `signal` aborts while the database is away: the outcomes of limited tasks could not be stored either. A lost
+ * answer costs its permits, never a task.
  */
 export function createRateLimits(database: Database, signal?: AbortSignal): RateLimits {
   const options = { ...BACKOFF, isRetryable: isConnectionError, ...(signal === undefined ? {} : { signal }) }

@@ -2,7 +2,7 @@ import type { Child } from '../app/effects.ts'
 import type { State } from '../app/outcome.ts'
 import type { StoredResult } from '../app/results/stored-result.ts'
 
-/** A row of `task_result`, as far as a query asks for it. */
+/** A row of `task_result`. Optional columns are absent if the query does not select them. */
 export interface ResultRow extends Record<string, unknown> {
   id: string
   task: string
@@ -12,12 +12,11 @@ export interface ResultRow extends Record<string, unknown> {
   queue: string | null
   worker: string | null
   retries: number
-  /** JSON `[args, kwargs]`; absent where a query does not ask for it. */
+  /** JSON `[args, kwargs]`. */
   args?: string | null
   created_at: Date
   started_at: Date | null
   done_at: Date | null
-  /** Absent, as all that follows, where a query does not ask for it. */
   next_at?: Date | null
   expires_at?: Date | null
   parent_id?: string | null

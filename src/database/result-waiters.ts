@@ -8,16 +8,16 @@ import { type ResultRow, toStored } from './result-row.ts'
 import { sql } from './sql.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
-/** Ids that are remembered as not yet heard of; beyond them `wait` looks first, as for any other. */
+/** Ids that are remembered as pending. For further ids `wait` queries the table first. */
 const MAX_UNHEARD = 10_000
-/** Values that are kept for who will wait. Each came in one notification, so it is small. */
+/** Results that are kept for a later `wait`. Each came in one notification, so it is small. */
 const MAX_EARLY = 100
 
-/** The one subscription of a process for whoever waits for results. */
+/** The one subscription of a process for results, shared by all waiting calls. */
 export function createWaiters(database: Database) {
-  /** Sent by this process since it listens, and not heard of yet: nothing can have been missed. */
+  /** Sent by this process since it listens, without a notification so far: no notification can have been missed. */
   const unheard = new Set<string>()
-  /** Told before anybody waited: RabbitMQ confirms a message about when its task has ended. */
+  /** Notified before a call waited: RabbitMQ confirms a message at about the time when its task ends. */
   const early = new Map<string, StoredResult>()
   let listening = false
   const waiting = new Map<string, Set<(stored: StoredResult) => void>>()
@@ -31,7 +31,7 @@ export function createWaiters(database: Database) {
     for (const resolve of set ?? []) resolve(stored)
   }
 
-  /** One query for all that wait; another only when something was said meanwhile. */
+  /** One query for all waiting calls; another one only if a notification arrived meanwhile. */
   const check = async () => {
     if (checking) {
       checkAgain = true
@@ -46,20 +46,20 @@ export function createWaiters(database: Database) {
         if (!checkAgain) break
         attempt = 0
       } catch {
-        // Perhaps only this connection broke, and the one that listens did not: nobody else would call again.
+        // Perhaps only this connection broke. If the listening one did not, no reconnection would call this again.
         await sleep(pauseMs(attempt++, BACKOFF))
       }
     }
     checking = false
   }
 
-  /** Something was said that is not known by id: every id has to be looked at again. */
+  /** A notification without ids: every id must be queried again. */
   const checkAll = () => {
     unheard.clear()
     void check()
   }
 
-  /** Anybody on this database may say something on the channel: what is not understood means "look yourselves". */
+  /** Any client of the database can notify the channel. A payload that cannot be parsed means "query the table". */
   const heard = (payload: string): StoredResult[] => {
     try {
       return parseNotification(payload)
@@ -90,7 +90,7 @@ export function createWaiters(database: Database) {
   }
 
   const look = async (id: string) => {
-    // Who waits has said how long: a database that is away meanwhile is no answer.
+    // The caller's timeout bounds the wait, so a database that is away is retried.
     const listen = () => database.listener.listen(database.channel('result'), onNotify, checkAll)
     subscribed ??= retry(listen, { ...BACKOFF, isRetryable: isConnectionError }).catch((error) => {
       subscribed = undefined
@@ -98,7 +98,7 @@ export function createWaiters(database: Database) {
     })
     await subscribed
     listening = true
-    // What ended before the subscription was heard by nobody.
+    // Tasks that ended before the subscription caused no notification here.
     if (!unheard.has(id)) await check()
   }
 
@@ -121,7 +121,7 @@ export function createWaiters(database: Database) {
       const onAbort = () => done(undefined)
       signal.addEventListener('abort', onAbort, { once: true })
       try {
-        // Neither a slow connection nor a slow answer may outlast the caller's patience.
+        // A slow connection or query must not outlast the caller's timeout.
         await Promise.race([look(id), result])
         return await result
       } finally {

@@ -8,16 +8,16 @@ import { type ResultRow, toStored } from './result-row.ts'
 import { createWaiters } from './result-waiters.ts'
 import { sql } from './sql.ts'
 
-/** What is known of a task before it has a result. */
+/** A task without a result: its queue, and when it is due. */
 export interface Located {
   readonly task: string
   readonly state: State
   readonly queue: string
-  /** When it will be queued; null when it is already. */
+  /** When the message is due; null: it is queued. */
   readonly dueAt: Date | null
 }
 
-/** A task that is being sent; `args`: JSON text `[args, kwargs]`. */
+/** A task that the console sends. `args`: JSON text `[args, kwargs]`. */
 export interface Sent {
   readonly id: string
   readonly task: string
@@ -26,17 +26,17 @@ export interface Sent {
 }
 
 export interface Results extends ResultBackend {
-  /** These ids are about to be sent by this process: what becomes of them will be heard, so `wait` need not look first. */
+  /** Announces ids that this process is about to send. Their notifications cannot be missed, so `wait` need not query first. */
   sending(ids: readonly string[]): void
-  /** Makes an id known, beside its message. */
+  /** Stores the id and the arguments of a message that is being sent. */
   recordSent(sent: Sent): Promise<void>
-  /** Looks into results, outbox and queue; undefined when the id is unknown. */
+  /** Searches results, outbox and queues. undefined: the id is unknown. */
   locate(id: string): Promise<Located | undefined>
-  /** Deletes results that ended more than `seconds` ago or whose own time is over, and what belongs to them. @returns how many results */
+  /** Deletes results that ended more than `seconds` ago or whose own time to live is over. @returns the number of results */
   cleanUp(seconds: number): Promise<number>
 }
 
-/** The results table, and the one subscription of a process for whoever waits on it. */
+/** The results table and the subscription of waiting calls. */
 export function createResults(database: Database, options?: CleanUpOptions): Results {
   const waiters = createWaiters(database)
   const sent = createGroupCommit<Sent>(

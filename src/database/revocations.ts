@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
-/** What workers are told by NOTIFY; an empty payload means "look yourselves". */
+/** A revoke as workers receive it by NOTIFY. An empty payload means "query the table". */
 export interface Revoked {
   readonly kind: 'id' | 'task'
   readonly values: readonly string[]
@@ -20,20 +20,20 @@ export interface RevokedRow extends Record<string, unknown> {
 }
 
 export interface Revocations {
-  /** Kept for seven days, for every worker, also one that starts later. Those that wait for their time are recorded at once. */
+  /** Stored for seven days, also for workers that start later. Revoked tasks in the outbox get their outcome at once. */
   readonly revoke: Revoke
-  /** A task's name may run again. @returns false when it was not revoked */
+  /** Allows a task name to run again. @returns false if it was not revoked */
   allow(task: string): Promise<boolean>
   list(limit?: number): Promise<RevokedRow[]>
-  /** `onRevoked` is called for each revoke; `onUnknown` when something may have been missed. */
+  /** `onRevoked` is called for each revoke, `onUnknown` if a revoke may have been missed. */
   listen(onRevoked: (revoked: Revoked) => void, onUnknown: () => void): Promise<{ stop(): Promise<void> }>
 }
 
-/** A message may wait in a queue for days: Celery's three hours (worker/state.py) would let it run after all. */
+/** A message may wait in a queue for days. After Celery's three hours (celery/worker/state.py, REVOKE_EXPIRES) it would run. */
 const REVOKED_FOR_SECONDS = 7 * 24 * 3600
-/** Celery's REVOKES_MAX (worker/state.py): what one worker remembers. */
+/** How many revokes one worker remembers: Celery's REVOKES_MAX (celery/worker/state.py). */
 export const MAX_REVOKED = 50_000
-/** Ids in one statement: with more, a NOTIFY could not name them all. */
+/** Ids per statement; more ids would not fit into a NOTIFY. */
 const CHUNK = 100
 const MAX_PAYLOAD_BYTES = 7900
 
@@ -41,15 +41,15 @@ export function createRevocations(database: Database): Revocations {
   const channel = database.channel('revoked')
 
   const keep = async (kind: 'id' | 'task', values: readonly string[], terminate: boolean) => {
-    const told = JSON.stringify({ kind, values, terminate } satisfies Revoked)
-    // What is too long to be told is looked up; to end what runs, its id must be told.
-    const payload = Buffer.byteLength(told) <= MAX_PAYLOAD_BYTES ? told : ''
+    const text = JSON.stringify({ kind, values, terminate } satisfies Revoked)
+    // Workers query revokes that do not fit into the payload. To end a running task, its id must be in the payload.
+    const payload = Buffer.byteLength(text) <= MAX_PAYLOAD_BYTES ? text : ''
     await database.query(sql('revoke'), [kind, values, REVOKED_FOR_SECONDS, channel, payload, database.channel('outbox')])
   }
 
   const openRuns = async (schedule: string): Promise<string[]> => {
     const [known] = await database.query(sql('schedule-find-name'), [schedule])
-    if (known === undefined) throw new AppError('SCHEDULE_UNKNOWN', `there is no schedule ${JSON.stringify(schedule)}`)
+    if (known === undefined) throw new AppError('SCHEDULE_UNKNOWN', `no schedule has the name ${JSON.stringify(schedule)}`)
     const rows = await database.query<{ id: string }>(sql('schedule-open-runs'), [schedule, MAX_REVOKED])
     return rows.map(({ id }) => id)
   }
@@ -79,7 +79,7 @@ export function createRevocations(database: Database): Revocations {
   }
 }
 
-/** Anybody on this database may say something on the channel. */
+/** Any client of the database can notify the channel, so the payload is checked. */
 function parsed(payload: string): Revoked | undefined {
   try {
     const { kind, values, terminate } = JSON.parse(payload) as Partial<Revoked>

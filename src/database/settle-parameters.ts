@@ -2,7 +2,7 @@ import type { Outcome } from '../app/outcome.ts'
 import { notificationOf } from './notified-outcomes.ts'
 import { outcomeColumns } from './outcome-columns.ts'
 
-/** One run of message-settle.sql: what a worker has finished, and what it can take. */
+/** The input of message-settle.sql: what a worker has finished, and how much it can take. */
 export interface SettleTurn {
   /** Rows of `message` whose tasks have ended. */
   readonly acknowledged: readonly string[]

@@ -6,7 +6,7 @@ import type { Database } from './database.ts'
 import { writePlans } from './plans.ts'
 import { sql } from './sql.ts'
 
-interface Forgotten extends Record<string, unknown> {
+interface StaleChord extends Record<string, unknown> {
   readonly id: string
   readonly body: string
   readonly root_id: string | null
@@ -15,31 +15,31 @@ interface Forgotten extends Record<string, unknown> {
 }
 
 interface StaleChordOptions {
-  /** Nothing was heard of a chord for so long. */
+  /** A chord is stale after this time without activity. */
   readonly seconds: number
-  /** Chords of one transaction. */
+  /** Chords per transaction. */
   readonly limit: number
   readonly planner: Planner
   readonly log?: Log | undefined
 }
 
 /**
- * Ends chords whose members are lost, such as those of a queue that was purged: whoever waits for the body is told, and so are its errbacks,
- * as if a member had failed. @returns how many
+ * Ends chords whose members are lost, for example because their queue was purged. The body gets a FAILURE and its errbacks run, as if a member
+ * had failed. @returns the number of ended chords
  */
 export async function endStaleChords(database: Database, { seconds, limit, planner, log }: StaleChordOptions): Promise<number> {
   const target: EffectsTarget = { channel: database.channel, worker: 'clean-up', direct: false, planner }
   const days = Math.round(seconds / 86_400)
-  const given = await database.transaction(async (client) => {
+  const ended = await database.transaction(async (client) => {
     await client.query(sql('plan-custom'))
-    const forgotten = await client.query<Forgotten>(sql('chord-stale'), [seconds, limit])
-    if (forgotten.length === 0) return forgotten
-    const ends = forgotten.map(({ id, body: text, root_id, remaining, missing }) => {
+    const stale = await client.query<StaleChord>(sql('chord-stale'), [seconds, limit])
+    if (stale.length === 0) return stale
+    const ends = stale.map(({ id, body: text, root_id, remaining, missing }) => {
       const body = JSON.parse(text) as Signature
       const [first = id] = missing
       const of = { parentId: first, rootId: root_id ?? body.options?.root_id ?? first }
-      const said = `Dependency ${first} did not end, nothing was heard of the chord for ${days} days (${remaining} members missing)`
-      return { id, ...failBody(body, said, { of, planner, chordId: id }) }
+      const reason = `Dependency ${first} did not end, the chord had no activity for ${days} days (${remaining} members missing)`
+      return { id, ...failBody(body, reason, { of, planner, chordId: id }) }
     })
     const { plans, outcomes } = await endChords(client, target, ends)
     const counted = await countMembers(
@@ -48,12 +48,9 @@ export async function endStaleChords(database: Database, { seconds, limit, plann
       outcomes.map(({ id }) => id),
     )
     await writePlans(client, target, [...plans, ...counted.plans])
-    return forgotten
+    return stale
   })
-  for (const { id, remaining, missing } of given)
-    log?.error(
-      { chord: id, missing, remaining, days },
-      'chord given up: its members did not end, its body is recorded as FAILURE',
-    )
-  return given.length
+  for (const { id, remaining, missing } of ended)
+    log?.error({ chord: id, missing, remaining, days }, 'chord given up: its members did not end, its body is stored as FAILURE')
+  return ended.length
 }

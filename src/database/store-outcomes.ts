@@ -4,7 +4,7 @@ import { notificationOf } from './notified-outcomes.ts'
 import { outcomeColumns } from './outcome-columns.ts'
 import { sql } from './sql.ts'
 
-/** Under whose name outcomes are stored, and where they are told. */
+/** Where outcomes are stored and notified, and under whose name. */
 export interface OutcomeTarget {
   readonly channel: Database['channel']
   /** Name of the worker. */
@@ -12,16 +12,16 @@ export interface OutcomeTarget {
 }
 
 /**
- * Stores outcomes and tells who waits. A final one that is stored already stays as it is. `again`: ids of messages that had been
- * redelivered, whose history ends.
+ * Stores outcomes and notifies waiting processes. A final outcome that is stored already stays unchanged. `redelivered`: ids of redelivered
+ * messages, whose history ends.
  */
 export async function storeOutcomes(
   client: Queryable,
   { channel, worker }: OutcomeTarget,
   outcomes: readonly Outcome[],
-  again: readonly string[] = [],
+  redelivered: readonly string[] = [],
 ): Promise<void> {
-  if (outcomes.length === 0 && again.length === 0) return
+  if (outcomes.length === 0 && redelivered.length === 0) return
   const { payload, final } = notificationOf(outcomes, worker)
-  await client.query(sql('outcome-store'), [worker, ...outcomeColumns(outcomes), channel('result'), payload, final, again])
+  await client.query(sql('outcome-store'), [worker, ...outcomeColumns(outcomes), channel('result'), payload, final, redelivered])
 }

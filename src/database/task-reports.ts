@@ -3,7 +3,7 @@ import { createGroupCommit } from '../concurrency/group-commit.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
-/** How far a task is. */
+/** The progress of a task. */
 export interface ProgressRow {
   readonly id: string
   readonly task: string
@@ -19,7 +19,7 @@ export interface LogRow extends LogLine {
   readonly retries: number
 }
 
-/** A line as a page shows it. */
+/** A log line as the console shows it. */
 export interface StoredLine extends Record<string, unknown> {
   readonly retries: number
   readonly level: number
@@ -30,7 +30,7 @@ export interface StoredLine extends Record<string, unknown> {
   readonly fields: string | null
 }
 
-/** What running tasks say about themselves: written at once for all of them, and only while they run; what is said last goes with the outcome. */
+/** Progress and log lines of running tasks, written in groups. The last ones are written with the outcome. */
 export interface TaskReports {
   progress(row: ProgressRow): Promise<void>
   log(rows: readonly LogRow[]): Promise<void>
@@ -41,7 +41,7 @@ export interface TaskReports {
 /** @param worker name of the worker that writes; readers need none */
 export function createTaskReports(database: Database, worker = ''): TaskReports {
   const progress = createGroupCommit<ProgressRow>((rows) => {
-    // One INSERT cannot touch a row twice: the last word counts.
+    // One INSERT cannot write a row twice, so the last progress of a task wins.
     const last = [...new Map(rows.map((row) => [row.id, row])).values()]
     return database.query(sql('task-progress'), [
       last.map(({ id }) => id),
@@ -63,7 +63,7 @@ export function createTaskReports(database: Database, worker = ''): TaskReports 
   }
 }
 
-/** The arrays that `task-log-add` takes. */
+/** The arrays of task-log-add.sql. */
 export const logColumns = (rows: readonly LogRow[]): unknown[][] => [
   rows.map(({ id }) => id),
   rows.map(({ retries }) => retries),

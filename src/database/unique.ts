@@ -7,13 +7,13 @@ import type { Database } from './database.ts'
 import { BRIEF_RETRY, retryBriefly } from './retry-briefly.ts'
 import { sql } from './sql.ts'
 
-/** A row of `unique_task` holds no more. */
+/** Limit of the column `unique_task.key`. */
 const MAX_KEY_CHARACTERS = 1000
-/** Rows of keys that are never claimed again are looked for at the first claim of a process and then at every so many. */
+/** Expired keys are deleted at the first claim of a process and then at every hundredth. */
 const SWEEP_EVERY = 100
 const SWEEP_ROWS = 1000
 
-/** The keys of unique tasks in PostgreSQL, whatever the broker. They are freed with the outcome of their task, by whoever stores that. */
+/** The keys of unique tasks, in PostgreSQL for every broker. A key is freed in the commit that stores the outcome of its task. */
 export function createUniqueStore(database: Database): UniqueStore {
   let claims = 0
 
@@ -45,7 +45,7 @@ async function claimInside(database: Database, client: TransactionClient, values
   const answer = await client.query(database.qualify(sql('unique-claim')).text, values)
   const rows = (answer as { rows?: readonly Holder[] } | undefined)?.rows
   if (!Array.isArray(rows))
-    throw new AppError('TASK_OPTION_INVALID', 'the query of transaction gives no rows, as a client of pg does: unique needs them')
+    throw new AppError('TASK_OPTION_INVALID', 'transaction.query() must return { rows }, which unique reads')
   return rows
 }
 
@@ -59,7 +59,7 @@ const columnsOf = (claims: readonly UniqueClaim[]): string[][] => [
   claims.map(({ id }) => id),
 ]
 
-/** As it is, so that a person finds it; what no column holds is shortened to its hash. */
+/** The key itself, so that a person can find it; a key that the column cannot hold is replaced by its hash. */
 function storedKey(key: string): string {
   if (key.length <= MAX_KEY_CHARACTERS && !key.includes('\0') && key.isWellFormed()) return key
   const name = key.slice(0, 200).split(' ', 1)[0]

@@ -7,33 +7,33 @@ import type { Database } from './database.ts'
 import type { Subscription } from './listener.ts'
 
 export interface WokenLoop {
-  /** Lets the pass under way finish; resolves when nothing runs any more. */
+  /** Resolves when the pass under way has finished. */
   stop(): Promise<void>
 }
 
 export interface WokenLoopOptions {
   readonly log: Log
-  /** NOTIFY on it ends the pause. */
+  /** A NOTIFY on this channel ends the pause. */
   readonly channel: string
-  /** Every notification that is heard, beside waking the loop. */
+  /** Called for every notification. */
   readonly onNotify?: () => void
-  /** After every (re)connection of what listens. */
+  /** Called after every connection of the listener. */
   readonly onListening?: () => void
-  /** Does what there is to do and says in how many milliseconds there will be more; 0: at once. */
+  /** Does one pass. Resolves to the milliseconds until the next one; 0: at once. */
   readonly pass: () => Promise<number>
-  /** No pause is longer, in milliseconds: a clock may be set, and a connection through a pooler hears no NOTIFY. */
+  /** Longest pause in milliseconds: a clock may be set, and a pooler may swallow NOTIFY. */
   readonly maxSleepMs: number
-  /** What the log says of a failure, and of the first pass that succeeds after it. */
+  /** Log messages of a failure, and of the first pass that succeeds after it. */
   readonly words: { readonly failed: string; readonly restored: string }
 }
 
 const BACKOFF = { firstMs: 200, maxMs: 5000 }
-/** Notifications that come thicker than this are answered together: a thousand commits a second are a hundred passes, not a thousand. */
+/** Notifications within this time share a pass: a thousand commits a second make a hundred passes, not a thousand. */
 const GAP_MS = 10
 
 /**
- * Pass, pause, pass …: the pause ends when time is up or at a NOTIFY; one that arrives during a pass, or while nobody listened, causes
- * another pass. A pass that fails is repeated for ever with back-off, which only a restored connection cuts short.
+ * Repeats passes with pauses. A pause ends when its time is up or at a NOTIFY. A NOTIFY during a pass, or a reconnection, causes another
+ * pass. A failed pass is repeated without limit, with a back-off that only a restored connection shortens.
  */
 export function startWokenLoop(database: Database, options: WokenLoopOptions): WokenLoop {
   const { log, channel, pass, maxSleepMs, words } = options
@@ -114,6 +114,6 @@ export function startWokenLoop(database: Database, options: WokenLoopOptions): W
   }
 }
 
-/** The database, or what the pass needs beside it, does not answer: no fault of the statement. */
+/** Did the database, or another server that the pass needs, not answer? Then the statement is not at fault. */
 const isAway = (error: unknown): boolean =>
   isConnectionError(error) || (error instanceof AppError && ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED'].includes(error.code))

@@ -31,9 +31,7 @@ onEveryBroker(
       const [{ id }] = (await at.rows('SELECT id FROM $task_group')) as [{ id: string }]
       await expect(result.get(WAIT)).rejects.toMatchObject({
         excType: 'ChordError',
-        message: expect.stringMatching(
-          /Dependency \S+ did not end, nothing was heard of the chord for 7 days \(2 members missing\)/,
-        ),
+        message: expect.stringMatching(/Dependency \S+ did not end, the chord had no activity for 7 days \(2 members missing\)/),
       })
       expect(said).toMatchObject([[{ chord: id, remaining: 2, days: 7 }, expect.stringContaining('chord given up')]])
       expect(await at.rows('SELECT id FROM $chord')).toEqual([])
