@@ -15,7 +15,7 @@ const run = <Row extends Record<string, unknown>>(text: string) => database.quer
 const count = async (what: string) =>
   (await run<{ count: number }>(`SELECT count(*)::int AS count FROM {schema}.${what}`))[0]!.count
 
-/** The transactions of a clean-up, each of one bounded statement, and how long they took. */
+/** Measures the transactions of a clean-up. Each runs one bounded statement. */
 function timed(): { database: Database; longestMs: () => number; statements: () => number } {
   const times: number[] = []
   const transaction: Database['transaction'] = async (work) => {
@@ -41,7 +41,7 @@ async function explain(name: string, values: readonly string[]): Promise<{ ms: n
 beforeAll(async () => {
   schema = await createTestSchema()
   database = schema.open()
-  // In the order in which they ended, over ten days, as a table grows.
+  // Rows in the order of their end, over ten days, as in a table that grows.
   await run(`INSERT INTO {schema}.task_result (id, task, state, result, queue, worker, created_at, done_at)
     SELECT 'r' || i, 'tasks.echo', 'SUCCESS', '"result"', 'celery', 'celery@host', t, t
     FROM generate_series(1, ${ROWS}) AS i, LATERAL (SELECT now() - make_interval(secs => 864000 - i * 864000.0 / ${ROWS})) AS at (t)`)
@@ -61,7 +61,7 @@ beforeAll(async () => {
 afterAll(() => schema.drop())
 
 describe('a table of a million results', () => {
-  it('shows one of them in less than 50 ms', async () => {
+  it('returns one result in less than 50 ms', async () => {
     for (const [name, values] of [
       ['result-find', [`'r777777'`]],
       ['result-locate', [`'r777777'`]],
@@ -89,7 +89,7 @@ describe('a table of a million results', () => {
     expect(await count('revoked')).toBe(0)
   })
 
-  it('is looked through for nothing in less than a second', async () => {
+  it('is searched without a match in less than a second', async () => {
     const { database: timing, longestMs, statements } = timed()
     expect(await cleanUp(timing, TTL_SECONDS)).toBeLessThan(100)
     expect(statements()).toBe(5)
@@ -99,8 +99,8 @@ describe('a table of a million results', () => {
   })
 })
 
-describe('a clean-up beside a chord of a hundred thousand members', () => {
-  it('stays as fast', async () => {
+describe('a clean-up with a chord of a hundred thousand members', () => {
+  it('is as fast as without the chord', async () => {
     await run(
       `INSERT INTO {schema}.chord (id, members, remaining, body) SELECT 'large', array_agg('r' || i), 1, '{}' FROM generate_series(400001, 500000) AS i`,
     )
@@ -124,7 +124,7 @@ describe('a clean-up', () => {
       ({ value }) => value,
     )
 
-  it('knows the time of each result, and leaves what is still waited for', async () => {
+  it('deletes each result after its own time to live and keeps the results that open chords need', async () => {
     await run(`INSERT INTO {schema}.task_result (id, task, state, created_at, done_at, expires_at) VALUES
       ('x ended', 't', 'SUCCESS', ${old}, ${old}, NULL), ('x kept longer', 't', 'SUCCESS', ${old}, ${old}, now() + interval '1 day'),
       ('x short', 't', 'SUCCESS', now(), now(), now() - interval '1 second'), ('x member', 't', 'SUCCESS', ${old}, ${old}, NULL),
@@ -156,7 +156,7 @@ describe('a clean-up', () => {
     expect(await left('redelivery', 'task_id')).toEqual(['x held'])
   })
 
-  it('forgets the lines of a task with its result', async () => {
+  it('deletes the log lines of a task with its result', async () => {
     await run(`INSERT INTO {schema}.task_result (id, task, state) VALUES ('x forget', 't', 'SUCCESS')`)
     await run(`INSERT INTO {schema}.task_log (task_id, level, at, message) VALUES ('x forget', 30, now(), '')`)
     await createResults(database).forget('x forget')

@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => schema.drop())
 
-it('asks nothing more of a session that has ended when the connection comes back', async () => {
+it('does not run an ended session when the connection comes back', async () => {
   const runs = { ended: 0, stays: 0 }
   const ended = async () => void runs.ended++
   await database.listener.session(ended)
@@ -25,7 +25,7 @@ it('asks nothing more of a session that has ended when the connection comes back
   expect(runs.ended).toBe(1)
 })
 
-it('keeps no more than a hundred requests of which a part never came', async () => {
+it('keeps at most a hundred requests with a missing part', async () => {
   const heard: unknown[] = []
   const control = createPostgresControl(database, silentLog())
   await control.serve('celery@test', ({ body }) => void heard.push(body))

@@ -11,7 +11,7 @@ const messageOf = (id: string) =>
 
 const keep = (database: Database, id: string, inMs: number) => keepInOutbox(database, messageOf(id), new Date(Date.now() + inMs))
 
-/** Ids in the queue, in the order in which they came. */
+/** Ids in the queue, in the order of their arrival. */
 const published = async ({ sql }: BeatBench) =>
   (await sql<{ task_id: string }>('SELECT task_id FROM message ORDER BY id')).map(({ task_id }) => task_id)
 
@@ -20,7 +20,7 @@ const waiting = async ({ sql }: BeatBench) => (await sql('SELECT FROM outbox')).
 const arrived = (bench: BeatBench, count: number, timeoutMs = 15_000) =>
   until(`${count} messages`, async () => (await published(bench)).length >= count, timeoutMs)
 
-/** A connection of an application that has its own search path, with a table called outbox in it. */
+/** A connection of an application with its own search_path, in which another table is called outbox. */
 async function applicationClient({ schema }: BeatBench): Promise<Client> {
   const client = new Client({ connectionString: schema.url, options: '-c search_path=pg_temp' })
   await client.connect()
@@ -29,7 +29,7 @@ async function applicationClient({ schema }: BeatBench): Promise<Client> {
 }
 
 describe('a message that is due later', () => {
-  benchTest('is published when it is due and not before, with all that belongs to it', async (bench) => {
+  benchTest('is published when it is due and not before, with all its fields', async (bench) => {
     const { database } = await bench.relay()
     await keep(database, 'a', 700)
     const [kept] = await bench.sql<{ due_at: Date }>('SELECT due_at FROM outbox')
@@ -53,7 +53,7 @@ describe('a message that is due later', () => {
     expect(await waiting(bench)).toBe(0)
   })
 
-  benchTest('and another that is due earlier, added afterwards, comes first and at its time', async (bench) => {
+  benchTest('is published after a message that is added later and due earlier', async (bench) => {
     const { database } = await bench.relay()
     await keep(database, 'late', 3_600_000)
     const since = performance.now()
@@ -63,7 +63,7 @@ describe('a message that is due later', () => {
     expect(await published(bench)).toEqual(['early'])
   })
 
-  benchTest('waits as long as a Date can say', async (bench) => {
+  benchTest('waits until the largest Date', async (bench) => {
     const { database } = await bench.relay()
     await keepInOutbox(database, messageOf('never'), new Date(8.64e15))
     await bench.sql(
@@ -74,7 +74,7 @@ describe('a message that is due later', () => {
     expect(await waiting(bench)).toBe(2)
   })
 
-  benchTest('is kept once, however often the same id is kept', async (bench) => {
+  benchTest('is stored once if the same id is written several times', async (bench) => {
     const database = bench.schema.open()
     await keep(database, 'a', 60_000)
     await keep(database, 'a', 1000)
@@ -85,7 +85,7 @@ describe('a message that is due later', () => {
     ).toEqual([true])
   })
 
-  benchTest('is kept although the first attempt meets connections that the server ended', async (bench) => {
+  benchTest('is stored although the first attempt uses connections that the server has closed', async (bench) => {
     const database = bench.schema.open({ name: bench.schema.schema })
     await database.ping()
     await terminateBackends(bench)
@@ -94,8 +94,8 @@ describe('a message that is due later', () => {
   })
 })
 
-describe('in a transaction of the application', () => {
-  benchTest('the message exists when it commits, at once, and not before', async (bench) => {
+describe('a message in a transaction of the application', () => {
+  benchTest('exists as soon as the transaction commits and not before', async (bench) => {
     const { database } = await bench.relay()
     const client = await applicationClient(bench)
     await client.query('BEGIN')
@@ -108,7 +108,7 @@ describe('in a transaction of the application', () => {
     await client.end()
   })
 
-  benchTest('the message never was when it rolls back', async (bench) => {
+  benchTest('never exists if the transaction rolls back', async (bench) => {
     const { database } = await bench.relay()
     const client = await applicationClient(bench)
     await client.query('BEGIN')
@@ -120,7 +120,7 @@ describe('in a transaction of the application', () => {
     await client.end()
   })
 
-  benchTest('an error of that connection is the caller’s, as it is', async (bench) => {
+  benchTest('throws an error of the caller’s connection unchanged', async (bench) => {
     const database = bench.schema.open()
     const client = await applicationClient(bench)
     await client.query('BEGIN')
@@ -138,7 +138,7 @@ describe('relays', () => {
       [from, to],
     )
 
-  benchTest('publish a thousand that are due at once, in the order of their times', async (bench) => {
+  benchTest('publish a thousand due messages in the order of their times', async (bench) => {
     await addDue(bench, 1, 1000)
     await bench.relay()
     await arrived(bench, 1000)
@@ -146,7 +146,7 @@ describe('relays', () => {
     expect(await waiting(bench)).toBe(0)
   })
 
-  benchTest('three of them publish each message once', async (bench) => {
+  benchTest('publish each message once when three relays run', async (bench) => {
     await addDue(bench, 1, 5000)
     await Promise.all([bench.relay(), bench.relay(), bench.relay()])
     await until('an empty outbox', async () => (await waiting(bench)) === 0)
@@ -154,7 +154,7 @@ describe('relays', () => {
     expect([ids.length, new Set(ids).size]).toEqual([5000, 5000])
   })
 
-  benchTest('lose and double nothing while the server ends their connections', async (bench) => {
+  benchTest('lose and duplicate no message while the server closes their connections', async (bench) => {
     const { database } = await bench.relay()
     await bench.relay()
     for (let round = 0; round < 8; round++) {
@@ -167,7 +167,7 @@ describe('relays', () => {
     expect([ids.length, new Set(ids).size]).toEqual([4000, 4000])
   })
 
-  benchTest('publish what a relay held that failed, without any notification', async (bench) => {
+  benchTest('publish the messages of a failed relay without any notification', async (bench) => {
     await addDue(bench, 1, 10)
     const failing = await bench.begin()
     await failing.sql('DELETE FROM outbox')
@@ -178,7 +178,7 @@ describe('relays', () => {
     await arrived(bench, 11, 2500)
   })
 
-  benchTest('hear again after their listening connection was lost', async (bench) => {
+  benchTest('receive notifications again after their listening connection was lost', async (bench) => {
     const { database } = await bench.relay()
     await keep(database, 'first', 0)
     await arrived(bench, 1)

@@ -4,7 +4,7 @@ import { createResults, type Results } from '../../src/database/results.ts'
 import { silentLog } from '../../src/log.ts'
 import { createTestSchema, type TestSchema } from '../support/database.ts'
 
-describe('a result that is told before anybody waits for it', () => {
+describe('a result that is notified before a call waits for it', () => {
   let schema: TestSchema
   let results: Results
   const forever = new AbortController().signal
@@ -15,7 +15,7 @@ describe('a result that is told before anybody waits for it', () => {
   })
   afterEach(() => schema.drop())
 
-  /** Stored and told; resolves when this process has heard of all of them. */
+  /** Stores and notifies results. Resolves when this process has received all notifications. */
   const end = async (...ids: string[]) => {
     const database = schema.open()
     const recorder = createRecorder(database, { name: 'w', log: silentLog(), onStored: () => {} })
@@ -29,7 +29,7 @@ describe('a result that is told before anybody waits for it', () => {
     database.query({ name: 'gone', text: 'DELETE FROM {schema}.task_result' })
   const waitShortly = (id: string) => results.wait(id, AbortSignal.timeout(200))
 
-  it('is kept for who sent it, and handed out once', async () => {
+  it('is kept by the sending process and returned once', async () => {
     await end('first')
     results.sending(['a', 'b'])
     await deleteAll(await end('a', 'stranger', 'b'))
@@ -38,7 +38,7 @@ describe('a result that is told before anybody waits for it', () => {
     expect(await waitShortly('stranger')).toBeUndefined()
   })
 
-  it('is gone when it is forgotten', async () => {
+  it('is dropped by forget', async () => {
     await end('first')
     results.sending(['a', 'b'])
     await end('a', 'b')
@@ -46,7 +46,7 @@ describe('a result that is told before anybody waits for it', () => {
     expect(await waitShortly('a')).toBeUndefined()
   })
 
-  it('is looked up when too many came since', async () => {
+  it('is queried if too many results arrived since', async () => {
     await end('first')
     const ids = Array.from({ length: 101 }, (_, index) => `id-${index}`)
     results.sending([...ids, 'last'])

@@ -6,14 +6,14 @@ import { numberArray, textArray } from '../../../src/database/array-literal.ts'
 const { prepareValue } = createRequire(import.meta.url)('pg/lib/utils.js') as { prepareValue(value: unknown): string }
 
 describe('an array literal', () => {
-  it('of texts is the one that pg makes', () => {
+  it('equals the literal that pg makes from texts', () => {
     const texts = fc.array(
       fc.option(fc.oneof(fc.string(), fc.constantFrom('', 'NULL', '{}', '"', '\\', ',', '\\"', 'a b\n', 'é€🙂'))),
     )
     fc.assert(fc.property(texts, (values) => textArray(values) === prepareValue(values)))
   })
 
-  it('of numbers has the same elements', () => {
+  it('has the elements of an array of numbers', () => {
     expect(numberArray([])).toBe('{}')
     expect(numberArray([0, null, -1.5, 1_700_000_000_000])).toBe('{0,NULL,-1.5,1700000000000}')
   })

@@ -8,8 +8,8 @@ const outcome = (given: Partial<Outcome> = {}): Outcome => ({
   ...given,
 })
 
-describe('what is told of outcomes', () => {
-  it('is read as it is stored, but for its stack', () => {
+describe('the notification of outcomes', () => {
+  it('is parsed into the stored results without stack traces', () => {
     const { payload, final } = notificationOf([outcome()], 'celery@box')
     expect(final).toBe(1)
     expect(parseNotification(payload ?? '')).toEqual([
@@ -31,14 +31,14 @@ describe('what is told of outcomes', () => {
   })
 
   it.each([
-    ['nothing, where nothing has ended', [outcome({ state: 'STARTED' })], null, 0],
-    ['"look yourselves", where a value is too large', [outcome({ result: JSON.stringify('x'.repeat(8000)) })], '', 1],
+    ['null if no outcome is final', [outcome({ state: 'STARTED' })], null, 0],
+    ['empty if a value is too large', [outcome({ result: JSON.stringify('x'.repeat(8000)) })], '', 1],
     [
       '"look yourselves", where bytes and not characters are too many',
       [outcome({ result: JSON.stringify('ü'.repeat(3900)) })],
       '',
       1,
     ],
-    ['"look yourselves", where there are many', Array.from({ length: 41 }, () => outcome()), '', 41],
+    ['empty if there are many outcomes', Array.from({ length: 41 }, () => outcome()), '', 41],
   ])('is %s', (_name, outcomes, payload, final) => expect(notificationOf(outcomes, 'w')).toEqual({ payload, final }))
 })

@@ -6,7 +6,7 @@ const outcome = (state: State, result: string | null = null): Outcome => {
   return { id: 'a', task: 't', state, result, traceback: null, queue: 'q', retries: 0, startedAt: 1, doneAt: null }
 }
 
-describe('of several outcomes of one task in one statement', () => {
+describe('several outcomes of one task in one statement', () => {
   it.each<[State[], State]>([
     [['STARTED', 'SUCCESS'], 'SUCCESS'],
     [['SUCCESS', 'STARTED'], 'SUCCESS'],
@@ -20,14 +20,14 @@ describe('of several outcomes of one task in one statement', () => {
     expect(lastOfEach(states.map((state) => outcome(state))).map(({ state }) => state)).toEqual([stored])
   })
 
-  it('the first of two alike is, and what has none is left out', () => {
+  it('stores the first of two final outcomes and skips null', () => {
     const [first, second] = [outcome('RETRY', '1'), outcome('RETRY', '2')]
     expect(lastOfEach([null, first, second, { ...second, id: 'b' }])).toEqual([first, { ...second, id: 'b' }])
   })
 })
 
 describe('an outcome that the database refuses', () => {
-  it('is recorded as a failure that has ended', () => {
+  it('is replaced by a final FAILURE', () => {
     const stored = withoutValue({ ...outcome('RETRY', 'x'), traceback: 'y' }, new Error('no'))
     expect(stored).toMatchObject({ id: 'a', state: 'FAILURE', traceback: null, doneAt: expect.any(Number) })
     expect(JSON.parse(stored.result ?? '').exc_message).toEqual(['the database refused the outcome: no'])

@@ -58,23 +58,23 @@ async function start(
 
 const LONG = 60_000
 
-describe('a loop that is woken', () => {
-  test('passes again when the time that it asked for is up', async () => {
+describe('a woken loop', () => {
+  test('runs the next pass when the requested time is up', async () => {
     const loop = await start(createListening(), (count) => (count === 2 ? 20 : LONG))
     await until('a third pass', () => loop.count() === 3)
   })
 
-  test('passes again at once when there is more', async () => {
+  test('runs the next pass at once if there is more to do', async () => {
     const loop = await start(createListening(), (count) => (count < 50 ? 0 : LONG))
     await until('fifty passes', () => loop.count() === 50)
   })
 
-  test('never sleeps longer than allowed, whatever it asked for', async () => {
+  test('never pauses longer than the maximum', async () => {
     const loop = await start(createListening(), () => Number.POSITIVE_INFINITY, 20)
     await until('five passes', () => loop.count() >= 5)
   })
 
-  test('passes at a notification, also at one that comes during a pass', async () => {
+  test('runs a pass for a notification, also for one that arrives during a pass', async () => {
     const listening = createListening()
     const loop = await start(listening, async (count) => {
       if (count === 3) listening.say()
@@ -84,7 +84,7 @@ describe('a loop that is woken', () => {
     await until('the pass of the notification, and that of the one during it', () => loop.count() === 4)
   })
 
-  test('answers a thousand notifications in a few passes, and the last one is not missed', async () => {
+  test('answers a thousand notifications in a few passes and does not miss the last one', async () => {
     const listening = createListening()
     let saidLast = false
     let seenLast = false
@@ -102,7 +102,7 @@ describe('a loop that is woken', () => {
     expect(loop.count()).toBeLessThan(30)
   })
 
-  test('repeats a failed pass, says so once, and says when it is over', async () => {
+  test('repeats a failed pass, logs the failure once, and logs the first success after it', async () => {
     const loop = await start(createListening(), (count) => {
       if (count === 3 || count === 4) throw lost()
       return count === 2 ? 1 : LONG
@@ -115,7 +115,7 @@ describe('a loop that is woken', () => {
     expect(loop.count()).toBe(5)
   })
 
-  test('reports a failure that is no lost connection with its stack, and goes on', async () => {
+  test('logs a failure that is no lost connection with its stack, and continues', async () => {
     const loop = await start(createListening(), (count) => {
       if (count === 3) throw new TypeError('a bug')
       return count === 2 ? 1 : LONG
@@ -124,7 +124,7 @@ describe('a loop that is woken', () => {
     expect(loop.lines[0]).toMatchObject({ level: 'error', msg: 'failed', err: { type: 'TypeError', message: 'a bug' } })
   })
 
-  test('while it backs off, notifications do not hurry it, and a restored connection does', async () => {
+  test('ends a back-off early for a restored connection but not for a notification', async () => {
     const listening = createListening()
     const loop = await start(listening, (count) => {
       if (count >= 3 && count < 10) throw lost()
@@ -144,7 +144,7 @@ describe('a loop that is woken', () => {
     expect(performance.now() - since).toBeLessThan(2000) // 7 pauses of back-off alone are 12 s
   })
 
-  test('stops after the pass under way, and passes no more', async () => {
+  test('finishes the pass under way when it stops, and starts no other', async () => {
     const listening = createListening()
     let finish = () => {}
     let finished = false
@@ -164,7 +164,7 @@ describe('a loop that is woken', () => {
     expect([finished, loop.count(), listening.isListening()]).toEqual([true, 3, false])
   })
 
-  test('begins before it can listen, and listens when the server is there', async () => {
+  test('starts before it can listen, and listens when the server is available', async () => {
     const loop = await start(createListening([lost(), lost()]), () => LONG)
     expect(loop.count()).toBeGreaterThanOrEqual(2)
   })
