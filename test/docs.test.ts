@@ -64,7 +64,7 @@ describe('docs/errors.md', () => {
 
   test.each(Object.entries(all))('%s: the exit status, what it means and what to do', (code, { exit }) => {
     const text = codes.find((section) => section.startsWith(`${code}\n`)) ?? ''
-    expect([...text.matchAll(/Exit status (\d+)\./g)].map(([, status]) => Number(status))).toEqual([exit])
+    expect([...text.matchAll(/Exit\s+status\s+(\d+)\./g)].map(([, status]) => Number(status))).toEqual([exit])
     expect(text.split('\n').filter((line) => line.trim() !== '').length).toBeGreaterThanOrEqual(3)
   })
 

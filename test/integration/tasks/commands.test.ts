@@ -47,7 +47,7 @@ onEveryBroker('the command line', (at) => {
     await at.ended(id)
     const { code, stdout } = await onedyno('result', id, '--forget')
     expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ id, state: 'SUCCESS', result: 4 })])
-    expect(await onedyno('result', id)).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing is known') })
+    expect(await onedyno('result', id)).toMatchObject({ code: 1, stderr: expect.stringContaining('no result of') })
   })
 
   it('purges a queue after a confirmation', async () => {
@@ -110,7 +110,7 @@ onEveryBroker(
       [['result', 'a', '--timeout', '3'], '--timeout needs --wait'],
       [['result'], 'result takes the id of one task'],
       [['revoke'], 'revoke takes ids'],
-      [['revoke', '--undo', 'a'], '--undo takes --task NAME'],
+      [['revoke', '--undo', 'a'], '--undo needs --task NAME'],
       [['revoke', ''], '"" is not a text of 1 to 255 characters'],
       [['revoke', '--task', ''], '"" is not a text of 1 to 255 characters'],
       [['dead-letters', '--limit', '0'], '--limit 0 is not a whole number'],
