@@ -20,7 +20,7 @@ import { until } from '../../support/until.ts'
 const server = inject('amqpUrl')
 const MEGABYTE = 'x'.repeat(1 << 20)
 
-/** A virtual host, a schema, real Celery, and our application on the same queue. */
+/** A virtual host, a schema, real Celery, and our application on one queue. */
 async function openAll() {
   const vhost: TestVhost = await createTestVhost(server ?? '')
   const schema: TestSchema = await createTestSchema()
@@ -88,29 +88,29 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
 
   it.each([
     ['a number', [7], 7],
-    ['a text of several scripts', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
+    ['text in several scripts', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', [MEGABYTE], MEGABYTE],
-    ['nothing', [null], null],
+    ['null', [null], null],
   ])('returns %s', async (_name, args, value) => {
     expect(await call('tasks.echo', args)).toMatchObject({ state: 'SUCCESS', value })
   })
 
-  it('passes keyword arguments on', async () => {
+  it('passes keyword arguments', async () => {
     const answer = await call('tasks.echo', [1], { kwargs: { key: 'value' } })
     expect(answer.value).toEqual({ args: [1], kwargs: { key: 'value' } })
   })
 
-  it('raises in Python what was thrown here, with its type where Python has one', async () => {
+  it('raises our exception in Python, with its type if Python has one', async () => {
     const known = await call('tasks.fail', ['boom'])
     expect(known).toMatchObject({ state: 'FAILURE', error: 'ValueError', module: 'builtins', args: ['boom'] })
     expect(await call('tasks.fail_here')).toMatchObject({ state: 'FAILURE', error: 'OurOwnError', args: ['only known to us'] })
   })
 
-  it('tells Python that a task is not registered here', async () => {
+  it('reports an unregistered task to Python', async () => {
     expect(await call('tasks.unknown')).toMatchObject({ state: 'FAILURE', error: 'NotRegistered', args: ['tasks.unknown'] })
   })
 
-  it('does not run what has expired', async () => {
+  it('does not run an expired task', async () => {
     const expires = new Date(Date.now() - 1000).toISOString().replace('Z', '+00:00')
     await call('tasks.echo', ['late'], { options: { expires }, timeout: 1 })
     expect(await call('tasks.echo', ['after'])).toMatchObject({ value: 'after' })
@@ -121,34 +121,37 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
     ['a countdown', () => ({ countdown: 1 })],
     ['an eta', () => ({ eta: new Date(Date.now() + 1000).toISOString().replace('Z', '+00:00') })],
     ['an eta without a zone', () => ({ eta: new Date(Date.now() + 1000).toISOString().replace('Z', '') })],
-  ])('waits for %s in the outbox, not in its hands', async (_name, options) => {
+  ])('keeps a message with %s in the outbox until it is due', async (_name, options) => {
     const sentAt = Date.now()
     const answer = call('tasks.echo', ['waited'], { options: options() })
-    await until('parked', async () => (await all.database.query({ name: 'o', text: 'SELECT FROM {schema}.outbox' })).length === 1)
+    await until(
+      'message in the outbox',
+      async () => (await all.database.query({ name: 'o', text: 'SELECT FROM {schema}.outbox' })).length === 1,
+    )
     expect(await answer).toMatchObject({ value: 'waited' })
     expect(Date.now() - sentAt).toBeGreaterThan(900)
   })
 
-  it('takes a priority', async () =>
+  it('accepts a priority', async () =>
     expect(await call('tasks.echo', ['prior'], { options: { priority: 7 } })).toMatchObject({ value: 'prior' }))
 
-  it('leaves no result when it is ignored, and no message', async () => {
+  it('leaves neither a result nor a message if the result is ignored', async () => {
     const id = randomUUID()
     await python.call({ id, task: 'tasks.echo', args: ['ignored'], options: { ignore_result: true }, timeout: 0.5 })
-    await until('it ran', () => ran.includes('ignored'))
+    await until('task run', () => ran.includes('ignored'))
     await until('acknowledged', queueIsEmpty)
     expect(await all.results.find(id)).toBeUndefined()
   })
 
-  it('understands protocol 1', async () => {
+  it('accepts protocol 1', async () => {
     const answer = await python1.call({ id: randomUUID(), task: 'tasks.echo', args: ['one'], kwargs: { k: 1 } })
     expect(answer).toMatchObject({ state: 'SUCCESS', value: { args: ['one'], kwargs: { k: 1 } } })
   })
 
-  it('understands zlib', async () =>
+  it('accepts zlib compression', async () =>
     expect(await call('tasks.echo', ['small'], { options: { compression: 'zlib' } })).toMatchObject({ value: 'small' }))
 
-  it('refuses pickle in the words of Celery, tells the client, and goes on', async () => {
+  it("refuses pickle with Celery's error, replies to the client, and continues", async () => {
     const answer = await call('tasks.echo', ['pickled'], { options: { serializer: 'pickle' } })
     expect(answer).toMatchObject({ state: 'FAILURE', error: 'ContentDisallowed' })
     expect(answer.args).toEqual(['Refusing to deserialize untrusted content of type pickle (application/x-python-serialize)'])
@@ -156,44 +159,47 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
     expect(await call('tasks.echo', ['alive'])).toMatchObject({ value: 'alive' })
   })
 
-  // What ends or confuses a real Celery worker (reference/celery-samples/malformed-matrix).
+  // Messages that end a real Celery worker, or that it rejects (docs/internals/wire-protocol.md).
   const json = { contentType: 'application/json', contentEncoding: 'utf-8' }
   it.each([
-    ['a body that is no JSON', 'hello', json, 'InvalidTaskError'],
+    ['a body that is not JSON', 'hello', json, 'InvalidTaskError'],
     ['a body that is an object', '{"a":1}', json, 'InvalidTaskError'],
-    ['a list of two', '[[],{}]', json, 'InvalidTaskError'],
+    ['a body with two elements', '[[],{}]', json, 'InvalidTaskError'],
     ['kwargs that are a list', '[[],[],{}]', json, 'InvalidTaskError'],
-    ['an eta that is no time', '[[1],{},{}]', { ...json, headers: { eta: 'tomorrow' } }, 'InvalidTaskError'],
+    ['an eta that is not a time', '[[1],{},{}]', { ...json, headers: { eta: 'tomorrow' } }, 'InvalidTaskError'],
     ['expires as a number', '[[1],{},{}]', { ...json, headers: { expires: 12345 } }, 'InvalidTaskError'],
     ['an unknown compression', '[[1],{},{}]', { ...json, headers: { compression: 'application/x-bz2' } }, 'DecodeError'],
-    ['yaml', '- 1', { contentType: 'application/x-yaml' }, 'ContentDisallowed'],
-  ])('records %s as FAILURE, and goes on', async (_name, body, { headers, ...properties }: Options.Publish, name) => {
-    const id = randomUUID()
-    all.channel.sendToQueue('celery', Buffer.from(body), { ...properties, headers: { ...headers, id, task: 'tasks.echo' } })
-    const stored = await until('recorded', () => all.results.find(id))
-    expect(stored).toMatchObject({ state: 'FAILURE', result: { exc_type: name } })
-    await until('gone', queueIsEmpty)
-  })
+    ['a YAML body', '- 1', { contentType: 'application/x-yaml' }, 'ContentDisallowed'],
+  ])(
+    'stores a FAILURE for a message with %s, and continues',
+    async (_name, body, { headers, ...properties }: Options.Publish, name) => {
+      const id = randomUUID()
+      all.channel.sendToQueue('celery', Buffer.from(body), { ...properties, headers: { ...headers, id, task: 'tasks.echo' } })
+      const stored = await until('outcome stored', () => all.results.find(id))
+      expect(stored).toMatchObject({ state: 'FAILURE', result: { exc_type: name } })
+      await until('queue empty', queueIsEmpty)
+    },
+  )
 
   it.each([
     ['no content type', '[["typeless"],{},{}]', {}, 'typeless'],
-    ['an embed of null', '[["null"],{},null]', json, 'null'],
-    ['NaN', '[[NaN],{},{}]', json, Number.NaN],
+    ['null as its embed', '[["null"],{},null]', json, 'null'],
+    ['NaN as an argument', '[[NaN],{},{}]', json, Number.NaN],
   ])('runs a message with %s', async (_name, body, properties, value) => {
     const id = randomUUID()
     all.channel.sendToQueue('celery', Buffer.from(body), { ...properties, headers: { id, task: 'tasks.echo' } })
-    await until('it ran', () => ran.some((each) => Object.is(each, value)))
+    await until('task run', () => ran.some((each) => Object.is(each, value)))
   })
 
   it.each([
     ['no id', '[[1],{},{}]', { ...json, headers: { task: 'tasks.echo' } }],
     ['no headers and no JSON', 'hello', json],
     ['no task anywhere', '{"hello":1}', json],
-  ])('keeps a message with %s aside, and goes on', async (_name, body, properties) => {
+  ])('stores a message with %s as a dead letter, and continues', async (_name, body, properties) => {
     const letters = async () => (await all.database.query({ name: 'l', text: 'SELECT FROM {schema}.dead_letter' })).length
     const before = await letters()
     all.channel.sendToQueue('celery', Buffer.from(body), properties)
-    await until('kept aside', async () => (await letters()) === before + 1)
+    await until('dead letter', async () => (await letters()) === before + 1)
     expect(await call('tasks.echo', ['alive'])).toMatchObject({ value: 'alive' })
   })
 })
@@ -226,26 +232,26 @@ describe.skipIf(lacks('amqp', 'celery'))('our client and a Python worker on Rabb
 
   it.each([
     ['a number', [7], {}, 7],
-    ['a text of several scripts', ['Grüße, 世界, \u{1F980}'], {}, 'Grüße, 世界, \u{1F980}'],
+    ['text in several scripts', ['Grüße, 世界, \u{1F980}'], {}, 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', [MEGABYTE], {}, MEGABYTE],
     ['keyword arguments', [1], { kwargs: { key: 'value' } }, { args: [1], kwargs: { key: 'value' } }],
     ['any priority', [9], { priority: 200 }, 9],
-    ['an eta that has come', [2], { eta: new Date() }, 2],
-    ['an expiry that has not', [3], { expires: new Date(Date.now() + 60_000) }, 3],
-  ])('runs with %s', async (_name, args, options, value) => {
+    ['an eta in the past', [2], { eta: new Date() }, 2],
+    ['an expiry in the future', [3], { expires: new Date(Date.now() + 60_000) }, 3],
+  ])('has a task run with %s', async (_name, args, options, value) => {
     expect(await send('tasks.echo', args, options)).toMatchObject({ status: 'SUCCESS', result: value })
   })
 
-  it('has the exception of Python', async () => {
+  it('receives the exception of Python', async () => {
     const result = { exc_type: 'ValueError', exc_message: ['boom'], exc_module: 'builtins' }
     expect(await send('tasks.fail', ['boom'])).toMatchObject({ status: 'FAILURE', result })
   })
 
-  it('is told that the task is unknown there', async () => {
+  it('receives NotRegistered for a task that is unknown to Python', async () => {
     expect(await send('tasks.unknown', [])).toMatchObject({ status: 'FAILURE', result: { exc_type: 'NotRegistered' } })
   })
 
-  it('keeps a countdown in the outbox, and hands it over when its time has come', async () => {
+  it('keeps a message with a countdown in the outbox until it is due', async () => {
     const sentAt = Date.now()
     const message = all.app.message('tasks.echo', ['later'], { countdown: 1 })
     await keepInOutbox(all.database, { ...message, properties: { reply_to: replyTo } }, new Date(sentAt + 1000))

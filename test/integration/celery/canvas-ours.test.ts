@@ -13,23 +13,23 @@ const WAIT = { timeoutMs: 20_000 }
 type Make = (name: string, ...args: unknown[]) => TaskSignature<unknown[], unknown>
 type Sent = AnySignature & { delay(): Promise<unknown> }
 
-/** What is composed of tasks that run there (`py`) and here (`node`), and its result. */
+/** Workflows of tasks that run in Python (`py`) and here (`node`), and their results. */
 type Row = readonly [name: string, compose: (py: Make, node: Make) => Sent, value: unknown]
 
 const EVERYWHERE: readonly Row[] = [
-  ['a task that is tried again there', (py) => py('twice', 7), [7, 1]],
-  ['a chain of Python alone', (py) => chain(py('add', 1, 2), py('add', 3), py('add', 4)), 10],
+  ['a task that Python retries', (py) => py('twice', 7), [7, 1]],
+  ['a chain in Python only', (py) => chain(py('add', 1, 2), py('add', 3), py('add', 4)), 10],
   ['a chain across both', (py, node) => chain(node('add', 1, 2), py('add', 10), node('add', 100), py('add', 1000)), 1113],
-  ['a chain with a task that is tried again there', (py, node) => chain(node('add', 1, 2), py('twice'), node('echo')), [3, 1]],
-  ['a group of Python', (py) => group([py('add', 1, 2), py('add', 3, 4)]), [3, 7]],
+  ['a chain with a task that Python retries', (py, node) => chain(node('add', 1, 2), py('twice'), node('echo')), [3, 1]],
+  ['a group in Python', (py) => group([py('add', 1, 2), py('add', 3, 4)]), [3, 7]],
   [
     'a group of chains',
     (py, node) => group([chain(node('add', 1, 2), py('add', 1)), chain(py('add', 3, 4), node('add', 1))]),
     [4, 8],
   ],
-  ['a group after a step there', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)])), [4, 5]],
+  ['a group after a step in Python', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)])), [4, 5]],
   ['a chord with its body here', (py, node) => chord([py('add', 1, 2), py('add', 3, 4)], node('sum')), 10],
-  ['a chord with its body there', (py) => chord([py('add', 1, 2), py('add', 3, 4)], py('sum')), 10],
+  ['a chord with its body in Python', (py) => chord([py('add', 1, 2), py('add', 3, 4)], py('sum')), 10],
   [
     'a chord with a header of both',
     (py, node) => chord([py('add', 1, 2), node('add', 3, 4), py('twice', 5)], node('echo')),
@@ -55,7 +55,7 @@ const EVERYWHERE: readonly Row[] = [
     (py, node) => chord([py('echo', 1), py('echo', 2)], chord([py('sum'), node('sum')], py('sum'))),
     6,
   ],
-  ['a chord that is reached here', (py, node) => chain(node('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
+  ['a chord after a step here', (py, node) => chain(node('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
   [
     'a chord of results that are not to be kept',
     (py, node) => chord([py('echo', 1).set({ ignoreResult: true }), node('quiet', 2)], node('sum')),
@@ -63,9 +63,9 @@ const EVERYWHERE: readonly Row[] = [
   ],
 ]
 
-/** Whoever reaches a chord in Python needs a result backend that counts. */
+/** A chord after a step in Python needs a result backend that counts. */
 const COUNTED_THERE: readonly Row[] = [
-  ['a chord that is reached there', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
+  ['a chord after a step in Python', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
   [
     'a chord that is reached there, with its body here',
     (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)]), node('sum')),
@@ -74,8 +74,8 @@ const COUNTED_THERE: readonly Row[] = [
 ]
 
 const FAILING: readonly (readonly [name: string, compose: (py: Make, node: Make) => Sent, error: object])[] = [
-  ['a task that never succeeds there', (py) => py('never'), { excType: 'KeyError' }],
-  ['a chain that fails there', (py, node) => chain(node('add', 1, 2), py('fail'), py('add', 1)), { excType: 'ValueError' }],
+  ['a task that never succeeds in Python', (py) => py('never'), { excType: 'KeyError' }],
+  ['a chain that fails in Python', (py, node) => chain(node('add', 1, 2), py('fail'), py('add', 1)), { excType: 'ValueError' }],
   ['a chain that fails here', (py, node) => chain(py('add', 1, 2), node('fail'), py('add', 1)), { excType: 'ValueError' }],
   [
     'a chord with a member that fails there',
@@ -87,8 +87,8 @@ const FAILING: readonly (readonly [name: string, compose: (py: Make, node: Make)
     (py, node) => chord([node('add', 1, 2), chain(py('fail'), py('add', 1))], py('sum')),
     { excType: 'ChordError' },
   ],
-  ['a hard limit there', (py) => py('slow', 20).set({ timeLimit: 1 }), { excType: 'TimeLimitExceeded' }],
-  ['a soft limit there', (py) => py('slow', 20).set({ softTimeLimit: 1 }), { excType: 'SoftTimeLimitExceeded' }],
+  ['a hard time limit in Python', (py) => py('slow', 20).set({ timeLimit: 1 }), { excType: 'TimeLimitExceeded' }],
+  ['a soft time limit in Python', (py) => py('slow', 20).set({ softTimeLimit: 1 }), { excType: 'SoftTimeLimitExceeded' }],
 ]
 
 for (const place of CANVAS_PLACES)
@@ -109,26 +109,26 @@ for (const place of CANVAS_PLACES)
         (error: TaskError) => error,
       )
 
-    it.each(EVERYWHERE)('has the result of %s', async (_name, compose, value) => {
+    it.each(EVERYWHERE)('receives the result of %s', async (_name, compose, value) => {
       expect(await (await sent(compose)).get(WAIT)).toEqual(value)
     })
 
-    it.runIf(countsChords).each(COUNTED_THERE)('has the result of %s', async (_name, compose, value) => {
+    it.runIf(countsChords).each(COUNTED_THERE)('receives the result of %s', async (_name, compose, value) => {
       expect(await (await sent(compose)).get(WAIT)).toEqual(value)
     })
 
-    it.each(FAILING)('has the failure of %s', async (_name, compose, error) => {
+    it.each(FAILING)('receives the failure of %s', async (_name, compose, error) => {
       expect(await failure(await sent(compose))).toMatchObject({ name: 'TaskError', state: 'FAILURE', ...error })
     })
 
-    it('sees that a task there is to be tried again, and why', async () => {
+    it('reads the state RETRY of a Python task, with its reason', async () => {
       const run = await at.ours.app.sendTask('py.twice', [7], { kwargs: { countdown: 1.5 } })
       await until('RETRY', async () => (await run.state()) === 'RETRY')
       expect((await run.info())?.result).toMatchObject({ exc_type: 'ValueError', exc_message: ['once more'] })
       expect(await run.get(WAIT)).toEqual([7, 1])
     })
 
-    it('lets a task there end in time at its soft limit', async () => {
+    it('lets a Python task end itself at its soft time limit', async () => {
       expect(await (await py('careful', 20).set({ softTimeLimit: 1 }).delay()).get(WAIT)).toBe('in time')
     })
 
@@ -138,29 +138,29 @@ for (const place of CANVAS_PLACES)
         (told) => node('add', 1, 2).link(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
         () => 3,
       ],
-      ['a link of a task there', (told) => py('add', 1, 2).link(node('echo').set({ taskId: told })), () => 3],
+      ['a link of a Python task', (told) => py('add', 1, 2).link(node('echo').set({ taskId: told })), () => 3],
       [
         'an errback there',
         (told) => node('fail').linkError(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
         (id) => id,
       ],
-      ['an errback of a task there', (told) => py('fail').linkError(node('echo').set({ taskId: told })), (id) => id],
+      ['an errback of a Python task', (told) => py('fail').linkError(node('echo').set({ taskId: told })), (id) => id],
     ])('runs %s', async (_name, signature, given) => {
       const told = randomUUID()
       const { id } = (await signature(told).delay()) as AsyncResult
       expect(await at.ended(told)).toMatchObject({ state: 'SUCCESS', result: given(id) })
     })
 
-    it('ends the chord of a body that is itself a member, when a member there fails', async () => {
+    it('ends the outer chord if a member of an inner chord fails in Python', async () => {
       const inner = chord([py('fail'), py('add', 1, 2)], py('sum'))
       const error = await failure((await chord([inner, py('add', 1, 2)], node('sum')).delay()) as AsyncResult)
       expect(error).toMatchObject({ excType: 'ChordError' })
     })
 
     it.each<[string, number]>([
-      ['while a member runs there', 1.5],
-      ['and members there end meanwhile', 0.5],
-    ])('ends a chord whose worker here is killed %s', async (_name, seconds) => {
+      ['while a member runs in Python', 1.5],
+      ['and members in Python end meanwhile', 0.5],
+    ])('ends a chord if our worker is killed %s', async (_name, seconds) => {
       const body = await sent((py, node) => chord([py('slow', seconds), node('add', 1, 2)], node('echo')))
       const [member] = (body.parent as GroupResult).results
       await until('started', async () => (await member?.state()) === 'STARTED')
@@ -174,7 +174,7 @@ for (const place of CANVAS_PLACES)
       expect(await body.get(WAIT)).toEqual([seconds, 3])
     })
 
-    it('revokes what has not begun there', async () => {
+    it('revokes a task that Python has not started', async () => {
       const id = randomUUID()
       await at.ours.app.revoke({ ids: [id] })
       const isHeard = async () => JSON.stringify(await at.python('app.control.inspect(["celery@py"]).revoked()')).includes(id)
@@ -186,7 +186,7 @@ for (const place of CANVAS_PLACES)
     it.each<[string, (run: AsyncResult) => Promise<unknown>]>([
       ['run.revoke()', (run) => run.revoke({ terminate: true })],
       ['onedyno revoke', async ({ id }) => expect((await runCommand(at.env, 'revoke', '--terminate', id)).code).toBe(0)],
-    ])('revokes and ends what runs there, by %s', async (_name, revoke) => {
+    ])('revokes and terminates a running Python task with %s', async (_name, revoke) => {
       const run = await at.ours.app.sendTask('py.slow', [60])
       await until('started', async () => (await run.state()) === 'STARTED')
       await revoke(run)

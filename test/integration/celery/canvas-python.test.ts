@@ -15,33 +15,33 @@ import { until } from '../../support/until.ts'
 
 type Row = readonly [name: string, expression: string, answer: PythonValue]
 
-/** What a Python client gets, whatever carries it. */
+/** The end of each workflow as a Python client receives it, by every transport. */
 const EVERYWHERE: readonly Row[] = [
   ['a chain across both', 'chain(node("add", 1, 2), py("add", 10), node("add", 100), py("add", 1000))', { value: 1113 }],
-  ['a chain that begins there and ends here', 'chain(py("add", 1, 2), node("add", 10))', { value: 13 }],
+  ['a chain that starts in Python and ends here', 'chain(py("add", 1, 2), node("add", 10))', { value: 13 }],
   ['a chain that fails here', 'chain(node("fail", "x"), py("add", 1))', { error: 'ValueError', args: ['no x'] }],
-  ['a chain that fails there', 'chain(py("fail"), node("add", 1))', { error: 'ValueError', args: ['no'] }],
+  ['a chain that fails in Python', 'chain(py("fail"), node("add", 1))', { error: 'ValueError', args: ['no'] }],
   ['a group of both', 'group(node("add", 1, 2), py("add", 3, 4), node("add", 5, 6))', { value: [3, 7, 11] }],
   ['a group of chains', 'group(chain(node("add", 1, 2), py("add", 1)), node("add", 3, 4))', { value: [4, 7] }],
   ['a group after a step', 'chain(node("add", 1, 2), group(node("add", 1), py("add", 2)))', { value: [4, 5] }],
   ['a group with a member that fails', 'group(node("add", 1, 2), node("fail", "x"))', { error: 'ValueError', args: ['no x'] }],
   ['a task that never succeeds', 'node("never")', { error: 'ValueError', args: ['never'] }],
-  ['a hard limit', 'node("slow", 20).apply_async(time_limit=0.3)', { error: 'TimeLimitExceeded', args: [0.3] }],
+  ['a hard time limit', 'node("slow", 20).apply_async(time_limit=0.3)', { error: 'TimeLimitExceeded', args: [0.3] }],
   [
     'a hard limit of code that minds nothing',
     'node("deaf", 5).apply_async(time_limit=0.3)',
     { error: 'TimeLimitExceeded', args: [0.3] },
   ],
-  ['a soft limit', 'node("slow", 20).apply_async(soft_time_limit=0.3)', { error: 'SoftTimeLimitExceeded', args: [0.3] }],
-  ['limits that are not reached', 'node("slow", 0.1).apply_async(time_limit=9, soft_time_limit=8)', { value: 0.1 }],
+  ['a soft time limit', 'node("slow", 20).apply_async(soft_time_limit=0.3)', { error: 'SoftTimeLimitExceeded', args: [0.3] }],
+  ['time limits that are not reached', 'node("slow", 0.1).apply_async(time_limit=9, soft_time_limit=8)', { value: 0.1 }],
 ]
 
 const EXACT = 'chord([py("add", 2**64, 1), node("slow", 0.4)], py("echo"))'
 
-/** Chords need a result backend that counts. */
+/** Chords that need a result backend that counts. */
 const CHORDS: readonly Row[] = [
   ['its body here', 'chord([node("add", 1, 2), node("add", 3, 4)], node("sum"))', { value: 10 }],
-  ['its body there', 'chord([node("add", 1, 2), node("add", 3, 4)], py("sum"))', { value: 10 }],
+  ['its body in Python', 'chord([node("add", 1, 2), node("add", 3, 4)], py("sum"))', { value: 10 }],
   ['a header of both', 'chord([node("add", 1, 2), py("add", 3, 4), node("add", 5, 6)], node("sum"))', { value: 21 }],
   [
     'a chain as its body',
@@ -68,13 +68,13 @@ const CHORDS: readonly Row[] = [
     'chord([node("quiet", 5), node("echo", 7).set(ignore_result=True)], node("sum"))',
     { value: 12 },
   ],
-  ['a member that is tried again', 'chord([node("twice", 5), node("echo", 7)], node("echo"))', { value: [[5, 1], 7] }],
+  ['a member that is retried', 'chord([node("twice", 5), node("echo", 7)], node("echo"))', { value: [[5, 1], 7] }],
   ['a member that fails', 'chord([node("add", 1, 2), node("fail", "x")], py("sum"))', { error: 'ValueError', args: ['no x'] }],
 ]
 
 const FAILING: readonly (readonly [name: string, expression: string])[] = [
   ['a member fails here', 'chord([node("add", 1, 2), node("fail", "x")], py("sum"))'],
-  ['a member fails there, and the last is ours', 'chord([py("fail"), node("slow", 0.5)], node("sum"))'],
+  ['a member fails in Python before our last member', 'chord([py("fail"), node("slow", 0.5)], node("sum"))'],
   [
     'the chain of a member fails before its end',
     'chord([node("add", 1, 2), chain(node("fail", "x"), py("add", 1))], node("sum"))',
@@ -91,11 +91,11 @@ for (const place of CANVAS_PLACES)
     afterAll(() => at?.close())
     const countsChords = isCountingChords(place)
 
-    it.each(EVERYWHERE)('has the end of %s', async (_name, expression, answer) => {
+    it.each(EVERYWHERE)('receives the end of %s', async (_name, expression, answer) => {
       expect(await at.python(expression)).toEqual(answer)
     })
 
-    it('sees that a task will be retried, and its end', async () => {
+    it('reads the state RETRY of a task, and then its end', async () => {
       const { value } = await at.python('watched(node("twice", 5))')
       expect(value).toMatchObject({ value: [5, 1], state: 'SUCCESS' })
       expect((value as { states: string[] }).states).toEqual(expect.arrayContaining(['RETRY', 'SUCCESS']))
@@ -124,7 +124,7 @@ for (const place of CANVAS_PLACES)
       expect(await at.ended(told)).toMatchObject({ state: 'SUCCESS', result: given(id) })
     })
 
-    it('revokes what has not begun', async () => {
+    it('revokes a task that has not started', async () => {
       const id = randomUUID()
       const heard = await at.python(`app.control.revoke(["${id}"], reply=True, timeout=1)`)
       expect(JSON.stringify(heard.value)).toContain('flagged as revoked')
@@ -135,7 +135,7 @@ for (const place of CANVAS_PLACES)
       expect(await at.ended(id)).toMatchObject({ state: 'REVOKED' })
     })
 
-    it('revokes and ends what runs', async () => {
+    it('revokes and terminates a running task', async () => {
       const id = randomUUID()
       const answer = at.python(`node("slow", 60).apply_async(task_id="${id}")`)
       await until('started', async () => (await at.ours.results.find(id))?.state === 'STARTED')
@@ -143,15 +143,15 @@ for (const place of CANVAS_PLACES)
       expect(await answer).toEqual({ error: 'TaskRevokedError', args: ['terminated'] })
     })
 
-    it.runIf(countsChords).each(CHORDS)('has the end of a chord with %s', async (_name, expression, answer) => {
+    it.runIf(countsChords).each(CHORDS)('receives the end of a chord with %s', async (_name, expression, answer) => {
       expect(await at.python(expression)).toEqual(answer)
     })
 
-    it.runIf(countsChords)('has what only Python can hold, untouched', async () => {
+    it.runIf(countsChords)('receives values unchanged that only Python can represent', async () => {
       expect(await at.python(`str(${EXACT}.apply_async().get(timeout=30))`)).toEqual({ value: '[18446744073709551617, 0.4]' })
     })
 
-    it.runIf(countsChords).each(FAILING)('has a ChordError when %s', async (_name, expression) => {
+    it.runIf(countsChords).each(FAILING)('receives a ChordError if %s', async (_name, expression) => {
       const { error, args } = await at.python(`body(${expression})`)
       expect({ error, args }).toEqual({
         error: 'ChordError',
@@ -159,7 +159,7 @@ for (const place of CANVAS_PLACES)
       })
     })
 
-    it('has its chord unlocked here where its result backend does not count', async () => {
+    it('has our worker unlock its chord if its result backend does not count', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'onedyno-celery-'))
       const [id, failed, told] = [randomUUID(), randomUUID(), randomUUID()]
       const python = at.another({ BACKEND: `file://${folder}` })

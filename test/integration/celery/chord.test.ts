@@ -27,7 +27,7 @@ const ourTasks = ({ app }: Ours) => {
   app.task('tasks.sum', (numbers: number[]) => numbers.reduce((sum, each) => sum + each, 0))
 }
 
-/** Header tasks run by us and by Python, bodies by either: what a Python client gets. */
+/** Results that a Python client receives for chords whose members and bodies run here or in Python. */
 function sharedCases(place: () => Place) {
   const chord = (header: PythonSignature[], body: PythonSignature, id: string = randomUUID(), more: object = {}) => {
     place().celery.owns(id)
@@ -71,16 +71,16 @@ function sharedCases(place: () => Place) {
     await until('counters gone', async () => (await counters()).length === 0)
   })
 
-  it('hands on what only Python can hold, untouched', async () => {
+  it('passes values unchanged that only Python can represent', async () => {
     const answer = await chord([['tasks.big', [], {}], ours(1)], ['tasks.echo', [], {}])
-    // JSON.parse of the test itself has lost the last digits.
+    // JSON.parse in this test loses the last digits.
     expect(answer).toMatchObject({ state: 'SUCCESS', value: [2 ** 64, 1] })
   })
 
   it.each<[string, PythonSignature[]]>([
-    ['ours', [ours(1), ['tasks.fail', ['boom'], OURS]]],
-    ['of Python, and the last is ours', [['tasks.fail', ['boom'], {}], ours(1)]],
-  ])('fails the body when a member fails, one %s', async (_name, header) => {
+    ['of ours', [ours(1), ['tasks.fail', ['boom'], OURS]]],
+    ['of Python before our last member', [['tasks.fail', ['boom'], {}], ours(1)]],
+  ])('fails the body if a member %s fails', async (_name, header) => {
     const id = randomUUID()
     // `.get()` raises what the member raised, before it looks at the body.
     expect(await chord(header, ['tasks.sum', [], OURS], id)).toMatchObject({ error: 'ValueError', args: ['boom'] })
@@ -91,15 +91,15 @@ function sharedCases(place: () => Place) {
     for (const key of await counters()) await place().celery.redis.del(key)
   })
 
-  it('records that the body failed, where it was ours to say', async () => {
+  it('stores the FAILURE of the body if our worker ended the chord', async () => {
     const id = randomUUID()
     await chord([['tasks.fail', ['boom'], OURS]], ['tasks.sum', [], OURS], id)
-    const stored = await until('recorded', () => place().ours.results.find(id))
+    const stored = await until('outcome stored', () => place().ours.results.find(id))
     expect(stored).toMatchObject({ state: 'FAILURE', task: 'tasks.sum', result: { exc_type: 'ChordError' } })
     for (const key of await counters()) await place().celery.redis.del(key)
   })
 
-  it('tells the errback of the body', async () => {
+  it('runs the errback of the body', async () => {
     const [id, told] = [randomUUID(), randomUUID()]
     place().celery.owns(told)
     const link_error: PythonSignature = ['tasks.echo', [], { task_id: told, ...OURS }]
@@ -109,7 +109,7 @@ function sharedCases(place: () => Place) {
     for (const key of await counters()) await place().celery.redis.del(key)
   })
 
-  it('counts a member once that comes again after its outcome was stored', async () => {
+  it('counts a member once if its message is redelivered after its outcome was stored', async () => {
     const id = randomUUID()
     const member = randomUUID()
     const answer = chord(

@@ -33,7 +33,7 @@ async function startServerProxy(url: string) {
 
 describe.each(SERVERS)('remote control through %s', (name, variable, at) => {
   const server = at ?? ''
-  it.skipIf(at === undefined)('answers again after the connection was cut, without a restart', async () => {
+  it.skipIf(at === undefined)('answers again after a lost connection without a restart', async () => {
     const schema = await createTestSchema()
     const vhost = name === 'RabbitMQ' ? await createTestVhost(server) : undefined
     const direct = vhost?.url ?? server
@@ -69,7 +69,7 @@ describe.each(SERVERS)('remote control through %s', (name, variable, at) => {
         proxy.cut()
         expect(await until(`an answer after cut ${cut + 1}`, ping)).toEqual({ ok: 'pong' })
       }
-      // One mailbox, as Celery has it, and none that nobody reads.
+      // One mailbox, as in Celery, and none without a consumer.
       if (vhost !== undefined)
         expect(await rabbitmqctl('list_queues', '-p', vhost.name, 'name', 'consumers', 'auto_delete')).toMatch(
           new RegExp(`${HOST}\\.celery\\.pidbox\\s+1\\s+true`),

@@ -32,7 +32,7 @@ interface Place {
   close(): Promise<void>
 }
 
-/** A worker of ours, and everything that it needs, on a place of its own. */
+/** A worker of ours on its own schema, virtual host or key prefix. */
 async function openWorker(schema: TestSchema, { broker, config }: Place) {
   const database = schema.open()
   const results = createResults(database)
@@ -118,7 +118,7 @@ const PLACES = [
 ] as const
 
 for (const [server, kind, open] of PLACES)
-  describe.skipIf(lacks(kind, 'celery'))(`real Celery looks at our worker on ${server}`, () => {
+  describe.skipIf(lacks(kind, 'celery'))(`our worker controlled by real Celery on ${server}`, () => {
     let schema: TestSchema
     let place: Place
     let ours: Awaited<ReturnType<typeof openWorker>>
@@ -142,14 +142,14 @@ for (const [server, kind, open] of PLACES)
         await askWorkers(await place.broker.control(), { method, given: { ...given }, destination: [HOST], timeoutMs: 10_000 })
       ).get(HOST)
 
-    it('lists it with `celery status`', async () => {
+    it('is listed by `celery status`', async () => {
       const { code, output } = await place.celery.run('status', '--timeout', '2')
       expect(output).toContain(`${HOST}: OK`)
       expect(output).toContain('1 node online')
       expect(code).toBe(0)
     })
 
-    it('is answered by `inspect ping`, `registered` and `active_queues`', async () => {
+    it('answers `inspect ping`, `registered` and `active_queues`', async () => {
       expect(await inspect('ping')).toEqual({ ok: 'pong' })
       expect(await inspect('registered')).toEqual(['tasks.echo', 'tasks.fail', 'tasks.wait'])
       expect(await inspect('active_queues')).toMatchObject([
@@ -157,16 +157,16 @@ for (const [server, kind, open] of PLACES)
       ])
     })
 
-    it('is answered by `inspect active` with what runs, until it is revoked and terminated', async () => {
+    it('answers `inspect active` with a running task until the task is revoked and terminated', async () => {
       const run = await ours.app.sendTask('tasks.wait', [], { kwargs: {} })
-      await until('it runs', () => ours.worker.running === 1)
+      await until('task running', () => ours.worker.running === 1)
       expect(await inspect('active')).toMatchObject([
         { id: run.id, name: 'tasks.wait', args: [], kwargs: {}, hostname: HOST, delivery_info: { routing_key: 'celery' } },
       ])
       expect(await tell('revoke', { task_id: run.id, terminate: true, signal: 'SIGTERM' })).toEqual({
         ok: `terminate: ${run.id}`,
       })
-      const row = await until('recorded', async () => {
+      const row = await until('outcome stored', async () => {
         const found = await ours.results.find(run.id)
         return found?.state === 'REVOKED' ? found : undefined
       })
@@ -175,7 +175,7 @@ for (const [server, kind, open] of PLACES)
       expect(await inspect('active')).toEqual([])
     })
 
-    it('is answered by `inspect stats` with what Flower reads', async () => {
+    it('answers `inspect stats` with the fields that Flower reads', async () => {
       await (await ours.app.sendTask('tasks.echo', [1])).get({ timeoutMs: 10_000 })
       expect(await inspect('stats')).toMatchObject({
         total: { 'tasks.echo': 1 },
@@ -187,7 +187,7 @@ for (const [server, kind, open] of PLACES)
       })
     })
 
-    it('is answered by `reserved`, `scheduled`, `revoked`, `conf` and `report`, and shows no password', async () => {
+    it('answers `reserved`, `scheduled`, `revoked`, `conf` and `report` without a password', async () => {
       expect(await inspect('reserved')).toEqual([])
       expect(await inspect('scheduled')).toEqual([])
       expect(await inspect('revoked')).toEqual(expect.arrayContaining([expect.any(String)]))
@@ -197,16 +197,16 @@ for (const [server, kind, open] of PLACES)
       expect(await inspect('report')).toEqual({ ok: expect.stringContaining('onedyno:') })
     })
 
-    it('does not run what was revoked before, and records it as REVOKED', async () => {
+    it('stores REVOKED for a task that was revoked before it ran', async () => {
       const id = randomUUID()
       expect(await tell('revoke', { task_id: [id] })).toEqual({ ok: `tasks {'${id}'} flagged as revoked` })
       await ours.app.sendTask('tasks.echo', ['never'], { taskId: id })
-      await until('recorded', async () => (await ours.results.find(id))?.state === 'REVOKED')
+      await until('outcome stored', async () => (await ours.results.find(id))?.state === 'REVOKED')
     })
 
-    it('takes from another queue after `add_consumer`, and no more after `cancel_consumer`, while a task runs through it all', async () => {
+    it('consumes from another queue between `add_consumer` and `cancel_consumer`, without ending a running task', async () => {
       const slow = await ours.app.sendTask('tasks.wait', [])
-      await until('it runs', () => ours.worker.running === 1)
+      await until('task running', () => ours.worker.running === 1)
       const extra = await ours.app.sendTask('tasks.echo', ['extra'], { queue: 'extra' })
       expect(await control('add_consumer', 'extra')).toEqual({ ok: 'add consumer extra' })
       expect(await extra.get({ timeoutMs: 10_000 })).toBe('extra')
@@ -215,10 +215,10 @@ for (const [server, kind, open] of PLACES)
       expect(await (await ours.app.sendTask('tasks.echo', ['still here'])).get({ timeoutMs: 10_000 })).toBe('still here')
       expect(await place.broker.depths(['extra'])).toMatchObject([{ queue: 'extra', ready: 1 }])
       await tell('revoke', { task_id: slow.id, terminate: true })
-      await until('recorded', async () => (await ours.results.find(slow.id))?.state === 'REVOKED')
+      await until('outcome stored', async () => (await ours.results.find(slow.id))?.state === 'REVOKED')
     })
 
-    it('runs more and fewer tasks at once after `pool_grow` and `pool_shrink`', async () => {
+    it('changes its concurrency after `pool_grow` and `pool_shrink`', async () => {
       expect(await control('pool_grow', '2')).toEqual({ ok: 'pool will grow' })
       expect(ours.worker.concurrency).toBe(6)
       expect(await control('pool_shrink', '2')).toEqual({ ok: 'pool will shrink' })
@@ -226,7 +226,7 @@ for (const [server, kind, open] of PLACES)
       expect(await tell('pool_shrink', { n: 4 })).toEqual({ error: expect.stringContaining('ValueError') })
     })
 
-    it('sets time limits, which hold for the next attempt', async () => {
+    it('sets time limits for the next attempt', async () => {
       expect(await control('time_limit', 'tasks.wait', '0.05', '30')).toEqual({ ok: 'time limits set successfully' })
       const { id } = await ours.app.sendTask('tasks.wait', [])
       const stored = await ours.app
@@ -240,7 +240,7 @@ for (const [server, kind, open] of PLACES)
       })
     })
 
-    it('sets rate limits, and takes them away', async () => {
+    it('sets and removes rate limits', async () => {
       expect(await control('rate_limit', 'tasks.fail', '10/m')).toEqual({ ok: 'new rate limit set successfully' })
       expect(await tell('rate_limit', { task_name: 'tasks.fail', rate_limit: 0 })).toEqual({
         ok: 'rate limit disabled successfully',
@@ -250,16 +250,16 @@ for (const [server, kind, open] of PLACES)
       })
     })
 
-    it('says what it cannot do, instead of pretending', async () => {
+    it('answers unsupported commands with an error', async () => {
       expect(await tell('rate_limit', { task_name: 'tasks.none', rate_limit: '1/m' })).toEqual({ error: 'unknown task' })
       expect(await tell('no_such_cmd', {})).toEqual({ error: "KeyError('no_such_cmd')" })
     })
 
-    it('sends nothing before `enable_events`, and after it what `celery events --dump` shows', async () => {
+    it('sends events after `enable_events` only, and `celery events --dump` shows them', async () => {
       const dump = place.celery.dump()
       await until('the dump starts', () => dump.output().includes('evdump: starting capture'))
       await (await ours.app.sendTask('tasks.echo', ['unseen'])).get({ timeoutMs: 10_000 })
-      // The subscription of the dump is there when it hears the worker say that it is online.
+      // The dump is subscribed once it receives worker-online.
       await until('it hears us', async () => {
         await tell('disable_events', {})
         expect(await tell('enable_events', {})).toEqual({ ok: 'task events enabled' })
@@ -278,7 +278,7 @@ for (const [server, kind, open] of PLACES)
       expect(await tell('disable_events', {})).toEqual({ ok: 'task events disabled' })
     })
 
-    it('stops when it is told `shutdown`', async () => {
+    it('stops after `shutdown`', async () => {
       await place.celery.run('control', '--timeout', '1', 'shutdown')
       await until('told', () => ours.told.aborted)
     })

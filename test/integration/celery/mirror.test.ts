@@ -14,7 +14,7 @@ import { until } from '../../support/until.ts'
 
 const amqpUrl = inject('amqpUrl')
 
-describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MIRROR=redis://…)', () => {
+describe.skipIf(lacks('redis'))('results mirrored to a Redis that is not the broker (RESULT_MIRROR=redis://…)', () => {
   let schema: TestSchema
   let redis: OwnRedis
   beforeEach(async () => {
@@ -37,7 +37,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
     return { ...ours, lines }
   }
 
-  it('are written there, with PostgreSQL as the broker', async () => {
+  it('are written with PostgreSQL as the broker', async () => {
     const ours = await openOursBeside({ ONEDYNO_BROKER: 'postgres' })
     await ours.worker()
     const run = await ours.app.sendTask('tasks.slow', [400])
@@ -49,7 +49,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
     await ours.close()
   })
 
-  it('are not waited for while it is away: tasks go on, one line says so, and results follow', async () => {
+  it('do not delay tasks while Redis is away: one line is logged, and the results follow', async () => {
     const ours = await openOursBeside({ ONEDYNO_BROKER: 'postgres' })
     await ours.worker()
     await (await ours.app.sendTask('tasks.echo', ['before'])).get()
@@ -62,7 +62,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
     await ours.close()
   })
 
-  it('hide the password of their URL', async () => {
+  it('do not show the password of the URL in the log', async () => {
     const url = redis.url.replace('redis://', 'redis://user:secret@')
     const ours = await openOursBeside({ ONEDYNO_BROKER: 'postgres', RESULT_MIRROR: url })
     await ours.worker()
@@ -82,7 +82,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
   })
 
   describe.skipIf(amqpUrl === undefined)('with RabbitMQ as the broker', () => {
-    it('are what a Python client with this result backend gets', async () => {
+    it('are received by a Python client with this result backend', async () => {
       const vhost = await createTestVhost(amqpUrl!)
       const ours = await openOursBeside({ CLOUDAMQP_URL: vhost.url })
       const celery = createCeleryAmqp(vhost.url, { BACKEND: redis.url })
@@ -95,7 +95,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
       await vhost.drop()
     })
 
-    it('are collected from there, where workers of Python leave them', async () => {
+    it('of Python workers are collected from that Redis', async () => {
       const vhost = await createTestVhost(amqpUrl!)
       const ours = await openOursBeside({ CLOUDAMQP_URL: vhost.url, RESULT_COLLECT: 'on' })
       const celery = createCeleryAmqp(vhost.url, { BACKEND: redis.url })
@@ -108,7 +108,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
       await vhost.drop()
     })
 
-    it('and replies are told again when the worker died between storing and telling them', async () => {
+    it('and replies are sent again if the worker died after it stored the outcome', async () => {
       const vhost = await createTestVhost(amqpUrl!)
       const ours = await openOursBeside({ CLOUDAMQP_URL: vhost.url })
       const raw = await connect(vhost.url)
@@ -117,7 +117,7 @@ describe.skipIf(lacks('redis'))('results in a Redis beside the broker (RESULT_MI
       const message = { ...createMessage({ id: randomUUID(), task: 'tasks.echo', args: ['told'] }), properties: { reply_to } }
       const { id } = message.headers
       await ours.broker.publish([message])
-      // As a worker that stores the outcome and is killed before it does anything else.
+      // Acts as a worker that is killed right after it stored the outcome.
       const dying = await raw.createChannel()
       await until('taken', () => dying.get('celery'))
       await ours.database.query(

@@ -69,19 +69,19 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
 
   it.each([
     ['a number', [7], 7],
-    ['a text of several scripts', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
+    ['text in several scripts', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', ['x'.repeat(1 << 20)], 'x'.repeat(1 << 20)],
-    ['nothing', [null], null],
+    ['null', [null], null],
   ])('returns %s', async (_name, args, value) => {
     expect(await call('tasks.echo', args)).toMatchObject({ state: 'SUCCESS', value })
   })
 
-  it('passes keyword arguments on', async () => {
+  it('passes keyword arguments', async () => {
     const answer = await call('tasks.echo', [1], { kwargs: { key: 'value' } })
     expect(answer.value).toEqual({ args: [1], kwargs: { key: 'value' } })
   })
 
-  it('raises in Python what was thrown here, with its type where Python has one', async () => {
+  it('raises our exception in Python, with its type if Python has one', async () => {
     expect(await call('tasks.fail', ['boom'])).toMatchObject({
       state: 'FAILURE',
       error: 'ValueError',
@@ -91,11 +91,11 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
     expect(await call('tasks.fail_here')).toMatchObject({ state: 'FAILURE', error: 'OurOwnError', args: ['only known to us'] })
   })
 
-  it('tells Python that a task is not registered here', async () => {
+  it('reports an unregistered task to Python', async () => {
     expect(await call('tasks.unknown')).toMatchObject({ state: 'FAILURE', error: 'NotRegistered', args: ['tasks.unknown'] })
   })
 
-  it('does not run what has expired', async () => {
+  it('does not run an expired task', async () => {
     const expires = new Date(Date.now() - 1000).toISOString()
     expect(await call('tasks.echo', ['late'], { options: { expires } })).toMatchObject({
       state: 'REVOKED',
@@ -107,34 +107,34 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
   it.each([
     ['a countdown', () => ({ countdown: 1 })],
     ['an eta', () => ({ eta: new Date(Date.now() + 1000).toISOString() })],
-  ])('waits for %s', async (_name, options) => {
+  ])('runs a task after %s', async (_name, options) => {
     const sentAt = Date.now()
     expect(await call('tasks.echo', ['waited'], { options: options() })).toMatchObject({ value: 'waited' })
     expect(Date.now() - sentAt).toBeGreaterThan(900)
   })
 
-  it('leaves no result when it is ignored, and no message', async () => {
+  it('leaves neither a result nor a message if the result is ignored', async () => {
     const id = randomUUID()
     await python.call({ id, task: 'tasks.echo', args: ['ignored'], options: { ignore_result: true }, timeout: 1 })
-    await until('it ran', () => ran.includes('ignored'))
+    await until('task run', () => ran.includes('ignored'))
     expect(await celery.redis.exists(`celery-task-meta-${id}`)).toBe(0)
     await until('acknowledged', async () => (await celery.redis.hlen(`${celery.prefix}unacked`)) === 0)
   })
 
-  it('understands protocol 1', async () => {
+  it('accepts protocol 1', async () => {
     const answer = await python1.call({ id: randomUUID(), task: 'tasks.echo', args: ['one'], kwargs: { k: 1 } })
     expect(answer).toMatchObject({ state: 'SUCCESS', value: { args: ['one'], kwargs: { k: 1 } } })
   })
 
-  it('refuses pickle, yaml and compression it does not know, and goes on', async () => {
+  it('refuses pickle, YAML and unknown compression, and continues', async () => {
     const id = randomUUID()
     await python.call({ id, task: 'tasks.echo', args: ['pickled'], options: { serializer: 'pickle' }, timeout: 0.5 })
-    await until('recorded', async () => (await ours.results.find(id))?.state === 'FAILURE')
+    await until('outcome stored', async () => (await ours.results.find(id))?.state === 'FAILURE')
     expect(ran).not.toContain('pickled')
     expect(await call('tasks.echo', ['alive'])).toMatchObject({ value: 'alive' })
   })
 
-  it('understands zlib', async () => {
+  it('accepts zlib compression', async () => {
     expect(await call('tasks.echo', ['small'], { options: { compression: 'zlib' } })).toMatchObject({ value: 'small' })
   })
 
@@ -147,14 +147,14 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
       'a broken body',
       JSON.stringify({ body: '!!!', headers: {}, properties: { delivery_tag: 'broken', body_encoding: 'base64' } }),
     ],
-  ])('keeps %s aside and goes on', async (_name, entry) => {
+  ])('stores %s as a dead letter, and continues', async (_name, entry) => {
     const letters = async () =>
       (await schema.open().query({ name: 'letters', text: 'SELECT body FROM {schema}.dead_letter' })).length
     const before = await letters()
     await celery.redis.lpush(`${celery.prefix}celery`, entry)
-    await until('kept aside', async () => (await letters()) === before + 1)
+    await until('dead letter', async () => (await letters()) === before + 1)
     expect(await call('tasks.echo', ['alive'])).toMatchObject({ value: 'alive' })
-    await until('gone', async () => (await celery.redis.keys(`${celery.prefix}onedyno.broken*`)).length === 0)
+    await until('queue empty', async () => (await celery.redis.keys(`${celery.prefix}onedyno.broken*`)).length === 0)
     await until('acknowledged', async () => (await celery.redis.hlen(`${celery.prefix}unacked`)) === 0)
   })
 })
@@ -191,40 +191,40 @@ describe.skipIf(lacks('redis', 'celery'))('our client and a Python worker on Red
     JSON.parse(await until('a result', () => celery.redis.get(`celery-task-meta-${id}`), timeoutMs)) as Record<string, unknown>
   it.each([
     ['a number', [7], {}, 7],
-    ['a text of several scripts', ['Grüße, 世界, \u{1F980}'], {}, 'Grüße, 世界, \u{1F980}'],
+    ['text in several scripts', ['Grüße, 世界, \u{1F980}'], {}, 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', ['x'.repeat(1 << 20)], {}, 'x'.repeat(1 << 20)],
     ['keyword arguments', [1], { kwargs: { key: 'value' } }, { args: [1], kwargs: { key: 'value' } }],
     ['any priority', [9], { priority: 200 }, 9],
-  ])('runs with %s', async (_name, args, options, value) => {
+  ])('has a task run with %s', async (_name, args, options, value) => {
     expect(await result(await send('tasks.echo', args, options))).toMatchObject({ status: 'SUCCESS', result: value })
   })
 
-  it('has the exception of Python', async () => {
+  it('receives the exception of Python', async () => {
     expect(await result(await send('tasks.fail', ['boom']))).toMatchObject({
       status: 'FAILURE',
       result: { exc_type: 'ValueError', exc_message: ['boom'], exc_module: 'builtins' },
     })
   })
 
-  it('waits for a countdown', async () => {
+  it('has a task run after its countdown', async () => {
     const sentAt = Date.now()
     expect(await result(await send('tasks.echo', [1], { countdown: 1 }))).toMatchObject({ status: 'SUCCESS' })
     expect(Date.now() - sentAt).toBeGreaterThan(900)
   })
 
-  it('does not run what has expired', async () => {
+  it('does not run an expired task', async () => {
     const id = await send('tasks.echo', [1], { expires: new Date(Date.now() - 1000) })
     expect(await result(id)).toMatchObject({ status: 'REVOKED', result: { exc_type: 'TaskRevokedError' } })
   })
 
-  it('is told that the task is unknown there', async () => {
+  it('receives NotRegistered for a task that is unknown to Python', async () => {
     expect(await result(await send('tasks.unknown', []))).toMatchObject({
       status: 'FAILURE',
       result: { exc_type: 'NotRegistered' },
     })
   })
 
-  it('leaves nothing behind in the lists and among the unacknowledged', async () => {
+  it('leaves neither messages nor unacknowledged entries', async () => {
     await until('all acknowledged', async () => (await celery.redis.hlen(`${celery.prefix}unacked`)) === 0)
     expect(await ours.broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
@@ -242,7 +242,7 @@ describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the 
     await schema?.drop()
   })
 
-  it('puts the messages of a dead worker of ours into the hands of the Python one', async () => {
+  it('hands the messages of our dead worker to the Python worker', async () => {
     const doomed = openOursOnRedis(schema, celery)
     const taken: string[] = []
     await doomed.broker.consume({
@@ -254,7 +254,7 @@ describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the 
     const { app, broker } = openOursOnRedis(schema, celery)
     const sent = await Promise.all([1, 2, 3].map((value) => app.sendTask('tasks.echo', [value])))
     await until('taken', () => taken.length === 3)
-    // Somebody of ours has to be there to notice: a Python worker would only do so after its visibility timeout.
+    // Another worker of ours has to notice the death. A Python worker would restore only after its visibility timeout.
     const watcher = await broker.consume({
       queues: ['elsewhere'],
       concurrency: 1,
@@ -272,7 +272,7 @@ describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the 
     await broker.close()
   })
 
-  it('keeps what runs long here from being restored by the visibility timeout of a Python worker', async () => {
+  it('keeps the visibility timeout of a Python worker from restoring a long task that runs here', async () => {
     const { app, broker } = openOursOnRedis(schema, celery)
     const seen: string[] = []
     let held: Delivery | undefined
@@ -288,10 +288,10 @@ describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the 
     const { id } = await app.sendTask('tasks.echo', ['long'])
     await until('taken', () => seen.length === 1)
     const takenAt = Date.now()
-    // Renewed twice, so that it is older than the timeout and yet looks young. A Python worker restores when it starts.
+    // The entry was renewed twice: it is older than the timeout and looks young. A Python worker restores when it starts.
     await until('old enough', () => Date.now() - takenAt > 11_000)
     await celery.worker({ env: { VISIBILITY: '8' } })
-    // The Python worker is at work: it takes what is really there.
+    // The Python worker takes the next message, so it is at work.
     const other = await app.sendTask('tasks.echo', ['other'])
     await until('the other ran', () => celery.redis.get(`celery-task-meta-${other.id}`))
     expect(await celery.redis.exists(`celery-task-meta-${id}`)).toBe(0)

@@ -23,41 +23,41 @@ const failure = (run: AsyncResult) =>
     (error: TaskError) => error,
   )
 
-/** What our client gets of Python workers, whatever carries it. */
+/** The results of Python workers that our client receives, by either transport. */
 function sharedCases(ours: () => Ours) {
   const send = (task: string, args: unknown[] = [], options: object = {}) => ours().app.sendTask(task, args, options)
 
   it.each([
     ['a number', 'tasks.echo', [7], 7],
-    ['a text of several scripts', 'tasks.echo', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
+    ['text in several scripts', 'tasks.echo', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', 'tasks.echo', ['x'.repeat(1 << 20)], 'x'.repeat(1 << 20)],
     ['nothing', 'tasks.echo', [null], null],
-    ['NaN, as null', 'tasks.not_a_number', [], [null, 1]],
-    ['what a second attempt returned', 'tasks.twice', [], 'second'],
-    ['the end of a task that told of its progress', 'tasks.progress', [], 'done'],
-  ])('gets %s', async (_name, task, args, value) => {
+    ['NaN as null', 'tasks.not_a_number', [], [null, 1]],
+    ['the result of a second attempt', 'tasks.twice', [], 'second'],
+    ['the result of a task that reported progress', 'tasks.progress', [], 'done'],
+  ])('receives %s', async (_name, task, args, value) => {
     expect(await (await send(task, args)).get(WAIT)).toEqual(value)
   })
 
-  it('gets the exception of Python, with its stack', async () => {
+  it('receives the exception of Python with its stack', async () => {
     const error = await failure(await send('tasks.fail', ['boom']))
     expect(error).toMatchObject({ name: 'TaskError', state: 'FAILURE', excType: 'ValueError' })
     expect(error.message).toContain('boom')
     expect(error.traceback).toContain('python_app.py')
   })
 
-  it('is told that a value cannot be held here, instead of being given another one', async () => {
+  it('receives a failure for a value that JavaScript cannot represent', async () => {
     const error = await failure(await send('tasks.big'))
     expect(error).toMatchObject({ name: 'TaskError', excType: 'DecodeError' })
     expect(error.message).toContain('18446744073709551617')
   })
 
-  it('is told that the task is unknown there', async () => {
+  it('receives NotRegistered for a task that is unknown to Python', async () => {
     const error = await failure(await send('tasks.unknown'))
     expect(error).toMatchObject({ name: 'TaskError', excType: 'NotRegistered' })
   })
 
-  it('finds everything that is known, for the pages too', async () => {
+  it('stores all fields of a result, also for the pages', async () => {
     const run = await send('tasks.echo', ['known'])
     await run.get(WAIT)
     const stored = await run.info()
@@ -67,13 +67,13 @@ function sharedCases(ours: () => Ours) {
     expect(stored?.worker).toContain('@')
   })
 
-  it('sees that a task has started', async () => {
+  it('reads the state STARTED', async () => {
     const run = await send('tasks.slow', [1])
     await until('started', async () => (await run.state()) === 'STARTED')
     expect(await run.get(WAIT)).toBe(1)
   })
 
-  it('gets what was kept in the outbox until its time', async () => {
+  it('receives the result of a task that waited in the outbox', async () => {
     const relay = await startOutboxRelay(ours().database, ours().broker, silentLog())
     const run = await send('tasks.echo', ['later'], { countdown: 0.2 })
     expect(await run.get(WAIT)).toBe('later')
@@ -113,14 +113,14 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
 
   sharedCases(() => ours)
 
-  it('loses no result with the process that sent the task', async () => {
+  it('stores a result after the sender of the task ended', async () => {
     const second = await openOurs(schema, env)
     const { id } = await second.app.sendTask('tasks.slow', [0.5])
     await second.close()
     expect(await ours.app.asyncResult(id).get(WAIT)).toBe(0.5)
   })
 
-  it('loses no result while nobody listens', async () => {
+  it('stores a result that arrived while no process listened', async () => {
     const alone = await createTestSchema()
     const first = await openOurs(alone, env)
     const { id } = await first.app.sendTask('tasks.slow', [0.5])
@@ -137,14 +137,14 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
     await alone.drop()
   })
 
-  it('hears again after the connection was lost', async () => {
+  it('receives results after a lost connection', async () => {
     const run = await ours.app.sendTask('tasks.slow', [1])
     await rabbitmqctl('close_all_connections', '-p', vhost.name, 'a test')
     expect(await run.get(WAIT)).toBe(1)
     expect(await (await ours.app.sendTask('tasks.echo', ['back'])).get(WAIT)).toBe('back')
   })
 
-  it('sends tasks although the reply queue is refused, and says so', async () => {
+  it('sends tasks although the reply queue is refused, and logs it', async () => {
     const alone = await createTestSchema()
     const lines: string[] = []
     const log = createLog({ level: 'warn', format: 'text' }, { write: (line: string) => void lines.push(line) })
@@ -154,7 +154,7 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
     const address = await replyAddress(refused.database)
     await channel.assertQueue(address, { durable: false, exclusive: true })
     await refused.app.sendTask('tasks.echo', ['sent'])
-    // Its result goes to whoever made the queue.
+    // The result goes to the owner of the queue.
     await until('the task ran', () => channel.get(address, { noAck: true }))
     expect(lines.filter((line) => line.includes('RabbitMQ refuses the reply queue'))).toHaveLength(1)
     await raw.close()
@@ -162,7 +162,7 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
     await alone.drop()
   })
 
-  it('is not answered by workers of its own, which write to its database', async () => {
+  it('sends no reply to its own application, whose workers write to the database', async () => {
     const alone = await createTestSchema()
     const quiet = await openOurs(alone, { CLOUDAMQP_URL: vhost.url })
     quiet.app.task('ours.echo', (value: unknown) => value)
@@ -179,7 +179,7 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
     }))
     await quiet.worker({ queues: ['ours'], concurrency: 1 })
     await quiet.broker.publish(messages)
-    await until('the foreign one is answered', () => heard.length === 1)
+    await until('the reply to the other application', () => heard.length === 1)
     expect(heard[0]).toContain(messages[1]!.headers.id)
     expect(await quiet.app.asyncResult(messages[0]!.headers.id).get(WAIT)).toBe('asked')
     expect((await channel.checkQueue(address)).messageCount).toBe(0)
@@ -216,13 +216,13 @@ describe.skipIf(lacks('redis', 'celery'))('results of Python workers in Redis (R
   const subscriptions = async () =>
     ((await celery.redis.call('PUBSUB', 'CHANNELS', 'celery-task-meta-*')) as string[]).filter((channel) => channel !== '')
 
-  it('waits for nothing that has ended', async () => {
+  it('unsubscribes from ended tasks', async () => {
     const run = await ours.app.sendTask('tasks.echo', ['over'])
     await run.get(WAIT)
     await until('unsubscribed', async () => !(await subscriptions()).includes(`celery-task-meta-${run.id}`))
   })
 
-  it('does not store again what its own worker wrote there', async () => {
+  it('does not store the result of its own worker again', async () => {
     const mirrored = openOursOnRedis(schema, celery, { RESULT_COLLECT: 'on' })
     mirrored.app.task('ours.echo', (value: unknown) => value)
     await mirrored.worker({ queues: ['ours'], name: 'celery@mirrored' })
@@ -233,7 +233,7 @@ describe.skipIf(lacks('redis', 'celery'))('results of Python workers in Redis (R
     await mirrored.close()
   })
 
-  it('looks for what ended while its connection was away', async () => {
+  it('looks up tasks that ended while its connection was away', async () => {
     const run = await ours.app.sendTask('tasks.slow', [0.5])
     const killed = (await celery.redis.call('CLIENT', 'LIST', 'TYPE', 'pubsub')) as string
     const line = killed

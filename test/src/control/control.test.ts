@@ -9,25 +9,25 @@ import { createLamport } from '../../../src/control/lamport.ts'
 import { pythonRepr } from '../../../src/control/repr.ts'
 import { createMessage } from '../../../src/message/message.ts'
 
-describe('a request is for this worker', () => {
+describe('isAddressed', () => {
   const me = 'celery@dyno-1'
   it.each([
-    ['when it names nobody', {}, true],
-    ['when it names it', { destination: ['x@y', me] }, true],
-    ['not when it names others', { destination: ['x@y'] }, false],
-    ['not when the list is empty', { destination: [] }, false],
-    ['when a glob fits', { pattern: 'celery@*-?' }, true],
-    ['when a set of letters fits', { pattern: 'celery@dyno-[12]', matcher: 'glob' }, true],
-    ['not when a glob fits only its beginning', { pattern: 'celery' }, false],
-    ['not when its dots would have to be wild', { pattern: 'celery.dyno-1' }, false],
-    ['when an expression fits its beginning', { pattern: 'cel.*@', matcher: 'pcre' }, true],
-    ['not when an expression is broken', { pattern: '(', matcher: 'pcre' }, false],
+    ['accepts a request without a destination', {}, true],
+    ['accepts a request that names this worker', { destination: ['x@y', me] }, true],
+    ['refuses a request that names other workers', { destination: ['x@y'] }, false],
+    ['refuses an empty list of workers', { destination: [] }, false],
+    ['accepts a matching glob', { pattern: 'celery@*-?' }, true],
+    ['accepts a matching character class', { pattern: 'celery@dyno-[12]', matcher: 'glob' }, true],
+    ['refuses a glob that matches only the start of the name', { pattern: 'celery' }, false],
+    ['reads a dot in a glob literally', { pattern: 'celery.dyno-1' }, false],
+    ['accepts a regular expression that matches the start of the name', { pattern: 'cel.*@', matcher: 'pcre' }, true],
+    ['refuses an invalid regular expression', { pattern: '(', matcher: 'pcre' }, false],
   ])('%s', (_name, destination, yes) => {
     expect(isAddressed(destination, me)).toBe(yes)
   })
 })
 
-describe('a value in the words of Python', () => {
+describe('pythonRepr', () => {
   it.each([
     [null, 'None'],
     [true, 'True'],
@@ -36,13 +36,13 @@ describe('a value in the words of Python', () => {
     ['a\nb', "'a\\nb'"],
     [[1, 'a', null], "[1, 'a', None]"],
     [{ key: [false] }, "{'key': [False]}"],
-  ])('%j', (value, text) => {
+  ])('prints %j as Python does', (value, text) => {
     expect(pythonRepr(value)).toBe(text)
   })
 })
 
 describe('the logical clock', () => {
-  it('is ahead of every message that came, whatever came as a clock', () => {
+  it('is ahead of every received clock, and ignores clocks that are not integers', () => {
     const clock = createLamport()
     clock.adjust(41)
     clock.adjust('99')
@@ -108,7 +108,7 @@ describe('the emitter', () => {
     observer.ended(delivery, outcome({}))
   }
 
-  it('sends nothing while events are off, but counts', async () => {
+  it('counts tasks but sends nothing while events are disabled', async () => {
     const { sent, emitter } = open()
     runOnce(emitter)
     emitter.close()
@@ -117,7 +117,7 @@ describe('the emitter', () => {
     expect([...emitter.totals]).toEqual([['tasks.add', 1]])
   })
 
-  it('sends the events of one turn as one message, with the fields and in the order that Celery has', async () => {
+  it("sends the events of one turn as one message, with Celery's fields and order", async () => {
     const { sent, emitter } = open()
     expect(emitter.enable()).toBe(true)
     expect(emitter.enable()).toBe(false)

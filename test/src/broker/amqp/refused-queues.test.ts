@@ -13,7 +13,7 @@ const start = () => {
   return { queues, said, pass }
 }
 
-it('tries a refused queue ever more rarely, but once a minute, and says so once', () => {
+it('tries a refused queue after growing pauses of at most a minute, and logs it once', () => {
   const { queues, said, pass } = start()
   const waits = Array.from({ length: 12 }, () => {
     queues.refused('q', 'no')
@@ -31,7 +31,7 @@ it('tries a refused queue ever more rarely, but once a minute, and says so once'
   expect(said).toEqual(['q'])
 })
 
-it('begins anew when messages are taken, and says nothing of a queue that is full now and then', () => {
+it('starts with a short pause after the queue took a message, and does not log a queue that is often full', () => {
   const { queues, said, pass } = start()
   for (let at = 0; at < 5; at++) {
     queues.refused('q', 'full')

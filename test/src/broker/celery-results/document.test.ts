@@ -8,7 +8,7 @@ const read = (document: object | string) =>
   readResultDocument(typeof document === 'string' ? document : JSON.stringify(document), { task: 'tasks.add', queue: 'q' }, NOW)
 const empty = { task: 'tasks.add', queue: 'q', worker: null, traceback: null, startedAt: null, doneAt: null }
 
-describe('a result document of Celery', () => {
+describe('readResultDocument', () => {
   it.each<[string, object | string, object]>([
     [
       'a success by rpc://, which has no date',
@@ -58,7 +58,7 @@ describe('a result document of Celery', () => {
       '{"task_id": "i", "status": "SUCCESS", "result": [NaN, {"__type__": "decimal", "__value__": "1.10"}]}',
       { ...empty, id: 'i', state: 'SUCCESS', result: '[null,"1.10"]', doneAt: NOW },
     ],
-  ])('%s', (_name, document, outcome) => expect(read(document)).toEqual(outcome))
+  ])('reads %s', (_name, document, outcome) => expect(read(document)).toEqual(outcome))
 
   it.each([
     [
@@ -67,7 +67,7 @@ describe('a result document of Celery', () => {
       'the task succeeded, but its result cannot be stored: the integer 18446744073709551617 cannot be held exactly',
     ],
     ['a failure', 'FAILURE', 'the integer 18446744073709551617 cannot be held exactly'],
-  ])('%s with an integer that cannot be held is a FAILURE that says so', (_name, status, words) => {
+  ])('turns %s with an integer beyond 2^53 into a FAILURE with the reason', (_name, status, words) => {
     const outcome = read(`{"task_id": "i", "status": "${status}", "result": [NaN, 18446744073709551617]}`)
     expect(outcome).toMatchObject({ id: 'i', state: 'FAILURE', doneAt: NOW })
     expect(JSON.parse(outcome?.result ?? '')).toMatchObject({
@@ -77,25 +77,25 @@ describe('a result document of Celery', () => {
   })
 
   it.each([
-    ['no JSON', 'hello'],
+    ['text that is not JSON', 'hello'],
     ['a list', '[]'],
-    ['no id', { status: 'SUCCESS', result: 1 }],
+    ['a document without an id', { status: 'SUCCESS', result: 1 }],
     ['an empty id', { task_id: '', status: 'SUCCESS' }],
     ["a state of the task's own", { task_id: 'i', status: 'PROGRESS', result: { percent: 5 } }],
-    ['PENDING', { task_id: 'i', status: 'PENDING' }],
-  ])('%s is none', (_name, document) => expect(read(document)).toBeUndefined())
+    ['the state PENDING', { task_id: 'i', status: 'PENDING' }],
+  ])('ignores %s', (_name, document) => expect(read(document)).toBeUndefined())
 })
 
 describe('a correlation id', () => {
   const message = (id: string, task: string) => createMessage({ id, task, args: [], queue: 'q' })
 
-  it('brings the name of the task back', () => {
+  it('carries the name of the task', () => {
     expect(knownTask(correlationOf(message('an id', 'tasks.add')))).toEqual({ task: 'tasks.add', queue: 'q' })
   })
 
   it.each([
-    ['one that would be too long', correlationOf(message('i'.repeat(200), 't'.repeat(200)))],
+    ['an id that would be too long', correlationOf(message('i'.repeat(200), 't'.repeat(200)))],
     ["Celery's own", 'an-id'],
     ['none', undefined],
-  ])('%s brings nothing', (_name, id) => expect(knownTask(id)).toBeUndefined())
+  ])('%s names no task', (_name, id) => expect(knownTask(id)).toBeUndefined())
 })

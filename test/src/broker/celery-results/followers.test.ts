@@ -9,11 +9,11 @@ const signature = (options: SignatureOptions, kwargs = {}, subtask_type: string 
 const task = (task_id: string, more: SignatureOptions = {}) => signature({ task_id, ...more })
 const messageWith = (embed: Embed) => createMessage({ id: 'first', task: 'tasks.first', args: [2 ** 53], embed })
 
-describe('what may follow from a message', () => {
+describe('followers of a message', () => {
   it.each<[string, Embed, string[]]>([
-    ['nothing', {}, []],
+    ['nothing without an embed', {}, []],
     ['the rest of its chain', { chain: [task('c'), task('b')] }, ['c', 'b']],
-    ['callbacks and errbacks that have their ids', { callbacks: [task('a'), signature({})], errbacks: [task('b')] }, ['a', 'b']],
+    ['callbacks and errbacks with ids', { callbacks: [task('a'), signature({})], errbacks: [task('b')] }, ['a', 'b']],
     ['the body of its chord', { chord: task('body') }, ['body']],
     [
       'a chain in a group',
@@ -33,17 +33,17 @@ describe('what may follow from a message', () => {
       },
       ['a', 'b', 'b'],
     ],
-    ['callbacks of those', { chain: [task('a', { link: task('b'), link_error: [task('c')] })] }, ['a', 'b', 'c']],
-  ])('%s', (_name, embed, ids) => expect(followersOf(messageWith(embed)).map(({ id }) => id)).toEqual(ids))
+    ['callbacks of later steps', { chain: [task('a', { link: task('b'), link_error: [task('c')] })] }, ['a', 'b', 'c']],
+  ])('include %s', (_name, embed, ids) => expect(followersOf(messageWith(embed)).map(({ id }) => id)).toEqual(ids))
 
-  it('has a name and a queue', () => {
+  it('have a name and a queue', () => {
     expect(followersOf(messageWith({ chain: [task('a', { queue: 'q' }), task('b')] }))).toEqual([
       { id: 'a', task: 'tasks.next', queue: 'q' },
       { id: 'b', task: 'tasks.next', queue: null },
     ])
   })
 
-  it('is given an address, unless it has one; arguments stay as they are', () => {
+  it('receive the reply address unless they have one, and keep their arguments', () => {
     const message = messageWith({ chain: [task('a', { reply_to: 'theirs' }), task('b')] })
     const { body } = withFollowersAddressed(message, 'ours')
     expect(body).toBe(messageWith({ chain: [task('a', { reply_to: 'theirs' }), task('b', { reply_to: 'ours' })] }).body)
@@ -54,9 +54,9 @@ describe('what may follow from a message', () => {
       'holds what only others can hold',
       '[[],{},{"chain":[{"task":"t","args":[18446744073709551617],"options":{"task_id":"a"}}]}]',
     ],
-    ['is no body', '"task_id"'],
+    ['is not an object', '"task_id"'],
     ['cannot be read', '[[],{},{"task_id"'],
-  ])('is left alone in a message that %s', (_name, body) => {
+  ])('are not changed in a body that %s', (_name, body) => {
     const message = { ...messageWith({}), body }
     expect(withFollowersAddressed(message, 'ours')).toEqual(message)
   })

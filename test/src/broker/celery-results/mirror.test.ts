@@ -10,7 +10,7 @@ const outcome = (id: string, more: Partial<Outcome> = {}): Outcome => ({
   ...more,
 })
 
-/** A Redis that is there or not, and keeps the documents that it was given. */
+/** A fake Redis that can be away, and stores documents. */
 function createServer() {
   const server = { away: false, written: [] as string[], fault: undefined as ((key: string) => Error | undefined) | undefined }
   const connection = {
@@ -39,14 +39,14 @@ function createMirror(more: Partial<RedisMirrorOptions> = {}) {
   return { server, lines, mirror, write }
 }
 
-describe('a mirror on another server', () => {
-  it('is waited for while it answers', async () => {
+describe('a mirror apart from the broker', () => {
+  it('delays acknowledgements while it answers', async () => {
     const { server, write } = createMirror()
     await write('a', 'b')
     expect(server.written).toEqual(['celery-task-meta-a', 'celery-task-meta-b'])
   })
 
-  it('holds nobody up while it is away, and gets everything in order when it is back', async () => {
+  it('delays nothing while it is away, and receives all results in order when it is back', async () => {
     const { server, write } = createMirror()
     server.away = true
     for (let at = 0; at < 300; at++) await write(`${at}`)
@@ -56,7 +56,7 @@ describe('a mirror on another server', () => {
     expect(server.written).toEqual(Array.from({ length: 300 }, (_, at) => `celery-task-meta-${at}`))
   })
 
-  it('leaves the oldest out when too much waits, and says how much that was', async () => {
+  it('drops the oldest results above the limit, and logs how many', async () => {
     const { server, lines, write } = createMirror()
     server.away = true
     await write('first')
@@ -70,7 +70,7 @@ describe('a mirror on another server', () => {
     expect(lines[1]).toContain(`results=${11_001 - server.written.length}`)
   })
 
-  it('says at its end what it could not write', async () => {
+  it('logs the results that it could not write when it closes', async () => {
     const { server, lines, mirror, write } = createMirror()
     server.away = true
     await write('a')
@@ -78,7 +78,7 @@ describe('a mirror on another server', () => {
     expect(lines.at(-1)).toContain('results=1')
   })
 
-  it('says once what a server that answers does not like, and goes on when it does', async () => {
+  it('logs an error of the server once, and continues after it', async () => {
     const { server, lines, write } = createMirror()
     server.fault = () => new Error('OOM command not allowed')
     await write('a')
@@ -90,7 +90,7 @@ describe('a mirror on another server', () => {
 })
 
 describe('any mirror', () => {
-  it("is not stopped by a key that is none of Celery's", async () => {
+  it('skips a key of another type', async () => {
     const { server, lines, write } = createMirror({ apart: false })
     server.fault = (key) => (key.endsWith('bad') ? new Error('WRONGTYPE not a string') : undefined)
     await write('a', 'bad', 'b')
@@ -98,7 +98,7 @@ describe('any mirror', () => {
     expect(lines).toEqual([expect.stringContaining('id=bad')])
   })
 
-  it("is waited for as long as it takes on the broker's own server", async () => {
+  it("delays acknowledgements without a limit on the broker's own server", async () => {
     const { server, write } = createMirror({ apart: false })
     server.away = true
     const written = write('a')
@@ -108,7 +108,7 @@ describe('any mirror', () => {
     expect(server.written).toEqual(['celery-task-meta-a'])
   })
 
-  it('tells what is written, and tells it again when that did not succeed', async () => {
+  it('calls onWritten after a write, and repeats both if onWritten rejects', async () => {
     const told: string[] = []
     const { connection } = createServer()
     const mirror = createRedisMirror(connection, {
@@ -129,9 +129,9 @@ describe('any mirror', () => {
   })
 })
 
-describe('a document', () => {
+describe('resultDocument', () => {
   it.each<[string, Partial<Outcome>, object]>([
-    ['of a success', {}, { status: 'SUCCESS', result: 1, date_done: '1970-01-01T00:00:00.002000+00:00' }],
+    ['for a success', {}, { status: 'SUCCESS', result: 1, date_done: '1970-01-01T00:00:00.002000+00:00' }],
     [
       'of a running task',
       { state: 'STARTED', result: null, doneAt: null },
