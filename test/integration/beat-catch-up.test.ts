@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest'
 import { type BeatBench, benchTest, flaws } from '../support/beats.ts'
 import { until } from '../support/until.ts'
 
-/** A schedule of every hour whose ticks lie at half past, seen from now; its first tick in the past is `hours` and a half ago. */
+/** Adds an hourly schedule whose next tick is in half an hour and whose oldest missed tick is `hours` and a half ago. */
 async function addMissed(bench: BeatBench, hours: number, more: Record<string, unknown>): Promise<void> {
   await bench.add({ name: 'a', kind: 'interval', every: 1, period: 'hours', anchor: new Date(0), enabled: false, ...more })
   await bench.sql(
@@ -12,14 +12,14 @@ async function addMissed(bench: BeatBench, hours: number, more: Record<string, u
   await bench.sql(`UPDATE schedule SET next_run_at = anchor + interval '1 hour'`)
 }
 
-/** The run history: hours since each tick, its reason and outcome, and for how many others it stands. */
+/** The run history: hours since each tick, reason, outcome, and the number of ticks that it replaces. */
 const history = async (bench: BeatBench) =>
   (await bench.runs('a')).map(
     ({ tick, reason, outcome, missed }) =>
       `${Math.round(((Date.now() - tick.getTime()) / 3_600_000) * 2) / 2} h ${reason} ${outcome}${missed > 0 ? ` +${missed}` : ''}`,
   )
 
-/** Half an hour from now, as every schedule of addMissed must wait in the end. */
+/** Waits until the next tick is half an hour from now, which means that the schedule has caught up. */
 const caughtUp = (bench: BeatBench) =>
   until('the next tick to be in the future', async () => {
     const row = await bench.row('a')
@@ -31,27 +31,32 @@ const messages = async ({ sql }: BeatBench) => (await sql('SELECT FROM outbox'))
 
 describe('after an outage', () => {
   const cases: [string, number, Record<string, unknown>, string[]][] = [
-    ['one: the newest tick stands for all', 9, { catchup: 'one' }, ['0.5 h catchup queued +9']],
-    ['skip: none runs, the newest is recorded', 9, { catchup: 'skip' }, ['0.5 h catchup skipped_catchup +9']],
+    ['one queues the newest missed tick', 9, { catchup: 'one' }, ['0.5 h catchup queued +9']],
+    ['skip queues none and records the newest', 9, { catchup: 'skip' }, ['0.5 h catchup skipped_catchup +9']],
     [
-      'all: each runs, a few at a time',
+      'all queues each missed tick, a few per claim',
       4,
       { catchup: 'all', catchup_limit: 2 },
       ['4.5', '3.5', '2.5', '1.5', '0.5'].map((hours) => `${hours} h catchup queued`),
     ],
     [
-      'all within a grace of two hours: older ones are one line of history',
+      'all with a grace of two hours records older ticks as one run',
       5,
       { catchup: 'all', misfire_grace_seconds: 7200 },
       ['2.5 h catchup skipped_misfire +3', '1.5 h catchup queued', '0.5 h catchup queued'],
     ],
     [
-      'one within a grace of a minute: too late',
+      'one with a grace of a minute queues none',
       3,
       { catchup: 'one', misfire_grace_seconds: 60 },
       ['0.5 h catchup skipped_misfire +3'],
     ],
-    ['one within a grace of an hour', 3, { catchup: 'one', misfire_grace_seconds: 3600 }, ['0.5 h catchup queued +3']],
+    [
+      'one with a grace of an hour queues the newest',
+      3,
+      { catchup: 'one', misfire_grace_seconds: 3600 },
+      ['0.5 h catchup queued +3'],
+    ],
   ]
   for (const [name, hours, policy, expected] of cases)
     benchTest(name, async (bench) => {
@@ -63,19 +68,16 @@ describe('after an outage', () => {
       expect([await messages(bench), (await bench.row('a'))?.total_run_count]).toEqual([queued, String(queued)])
     })
 
-  benchTest(
-    'a message expires counted from its tick, so that what is too late dies instead of coming in a crowd',
-    async (bench) => {
-      await addMissed(bench, 1, { expire_seconds: 60 })
-      await bench.beat()
-      await caughtUp(bench)
-      const [run] = await bench.runs('a')
-      const [sent] = await bench.sql('SELECT headers FROM outbox')
-      expect(JSON.parse(String(sent?.headers)).expires).toBe(new Date(run!.tick.getTime() + 60_000).toISOString())
-    },
-  )
+  benchTest('counts the expiry of a message from its tick', async (bench) => {
+    await addMissed(bench, 1, { expire_seconds: 60 })
+    await bench.beat()
+    await caughtUp(bench)
+    const [run] = await bench.runs('a')
+    const [sent] = await bench.sql('SELECT headers FROM outbox')
+    expect(JSON.parse(String(sent?.headers)).expires).toBe(new Date(run!.tick.getTime() + 60_000).toISOString())
+  })
 
-  benchTest('one that catches up on a month of seconds holds up nobody', async (bench) => {
+  benchTest('does not delay other schedules while one catches up on a month of seconds', async (bench) => {
     await bench.addInterval('behind', 1, {
       catchup: 'all',
       catchup_limit: 10_000,
@@ -100,7 +102,7 @@ describe('a single run', () => {
       return row?.finished ? row : undefined
     })
 
-  benchTest('one_off: runs once and is finished, and stays enabled', async (bench) => {
+  benchTest('finishes a one_off schedule after one run and leaves it enabled', async (bench) => {
     await bench.addInterval('a', 1, { one_off: true })
     await bench.addInterval('b', 1)
     await bench.beat()
@@ -109,7 +111,7 @@ describe('a single run', () => {
     expect(await bench.row('a')).toMatchObject({ enabled: true, next_run_at: null, total_run_count: '1' })
   })
 
-  benchTest('clocked: runs at its time, not before', async (bench) => {
+  benchTest('runs a clocked schedule at its time, not before', async (bench) => {
     await bench.add({ name: 'a', kind: 'clocked', one_off: true, clocked_time: new Date(Date.now() + 1500) })
     await bench.beat()
     const row = await finished(bench)
@@ -119,7 +121,7 @@ describe('a single run', () => {
     expect(await messages(bench)).toBe(1)
   })
 
-  benchTest('clocked and past when it is made: runs now; enabled again it does not run twice', async (bench) => {
+  benchTest('runs a clocked schedule of the past once, even if it is enabled again', async (bench) => {
     await bench.add({ name: 'a', kind: 'clocked', one_off: true, clocked_time: new Date(Date.now() - 5000) })
     await bench.beat()
     await finished(bench)
@@ -129,7 +131,7 @@ describe('a single run', () => {
     expect([(await bench.runs('a')).length, await messages(bench)]).toEqual([1, 1])
   })
 
-  benchTest('clocked and older than its grace when it is made: recorded as too late, finished', async (bench) => {
+  benchTest('records a clocked schedule as too late if it is older than its grace', async (bench) => {
     const clocked_time = new Date(Date.now() - 120_000)
     await bench.add({ name: 'a', kind: 'clocked', one_off: true, clocked_time, misfire_grace_seconds: 60 })
     await bench.beat()

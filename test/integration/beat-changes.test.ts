@@ -2,10 +2,10 @@ import { expect } from 'vitest'
 import { type BeatBench, benchTest, type ScheduleState } from '../support/beats.ts'
 import { until } from '../support/until.ts'
 
-/** Without NOTIFY a beat would look after 5 s. */
+/** Without NOTIFY beat polls every 5 s. */
 const AT_ONCE_MS = 300
 
-/** Milliseconds from a change, as psql would make it, until the row is as expected; the best of three, because this machine has other work. */
+/** Milliseconds from an SQL change until the row is as expected. The best of three, because the machine can be busy. */
 async function noticedAfter(
   bench: BeatBench,
   statements: readonly string[],
@@ -23,7 +23,7 @@ async function noticedAfter(
 
 const inMs = (row: ScheduleState | undefined) => (row?.next_run_at?.getTime() ?? Number.NaN) - Date.now()
 
-benchTest('a new schedule is planned at once', async (bench) => {
+benchTest('plans a new schedule at once', async (bench) => {
   await bench.beat()
   const insert = (name: string) =>
     `INSERT INTO schedule (name, task, kind, every, period, anchor) VALUES ('${name}', 't', 'interval', 1, 'hours', now())`
@@ -38,7 +38,7 @@ benchTest('a new schedule is planned at once', async (bench) => {
   expect(took).toBeLessThan(AT_ONCE_MS)
 })
 
-benchTest('an edited interval is planned anew at once, from its anchor', async (bench) => {
+benchTest('plans an edited interval at once, from its anchor', async (bench) => {
   await bench.addInterval('a', 3600)
   await bench.beat()
   await until('a plan', async () => (await bench.row('a'))?.next_run_at)
@@ -52,7 +52,7 @@ benchTest('an edited interval is planned anew at once, from its anchor', async (
   expect(took).toBeLessThan(AT_ONCE_MS)
 })
 
-benchTest('a schedule that becomes every second runs within its second', async (bench) => {
+benchTest('runs a schedule within a second after its interval becomes one second', async (bench) => {
   await bench.addInterval('a', 3600)
   await bench.beat()
   await until('a plan', async () => (await bench.row('a'))?.next_run_at)
@@ -60,7 +60,7 @@ benchTest('a schedule that becomes every second runs within its second', async (
   await until('a run', async () => (await bench.runs('a')).length > 0, 1000 + AT_ONCE_MS * 3)
 })
 
-benchTest('a disabled schedule runs no more, and enabled again it does not make up for the pause', async (bench) => {
+benchTest('does not run a disabled schedule, and does not catch up when it is enabled again', async (bench) => {
   await bench.addInterval('a', 1)
   await bench.beat()
   await until('a run', async () => (await bench.runs('a')).length > 0)
@@ -78,7 +78,7 @@ benchTest('a disabled schedule runs no more, and enabled again it does not make 
   expect(first?.missed).toBe(0)
 })
 
-benchTest('a deleted schedule runs no more, and its history stays', async (bench) => {
+benchTest('does not run a deleted schedule, and keeps its history', async (bench) => {
   await bench.addInterval('a', 1)
   await bench.addInterval('b', 1)
   await bench.beat()
@@ -91,7 +91,7 @@ benchTest('a deleted schedule runs no more, and its history stays', async (bench
 })
 
 benchTest(
-  'renamed, with another task, arguments, headers and queue, the next run has them, and the tick stays',
+  'uses the new name, task, arguments, headers and queue of an edited schedule for its unchanged next tick',
   async (bench) => {
     await bench.addInterval('a', 3600)
     await bench.beat()
@@ -118,7 +118,7 @@ benchTest(
   },
 )
 
-benchTest('start_time is the first moment of a tick, expires the first without one', async (bench) => {
+benchTest('treats start_time as inclusive and expires as exclusive', async (bench) => {
   await bench.beat()
   await bench.sql(
     `INSERT INTO schedule (name, task, kind, every, period, anchor, start_time, expires) SELECT 'a', 't', 'interval', 1, 'seconds', at, at + interval '2 s', at + interval '4 s'

@@ -2,29 +2,26 @@ import { describe, expect } from 'vitest'
 import { type BeatBench, benchTest, createHeardLog } from '../support/beats.ts'
 import { until } from '../support/until.ts'
 
-describe('ticks that wait for the wrong time', () => {
-  benchTest(
-    'a row claimed while the clock was a year ahead is brought back, and what ran early does not run again',
-    async (bench) => {
-      await bench.addInterval('a', 1)
-      await bench.sql("UPDATE schedule SET anchor = date_trunc('second', now())")
-      await bench.sql("UPDATE schedule SET next_run_at = anchor + interval '1 year'")
-      await bench.sql(
-        `INSERT INTO schedule_run (schedule_id, tick, reason, outcome, task_id, schedule_name, task, host)
+describe('rows with a wrong next tick', () => {
+  benchTest('corrects a row that was claimed while the clock was a year ahead, and does not repeat its runs', async (bench) => {
+    await bench.addInterval('a', 1)
+    await bench.sql("UPDATE schedule SET anchor = date_trunc('second', now())")
+    await bench.sql("UPDATE schedule SET next_run_at = anchor + interval '1 year'")
+    await bench.sql(
+      `INSERT INTO schedule_run (schedule_id, tick, reason, outcome, task_id, schedule_name, task, host)
        SELECT id, anchor + make_interval(secs => n), 'tick', 'queued', 'early ' || n, 'a', 't', 'h' FROM schedule, generate_series(1, 3) AS n`,
-      )
-      const { log, lines } = createHeardLog()
-      await bench.beat({ log })
-      await until('two later runs', async () => (await bench.runs('a')).length >= 5)
-      const ids = (await bench.runs('a')).map(({ task_id }) => task_id)
-      expect(ids.slice(0, 3)).toEqual(['early 1', 'early 2', 'early 3'])
-      expect((await bench.row('a'))?.total_run_count).toBe(String(ids.length - 3))
-      expect((await bench.sql('SELECT FROM outbox')).length).toBe(ids.length - 3)
-      expect(lines.map(({ msg }) => msg)).toContain('next run of a schedule was wrong, corrected')
-    },
-  )
+    )
+    const { log, lines } = createHeardLog()
+    await bench.beat({ log })
+    await until('two later runs', async () => (await bench.runs('a')).length >= 5)
+    const ids = (await bench.runs('a')).map(({ task_id }) => task_id)
+    expect(ids.slice(0, 3)).toEqual(['early 1', 'early 2', 'early 3'])
+    expect((await bench.row('a'))?.total_run_count).toBe(String(ids.length - 3))
+    expect((await bench.sql('SELECT FROM outbox')).length).toBe(ids.length - 3)
+    expect(lines.map(({ msg }) => msg)).toContain('next run of a schedule was wrong, corrected')
+  })
 
-  /** Noon of a day in half a year. In Berlin that is 10:00 or 11:00 UTC; the rows wait for 09:00. */
+  /** Noon of a day in half a year. In Berlin noon is 10:00 or 11:00 UTC; the rows wait for 09:00. */
   const addNoon = (bench: BeatBench, tzdata: string, timezone: string) =>
     bench.sql(
       `INSERT INTO schedule (name, task, kind, minute, hour, day_of_week, day_of_month, month_of_year, day_rule, timezone, tzdata, next_run_at)
@@ -35,7 +32,7 @@ describe('ticks that wait for the wrong time', () => {
 
   const hourOf = async (bench: BeatBench, name: string) => (await bench.row(name))?.next_run_at?.getUTCHours()
 
-  benchTest('ticks of older time zone data are computed anew, those of newer data and of UTC are not', async (bench) => {
+  benchTest('recomputes ticks of older time zone data, but not of newer data or UTC', async (bench) => {
     await addNoon(bench, '1990a', 'Europe/Berlin')
     await addNoon(bench, '9999z', 'Europe/Berlin')
     await addNoon(bench, '1990a', 'UTC')
@@ -45,7 +42,7 @@ describe('ticks that wait for the wrong time', () => {
     expect([await hourOf(bench, '9999z Europe/Berlin'), await hourOf(bench, '1990a UTC')]).toEqual([9, 9])
   })
 
-  benchTest('a due row of newer time zone data whose zone is not known here is left to the beat that knows it', async (bench) => {
+  benchTest('leaves a due row to another beat if newer data planned it and this host lacks its zone', async (bench) => {
     await addNoon(bench, '9999z', 'Mars/Olympus')
     await bench.sql('UPDATE schedule SET next_run_at = now()')
     await bench.addInterval('sound', 1)
@@ -56,7 +53,7 @@ describe('ticks that wait for the wrong time', () => {
 })
 
 describe('history', () => {
-  benchTest('older than 30 days is deleted, but never the last run of a schedule', async (bench) => {
+  benchTest('deletes runs older than 30 days, but never the last run of a schedule', async (bench) => {
     await bench.addInterval('a', 86_400 * 90, { last_task_id: 'last' })
     await bench.sql(
       `INSERT INTO schedule_run (schedule_id, tick, reason, outcome, task_id, schedule_name, task, host, decided_at)
@@ -68,7 +65,7 @@ describe('history', () => {
     expect((await bench.runs('a')).map(({ task_id }) => task_id)).toEqual(['last', 'young'])
   })
 
-  benchTest('of a schedule that runs often keeps the newest 10,000', async (bench) => {
+  benchTest('keeps the newest 10,000 runs of a frequent schedule', async (bench) => {
     await bench.addInterval('a', 3600, { total_run_count: 12_345 })
     await bench.addInterval('b', 3600)
     await bench.sql(

@@ -3,9 +3,9 @@ import { createEvaluator } from '../../src/beat/tick.ts'
 import type { TickClaim } from '../../src/database/beat-schedules.ts'
 import { type BeatBench, benchTest } from '../support/beats.ts'
 
-/** reference/beat.md §4.3: what one claim comes to when the world changed between read and write. */
+/** The cases of docs/internals/schedules.md, "The claim": the row changes between read and claim. */
 
-/** A schedule that is due, with microseconds that JavaScript does not see, and the claim that a beat would make of it. */
+/** A due schedule with microseconds, which Date cannot hold, and the claim that beat makes of it. */
 async function dueClaim(bench: BeatBench): Promise<{ claims: TickClaim[]; table: ReturnType<BeatBench['table']> }> {
   await bench.addInterval('a', 3600)
   await bench.sql("UPDATE schedule SET next_run_at = date_trunc('second', now()) - interval '1.234567 s'")
@@ -16,7 +16,7 @@ async function dueClaim(bench: BeatBench): Promise<{ claims: TickClaim[]; table:
 
 const messages = async ({ sql }: BeatBench) => (await sql('SELECT FROM outbox')).length
 
-benchTest('a claim advances the row, writes the run and keeps the message', async (bench) => {
+benchTest('advances the row and inserts the run and the message', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   expect(await table.claim(claims, 'test')).toEqual([claims[0]?.id])
   const row = await bench.row('a')
@@ -27,7 +27,7 @@ benchTest('a claim advances the row, writes the run and keeps the message', asyn
   expect(await messages(bench)).toBe(1)
 })
 
-benchTest('sent again, because the answer was lost, it claims nothing', async (bench) => {
+benchTest('claims nothing when the same claim is sent again', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   await table.claim(claims, 'test')
   expect(await table.claim(claims, 'test')).toEqual([])
@@ -40,21 +40,21 @@ for (const [what, statement] of [
   ['disabled and enabled', 'UPDATE schedule SET enabled = false; UPDATE schedule SET enabled = true'],
   ['deleted', 'DELETE FROM schedule'],
 ] as const)
-  benchTest(`a schedule that was ${what} since it was read is not claimed`, async (bench) => {
+  benchTest(`does not claim a schedule that was ${what} after it was read`, async (bench) => {
     const { table, claims } = await dueClaim(bench)
     await bench.sql(statement)
     expect(await table.claim(claims, 'test')).toEqual([])
     expect([(await bench.runs('a')).length, await messages(bench)]).toEqual([0, 0])
   })
 
-benchTest('edited and planned again for the same tick it is not claimed with what was decided before', async (bench) => {
+benchTest('does not claim with an old decision after an edit, even if the tick is the same', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   await bench.sql('UPDATE schedule SET every = 1800')
   await bench.sql('UPDATE schedule SET next_run_at = $1', [claims[0]?.old])
   expect(await table.claim(claims, 'test')).toEqual([])
 })
 
-benchTest('a row that another beat holds is left to it without waiting', async (bench) => {
+benchTest('skips a row that another beat has locked, without waiting', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   const other = await bench.begin()
   await other.sql('SELECT FROM schedule FOR UPDATE')
@@ -64,7 +64,7 @@ benchTest('a row that another beat holds is left to it without waiting', async (
   await other.end('ROLLBACK')
 })
 
-benchTest('two beats that claim at one moment share the rows, and none is claimed twice', async (bench) => {
+benchTest('claims each row once when two beats claim at the same time', async (bench) => {
   for (let name = 0; name < 50; name++) await bench.addInterval(`${name}`, 3600, { next_run_at: new Date() })
   const [one, other] = [bench.table(), bench.table()]
   const claims = (await one.dueRows(100, [])).map(createEvaluator().claim)
@@ -73,7 +73,7 @@ benchTest('two beats that claim at one moment share the rows, and none is claime
   expect(await messages(bench)).toBe(50)
 })
 
-benchTest('a row restored to before a run that the history knows advances, and runs nothing', async (bench) => {
+benchTest('advances a row without a run if the history already has the tick', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   await table.claim(claims, 'test')
   await bench.sql('DELETE FROM outbox')
@@ -94,7 +94,7 @@ benchTest(
   },
 )
 
-benchTest('a plan, a correction or a rest for a definition that changed meanwhile does nothing', async (bench) => {
+benchTest('does not plan, correct or park a row whose definition changed', async (bench) => {
   await bench.addInterval('a', 3600)
   const table = bench.table()
   const [row] = await table.rowsToPlan(10, [])

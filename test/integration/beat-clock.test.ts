@@ -4,7 +4,7 @@ import { createMessage } from '../../src/message/message.ts'
 import { benchTest, flaws } from '../support/beats.ts'
 import { until } from '../support/until.ts'
 
-/** Only the database's clock decides; this process is an hour ahead. */
+/** Sets the clock of this process an hour ahead. Beat must use the database's clock. */
 describe('a host whose clock is an hour ahead', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'], shouldAdvanceTime: true, now: Date.now() + 3_600_000 })
@@ -13,7 +13,7 @@ describe('a host whose clock is an hour ahead', () => {
     vi.useRealTimers()
   })
 
-  benchTest('plans and claims the ticks of now, publishes what is due now, and seeds from now', async (bench) => {
+  benchTest('plans, claims, publishes and seeds by the database’s clock', async (bench) => {
     await bench.sql(
       `INSERT INTO schedule (name, task, kind, every, period, anchor) VALUES ('a', 't', 'interval', 1, 'seconds', now())`,
     )

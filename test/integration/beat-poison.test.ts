@@ -14,7 +14,7 @@ const CRONTAB = {
   timezone: 'UTC',
 }
 
-/** What a hand can write past every form, and the beginning of the reason with which it rests. */
+/** Invalid rows that a person can write with SQL, and the start of their last_error. */
 const UNPLANNABLE: [string, Record<string, unknown>, RegExp][] = [
   ['31 February', { ...CRONTAB, day_of_month: '31', month_of_year: '2' }, /31|date/],
   ['an empty list item', { ...CRONTAB, minute: '1,' }, /minute/],
@@ -28,7 +28,7 @@ const UNPLANNABLE: [string, Record<string, unknown>, RegExp][] = [
     { kind: 'interval', every: 1, period: 'days', anchor: new Date(), start_time: 'infinity' },
     /start_time/,
   ],
-  // The first tick is in the year 10098, which PostgreSQL does not read as JSON writes it: the statement itself is refused.
+  // The first tick is in the year 10098. PostgreSQL cannot read its JSON form, so it refuses the whole statement.
   [
     'a tick after the year 9999',
     { kind: 'interval', every: 36_500, period: 'days', anchor: '9998-01-01' },
@@ -36,7 +36,7 @@ const UNPLANNABLE: [string, Record<string, unknown>, RegExp][] = [
   ],
 ]
 
-benchTest('schedules that cannot be planned rest with the reason, each by itself, and the others tick on', async (bench) => {
+benchTest('parks each schedule that cannot be planned, while the others run', async (bench) => {
   for (const [name, columns] of UNPLANNABLE) await bench.add({ name, ...columns })
   await bench.addInterval('sound', 1)
   await bench.beat()
@@ -49,7 +49,7 @@ benchTest('schedules that cannot be planned rest with the reason, each by itself
   expect(await flaws(bench, 'sound', 1000)).toEqual([])
 })
 
-benchTest('mended, a resting schedule runs, and its error is gone', async (bench) => {
+benchTest('runs a parked schedule after it is fixed and clears its error', async (bench) => {
   await bench.add({ name: 'a', ...CRONTAB, minute: '1,' })
   await bench.beat()
   await until('an error', async () => (await bench.row('a'))?.last_error)
@@ -58,7 +58,7 @@ benchTest('mended, a resting schedule runs, and its error is gone', async (bench
   expect(await bench.row('a')).toMatchObject({ last_error: null, finished: false })
 })
 
-benchTest('a beat that starts looks at resting schedules once more: it may know what its predecessor did not', async (bench) => {
+benchTest('plans parked schedules again when a beat starts', async (bench) => {
   await bench.addInterval('a', 3600, { finished: true, last_error: 'timezone: it is not known here' })
   await bench.addInterval('b', 3600, { finished: true })
   await bench.beat()
@@ -67,7 +67,7 @@ benchTest('a beat that starts looks at resting schedules once more: it may know 
   expect(await bench.row('b')).toMatchObject({ next_run_at: null, finished: true })
 })
 
-/** Written under a running beat with the trigger off, as by a dump that is restored: the rows were sound when they were planned. */
+/** Invalid rows that are written while beat runs and the trigger is off, as a restored dump does. */
 const UNCLAIMABLE: [string, string, RegExp][] = [
   [
     'an empty list item',
@@ -82,7 +82,7 @@ const UNCLAIMABLE: [string, string, RegExp][] = [
   ],
 ]
 
-benchTest('due schedules that cannot be claimed rest with the reason, and the others lose no tick', async (bench) => {
+benchTest('parks due schedules that cannot be claimed, and the others lose no tick', async (bench) => {
   for (const [name] of UNCLAIMABLE) await bench.addInterval(name, 1)
   await bench.addInterval('sound', 1)
   const { log, lines } = createHeardLog()
@@ -109,14 +109,14 @@ benchTest('due schedules that cannot be claimed rest with the reason, and the ot
   )
 })
 
-describe('infinity as no bound', () => {
-  benchTest('expires and start_time bound nothing there', async (bench) => {
+describe('infinity as a bound', () => {
+  benchTest('treats expires infinity and start_time -infinity as no bound', async (bench) => {
     await bench.addInterval('a', 1, { expires: 'infinity', start_time: '-infinity' })
     await bench.beat()
     await until('a run', async () => (await bench.runs('a')).length > 0)
   })
 
-  benchTest('a next tick at infinity is brought back by the check at start', async (bench) => {
+  benchTest('corrects a next tick at infinity at start', async (bench) => {
     await bench.addInterval('a', 3600, { next_run_at: 'infinity' })
     await bench.addInterval('b', 1)
     await bench.beat()
@@ -128,8 +128,8 @@ describe('infinity as no bound', () => {
   })
 })
 
-describe('a row that somebody holds in an open transaction', () => {
-  /** A beat whose passes are counted. */
+describe('a row that an open transaction has locked', () => {
+  /** A beat that counts its passes. */
   const countedBeat = async (bench: BeatBench) => {
     const counts = { passes: 0 }
     await bench.beat({
@@ -144,7 +144,7 @@ describe('a row that somebody holds in an open transaction', () => {
     return counts
   }
 
-  benchTest('is left alone while it is held, without a busy loop, stops nobody, and is claimed soon after', async (bench) => {
+  benchTest('is skipped without a busy loop and claimed soon after the lock ends', async (bench) => {
     await bench.addInterval('held', 1)
     await bench.addInterval('sound', 1)
     const counts = await countedBeat(bench)
@@ -162,7 +162,7 @@ describe('a row that somebody holds in an open transaction', () => {
     expect([...(await flaws(bench, 'held', 1000)), ...(await flaws(bench, 'sound', 1000))]).toEqual([])
   })
 
-  benchTest('and six hundred such rows that are due longer do not stand before one that is free', async (bench) => {
+  benchTest('does not block an unlocked row, even if six hundred locked rows are due earlier', async (bench) => {
     await bench.sql(
       `INSERT INTO schedule (name, task, kind, every, period, anchor, next_run_at)
        SELECT 'held ' || n, 't', 'interval', 1, 'hours', now(), now() FROM generate_series(1, 600) AS n`,
@@ -180,7 +180,7 @@ describe('a row that somebody holds in an open transaction', () => {
     )
   })
 
-  benchTest('and that waits for its plan holds up neither the start of a beat nor other plans', async (bench) => {
+  benchTest('delays neither the start of a beat nor the planning of other rows', async (bench) => {
     await bench.addInterval('held', 1)
     const transaction = await bench.begin()
     await transaction.sql(`UPDATE schedule SET description = 'mine' WHERE name = 'held'`)

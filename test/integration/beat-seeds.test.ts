@@ -5,12 +5,12 @@ import { type BeatBench, benchTest } from '../support/beats.ts'
 
 const HEROKU = { DYNO: 'web.1', HEROKU_APP_DEFAULT_DOMAIN_NAME: 'shop-1a2b.herokuapp.com' }
 
-/** What a beat with this environment does to the table when it starts. */
+/** Seeds the table as a beat with this environment does at start. */
 const seed = (bench: BeatBench, env: Record<string, string>) => bench.table().seed(seedsOf(parseConfig(env)).seeds)
 
 const names = async ({ sql }: BeatBench) => (await sql('SELECT name FROM schedule ORDER BY name')).map(({ name }) => name)
 
-benchTest('a first start makes the seeds, with the database as their clock; a second changes nothing', async (bench) => {
+benchTest('seeds at the first start, anchored at the database’s time, and changes nothing at the second', async (bench) => {
   await seed(bench, HEROKU)
   expect(await names(bench)).toEqual(['onedyno.clean_up', 'onedyno.keep_awake'])
   expect(await bench.row('onedyno.keep_awake')).toMatchObject({ every: 25, period: 'minutes', catchup: 'skip', origin: 'code' })
@@ -20,7 +20,7 @@ benchTest('a first start makes the seeds, with the database as their clock; a se
   expect(await bench.sql('SELECT * FROM schedule ORDER BY name')).toEqual(before)
 })
 
-benchTest('a seed that the user disabled stays disabled', async (bench) => {
+benchTest('leaves a seeded schedule disabled', async (bench) => {
   await seed(bench, HEROKU)
   await bench.sql("UPDATE schedule SET enabled = false WHERE name = 'onedyno.keep_awake'")
   await seed(bench, HEROKU)
@@ -28,7 +28,7 @@ benchTest('a seed that the user disabled stays disabled', async (bench) => {
   expect(await bench.row('onedyno.keep_awake')).toMatchObject({ enabled: false, every: 7 })
 })
 
-benchTest('another interval is planned anew, and only that', async (bench) => {
+benchTest('plans only the schedule whose interval changed', async (bench) => {
   await seed(bench, HEROKU)
   await bench.sql("UPDATE schedule SET next_run_at = now() + interval '1 hour'")
   await seed(bench, { ...HEROKU, KEEP_AWAKE: '7' })
@@ -37,7 +37,7 @@ benchTest('another interval is planned anew, and only that', async (bench) => {
   expect((await bench.row('onedyno.clean_up'))?.next_run_at).not.toBeNull()
 })
 
-benchTest('a seed that the code does not bring along any more disappears, and its history stays', async (bench) => {
+benchTest('deletes a seeded schedule that the code no longer has, and keeps its history', async (bench) => {
   await seed(bench, HEROKU)
   await bench.sql(
     `INSERT INTO schedule_run (schedule_id, tick, reason, outcome, schedule_name, task, host)
@@ -49,13 +49,13 @@ benchTest('a seed that the code does not bring along any more disappears, and it
   expect(await bench.runs('onedyno.keep_awake')).toHaveLength(1)
 })
 
-benchTest('a schedule of the user with the name of a seed is not touched', async (bench) => {
+benchTest('does not change a user’s schedule with the name of a seed', async (bench) => {
   await bench.addInterval('onedyno.clean_up', 12, { task: 'mine' })
   await seed(bench, {})
   expect(await bench.row('onedyno.clean_up')).toMatchObject({ task: 'mine', every: 12, origin: 'db', version: '1' })
 })
 
-benchTest('a seed that was made a crontab by hand is what the code says again', async (bench) => {
+benchTest('restores a seeded schedule that was changed to a crontab', async (bench) => {
   await seed(bench, {})
   await bench.sql(
     `UPDATE schedule SET kind = 'crontab', minute = '0', hour = '*', day_of_week = '*', day_of_month = '*', month_of_year = '*',
@@ -65,12 +65,12 @@ benchTest('a seed that was made a crontab by hand is what the code says again', 
   expect(await bench.row('onedyno.clean_up')).toMatchObject({ kind: 'interval', every: 1, period: 'hours' })
 })
 
-benchTest('beats that start at one moment make each seed once', async (bench) => {
+benchTest('creates each seed once when several beats start at the same time', async (bench) => {
   await Promise.all(Array.from({ length: 5 }, () => seed(bench, HEROKU)))
   expect(await names(bench)).toEqual(['onedyno.clean_up', 'onedyno.keep_awake'])
 })
 
-benchTest('a start does not wait for a row that somebody edits in an open transaction', async (bench) => {
+benchTest('does not wait at start for a row that an open transaction has locked', async (bench) => {
   await seed(bench, HEROKU)
   const other = await bench.begin()
   await other.sql("UPDATE schedule SET enabled = false WHERE name = 'onedyno.keep_awake'")

@@ -12,7 +12,7 @@ describe('help', () => {
   const help = (...argv: string[]): string =>
     execFileSync(process.execPath, [join(root, 'dist/src/main.js'), ...argv], { cwd: root, encoding: 'utf8' })
 
-  test('of the supervisor names each option', () => {
+  test('of the supervisor lists each option', () => {
     const text = help('help')
     for (const name of Object.keys(SUPERVISOR_OPTIONS)) expect(text, name).toMatch(new RegExp(`--${name}\\b`))
   })

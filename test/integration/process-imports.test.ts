@@ -14,41 +14,38 @@ describe('what a process loads', () => {
   })
   afterAll(() => schema.drop())
 
-  test.each([['help'], ['version'], ['check -f Procfile.real'], ['--bogus']])(
-    'onedyno %s: the supervisor alone',
-    async (argv) => {
-      const { packages } = await loadedBy(argv.split(' '))
-      expect(packages).toEqual([])
-    },
-  )
+  test.each([['help'], ['version'], ['check -f Procfile.real'], ['--bogus']])('onedyno %s loads no package', async (argv) => {
+    const { packages } = await loadedBy(argv.split(' '))
+    expect(packages).toEqual([])
+  })
 
-  test('a Procfile of another language: the supervisor and execa at most, and nothing of ours beside it', async () => {
+  test('start with a foreign Procfile loads only the supervisor and execa', async () => {
     const { packages, files } = await loadedBy(['start', '-f', procfile('job: true')])
     expect(packages.filter((name) => HEAVY.includes(name))).toEqual([])
     expect(files.filter((file) => /dist\/src\/(database|web|worker|beat|broker|app|tasks)\//.test(file))).toEqual([])
     expect(files.some((file) => file.endsWith('dist/supervisor/supervise.js'))).toBe(true)
   })
 
-  test('start with a DATABASE_URL: no driver, no web framework, no logger', async () => {
+  test('start with a DATABASE_URL loads no driver, web framework or logger', async () => {
     const { packages } = await loadedBy(['start', '-f', procfile('beat: echo onedyno beat')], schema.env)
     expect(packages.filter((name) => HEAVY.includes(name))).toEqual([])
   })
 
-  test('web: fastify, and neither undici, execa, amqplib nor a migration library', async () => {
+  test('web loads fastify, but not undici, execa, amqplib or a migration library', async () => {
     const { packages } = await loadedBy(['web'], { ...schema.env, PORT: '0' }, /url=(\S+)/)
     expect(packages).toEqual(expect.arrayContaining(['fastify', 'pg', 'pino', 'ghtml']))
     for (const name of ['undici', 'execa', 'amqplib', 'ioredis', 'node-pg-migrate', 'typebox'])
       expect(packages).not.toContain(name)
   })
 
-  test('beat: cron-parser, and neither fastify, undici, execa nor amqplib', async () => {
+  test('beat loads pg, but not fastify, undici, execa or amqplib', async () => {
     const { packages } = await loadedBy(['beat'], schema.env, /schedule planned/)
     expect(packages).toEqual(expect.arrayContaining(['pg', 'pino']))
     for (const name of ['fastify', 'undici', 'execa', 'amqplib', 'ioredis', 'ghtml', 'ajv', 'typebox'])
       expect(packages).not.toContain(name)
   })
 
-  test('an idle worker: neither fastify, undici, execa, ajv nor piscina', async () => {
+  test('an idle worker loads neither fastify, undici, execa, ajv nor piscina', async () => {
     const { packages } = await loadedBy(['worker'], schema.env, /worker ready/)
     expect(packages).toEqual(expect.arrayContaining(['pg', 'pino']))
     for (const name of ['fastify', 'undici', 'execa', 'amqplib', 'ioredis', 'ghtml', 'ajv', 'typebox', 'piscina'])
@@ -56,7 +53,7 @@ describe('what a process loads', () => {
   })
 })
 
-/** What costs megabytes or has no business in a supervisor. */
+/** Packages that a supervisor must not load, because each takes megabytes. */
 const HEAVY = [
   'fastify',
   'pg',
@@ -72,13 +69,13 @@ const HEAVY = [
 ]
 
 interface Loaded {
-  /** Names of packages, each once. */
+  /** Names of packages, without duplicates. */
   readonly packages: string[]
-  /** Files of ours. */
+  /** Files of this repository. */
   readonly files: string[]
 }
 
-/** Runs the built command until it ends, or until its output matches `ready`; then a web process is asked for its form, and it is stopped. */
+/** Runs the built command until it ends, or until its output matches `ready`. Then it requests the page of a web process and stops it. */
 async function loadedBy(argv: readonly string[], env: Record<string, string> = {}, ready?: RegExp): Promise<Loaded> {
   const record = join(temporaryFolder(), 'loaded')
   writeFileSync(record, '')

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-/** A process of its own, because a time zone of the host is read once at start and modules are loaded once. */
+/** Evaluates code in a new process, because TZ is read at start and modules are loaded once. */
 const evaluate = async (code: string, timezone: string): Promise<unknown> => {
   const folder = new URL('../../src/schedule/', import.meta.url).href
   const source = `
@@ -20,7 +20,7 @@ const evaluate = async (code: string, timezone: string): Promise<unknown> => {
 const TICKS = `['*/15 2 * * * America/New_York', '0 0 L * *', '0 9 * * 1'].flatMap((text) =>
   nextTicks(parseSchedule(text, { timezone: 'UTC', now: new Date(0) }), new Date('2026-03-08T05:00:00Z'), 6))`
 
-test('the time zone of the host changes nothing', async () => {
+test('computes the same ticks in every time zone of the host', async () => {
   const [utc, apia, chatham] = await Promise.all(
     ['UTC', 'Pacific/Apia', 'Pacific/Chatham'].map((timezone) => evaluate(TICKS, timezone)),
   )
@@ -29,7 +29,7 @@ test('the time zone of the host changes nothing', async () => {
   expect(chatham).toEqual(utc)
 })
 
-test('a process that evaluates no crontab does not load cron-parser, and one that does, does', async () => {
+test('loads cron-parser only when a crontab is evaluated', async () => {
   const parse = (text: string): string => `parseSchedule('${text}', { timezone: 'UTC', now: new Date(0) })`
   const interval = `[nextTicks(${parse('15 minutes')}, new Date(0), 3).length, describeSchedule(${parse('0 9 * * 1')}), loaded()]`
   expect(await evaluate(interval, 'UTC')).toEqual([3, 'at 09:00 on Monday (UTC)', false])

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fetchPublic } from '../../../src/tasks/fetch/fetch-public.ts'
 import { createFetchUrl } from '../../../src/tasks/fetch-url.ts'
 
-/** A server inside the private network, which counts who gets through to it. */
+/** A server in the private network that counts its requests. */
 let canary: Server
 let canaryHits = 0
-/** A server that FETCH_ALLOW names. */
+/** A server that FETCH_ALLOW allows. */
 let origin: Server
 let allowed: string
 const seen: { url: string | undefined; headers: NodeJS.Dict<string | string[]> }[] = []
@@ -63,30 +63,30 @@ const fetchUrl = (path: string, limits: { fetchMaxBytes?: number; fetchTimeoutMs
     `http://${allowed}${path}`,
   )
 
-test('a page is its status and its text', async () => {
+test('returns status and text of a page', async () => {
   expect(await fetchUrl('/text')).toEqual([200, 'hello'])
 })
 
-test('an error page is a result too', async () => {
+test('returns an error page as a result', async () => {
   expect(await fetchUrl('/missing')).toEqual([404, 'no'])
 })
 
-test('a body that is no text comes as base64, and says so', async () => {
+test('returns a body that is not text as base64', async () => {
   expect(await fetchUrl('/image')).toEqual([200, 'AQL/', { encoding: 'base64', contentType: 'image/png' }])
 })
 
-test('a status without a place to go to is no redirect', async () => {
+test('does not treat a redirect status without location as a redirect', async () => {
   expect(await fetchUrl('/nowhere')).toEqual([304, ''])
 })
 
-test('a redirect is followed, relative to its page, and without what the first page sent', async () => {
+test('follows a relative redirect and drops the body of the first page', async () => {
   seen.length = 0
   expect(await fetchUrl('/relative')).toEqual([200, 'hello'])
   expect(seen.map(({ url }) => url)).toEqual(['/relative', '/text'])
   expect(seen[1]!.headers).not.toHaveProperty('referer')
 })
 
-test('compression is not asked for', async () => {
+test('does not request compression', async () => {
   seen.length = 0
   await fetchUrl('/text')
   expect(seen[0]!.headers['accept-encoding']).toBe('identity')
@@ -95,27 +95,27 @@ test('compression is not asked for', async () => {
 test.each([
   ['announced', '/big'],
   ['not announced', '/big-unannounced'],
-])('a body over the limit, %s, is refused with the limit', async (_how, path) => {
+])('refuses a body over the limit, %s', async (_how, path) => {
   await expect(fetchUrl(path)).rejects.toMatchObject({ code: 'RESPONSE_REFUSED', message: expect.stringContaining('4096 bytes') })
 })
 
-test('a body of exactly the limit is taken', async () => {
+test('accepts a body of exactly the limit', async () => {
   const [, body] = await fetchUrl('/big', { fetchMaxBytes: 5000 })
   expect(body).toHaveLength(5000)
 })
 
-test('a body that comes compressed although nobody asked is refused before it unpacks', async () => {
+test('refuses a compressed body before unpacking it', async () => {
   await expect(fetchUrl('/bomb')).rejects.toMatchObject({ code: 'RESPONSE_REFUSED', message: expect.stringContaining('gzip') })
 })
 
-test('a server that never ends is left when the time is up', async () => {
+test('stops at the timeout if the server never ends its answer', async () => {
   await expect(fetchUrl('/never', { fetchTimeoutMs: 200 })).rejects.toMatchObject({
     code: 'RESPONSE_REFUSED',
     message: expect.stringContaining('0.2 s'),
   })
 })
 
-test('a server that never ends is left when the worker stops', async () => {
+test('stops when the worker stops if the server never ends its answer', async () => {
   const stopping = new AbortController()
   const fetching = createFetchUrl({ fetchAllow: [allowed], fetchMaxBytes: 4096, fetchTimeoutMs: 60_000 })(
     { signal: stopping.signal },
@@ -126,7 +126,7 @@ test('a server that never ends is left when the worker stops', async () => {
   await expect(fetching).rejects.toThrow(/abort/i)
 })
 
-test('a circle of redirects ends after five', async () => {
+test('refuses a loop of redirects after five', async () => {
   seen.length = 0
   await expect(fetchUrl('/loop')).rejects.toMatchObject({ code: 'RESPONSE_REFUSED', message: expect.stringContaining('5 times') })
   expect(seen).toHaveLength(6)
@@ -135,7 +135,7 @@ test('a circle of redirects ends after five', async () => {
 test.each([
   ['to an address inside', '/inside'],
   ['to a file', '/file'],
-])('a redirect %s is refused, and nobody is asked', async (_where, path) => {
+])('refuses a redirect %s without a request', async (_where, path) => {
   canaryHits = 0
   await expect(fetchUrl(path)).rejects.toMatchObject({ code: 'URL_REFUSED' })
   expect(canaryHits).toBe(0)
@@ -152,7 +152,7 @@ test.each([
   ],
   ['a mapped answer', [{ address: '::ffff:127.0.0.1', family: 6 }]],
   ['no answer', []],
-])('a name with %s is refused where the connection would be made', async (_what, addresses) => {
+])('refuses a name with %s when it connects', async (_what, addresses) => {
   const resolve = (_host: string, _options: object, done: (error: null, found: typeof addresses) => void) => done(null, addresses)
   const limits = { signal, maxBytes: 10, timeoutMs: 2000, allow: [], resolve }
   await expect(fetchPublic('http://rebind.example:8080/', limits)).rejects.toMatchObject({
@@ -161,7 +161,7 @@ test.each([
   })
 })
 
-test('a name that cannot be resolved fails with the error of the network', async () => {
+test('throws the network error for a name that cannot be resolved', async () => {
   const resolve = (host: string, _options: object, done: (error: NodeJS.ErrnoException, found: never[]) => void) =>
     done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }), [])
   const limits = { signal, maxBytes: 10, timeoutMs: 2000, allow: [], resolve }

@@ -31,7 +31,7 @@ const recordingLog = () => {
 }
 const signal = new AbortController().signal
 
-test('the public URL is visited at /ping, and the change is said once', async () => {
+test('visits /ping of the public URL and logs a change once', async () => {
   const paths: (string | undefined)[] = []
   const publicUrl = await listen((request, response) => {
     paths.push(request.url)
@@ -45,7 +45,7 @@ test('the public URL is visited at /ping, and the change is said once', async ()
   expect(lines).toEqual(['30 public URL answers, kept awake by visits'])
 })
 
-test('an error of the router is a warning when it begins and a line when it ends, never a failed task', async () => {
+test('logs a warning when router errors begin and a line when they end, without failing', async () => {
   let status = 503
   const publicUrl = await listen((_request, response) => response.writeHead(status).end())
   const { lines, log } = recordingLog()
@@ -60,7 +60,7 @@ test('an error of the router is a warning when it begins and a line when it ends
   ])
 })
 
-test('a redirect is an answer, and is not followed', async () => {
+test('accepts a redirect as an answer and does not follow it', async () => {
   let elsewhere = 0
   const other = await listen((_request, response) => {
     elsewhere += 1
@@ -71,7 +71,7 @@ test('a redirect is an answer, and is not followed', async () => {
   expect(elsewhere).toBe(0)
 })
 
-test('no answer in time is reported', async () => {
+test('reports a timeout', async () => {
   const publicUrl = await listen(() => {})
   expect(await createKeepAwake({ publicUrl }, recordingLog().log, 50)({ signal })).toMatchObject({
     awake: false,
@@ -79,7 +79,7 @@ test('no answer in time is reported', async () => {
   })
 })
 
-test('nobody there is reported', async () => {
+test('reports a refused connection', async () => {
   const publicUrl = await listen(() => {})
   const server = servers.pop()!
   await new Promise((resolve) => server.close(resolve))
@@ -89,7 +89,7 @@ test('nobody there is reported', async () => {
   })
 })
 
-test('without a public URL there is nothing to visit, and the result says what to set', async () => {
+test('returns the variable to set if the public URL is unknown', async () => {
   expect(await createKeepAwake({ publicUrl: undefined }, recordingLog().log)({ signal })).toEqual({
     url: null,
     awake: false,

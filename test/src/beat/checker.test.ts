@@ -6,7 +6,7 @@ import { silentLog } from '../../../src/log.ts'
 const NOON = new Date('2026-11-22T12:00:00Z')
 const later = (ms: number) => new Date(NOON.getTime() + ms)
 
-/** A checker over an empty table, which has done its check at start. */
+/** A checker of an empty table whose check at start is done. */
 async function checked() {
   let checks = 0
   const table = {
@@ -32,12 +32,12 @@ afterEach(() => {
 })
 
 describe('a check', () => {
-  test('is made at start, and then not at every look', async () => {
+  test('runs at start and then not on every pass', async () => {
     const { finish } = await checked()
     expect([await finish(), await finish()]).toEqual([1, 1])
   })
 
-  test('is made again after an hour of this process’s own clock', async () => {
+  test('runs again after an hour by the clock of this process', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const { finish } = await checked()
     vi.advanceTimersByTime(3_599_000)
@@ -47,11 +47,11 @@ describe('a check', () => {
   })
 
   test.each<[string, number[], number]>([
-    ['is made at once when the database’s clock was set back', [0, 5000, -60_000], 2],
-    ['is not made because it goes on', [0, 5000, 10_000], 1],
-    ['is not made because two connections differ by a little', [0, -900], 1],
-    ['is not made because it was set forward: what is due then is late, and catches up', [0, 86_400_000], 1],
-    ['is made once for one setting back', [0, -60_000, -55_000, -50_000], 2],
+    ['runs at once when the database’s clock was set back', [0, 5000, -60_000], 2],
+    ['does not run when the clock goes on', [0, 5000, 10_000], 1],
+    ['does not run when the times of two connections differ slightly', [0, -900], 1],
+    ['does not run when the clock was set forward', [0, 86_400_000], 1],
+    ['runs once for each time the clock was set back', [0, -60_000, -55_000, -50_000], 2],
   ])('%s', async (_, times, checks) => {
     const { checker, finish } = await checked()
     for (const ms of times) {

@@ -3,7 +3,7 @@ import { inHalves } from '../../../src/beat/in-halves.ts'
 
 const refusal = (code: string) => Object.assign(new Error('refused'), { code })
 
-/** A statement that refuses a batch with any of the `bad` items in it. */
+/** A statement that refuses a batch if it contains a `bad` item. */
 const statement = (bad: readonly number[], code = '22009') => {
   const runs: number[][] = []
   return {
@@ -18,10 +18,10 @@ const statement = (bad: readonly number[], code = '22009') => {
 
 describe('a batch', () => {
   test.each<[string, number[], number[], number[]]>([
-    ['of sound items is one statement', [], [10, 20, 30, 40, 50], []],
-    ['with one bad item finds it', [3], [10, 20, 40, 50], [3]],
-    ['with bad items at both ends finds them', [1, 5], [20, 30, 40], [1, 5]],
-    ['of bad items finds all', [1, 2, 3, 4, 5], [], [1, 2, 3, 4, 5]],
+    ['of valid items is one statement', [], [10, 20, 30, 40, 50], []],
+    ['with one bad item refuses that item', [3], [10, 20, 40, 50], [3]],
+    ['with bad items at both ends refuses both', [1, 5], [20, 30, 40], [1, 5]],
+    ['of bad items refuses all', [1, 2, 3, 4, 5], [], [1, 2, 3, 4, 5]],
   ])('%s', async (_, bad, results, refused) => {
     const { run, runs } = statement(bad)
     const told: number[] = []
@@ -30,14 +30,14 @@ describe('a batch', () => {
     if (bad.length === 0) expect(runs).toHaveLength(1)
   })
 
-  test('of five hundred with one bad item takes some twenty statements', async () => {
+  test('of 500 items with one bad item takes fewer than 25 statements', async () => {
     const { run, runs } = statement([123])
     const items = Array.from({ length: 500 }, (_, index) => index)
     expect(await inHalves(items, run, async () => {})).toHaveLength(499)
     expect(runs.length).toBeLessThan(25)
   })
 
-  test('without items runs nothing', async () => {
+  test('without items runs no statement', async () => {
     const { run, runs } = statement([])
     expect([await inHalves([], run, async () => {}), runs]).toEqual([[], []])
   })
@@ -48,7 +48,7 @@ describe('a batch', () => {
     ['40P01', 'a deadlock'],
     ['25006', 'a server that is read-only'],
     ['42703', 'a bug in the statement'],
-  ])('%s, %s, is nobody’s fault in the batch and is thrown', async (code) => {
+  ])('throws %s (%s) instead of splitting the batch', async (code) => {
     const { run, runs } = statement([1], code)
     await expect(inHalves([1, 2], run, async () => {})).rejects.toMatchObject({ code })
     expect(runs).toHaveLength(1)

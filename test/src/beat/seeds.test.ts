@@ -10,18 +10,18 @@ const URL = { PUBLIC_URL: 'https://example.org' }
 
 describe('keep_awake', () => {
   const cases: [string, Environment, number | undefined, RegExp][] = [
-    ['Heroku sleeps after 30 minutes without a visit', HEROKU, 25, /heroku/],
-    ['Render sleeps after 15', RENDER, 10, /render/],
-    ['Koyeb sleeps after an hour', KOYEB, 30, /koyeb/],
-    ['Heroku without dyno metadata has no known URL', { DYNO: 'web.1' }, undefined, /set PUBLIC_URL/],
-    ['Fly does not sleep for want of visits from outside', FLY, undefined, /do not keep this platform awake/],
-    ['a server of one’s own never sleeps', URL, undefined, /do not keep this platform awake/],
-    ['nothing is known', {}, undefined, /set PUBLIC_URL/],
-    ['off, whatever the platform', { ...HEROKU, KEEP_AWAKE: 'off' }, undefined, /KEEP_AWAKE=off/],
-    ['minutes, whatever the platform', { ...URL, KEEP_AWAKE: '7' }, 7, /KEEP_AWAKE/],
-    ['minutes win over the platform’s', { ...RENDER, KEEP_AWAKE: '14' }, 14, /KEEP_AWAKE/],
-    ['minutes without a URL to visit', { KEEP_AWAKE: '7' }, undefined, /set PUBLIC_URL/],
-    ['auto is the default', { ...RENDER, KEEP_AWAKE: 'auto' }, 10, /render/],
+    ['visits every 25 minutes on Heroku, which sleeps after 30', HEROKU, 25, /heroku/],
+    ['visits every 10 minutes on Render, which sleeps after 15', RENDER, 10, /render/],
+    ['visits every 30 minutes on Koyeb, which sleeps after 60', KOYEB, 30, /koyeb/],
+    ['is off on Heroku without dyno metadata, because the URL is unknown', { DYNO: 'web.1' }, undefined, /set PUBLIC_URL/],
+    ['is off on Fly, where visits do not help', FLY, undefined, /do not keep this platform awake/],
+    ['is off on an unknown platform with a URL', URL, undefined, /do not keep this platform awake/],
+    ['is off without a URL', {}, undefined, /set PUBLIC_URL/],
+    ['is off with KEEP_AWAKE=off on any platform', { ...HEROKU, KEEP_AWAKE: 'off' }, undefined, /KEEP_AWAKE=off/],
+    ['uses the minutes of KEEP_AWAKE on any platform', { ...URL, KEEP_AWAKE: '7' }, 7, /KEEP_AWAKE/],
+    ['prefers the minutes of KEEP_AWAKE to those of the platform', { ...RENDER, KEEP_AWAKE: '14' }, 14, /KEEP_AWAKE/],
+    ['is off with minutes but without a URL', { KEEP_AWAKE: '7' }, undefined, /set PUBLIC_URL/],
+    ['treats KEEP_AWAKE=auto as the default', { ...RENDER, KEEP_AWAKE: 'auto' }, 10, /render/],
   ]
   test.each(cases)('%s', (_, env, minutes, reason) => {
     const { seeds, keepAwake } = seedsOf(parseConfig(env))
@@ -31,12 +31,12 @@ describe('keep_awake', () => {
     expect(keepAwake).toMatch(minutes === undefined ? /^off: / : new RegExp(`^every ${minutes} minutes: `))
   })
 
-  test('missed visits are not made up for: a visit of an hour ago wakes nobody', () => {
+  test('does not catch up on missed visits', () => {
     expect(seedsOf(parseConfig(HEROKU)).seeds.find(({ name }) => name === 'onedyno.keep_awake')?.catchup).toBe('skip')
   })
 })
 
-test('clean_up is always there, every hour, and one run stands for those that were missed', () => {
+test('always seeds clean_up every hour, and one run replaces the missed ones', () => {
   for (const env of [{}, HEROKU, { KEEP_AWAKE: 'off' }])
     expect(seedsOf(parseConfig(env)).seeds[0]).toMatchObject({
       name: 'onedyno.clean_up',

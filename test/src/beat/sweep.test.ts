@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createSweep } from '../../../src/beat/sweep.ts'
 
-test('a sweep goes on while batches are full, and passes over what it could not do or has done already', () => {
+test('continues while batches are full and passes over the rows that it has seen', () => {
   const sweep = createSweep(3)
   expect(sweep.advance(3, ['locked'])).toEqual({ more: true, locked: 0 })
   expect(sweep.passedOver()).toEqual(['locked'])
@@ -11,7 +11,7 @@ test('a sweep goes on while batches are full, and passes over what it could not 
   expect(sweep.passedOver()).toEqual([])
 })
 
-test('the next sweep knows nothing of the one before', () => {
+test('starts the next sweep without passed-over rows', () => {
   const sweep = createSweep(3)
   sweep.advance(2, ['locked'], ['again'])
   expect(sweep.advance(2, [])).toEqual({ more: false, locked: 0 })

@@ -31,7 +31,7 @@ const rowOf = (more: Partial<BeatRow> = {}): BeatRow => ({
 const later = (ms: number) => new Date(NOON.getTime() + ms)
 
 describe('the claim of a due row', () => {
-  test('holds the tick, its id, and how it is found again', () => {
+  test('has the tick, its task id and the headers that name it', () => {
     expect(createEvaluator().claim(rowOf())).toEqual({
       id: ID,
       old: '2026-11-22 12:00:00+00',
@@ -53,23 +53,23 @@ describe('the claim of a due row', () => {
     })
   })
 
-  test('has the id of reference/beat.md §4.4, which Python’s uuid5 gives too', () => {
+  test('has the task id that Python’s uuid5 gives for schedule and tick', () => {
     const tick = new Date('2026-03-08T07:30:00Z')
     const { last_task } = createEvaluator().claim(rowOf({ next_run_at: tick, db_now: tick }))
     expect(last_task).toBe('88c63235-0002-5c82-b2ee-3c2f6d0be633')
   })
 
-  test('is the same whoever computes it and whenever', () => {
+  test('is the same on every host and at any time', () => {
     const late = createEvaluator().claim(rowOf({ db_now: later(1234) }))
     expect(late.runs).toEqual(createEvaluator().claim(rowOf()).runs)
   })
 
-  test('says when the message expires, counted from the tick', () => {
+  test('counts the expiry of the message from the tick', () => {
     const { runs } = createEvaluator().claim(rowOf({ expire_seconds: 30, db_now: later(20_000) }))
     expect(runs[0]?.headers.expires).toBe('2026-11-22T12:00:30.000Z')
   })
 
-  test('of a month of seconds is a hundred runs, whatever the limit says; the next claim continues', () => {
+  test('has at most a hundred runs, whatever catchup_limit says', () => {
     const anchor = later(-40 * 86_400_000)
     const row = rowOf({ period: 'seconds', anchor, catchup: 'all', catchup_limit: 10_000, next_run_at: later(-30 * 86_400_000) })
     const { runs, next } = createEvaluator().claim(row)
@@ -77,7 +77,7 @@ describe('the claim of a due row', () => {
     expect(next).toEqual(later(-30 * 86_400_000 + 100_000))
   })
 
-  test('counts no more missed ticks than the column holds', () => {
+  test('limits the number of missed ticks to the maximum of the column', () => {
     const row = rowOf({
       period: 'seconds',
       anchor: new Date('0001-01-01T00:00:00Z'),
@@ -87,17 +87,17 @@ describe('the claim of a due row', () => {
   })
 
   test.each<[string, Partial<BeatRow>, RegExp]>([
-    ['waits since ever', { next_run_at: Number.NEGATIVE_INFINITY }, /next_run_at/],
-    ['waits for a moment beyond JavaScript', { next_run_at: new Date(Number.NaN) }, /next_run_at/],
+    ['has next_run_at -infinity', { next_run_at: Number.NEGATIVE_INFINITY }, /next_run_at/],
+    ['has a next_run_at that Date cannot hold', { next_run_at: new Date(Number.NaN) }, /next_run_at/],
     ['has no period', { period: null }, /period/],
-    ['ends beyond JavaScript', { expires: new Date(Number.NaN) }, /expires/],
-  ])('that %s is refused with its column', (_, more, reason) => {
+    ['has an expires that Date cannot hold', { expires: new Date(Number.NaN) }, /expires/],
+  ])('refuses a row that %s, with the column', (_, more, reason) => {
     expect(() => createEvaluator().claim(rowOf(more))).toThrow(reason)
   })
 })
 
 describe('one evaluator for many rows', () => {
-  test('gives rows of one definition their own ids', () => {
+  test('gives rows with the same definition different task ids', () => {
     const evaluator = createEvaluator()
     const other = '00000000-0000-4000-8000-000000000002'
     const [one, two] = [evaluator.claim(rowOf()), evaluator.claim(rowOf({ id: other }))]
@@ -119,7 +119,7 @@ describe('one evaluator for many rows', () => {
     ['misfire_grace_seconds', { next_run_at: later(-3_600_000), misfire_grace_seconds: 1, db_now: later(30_000) }],
     ['db_now', { db_now: later(61_000) }],
     ['a start at infinity', { start_time: Number.NEGATIVE_INFINITY }],
-  ])('mixes up no rows that differ in %s', (_, more) => {
+  ])('evaluates rows separately if they differ in %s', (_, more) => {
     const shared = createEvaluator()
     for (const base of [{}, { next_run_at: later(-3_600_000) }, { next_run_at: later(-3_600_000), catchup: 'all' as const }])
       shared.claim(rowOf(base))
@@ -133,24 +133,24 @@ describe('the plan of a row', () => {
 
   test.each<[string, Partial<BeatRow>, Date | null]>([
     ['is the first tick after now', { db_now: later(1) }, later(60_000)],
-    ['is never the tick of this very moment', {}, later(60_000)],
-    ['is not before start_time, which may itself be a tick', { start_time: later(300_000) }, later(300_000)],
-    ['is none at expires', { expires: later(60_000) }, null],
-    ['is the clocked time, past or not', { kind: 'clocked', clocked_time: later(-5000), one_off: true }, later(-5000)],
+    ['is never the tick at now', {}, later(60_000)],
+    ['is not before start_time, which can itself be a tick', { start_time: later(300_000) }, later(300_000)],
+    ['is none at expires or later', { expires: later(60_000) }, null],
+    ['is the clocked time, even if it is past', { kind: 'clocked', clocked_time: later(-5000), one_off: true }, later(-5000)],
   ])('%s', (_, more, next) => {
     expect(plan(more)).toEqual({ id: ID, version: '1', next, finished: next === null, error: null })
   })
 
   test.each<[string, Partial<BeatRow>, RegExp]>([
-    ['a start that never comes', { start_time: Number.POSITIVE_INFINITY }, /start_time/],
-    ['an end before all time', { expires: Number.NEGATIVE_INFINITY }, /expires/],
-    ['a kind that nobody knows', { kind: 'solar' }, /solar/],
-  ])('of %s is a rest with the reason', (_, more, reason) => {
+    ['start_time infinity', { start_time: Number.POSITIVE_INFINITY }, /start_time/],
+    ['expires -infinity', { expires: Number.NEGATIVE_INFINITY }, /expires/],
+    ['an unknown kind', { kind: 'solar' }, /solar/],
+  ])('parks a row with %s', (_, more, reason) => {
     expect(plan(more)).toMatchObject({ next: null, finished: true, error: expect.stringMatching(reason) })
   })
 })
 
-describe('the correction of a row that waits', () => {
+describe('the correction of a row that is not due', () => {
   const CRONTAB = {
     kind: 'crontab',
     minute: '0',
@@ -160,24 +160,32 @@ describe('the correction of a row that waits', () => {
     month_of_year: '*',
     day_rule: 'and',
   }
-  const berlin = { ...CRONTAB, timezone: 'Europe/Berlin', db_now: NOON } // noon in Berlin: 11:00 UTC in winter
+  const berlin = { ...CRONTAB, timezone: 'Europe/Berlin', db_now: NOON } // In winter noon in Berlin is 11:00 UTC.
   const right = new Date('2026-11-23T11:00:00Z')
   const wrong = new Date('2026-11-23T10:00:00Z')
   const year = new Date('2027-11-23T11:00:00Z')
 
   test.each<[string, Partial<BeatRow>, Date | undefined]>([
-    ['for the right tick is none', { ...berlin, next_run_at: right }, undefined],
-    ['beyond its next tick brings it back', { ...berlin, next_run_at: year }, right],
-    ['for ever brings it back', { ...berlin, next_run_at: Number.POSITIVE_INFINITY }, right],
-    ['for a tick of older zone data is the tick of ours', { ...berlin, next_run_at: wrong, tzdata: '2025b' }, right],
-    ['for a tick of unknown zone data is the tick of ours', { ...berlin, next_run_at: wrong, tzdata: null }, right],
-    ['for a tick of newer zone data is none', { ...berlin, next_run_at: wrong, tzdata: '2027a' }, undefined],
-    ['for a later tick of newer zone data is none', { ...berlin, next_run_at: year, tzdata: '2027a' }, undefined],
-    ['for an earlier moment, set by hand, is none', { ...berlin, next_run_at: wrong }, undefined],
-    ['in UTC, whatever the zone data, is none', { ...berlin, timezone: 'UTC', next_run_at: wrong, tzdata: '2025b' }, undefined],
-    ['of an interval a year ahead brings it back, whatever the zone data', { next_run_at: year, tzdata: '2027a' }, later(60_000)],
-    ['that cannot be evaluated is none', { kind: 'solar', next_run_at: year }, undefined],
-    ['whose schedule ends before its next tick is none', { next_run_at: year, expires: later(1) }, undefined],
+    ['is none for the right tick', { ...berlin, next_run_at: right }, undefined],
+    ['moves a tick beyond the next tick back', { ...berlin, next_run_at: year }, right],
+    ['moves a tick at infinity back', { ...berlin, next_run_at: Number.POSITIVE_INFINITY }, right],
+    ['recomputes a tick of older zone data', { ...berlin, next_run_at: wrong, tzdata: '2025b' }, right],
+    ['recomputes a tick of unknown zone data', { ...berlin, next_run_at: wrong, tzdata: null }, right],
+    ['is none for an earlier tick of newer zone data', { ...berlin, next_run_at: wrong, tzdata: '2027a' }, undefined],
+    ['is none for a later tick of newer zone data', { ...berlin, next_run_at: year, tzdata: '2027a' }, undefined],
+    ['is none for an earlier tick of the same zone data', { ...berlin, next_run_at: wrong }, undefined],
+    [
+      'is none for an earlier tick in UTC, whatever the zone data',
+      { ...berlin, timezone: 'UTC', next_run_at: wrong, tzdata: '2025b' },
+      undefined,
+    ],
+    [
+      'moves an interval back that is a year ahead, whatever the zone data',
+      { next_run_at: year, tzdata: '2027a' },
+      later(60_000),
+    ],
+    ['is none for a row that cannot be evaluated', { kind: 'solar', next_run_at: year }, undefined],
+    ['is none if the schedule expires before its next tick', { next_run_at: year, expires: later(1) }, undefined],
   ])('%s', (_, more, next) => {
     const correction = createEvaluator().correct(rowOf(more), '2026c')
     expect(correction?.next).toEqual(next)

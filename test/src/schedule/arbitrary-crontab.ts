@@ -1,4 +1,4 @@
-/** Random crontab fields whose values are known from how they were made, not from reading the text back. */
+/** Generates random crontab fields together with their values, so that tests need not parse the text. */
 import fc from 'fast-check'
 import type { OracleFields } from './oracle.ts'
 
@@ -75,5 +75,5 @@ export const arbitraryCrontab: fc.Arbitrary<ArbitraryCrontab> = fc
       dayRule,
     },
   }))
-  // A date that never comes is refused; other tests say so.
+  // Leaves out dates that never come, because createCrontab refuses them.
   .filter(({ fields }) => fields.last || [...fields.dayOfMonth].some((day) => day <= 28))

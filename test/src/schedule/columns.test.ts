@@ -14,7 +14,7 @@ const SCHEDULES: Schedule[] = [
   createClocked(ANCHOR),
 ]
 
-test.each(SCHEDULES)('$kind: a row gives the same schedule back', (schedule) => {
+test.each(SCHEDULES)('reads a $kind schedule back from its row', (schedule) => {
   const columns = toColumns(schedule)
   expect(Object.keys(columns)).toHaveLength(12)
   expect(fromColumns(columns)).toEqual(schedule)
@@ -34,7 +34,7 @@ test.each<[string, ScheduleRow, string]>([
   ['a period that is none', { ...INTERVAL, period: 'weeks' }, 'the period must be one of'],
   ['a count that is none', { ...INTERVAL, every: 'many' }, 'whole number'],
   ['an anchor that is none', { ...INTERVAL, anchor: 'soon' }, 'not a date'],
-])('%s is refused with its column', (_, row, message) => {
+])('refuses %s with the name of the column', (_, row, message) => {
   expect(() => fromColumns(row)).toThrow(
     expect.objectContaining({ code: 'SCHEDULE_INVALID', message: expect.stringContaining(message), field: expect.any(String) }),
   )

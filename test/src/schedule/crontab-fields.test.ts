@@ -41,16 +41,16 @@ test.each([
   ['dayOfWeek', '1-7'],
   ['dayOfMonth', '1-31,L'],
   ['monthOfYear', 'jan-dec'],
-] as const)('%s "%s" is not a restriction', (field, text) => {
+] as const)('%s "%s" selects all values', (field, text) => {
   expect(expandField(field, text)).toMatchObject({ full: true, last: false })
 })
 
-test('the last day of the month stands alone or in a list', () => {
+test('accepts L for the last day of the month, alone or in a list', () => {
   expect(expandField('dayOfMonth', 'L')).toEqual({ values: [], last: true, full: false })
   expect(expandField('dayOfMonth', '15,l')).toEqual({ values: [15], last: true, full: false })
 })
 
-describe('refused, naming the field, the value and what is accepted', () => {
+describe('refuses an invalid field with its name, its value and the accepted syntax', () => {
   const REFUSED: [field: CrontabField, text: string, reason: string][] = [
     ['minute', '60', '60 is out of range'],
     ['minute', '', 'empty'],
@@ -93,7 +93,7 @@ describe('refused, naming the field, the value and what is accepted', () => {
   })
 })
 
-test('a date that never comes is refused, unless another field gives dates of its own', () => {
+test('refuses a date that never comes, unless the weekday field gives other dates', () => {
   const crontab = (dayOfMonth: string, monthOfYear: string, more = {}) =>
     createCrontab({ minute: '0', hour: '0', dayOfMonth, monthOfYear, ...more }, { dayRule: 'and', timezone: 'UTC' })
   expect(() => crontab('31', '2')).toThrow('does not exist in')

@@ -24,7 +24,7 @@ const row = (more: Partial<DueRow> = {}): DueRow => ({
 
 const time = (date: Date | null): string | null => date?.toISOString().slice(11, 19) ?? null
 
-/** A decision in one line: what is queued and skipped (+ how many it stands for), and what comes next. */
+/** A decision as text: queued and skipped ticks (with the number of replaced ticks) and the next tick. */
 const told = (one: DueRow, now: string): { queue: string[]; skipped: string[]; next: string | null } => {
   const { queue, skipped, next, finished } = decide(one, at(now))
   expect(finished).toBe(next === null)
@@ -37,13 +37,13 @@ const told = (one: DueRow, now: string): { queue: string[]; skipped: string[]; n
   }
 }
 
-describe('a row that is due', () => {
+describe('a due row', () => {
   test.each(['one', 'skip', 'all'] as const)('is queued as a tick under %s', (catchup) => {
     expect(told(row({ catchup }), '12:00:00')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: '12:01:00' })
     expect(told(row({ catchup }), '12:00:59')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: '12:01:00' })
   })
 
-  test('and is not yet due is left alone', () => {
+  test('changes nothing if its tick is in the future', () => {
     expect(told(row(), '11:59:59')).toEqual({ queue: [], skipped: [], next: '12:00:00' })
   })
 
@@ -60,7 +60,7 @@ describe('a row that is due', () => {
     },
   )
 
-  test('on a schedule whose tick this host would not compute is queued all the same: the row is the truth', () => {
+  test('queues the stored tick even if this host computes another one', () => {
     expect(told(row({ nextRunAt: at('12:00:30') }), '12:00:31')).toEqual({
       queue: ['12:00:30 tick'],
       skipped: [],
@@ -69,7 +69,7 @@ describe('a row that is due', () => {
   })
 })
 
-describe('after ten minutes of nothing', () => {
+describe('after an outage of ten minutes', () => {
   const CASES: [catchup: CatchUp, more: Partial<DueRow>, expected: ReturnType<typeof told>][] = [
     ['one', {}, { queue: ['12:10:00 catchup +10'], skipped: [], next: '12:11:00' }],
     ['skip', {}, { queue: [], skipped: ['12:10:00 skipped_catchup +10'], next: '12:11:00' }],
@@ -99,7 +99,7 @@ describe('after ten minutes of nothing', () => {
     ['one', { expires: at('12:00:00') }, { queue: [], skipped: [], next: null }],
     ['one', { startTime: at('12:20:00') }, { queue: ['12:10:00 catchup +10'], skipped: [], next: '12:20:00' }],
   ]
-  test.each(CASES)('%s %j', (catchup, more, expected) => {
+  test.each(CASES)('decides correctly under %s with %j', (catchup, more, expected) => {
     expect(told(row({ catchup, ...more }), '12:10:30')).toEqual(expected)
   })
 })
@@ -112,12 +112,12 @@ describe('a single missed tick', () => {
     ['skip', '12:00:59', ['12:00:00 tick'], []],
     ['skip', '12:01:00', [], ['12:00:00 skipped_catchup']],
     ['all', '18:00:00', ['12:00:00 catchup'], []],
-  ])('under %s at %s', (catchup, now, queue, skipped) => {
+  ])('decides correctly under %s at %s', (catchup, now, queue, skipped) => {
     expect(told({ ...daily, catchup }, now)).toEqual({ queue, skipped, next: '12:00:00' })
   })
 })
 
-test('a crontab of every minute that missed a year is decided at once, and says how many it stands for', () => {
+test('decides a crontab that missed a year of minutes quickly and counts the replaced ticks', () => {
   const nextRunAt = new Date('2025-11-22T12:00:00Z')
   const missed = row({ schedule: createCrontab({}, { timezone: 'UTC' }), nextRunAt })
   const start = performance.now()
@@ -126,14 +126,14 @@ test('a crontab of every minute that missed a year is decided at once, and says 
   expect(performance.now() - start).toBeLessThan(500)
 })
 
-test('every second with all, a month late, costs one claim a batch', () => {
+test('queues one batch per claim for a schedule of every second that is a month late under all', () => {
   const schedule = createInterval(1, 'seconds', at('10:00:00'))
   const { queue, next } = decide(row({ schedule, catchup: 'all', catchupLimit: 10_000 }), new Date('2026-12-22T12:00:00Z'))
   expect(queue).toHaveLength(10_000)
   expect(next).toEqual(new Date(at('12:00:00').getTime() + 10_000_000))
 })
 
-test('a clocked row runs once and is finished, however late, unless its grace is over', () => {
+test('runs a clocked row once however late, unless its grace is over', () => {
   const clocked = row({ schedule: createClocked(at('12:00:00')), oneOff: true })
   expect(told(clocked, '12:00:00')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: null })
   expect(told(clocked, '20:00:00')).toEqual({ queue: ['12:00:00 catchup'], skipped: [], next: null })
@@ -144,7 +144,7 @@ test('a clocked row runs once and is finished, however late, unless its grace is
   })
 })
 
-describe('planning a new, changed or enabled row', () => {
+describe('the first tick of a new, changed or enabled row', () => {
   test.each<[string, Partial<DueRow>, string | null]>([
     ['takes the next tick, never one of the past', {}, '12:31:00'],
     ['takes the start time as an inclusive bound', { startTime: at('13:00:00') }, '13:00:00'],
@@ -173,7 +173,7 @@ describe('the id of a tick', () => {
   test.each([
     ['2026-03-08T07:30:00.000Z', '88c63235-0002-5c82-b2ee-3c2f6d0be633'],
     ['1970-01-01T00:00:00.000Z', '45f8f548-ee02-511a-828f-2d3411df54aa'],
-  ])('at %s is %s, as Python computes it', (iso, id) => {
+  ])('at %s is %s, as in Python', (iso, id) => {
     expect(tickTaskId(ID, new Date(iso))).toBe(id)
   })
 })

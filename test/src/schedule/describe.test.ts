@@ -50,7 +50,7 @@ const WORDS: [text: string, words: string][] = [
   ['1 second', 'every second, counted from 2026-11-22 18:00 UTC'],
 ]
 
-test.each(WORDS)('"%s" is "%s"', (text, words) => {
+test.each(WORDS)('describes "%s" as "%s"', (text, words) => {
   expect(describeSchedule(parseSchedule(text, { timezone: 'UTC', now: NOW }))).toBe(words)
 })
 
@@ -58,6 +58,6 @@ test.each([
   ['2026-11-22T18:00:00.000Z', 'once, at 2026-11-22 18:00 UTC'],
   ['2026-11-22T18:00:05.000Z', 'once, at 2026-11-22 18:00:05 UTC'],
   ['2026-11-22T18:00:00.250Z', 'once, at 2026-11-22 18:00:00.250 UTC'],
-])('an instant is told as far as it is exact: %s', (iso, words) => {
+])('shows only the nonzero parts of the instant %s', (iso, words) => {
   expect(describeSchedule(createClocked(new Date(iso)))).toBe(words)
 })

@@ -8,7 +8,7 @@ const ANCHOR = new Date('2026-01-01T00:00:03.000Z')
 const at = (iso: string): Date => new Date(iso)
 
 describe('an interval', () => {
-  test('ticks first one period after its anchor, wherever the question begins', () => {
+  test('has its first tick one period after its anchor', () => {
     const hourly = createInterval(1, 'hours', ANCHOR)
     expect(nextTick(hourly, at('2020-01-01T00:00:00Z'))).toEqual(at('2026-01-01T01:00:03Z'))
     expect(nextTick(hourly, ANCHOR)).toEqual(at('2026-01-01T01:00:03Z'))
@@ -16,13 +16,13 @@ describe('an interval', () => {
     expect(lastTick(hourly, at('2026-01-01T01:00:03Z'))).toEqual(at('2026-01-01T01:00:03Z'))
   })
 
-  test('stays on its grid however late the question is', () => {
+  test('stays on its grid for late ticks', () => {
     const interval = createInterval(10, 'seconds', ANCHOR)
     expect(nextTick(interval, at('2026-01-01T00:00:27.400Z'))).toEqual(at('2026-01-01T00:00:33Z'))
     expect(lastTick(interval, at('2026-01-01T00:00:27.400Z'))).toEqual(at('2026-01-01T00:00:23Z'))
   })
 
-  test('of microseconds that are no whole milliseconds does not drift', () => {
+  test('does not drift if its microseconds are not whole milliseconds', () => {
     const thirds = createInterval(1_333_333, 'microseconds', new Date(0))
     expect(nextTicks(thirds, new Date(0), 3).map(Number)).toEqual([1_333, 2_666, 3_999])
     expect(Number(nextTick(thirds, new Date(1_333_333_000 - 1)))).toBe(1_333_333_000)
@@ -37,13 +37,13 @@ describe('an interval', () => {
     [36_526, 'days', 'longest period is 36525 days'],
     [2_147_483_648, 'seconds', 'at most 2147483647'],
     [1, 'weeks' as Period, 'the period must be one of days, hours, minutes, seconds, microseconds'],
-  ] as const)('of %d %s is refused: %s', (every, period, message) => {
+  ] as const)('refuses %d %s: %s', (every, period, message) => {
     expect(() => createInterval(every, period, ANCHOR)).toThrow(
       expect.objectContaining({ code: 'SCHEDULE_INVALID', message: expect.stringContaining(message) }),
     )
   })
 
-  test('has the same ticks forwards, backwards and counted', () => {
+  test('finds the same ticks forwards, backwards and by counting', () => {
     const interval = fc
       .record({
         every: fc.integer({ min: 1, max: 3_000_000 }),
@@ -69,7 +69,7 @@ describe('an interval', () => {
   })
 })
 
-test('a clocked schedule ticks once', () => {
+test('gives a clocked schedule one tick', () => {
   const once = createClocked(at('2026-11-22T18:00:00Z'))
   expect(nextTicks(once, at('2026-11-22T17:59:59.999Z'), 5)).toEqual([once.at])
   expect(nextTick(once, once.at)).toBeNull()

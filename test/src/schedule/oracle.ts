@@ -1,6 +1,6 @@
 /**
- * A second, slow implementation of the tick rule, for tests only: it looks at every wall-clock minute of a window, takes offsets from another
- * Intl format than the code under test, and knows nothing of cron-parser.
+ * A second, slow implementation of the tick rule for tests. It checks every wall-clock minute of a window, reads offsets from another
+ * Intl format than the code under test, and does not use cron-parser.
  */
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -20,7 +20,7 @@ type Segment = { start: number; end: number; offset: number }
 
 const formatters = new Map<string, Intl.DateTimeFormat>()
 
-/** The wall clock of a zone, by its calendar parts. */
+/** The wall-clock time of a zone, computed from its calendar parts. */
 export const wallAt = (timezone: string, at: number): number => {
   let formatter = formatters.get(timezone)
   if (formatter === undefined) {
@@ -43,7 +43,7 @@ export const wallAt = (timezone: string, at: number): number => {
   return Date.UTC(year, month - 1, day, hour, minute, second) + (((at % 1000) + 1000) % 1000)
 }
 
-/** Stretches of equal offset; changes fall on quarters of an hour since 1990, and are looked for in hours whose ends differ. */
+/** Periods of equal offset. Since 1990 offsets change at quarters of an hour, so only hours whose ends differ are searched. */
 const segmentsOf = (timezone: string, from: number, to: number): Segment[] => {
   const segments: Segment[] = []
   const offset = (at: number): number => wallAt(timezone, at) - at
@@ -73,7 +73,7 @@ export const matches = (fields: OracleFields, wall: number): boolean => {
   return bothRestricted && fields.dayRule === 'or' ? monthDay || weekday : monthDay && weekday
 }
 
-/** The instant of one wall-clock minute: its first occurrence, or, in a gap, by the offset before it. */
+/** The instant of a wall-clock minute: its first occurrence, or in a gap the instant by the offset before the gap. */
 const instantOf = (segments: readonly Segment[], wall: number): number | undefined => {
   for (const [index, { start, end, offset }] of segments.entries()) {
     if (wall - offset >= start && wall - offset < end) return wall - offset
@@ -89,7 +89,7 @@ export const ticksBetween = (fields: OracleFields, timezone: string, after: numb
   const ticks = new Set<number>()
   const minute = (at: number): number => Math.floor(at / MINUTE_MS) * MINUTE_MS
   for (let at = minute(after - 1.5 * DAY_MS); at <= until + 1.5 * DAY_MS; at += MINUTE_MS) {
-    // All 24 hours: the instants whose clock matches. Otherwise `at` is a wall clock, and its one instant counts.
+    // If all 24 hours match, `at` is an instant. Otherwise `at` is a wall-clock time with one instant.
     const offset = segments.find(({ start, end }) => at >= start && at < end)?.offset ?? Number.NaN
     const tick =
       fields.hour.size === 24
@@ -104,7 +104,7 @@ export const ticksBetween = (fields: OracleFields, timezone: string, after: numb
   return [...ticks].sort((a, b) => a - b)
 }
 
-/** Every offset change of a zone between two instants, to the quarter of an hour. */
+/** All offset changes of a zone between two instants, exact to a quarter of an hour. */
 export const offsetChanges = (timezone: string, from: number, to: number): number[] => {
   const offset = (at: number): number => wallAt(timezone, at) - at
   const changes: number[] = []

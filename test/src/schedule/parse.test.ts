@@ -36,7 +36,7 @@ const refusal = (text: string): ScheduleError => {
   throw new Error(`"${text}" was accepted`)
 }
 
-/** The columns that a reading of the case file names. */
+/** The columns of one reading in the case file. */
 const columnsOf = (schedule: Schedule, like: object): object => {
   const columns: Record<string, unknown> = { ...toColumns(schedule), type: schedule.kind }
   return Object.fromEntries(Object.keys(like).map((name) => [name, columns[name]]))
@@ -44,20 +44,20 @@ const columnsOf = (schedule: Schedule, like: object): object => {
 
 const fieldCount = (text: string): number => text.split(/\s+/).filter(Boolean).length
 
-describe('the texts of the case file', () => {
-  test.each(cases)('"$input" in the order of the guide: $verdict', ({ input, verdict, seed }) => {
+describe('the texts of beat-parse-cases.json', () => {
+  test.each(cases)('reads "$input" with the prefix celery: as $verdict', ({ input, verdict, seed }) => {
     const text = `celery: ${input}`
     if (verdict === 'reject' || verdict === 'none') expect(refusal(text).code).toBe('SCHEDULE_INVALID')
     else expect(columnsOf(parse(text), seed as Reading)).toEqual(seed)
   })
 
   const accepted = cases.filter(({ input, verdict }) => verdict === 'ok' && fieldCount(input) < 5)
-  test.each(accepted)('"$input" is accepted as the guide reads it', ({ input, seed }) => {
+  test.each(accepted)('reads "$input" in the order of Celery', ({ input, seed }) => {
     expect(columnsOf(parse(input), seed as Reading)).toEqual(seed)
   })
 
   const short = cases.filter(({ input, verdict }) => verdict === 'ambiguous' && fieldCount(input) < 5)
-  test.each(short)('"$input" is refused, and offered in both readings', ({ input, seed, crontab_reading }) => {
+  test.each(short)('refuses the ambiguous "$input" and suggests both readings', ({ input, seed, crontab_reading }) => {
     const { suggestions } = refusal(input)
     expect(suggestions.map((text) => fieldCount(text))).toEqual([5, 5])
     const [guide, crontab] = suggestions.map(parse) as [Schedule, Schedule]
@@ -66,30 +66,30 @@ describe('the texts of the case file', () => {
   })
 
   const five = cases.filter(({ input, verdict }) => verdict === 'ambiguous' && fieldCount(input) === 5)
-  test.each(five)('"$input" is a crontab line, because it has five fields', ({ input, crontab_reading }) => {
+  test.each(five)('reads "$input" as a crontab line, because it has five fields', ({ input, crontab_reading }) => {
     expect(columnsOf(parse(input), crontab_reading!)).toEqual(crontab_reading)
   })
 
-  const guideOnly = cases.filter(({ input, verdict }) => verdict === 'ok' && fieldCount(input) === 5 && input !== '0 9 * * *')
-  test.each(guideOnly)('"$input" is not valid as a crontab line, and is offered as one', ({ input, seed }) => {
+  const celeryOnly = cases.filter(({ input, verdict }) => verdict === 'ok' && fieldCount(input) === 5 && input !== '0 9 * * *')
+  test.each(celeryOnly)('refuses "$input" and suggests a valid crontab line', ({ input, seed }) => {
     const { suggestions } = refusal(input)
     expect(suggestions).toHaveLength(1)
     expect(columnsOf(parse(suggestions[0]!), seed as Reading)).toEqual(seed)
   })
 
   const rejected = cases.filter(({ input, verdict }) => verdict === 'reject' && input !== '@daily')
-  test.each(rejected)('"$input" is refused', ({ input, crontab_reading }) => {
+  test.each(rejected)('refuses "$input"', ({ input, crontab_reading }) => {
     const { suggestions } = refusal(input)
     if (crontab_reading !== undefined) expect(columnsOf(parse(suggestions[0]!), crontab_reading)).toEqual(crontab_reading)
   })
 
-  test('are all used, and no group of them is empty', () => {
+  test('uses all cases in non-empty groups', () => {
     expect(short.length + five.length).toBe(cases.filter(({ verdict }) => verdict === 'ambiguous').length)
-    expect([accepted, short, five, guideOnly, rejected].map((group) => group.length > 0)).toEqual([true, true, true, true, true])
+    expect([accepted, short, five, celeryOnly, rejected].map((group) => group.length > 0)).toEqual([true, true, true, true, true])
   })
 })
 
-/** Text and its canonical form, which says fields, day rule and zone. */
+/** Text and its canonical form, which has fields, day rule and zone. */
 const ACCEPTED: [text: string, canonical: string][] = [
   ['*/15 *', '*/15 * * * * UTC'],
   ['  0\t9  ', '0 9 * * * UTC'],
@@ -128,7 +128,7 @@ const ACCEPTED: [text: string, canonical: string][] = [
   ['1500000 microseconds', '1500000 microseconds'],
 ]
 
-test.each(ACCEPTED)('"%s" is read as "%s"', (text, canonical) => {
+test.each(ACCEPTED)('reads "%s" as "%s"', (text, canonical) => {
   const schedule = parse(text)
   expect(formatSchedule(schedule)).toBe(canonical)
   expect(parse(canonical)).toEqual({
@@ -137,11 +137,11 @@ test.each(ACCEPTED)('"%s" is read as "%s"', (text, canonical) => {
   })
 })
 
-/** Where only one day field is restricted, the rule does not matter and the canonical text does not keep it. */
+/** If only one day field is restricted, the rule has no effect and the canonical text lacks it. */
 const parsedRule = (schedule: Crontab, canonical: string): string =>
   canonical.includes('day_rule=and') ? schedule.dayRule : 'or'
 
-/** Text, a part of the message, the suggestions. */
+/** Text, part of the error message, suggestions. */
 const REFUSED: [text: string, message: string, suggestions: string[]][] = [
   ['', 'empty', []],
   [' \n ', 'empty', []],
@@ -198,7 +198,7 @@ const REFUSED: [text: string, message: string, suggestions: string[]][] = [
   ['@constructor', 'accepted are', []],
 ]
 
-test.each(REFUSED)('"%s" is refused: %s', (text, message, suggestions) => {
+test.each(REFUSED)('refuses "%s": %s', (text, message, suggestions) => {
   const error = refusal(text)
   expect(error).toBeInstanceOf(AppError)
   expect(error.code).toBe('SCHEDULE_INVALID')
@@ -207,21 +207,21 @@ test.each(REFUSED)('"%s" is refused: %s', (text, message, suggestions) => {
   for (const suggestion of suggestions) expect(() => parse(suggestion)).not.toThrow()
 })
 
-test('the field at fault is named for a form', () => {
+test('names the invalid field', () => {
   expect(refusal('0 25 * * *').field).toBe('hour')
   expect(refusal('0 9 * * fri-fry').field).toBe('day_of_week')
   expect(refusal('0 9 tz=Mars/Olympus').field).toBe('timezone')
 })
 
-test('an interval counts from the moment it was written', () => {
+test('anchors an interval at the time it is parsed', () => {
   expect(parse('15 minutes')).toEqual({ kind: 'interval', every: 15, period: 'minutes', anchor: NOW })
 })
 
-test('a default time zone that does not exist is refused, whoever set it', () => {
+test('refuses a default time zone that does not exist', () => {
   expect(() => parseSchedule('0 9', { timezone: 'Atlantis/Capital', now: NOW })).toThrow('timezone "Atlantis/Capital"')
 })
 
-test('every crontab comes back from its canonical text and from its named fields as the same sets', () => {
+test('reads every crontab back from its canonical text and from its named fields', () => {
   fc.assert(
     fc.property(
       arbitraryCrontab,
@@ -242,7 +242,7 @@ test('every crontab comes back from its canonical text and from its named fields
   )
 })
 
-test('no text ends in anything but a schedule or a refusal', () => {
+test('returns a schedule or throws a ScheduleError for every text', () => {
   const word = fc.oneof(
     fc.constantFrom('*', '0', '9', 'mon', '1-5', '*/2', 'every', 'minutes', '@daily', 'tz=UTC', 'hour=3', 'L', 'UTC'),
     fc.string({ maxLength: 6 }),

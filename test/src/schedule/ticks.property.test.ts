@@ -9,7 +9,7 @@ import { matches, offsetChanges, ticksBetween, wallAt } from './oracle.ts'
 const DAY_MS = 86_400_000
 const FROM = Date.UTC(2024, 0, 1)
 const TO = Date.UTC(2029, 0, 1)
-/** One zone of each kind of offset change, then all others. */
+/** One zone for each kind of offset change. */
 const NOTABLE = [
   'America/New_York',
   'Europe/Berlin',
@@ -39,7 +39,7 @@ const timezone = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...Intl.supportedValuesOf('timeZone'), 'UTC') },
 )
 
-/** A moment within a day and a half of an offset change, if the zone has any: that is where schedules go wrong. */
+/** A time near an offset change if the zone has any, because schedule bugs occur there. */
 const moment = (zone: string): fc.Arbitrary<number> => {
   const near = changesOf(zone)
   const anywhere = fc.integer({ min: FROM, max: TO })
@@ -55,7 +55,7 @@ const scheduleOf = ({ texts, fields }: ArbitraryCrontab, zone: string) =>
   createCrontab(texts, { dayRule: fields.dayRule, timezone: zone })
 
 describe('the ticks of a crontab', () => {
-  test('are those that a search through every minute finds, each from the one before, in every zone', { timeout: 60_000 }, () => {
+  test('are the ticks that a search through every minute finds, in every zone', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(arbitraryCrontab, where, (crontab, { zone, after }) => {
         const until = after + 2 * DAY_MS
@@ -72,7 +72,7 @@ describe('the ticks of a crontab', () => {
     )
   })
 
-  test('are after their question, do not go backwards, and are found again from a millisecond before', {
+  test('are later than the start, increase, and are found again from a millisecond before', {
     timeout: 30_000,
   }, () => {
     fc.assert(
@@ -83,7 +83,7 @@ describe('the ticks of a crontab', () => {
         expect(nextTick(schedule, new Date(tick.getTime() - 1))).toEqual(tick)
         expect(nextTick(schedule, new Date(after + later))!.getTime()).toBeGreaterThanOrEqual(tick.getTime())
         const wall = wallAt(zone, tick.getTime())
-        // The clock shows a matching time, unless the tick was moved out of a gap of at most two hours.
+        // The wall clock matches the fields, unless the tick was moved out of a gap of at most two hours.
         const isMoved = Array.from({ length: 8 }, (_, quarter) => wall - (quarter + 1) * 900_000).some((moved) =>
           matches(crontab.fields, moved),
         )
@@ -93,7 +93,7 @@ describe('the ticks of a crontab', () => {
     )
   })
 
-  test('are found backwards as they are forwards', { timeout: 30_000 }, () => {
+  test('are the same when searched backwards', { timeout: 30_000 }, () => {
     fc.assert(
       fc.property(arbitraryCrontab, where, (crontab, { zone, after }) => {
         const schedule = scheduleOf(crontab, zone)
@@ -106,7 +106,7 @@ describe('the ticks of a crontab', () => {
     )
   })
 
-  test('of "and" are among those of "or"', { timeout: 30_000 }, () => {
+  test('under "and" are also ticks under "or"', { timeout: 30_000 }, () => {
     fc.assert(
       fc.property(arbitraryCrontab, where, ({ texts }, { zone, after }) => {
         const both = createCrontab(texts, { dayRule: 'and', timezone: zone })

@@ -11,28 +11,28 @@ const crontab = (text: string, timezone = 'UTC', dayRule: 'and' | 'or' = 'and') 
 
 describe('the last tick', () => {
   test.each([
-    ['30 2 * * *', 'America/New_York', '2026-03-08T12:00:00Z', '2026-03-08T07:30:00.000Z'], // moved out of a gap; cron-parser prev() misses it
-    ['30 1 * * *', 'America/New_York', '2026-11-01T12:00:00Z', '2026-11-01T05:30:00.000Z'], // the first of two; prev() gives both
+    ['30 2 * * *', 'America/New_York', '2026-03-08T12:00:00Z', '2026-03-08T07:30:00.000Z'], // moved out of a gap; prev() of cron-parser misses it
+    ['30 1 * * *', 'America/New_York', '2026-11-01T12:00:00Z', '2026-11-01T05:30:00.000Z'], // the first of two; prev() of cron-parser gives both
     ['* * * * *', 'UTC', '2026-11-22T18:00:00.000Z', '2026-11-22T18:00:00.000Z'],
     ['* * * * *', 'UTC', '2026-11-22T17:59:59.999Z', '2026-11-22T17:59:00.000Z'],
     ['0 0 29 2 *', 'UTC', '2026-11-22T00:00:00Z', '2024-02-29T00:00:00.000Z'],
     ['0 0 29 2 1', 'UTC', '2044-02-28T00:00:00Z', '2016-02-29T00:00:00.000Z'],
-  ])('of %s in %s at or before %s', (text, timezone, before, expected) => {
+  ])('of %s in %s at or before %s is found', (text, timezone, before, expected) => {
     expect(lastTick(crontab(text, timezone), at(before))?.toISOString()).toBe(expected)
   })
 })
 
-test('29 February on a weekday is found across the century that has none', () => {
+test('finds 29 February on a weekday across 2100, which has none', () => {
   const [first, second] = nextTicks(crontab('0 0 29 2 1'), at('2072-03-01T00:00:00Z'), 2)
   expect([first, second].map((tick) => tick?.toISOString().slice(0, 10))).toEqual(['2112-02-29', '2140-02-29'])
 })
 
-test('a day that no month has leaves the weekday of an "or" alone', () => {
+test('uses only the weekday of an "or" if no month has the day', () => {
   const ticks = nextTicks(crontab('0 0 31 2 1', 'UTC', 'or'), at('2026-01-01T00:00:00Z'), 2)
   expect(ticks.map((tick) => tick.toISOString().slice(0, 10))).toEqual(['2026-02-02', '2026-02-09'])
 })
 
-test('two schedules that take turns do not disturb each other', () => {
+test('computes the same ticks when two schedules are evaluated in turn', () => {
   const [a, b] = [crontab('*/15 2 * * *', 'America/New_York'), crontab('*/15 2 * * *', 'Europe/Berlin')]
   const start = at('2026-03-08T00:00:00Z')
   const alone = nextTicks(a, start, 50).map(Number)
@@ -51,7 +51,7 @@ test.each([
   ['0 9 * * 1-5', 'Asia/Tokyo', 21],
   ['0 9 13 * 5', 'UTC', 1],
   ['30 23 L * *', 'UTC', 1],
-])('%s in %s has %3$d ticks in November 2026', (text, timezone, count) => {
+])('counts the ticks of %s in %s in November 2026', (text, timezone, count) => {
   const schedule = crontab(text, timezone)
   const [from, to] = [at('2026-11-01T00:00:00Z'), at('2026-11-30T23:59:59.999Z')]
   let walked = 0
@@ -69,7 +69,7 @@ describe('a time zone', () => {
     ['US/Eastern', 'US/Eastern'],
     ['Asia/Kolkata', 'Asia/Kolkata'],
     ['Etc/GMT+5', 'Etc/GMT+5'],
-  ])('"%s" is stored as "%s"', (text, stored) => {
+  ])('stores "%s" as "%s"', (text, stored) => {
     expect(checkTimeZone(text)).toBe(stored)
   })
 
@@ -83,7 +83,7 @@ describe('a time zone', () => {
     ['Europe/New York', 'America/New_York'],
     ['Europe/Berlin ', ''],
     ['../etc/passwd', ''],
-  ])('"%s" is refused (%s)', (text, message) => {
+  ])('refuses "%s" (%s)', (text, message) => {
     expect(() => checkTimeZone(text)).toThrow(
       expect.objectContaining({ code: 'SCHEDULE_INVALID', field: 'timezone', message: expect.stringContaining(message) }),
     )

@@ -47,12 +47,12 @@ describe('the tasks of Celery', () => {
     ['celery.map', { task: task('nothing'), it: [1] }, [null]],
     ['celery.map', { task: task('bound'), it: [7] }, [['i', 'bound', 2, {}, 7]]],
     ['celery.map', { task: task('double'), it: [] }, []],
-  ])('%s calls a task many times: %j', async (name, kwargs, expected) => {
+  ])('%s calls a task for each item of %j', async (name, kwargs, expected) => {
     expect(await create().run(name, [], kwargs)).toEqual(expected)
     expect(await create().run(name, [kwargs.task, kwargs.it])).toEqual(expected)
   })
 
-  it('a map of a task that nobody knows says so, and one that is not wanted any more stops', async () => {
+  it('celery.map fails for an unknown task and stops when its signal aborts', async () => {
     const { run } = create()
     await expect(run('celery.map', [], { task: task('missing'), it: [1] })).rejects.toMatchObject({
       name: 'NotRegistered',
@@ -62,7 +62,7 @@ describe('the tasks of Celery', () => {
     await expect(run('celery.map', [], { task: task('double'), it: [1] }, over)).rejects.toThrow('enough')
   })
 
-  it('celery.chunks sends a group of starmaps, and names it as Celery does', async () => {
+  it('celery.chunks sends a group of starmaps and returns it in Celery’s form', async () => {
     const { run, sent } = create()
     const kwargs = {
       task: task('add'),
@@ -93,7 +93,7 @@ describe('the tasks of Celery', () => {
     expect(await create().run('celery.accumulate', args, kwargs)).toEqual(expected)
   })
 
-  it('celery.backend_cleanup deletes what is past its time', async () => {
+  it('celery.backend_cleanup deletes old results', async () => {
     expect(await create().run('celery.backend_cleanup', [])).toEqual({ deleted: 3 })
   })
 
@@ -114,14 +114,14 @@ describe('the tasks of Celery', () => {
       expect(sent).toEqual([])
     })
 
-    it('sends the body their results', async () => {
+    it('sends the body with the results of the members', async () => {
       const { run, sent } = create({ a: { state: 'SUCCESS', result: 1 }, b: { state: 'SUCCESS', result: null } })
       expect(await run('celery.chord_unlock', ['g', body], kwargs)).toBeNull()
       expect(sent[0]!.messages[0]!.headers.id).toBe('body')
       expect(decodeBody(sent[0]!.messages[0]!.body).args).toEqual([[1, null], 1])
     })
 
-    it('tells the errbacks when a member failed', async () => {
+    it('sends the errbacks when a member failed', async () => {
       const { run, sent } = create({ a: { state: 'FAILURE' }, b: { state: 'SUCCESS', result: 1 } })
       await expect(run('celery.chord_unlock', ['g', body], kwargs)).rejects.toMatchObject({ name: 'ChordError' })
       expect(sent.map(({ messages }) => [messages[0]!.headers.task, decodeBody(messages[0]!.body).args])).toEqual([
@@ -130,7 +130,7 @@ describe('the tasks of Celery', () => {
     })
   })
 
-  it('are not those of an application that has its own', () => {
+  it('do not replace tasks of the application with the same name', () => {
     const app = createRegistry(() => Promise.reject(new Error('nothing is sent here')))
     const own = app.task('celery.map', () => 'mine')
     registerCanvasTasks(app, { config: parseConfig({}), results: { find: async () => undefined, cleanUp: async () => 0 } })

@@ -18,11 +18,11 @@ const register = (app = registry()) => {
 }
 const context = { kwargs: {}, signal: new AbortController().signal } as never
 
-test('the tasks that ship are echo, fetch_url, keep_awake and clean_up', () => {
+test('registers echo, fetch_url, keep_awake and clean_up', () => {
   expect([...register().app.tasks.keys()]).toEqual(['tasks.echo', 'tasks.fetch_url', 'onedyno.keep_awake', 'onedyno.clean_up'])
 })
 
-test('each has a description, and an example that its own schemas accept', () => {
+test('gives each task a description and a valid example', () => {
   const { app } = register()
   for (const [name, { options }] of app.tasks) {
     expect(options.description, name).toMatch(/\w.*\.$/)
@@ -30,7 +30,7 @@ test('each has a description, and an example that its own schemas accept', () =>
   }
 })
 
-test('an application may bring its own task of the same name', async () => {
+test('keeps a task of the application with the same name', async () => {
   const app = registry()
   app.task('tasks.echo', () => 'mine')
   register(app)
@@ -41,11 +41,11 @@ test.each([
   ['a value', [{ a: [1] }], { a: [1] }],
   ['several values as a list', [1, 2], [1, 2]],
   ['nothing as null', [], null],
-])('echo gives back %s', async (_what, args, result) => {
+])('echo returns %s', async (_what, args, result) => {
   expect(await register().app.tasks.get('tasks.echo')!.run(context, args)).toEqual(result)
 })
 
-test('clean_up deletes what is older than RESULT_TTL and says how many', async () => {
+test('clean_up deletes results older than RESULT_TTL and returns their number', async () => {
   const { app, asked } = register()
   expect(await app.tasks.get('onedyno.clean_up')!.run(context, [])).toEqual({ deleted: 7 })
   expect(asked).toEqual([120])
@@ -56,6 +56,6 @@ test.each([
   ['fetch_url of a number', 'tasks.fetch_url', [1]],
   ['fetch_url of a file', 'tasks.fetch_url', ['file:///etc/passwd']],
   ['clean_up with an argument', 'onedyno.clean_up', [1]],
-])('%s is refused before it is sent', (_what, name, args) => {
+])('refuses %s before sending', (_what, name, args) => {
   expect(() => register().app.message(name, args)).toThrow(expect.objectContaining({ code: 'ARGUMENTS_INVALID' }))
 })

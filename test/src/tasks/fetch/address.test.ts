@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isPublicAddress } from '../../../../src/tasks/fetch/address.ts'
 
-describe('an address is refused when it', () => {
+describe('an address is not public if it', () => {
   test.each([
     ['is this network', '0.0.0.0'],
     ['is private, class A', '10.1.2.3'],
@@ -57,6 +57,6 @@ test.each([
   '192.0.1.1',
   '2606:4700::1111',
   '2a00:1450:4001::200e',
-])('%s is public', (address) => {
+])('treats %s as public', (address) => {
   expect(isPublicAddress(address)).toBe(true)
 })

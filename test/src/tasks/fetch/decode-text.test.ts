@@ -12,7 +12,7 @@ test.each([
   ['no type, but valid UTF-8', null, Buffer.from('hé'), 'hé'],
   ['an empty body', null, Buffer.alloc(0), ''],
   ['broken text, with a mark', 'text/plain', Buffer.from([0x61, 0xff]), 'a\ufffd'],
-])('%s is decoded', (_what, type, bytes, text) => {
+])('decodes %s', (_what, type, bytes, text) => {
   expect(decodeText(bytes, type)).toBe(text)
 })
 
@@ -21,6 +21,6 @@ test.each([
   ['unnamed bytes', 'application/octet-stream', Buffer.from('text inside')],
   ['no type and no UTF-8', null, Buffer.from([0xff, 0xfe])],
   ['no type and a NUL', null, Buffer.from('a\0b')],
-])('%s is no text', (_what, type, bytes) => {
+])('returns undefined for %s', (_what, type, bytes) => {
   expect(decodeText(bytes, type)).toBeUndefined()
 })

@@ -12,7 +12,7 @@ test.each([
   'http://[2606:4700::1111]/',
   'https://münchen.example/',
   'http:\\\\example.org/',
-])('%s may be fetched', (url) => {
+])('allows %s', (url) => {
   expect(checkTarget(url, nothing)).toBeInstanceOf(URL)
 })
 
@@ -44,11 +44,11 @@ test.each([
   ['a name under it', 'http://app.localhost/', /private network/],
   ['the name of Google metadata', 'http://metadata.google.internal/', /private network/],
   ['zero', 'http://0/', /0\.0\.0\.0/],
-])('%s is refused, with the reason: %s', (_what, url, reason) => {
+])('refuses %s: %s', (_what, url, reason) => {
   expect(() => checkTarget(url, nothing)).toThrow(reason)
 })
 
-test('a URL longer than 2048 characters is refused, and the message does not repeat all of it', () => {
+test('refuses a URL longer than 2048 characters and shortens it in the message', () => {
   expect(() => checkTarget(`http://example.org/${'a'.repeat(2048)}`, nothing)).toThrow(/^.{1,300}$/)
 })
 
@@ -58,15 +58,15 @@ test.each([
   ['[::1]:8000', 'http://[::1]:8000/'],
   ['Intranet:8081', 'http://intranet:8081/'],
   ['intranet:443', 'https://intranet/'],
-])('FETCH_ALLOW=%s opens %s', (pair, url) => {
+])('allows a URL with FETCH_ALLOW=%s: %s', (pair, url) => {
   expect(checkTarget(url, createAllowList([pair])).href).toBe(new URL(url).href)
 })
 
-test('FETCH_ALLOW opens one port, not its neighbour', () => {
+test('allows only the port that FETCH_ALLOW names', () => {
   expect(() => checkTarget('http://127.0.0.1:9999/', createAllowList(['127.0.0.1:9998']))).toThrow(/not allowed/)
 })
 
-test('a redirect is read relative to where it came from, and checked again', () => {
+test('resolves a redirect against its page and checks it again', () => {
   const base = new URL('http://example.org/a/b')
   expect(checkTarget('../c', nothing, base).href).toBe('http://example.org/c')
   expect(() => checkTarget('//127.0.0.1/', nothing, base)).toThrow(/not allowed/)
