@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 
-/** A call as it was made: what a test looks at. */
+/** A call, as a test checks it. */
 export interface Enqueued {
   readonly id: string
   readonly task: string
@@ -9,36 +9,36 @@ export interface Enqueued {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly queue: string
   readonly priority: number
-  /** Not before; undefined: at once. */
+  /** The call does not run earlier. undefined: it may run at once. */
   readonly eta: Date | undefined
   readonly expires: Date | undefined
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-/** What is expected of a call; what is not named may be anything. */
+/** Expected properties of a call. A property that is missing may have any value. */
 export interface Expected {
   readonly args?: readonly unknown[]
   readonly kwargs?: Readonly<Record<string, unknown>>
   readonly queue?: string
   readonly priority?: number
-  /** How many such calls. Default: at least one. */
+  /** Number of such calls. Default: at least one. */
   readonly times?: number
 }
 
 /** A task, or its name. */
 export type TaskOrName = string | { readonly name: string }
 
-/** @returns the calls that fit. @throws AssertionError that lists what was enqueued instead */
+/** @returns the matching calls. @throws AssertionError that lists the enqueued calls */
 export function assertEnqueued(enqueued: readonly Enqueued[], task: TaskOrName, expected: Expected = {}): readonly Enqueued[] {
   const { times } = expected
   const found = enqueued.filter((call) => fits(call, task, expected))
   if (times === undefined ? found.length > 0 : found.length === times) return found
   const wanted = `${times === undefined ? 'a call' : `${times} calls`} of ${nameOf(task)}${detailsOf(expected)}`
-  const message = `expected ${wanted}, but ${found.length} of these fit:\n${listOf(enqueued)}`
+  const message = `expected ${wanted}, but ${found.length} of these calls match:\n${listOf(enqueued)}`
   throw new AssertionError({ message, actual: found.length, expected: times ?? 'at least 1', operator: 'assertEnqueued' })
 }
 
-/** @throws AssertionError that lists the calls that fit */
+/** @throws AssertionError that lists the matching calls */
 export function assertNotEnqueued(enqueued: readonly Enqueued[], task: TaskOrName, expected: Omit<Expected, 'times'> = {}): void {
   const found = enqueued.filter((call) => fits(call, task, expected))
   if (found.length === 0) return

@@ -5,7 +5,7 @@ import type { Progress, StoredResult } from '../app/results/stored-result.ts'
 import { endOf } from '../database/chords.ts'
 import type { Message } from '../message/message.ts'
 
-/** A message and when it is due, in milliseconds since the epoch by the clock of the test. */
+/** A message and its due time, in milliseconds since the epoch by the clock of the test. */
 export interface Waiting {
   readonly message: Message
   readonly dueMs: number
@@ -16,7 +16,7 @@ export interface DeadMessage {
   readonly reason: string
 }
 
-/** What the database and the broker keep, in memory: results, groups, chords, keys, and what waits to run. */
+/** Results, groups, chords, unique keys and waiting messages in memory, in place of database and broker. */
 export interface MemoryStore {
   readonly results: Map<string, StoredResult>
   readonly groups: Map<string, readonly string[]>
@@ -24,7 +24,7 @@ export interface MemoryStore {
   readonly deadLetters: DeadMessage[]
   waiting: Waiting[]
   send(plan: Plan): void
-  /** As the database: the first final outcome wins, and what follows is written with it. */
+  /** As in the database, the first final outcome wins, and effects are written only with the outcome. */
   record(outcome: Outcome | null, id: string, effects?: Effects): void
   /** Resolves with the final result, or with undefined when `signal` aborts first. */
   wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined>
@@ -47,7 +47,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     send({ messages, chords: started, groups: saved }) {
       for (const { id, members } of saved) groups.set(id, members)
       for (const plan of started) chords.set(plan.id, { plan, open: new Set(plan.members) })
-      // What a plan holds back it holds back from now: its moment was made with the real clock.
+      // The eta was computed with the real clock, so only its distance from now counts.
       for (const message of messages) {
         const { eta } = message.headers
         const delayMs = eta == null ? 0 : Math.max(0, Date.parse(eta) - Date.now())
@@ -56,7 +56,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     },
     record(outcome, id, effects) {
       if (outcome !== null && !keep(outcome, effects)) return
-      if (effects !== undefined) follow(effects, id, outcome)
+      if (effects !== undefined) writeEffects(effects, id, outcome)
     },
     async wait(id, signal) {
       const stored = results.get(id)
@@ -69,7 +69,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     },
   }
 
-  /** @returns false when another final outcome was there first */
+  /** @returns false if another final outcome was stored first */
   const keep = (outcome: Outcome, effects?: Effects): boolean => {
     const former = results.get(outcome.id)
     if (former !== undefined && READY_STATES.has(former.state)) return false
@@ -82,7 +82,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     return true
   }
 
-  const follow = (effects: Effects, id: string, outcome: Outcome | null) => {
+  const writeEffects = (effects: Effects, id: string, outcome: Outcome | null) => {
     const { plan, retry, unreachable = [], countsForChord, deadLetter, ignored, releasesUnique } = effects
     if (plan !== undefined) store.send(plan)
     if (retry !== undefined) {

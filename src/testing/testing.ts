@@ -11,56 +11,129 @@ import { registerMapTasks } from '../tasks/canvas.ts'
 import { createAttempt } from '../worker/attempt/attempt.ts'
 import { createExecutor, type ExecutorOptions } from '../worker/executor.ts'
 import { assertEnqueued, assertNotEnqueued, type Enqueued, type Expected, type TaskOrName } from './assertions.ts'
-import { createMemoryStore, type DeadMessage, type Waiting } from './memory-store.ts'
+import { createMemoryStore, type DeadMessage, type MemoryStore, type Waiting } from './memory-store.ts'
 
 export type { Enqueued, Expected, TaskOrName } from './assertions.ts'
 
-/** Length of time that a test lets pass. */
+/** Time that a test lets pass. A number is seconds. */
 export type Duration =
   | number
   | { readonly days?: number; readonly hours?: number; readonly minutes?: number; readonly seconds?: number }
 
-/** An application without servers: what it sends is kept here, and runs here, by the rules of the worker. */
+/** An application without servers. Its calls are kept in memory and run here, with the executor of the worker. */
 export interface TestApp extends AsyncDisposable {
-  /** Every call that was made, in its order; what workflows and retries send of themselves is not among them. */
+  /** Every call, in order, without the messages that workflows and retries send. */
   readonly enqueued: readonly Enqueued[]
-  /** What the results table would hold, by id. */
+  /** The results, as in the results table, by id. */
   readonly results: ReadonlyMap<string, StoredResult>
-  /** Messages that were kept aside, and why. */
+  /** Dead letters with their reasons. */
   readonly deadLetters: readonly DeadMessage[]
-  /** Calls that wait for their time. */
+  /** Calls that are not due yet. */
   readonly scheduled: readonly Enqueued[]
-  /** The time of the test: the real one, and what `advance` added. */
+  /** The time of the test: the real time plus the time that `advance` added. */
   now(): Date
-  /** Runs what is due, and all that follows from it at once. @returns how many attempts ran */
+  /** Runs the due calls, and the messages that follow from them at once. @returns how many attempts ran */
   run(): Promise<number>
-  /** Lets time pass, and runs what comes due meanwhile, each at its time: countdowns, retries. A number is seconds. @returns how many attempts ran */
+  /** Lets time pass and runs each call that becomes due, at its time: countdowns, retries. @returns how many attempts ran */
   advance(by: Duration): Promise<number>
-  /** @returns the calls that fit. @throws AssertionError that lists what was enqueued instead */
+  /** @returns the matching calls. @throws AssertionError that lists the enqueued calls */
   assertEnqueued(task: TaskOrName, expected?: Expected): readonly Enqueued[]
-  /** @throws AssertionError that lists the calls that fit */
+  /** @throws AssertionError that lists the matching calls */
   assertNotEnqueued(task: TaskOrName, expected?: Omit<Expected, 'times'>): void
-  /** Forgets calls, results and what waits. */
+  /** Deletes calls, results and waiting messages. */
   clear(): void
 }
 
 export interface TestAppOptions {
-  /** A call runs at once, before it resolves, as with Celery's task_always_eager; what is due later waits for `advance`. Default false. */
+  /** A call runs before it resolves, as with Celery's task_always_eager. A call with a later due time waits for `advance`. Default false. */
   readonly eager?: boolean
-  /** With `eager`: a call whose run fails rejects with its TaskError. Default false: `get()` does. */
+  /** With `eager`: a call whose task fails rejects with its TaskError. Default false: `get()` rejects. */
   readonly propagate?: boolean
-  /** A task delivered more often is not run. Default 3. */
+  /** A task that is delivered more often does not run. Default 3. */
   readonly maxDeliveries?: number
 }
 
-/** Takes over the connections of an application: nothing leaves this process. Tasks that are running when it is disposed are let go. */
+/** Replaces the connections of an application, so that nothing leaves this process. Tasks that still run when it is disposed are abandoned. */
 export function createTestApp(app: App, { eager = false, propagate = false, maxDeliveries = 3 }: TestAppOptions = {}): TestApp {
-  let aheadMs = 0
-  const clock = { nowMs: () => Date.now() + aheadMs }
+  const clock = createClock()
   const store = createMemoryStore(createPlanner(app.routeOf), clock)
   const enqueued: Enqueued[] = []
   const revoked = new Set<string>()
+  const runUntil = createRun(app, { store, clock, revoked, maxDeliveries })
 
+  const take = async (messages: readonly Waiting[]) => {
+    for (const { message } of messages) enqueued.push(callOf(message))
+    store.waiting.push(...messages)
+    if (!eager) return
+    await runUntil(clock.nowMs())
+    if (!propagate) return
+    for (const { message } of messages) {
+      const stored = store.results.get(message.headers.id)
+      if (stored !== undefined && READY_STATES.has(stored.state) && stored.state !== 'SUCCESS') throw new TaskError(stored)
+    }
+  }
+  const runNow = async () => {
+    if (eager) await runUntil(clock.nowMs())
+  }
+  app.connect(createBackend({ store, clock, revoked, take, runNow }))
+  registerMapTasks(app)
+
+  return {
+    enqueued,
+    results: store.results,
+    deadLetters: store.deadLetters,
+    get scheduled() {
+      return store.waiting.filter(({ dueMs }) => dueMs > clock.nowMs()).map(({ message }) => callOf(message))
+    },
+    now: () => new Date(clock.nowMs()),
+    run: () => runUntil(clock.nowMs()),
+    async advance(by) {
+      const untilMs = clock.nowMs() + msOf(by)
+      const count = await runUntil(untilMs)
+      clock.jumpTo(untilMs)
+      return count
+    },
+    assertEnqueued: (task, expected) => assertEnqueued(enqueued, task, expected),
+    assertNotEnqueued: (task, expected) => assertNotEnqueued(enqueued, task, expected),
+    clear() {
+      enqueued.length = 0
+      store.waiting = []
+      for (const kept of [store.results, store.groups, store.keys, revoked]) kept.clear()
+      store.deadLetters.length = 0
+    },
+    async [Symbol.asyncDispose]() {
+      await app.close()
+    },
+  }
+}
+
+/** The real clock, and the time that it was moved ahead. Milliseconds since the epoch. */
+interface Clock {
+  nowMs(): number
+  /** Does nothing if this moment has passed. */
+  jumpTo(ms: number): void
+}
+
+function createClock(): Clock {
+  let aheadMs = 0
+  const nowMs = () => Date.now() + aheadMs
+  return {
+    nowMs,
+    jumpTo(ms) {
+      aheadMs += Math.max(0, ms - nowMs())
+    },
+  }
+}
+
+interface RunParts {
+  readonly store: MemoryStore
+  readonly clock: Clock
+  readonly revoked: ReadonlySet<string>
+  readonly maxDeliveries: number
+}
+
+/** Runs the waiting messages that are due until a moment, in the order of their times. @returns how many attempts ran */
+function createRun(app: App, { store, clock, revoked, maxDeliveries }: RunParts): (untilMs: number) => Promise<number> {
   const consumer: Pick<Consumer, 'finish' | 'started' | 'acknowledge' | 'requeue' | 'deadLetter' | 'begin'> = {
     finish: ({ message }, outcome, options) => store.record(outcome, message.headers.id, options?.effects),
     started: (_delivery, outcome) => store.record(outcome, outcome.id),
@@ -80,104 +153,70 @@ export function createTestApp(app: App, { eager = false, propagate = false, maxD
       executor.execute(createAttempt(delivery, () => resolve(), clock.nowMs()))
     })
 
-  /** The next one that is due until then, in the order of their times. */
   const takeDue = (untilMs: number): Waiting | undefined => {
     const [first] = store.waiting.filter(({ dueMs }) => dueMs <= untilMs).sort((one, other) => one.dueMs - other.dueMs)
     if (first !== undefined) store.waiting = store.waiting.filter((each) => each !== first)
     return first
   }
 
-  const runUntil = async (untilMs: number): Promise<number> => {
+  return async (untilMs) => {
     for (let count = 0; ; count++) {
-      const next = takeDue(Math.max(untilMs, clock.nowMs()))
-      if (next === undefined) return count
-      aheadMs += Math.max(0, next.dueMs - clock.nowMs())
-      await runOne(next)
+      const due = takeDue(Math.max(untilMs, clock.nowMs()))
+      if (due === undefined) return count
+      clock.jumpTo(due.dueMs)
+      await runOne(due)
     }
   }
+}
 
-  const take = async (messages: readonly { readonly message: Message; readonly dueMs: number }[]) => {
-    for (const { message } of messages) enqueued.push(callOf(message))
-    store.waiting.push(...messages)
-    if (!eager) return
-    await runUntil(clock.nowMs())
-    if (!propagate) return
-    for (const { message } of messages) {
-      const stored = store.results.get(message.headers.id)
-      if (stored !== undefined && READY_STATES.has(stored.state) && stored.state !== 'SUCCESS') throw new TaskError(stored)
-    }
-  }
+interface BackendParts {
+  readonly store: MemoryStore
+  readonly clock: Clock
+  readonly revoked: Set<string>
+  readonly take: (messages: readonly Waiting[]) => Promise<void>
+  /** Runs due messages if the application is eager. */
+  readonly runNow: () => Promise<void>
+}
 
-  const backend: Backend = {
-    publish: (messages) => take(messages.map((message) => ({ message, dueMs: clock.nowMs() }))),
+function createBackend({ store, clock, revoked, take, runNow }: BackendParts): Backend {
+  const { nowMs } = clock
+  return {
+    publish: (messages) => take(messages.map((message) => ({ message, dueMs: nowMs() }))),
     keep: (kept) =>
       take(
         kept.map(({ message, due }) => {
-          const dueMs =
-            due === undefined ? clock.nowMs() : 'afterSeconds' in due ? clock.nowMs() + due.afterSeconds * 1000 : due.getTime()
+          const dueMs = due === undefined ? nowMs() : 'afterSeconds' in due ? nowMs() + due.afterSeconds * 1000 : due.getTime()
           return { message, dueMs }
         }),
       ),
     async send(plan) {
       store.send({ ...plan, messages: [] })
-      await take(plan.messages.map((message) => ({ message, dueMs: dueOf(message, clock.nowMs()) })))
+      await take(plan.messages.map((message) => ({ message, dueMs: dueOf(message, nowMs()) })))
     },
     find: async (id) => store.results.get(id),
     wait: (id, signal) => store.wait(id, signal),
     forget: async (id) => void store.results.delete(id),
     group: async (id) => store.groups.get(id),
     states: async (ids) => ids.flatMap((id) => store.results.get(id)?.state ?? []),
-    // Beat does not run here: no task is of a schedule.
+    // There is no beat here, so no task belongs to a schedule.
     async revoke({ ids = [], task }) {
       for (const id of ids) revoked.add(id)
       for (const { message } of store.waiting) if (message.headers.task === task) revoked.add(message.headers.id)
-      store.waiting = store.waiting.map((each) =>
-        revoked.has(each.message.headers.id) ? { ...each, dueMs: clock.nowMs() } : each,
-      )
-      if (eager) await runUntil(clock.nowMs())
+      store.waiting = store.waiting.map((each) => (revoked.has(each.message.headers.id) ? { ...each, dueMs: nowMs() } : each))
+      await runNow()
       return task === undefined ? ids : [...ids, task]
     },
     claim: async (claims) =>
       claims.map(({ key, id, forMs }) => {
         const holder = store.keys.get(key)
-        if (holder !== undefined && holder.untilMs > clock.nowMs()) return { id: holder.id, taken: false }
-        store.keys.set(key, { id, untilMs: clock.nowMs() + forMs })
+        if (holder !== undefined && holder.untilMs > nowMs()) return { id: holder.id, taken: false }
+        store.keys.set(key, { id, untilMs: nowMs() + forMs })
         return { id, taken: true }
       }),
     notSent: async (claims) => {
       for (const { key } of claims) store.keys.delete(key)
     },
     close: async () => {},
-  }
-  app.connect(backend)
-  registerMapTasks(app)
-
-  return {
-    enqueued,
-    results: store.results,
-    deadLetters: store.deadLetters,
-    get scheduled() {
-      return store.waiting.filter(({ dueMs }) => dueMs > clock.nowMs()).map(({ message }) => callOf(message))
-    },
-    now: () => new Date(clock.nowMs()),
-    run: () => runUntil(clock.nowMs()),
-    async advance(by) {
-      const untilMs = clock.nowMs() + msOf(by)
-      const count = await runUntil(untilMs)
-      aheadMs += Math.max(0, untilMs - clock.nowMs())
-      return count
-    },
-    assertEnqueued: (task, expected) => assertEnqueued(enqueued, task, expected),
-    assertNotEnqueued: (task, expected) => assertNotEnqueued(enqueued, task, expected),
-    clear() {
-      enqueued.length = 0
-      store.waiting = []
-      for (const kept of [store.results, store.groups, store.keys, revoked]) kept.clear()
-      store.deadLetters.length = 0
-    },
-    async [Symbol.asyncDispose]() {
-      await app.close()
-    },
   }
 }
 
@@ -188,7 +227,7 @@ function callOf({ headers, body, queue, priority }: Message): Enqueued {
   return { id, task, args, kwargs, queue, priority, eta: at(eta), expires: at(expires), headers }
 }
 
-/** A plan's moments were made with the real clock, a moment ago. */
+/** The eta of a planned message was computed with the real clock a moment ago, so it is moved to the clock of the test. */
 const dueOf = ({ headers: { eta } }: Message, nowMs: number) =>
   eta == null ? nowMs : nowMs + Math.max(0, Date.parse(eta) - Date.now())
 

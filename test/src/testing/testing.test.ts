@@ -55,9 +55,11 @@ describe('a test application', () => {
     const test = queued(app)
     await mail.delay('a@example.org')
     expect(() => test.assertEnqueued(add, { args: [1, 2] })).toThrow(
-      'expected a call of shop.add with args [1,2], but 0 of these fit:\n  shop.mail("a@example.org") in mail',
+      'expected a call of shop.add with args [1,2], but 0 of these calls match:\n  shop.mail("a@example.org") in mail',
     )
-    expect(() => test.assertEnqueued('shop.mail', { times: 2 })).toThrow('expected 2 calls of shop.mail, but 1 of these fit')
+    expect(() => test.assertEnqueued('shop.mail', { times: 2 })).toThrow(
+      'expected 2 calls of shop.mail, but 1 of these calls match',
+    )
     expect(() => test.assertNotEnqueued(mail)).toThrow('expected no call of shop.mail, but there are:\n  shop.mail(')
     test.assertNotEnqueued(add)
     test.clear()
