@@ -14,8 +14,9 @@ export interface ReplyTo {
 export type Stop = () => Promise<void>
 
 /**
- * Remote control and events in the places where Celery has them (reference/celery-protocol.md §6), on the connections that the broker has
- * already. Nothing is sent unless a request arrives or events are on. A message that cannot be sent now is dropped: it would be out of date later.
+ * Remote control and events on Celery's exchanges and channels (docs/internals/wire-protocol.md), over the connections that the broker already
+ * has. Nothing is sent unless a request arrives or events are enabled. A message that cannot be sent now is dropped: later it would be out of
+ * date.
  */
 export interface ControlTransport {
   /** Receives every request to workers, again after each lost connection. Resolves when it is subscribed; waits while the broker is away. */

@@ -19,7 +19,7 @@ export function createAmqpRelay({ database, log, send }: AmqpRelayParts) {
   /** A message that can never be sent must not block the messages behind it. */
   const keepUnsendable = async (message: Message, reason: Error) => {
     const { id, task } = message.headers
-    log.error({ id, task, queue: message.queue, reason: reason.message }, 'message cannot be sent, kept aside in dead_letter')
+    log.error({ id, task, queue: message.queue, reason: reason.message }, 'message cannot be sent, stored in dead_letter')
     await keepDeadLetters(database, [{ message, reason: `RabbitMQ cannot carry it: ${reason.message}` }])
   }
 
