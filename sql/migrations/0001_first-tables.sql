@@ -1,7 +1,7 @@
--- What tasks, messages and schedules need. Everything lives in one schema (DATABASE_SCHEMA), so that an application may share the database.
+-- The tables of tasks, messages and schedules. All are in one schema (DATABASE_SCHEMA), so that an application can share the database.
 -- The design of message, worker and outbox: docs/internals/queue-design.md; of schedule: docs/adr/0006-schedules.md.
 
--- One row per task of which anything is known: sent from the form, started, or finished. Absent = PENDING, as in Celery.
+-- One row per task that was sent from the console, has started or has ended. No row means PENDING, as in Celery.
 CREATE TABLE task_result (
   id          text PRIMARY KEY CONSTRAINT task_result_id_length CHECK (length(id) BETWEEN 1 AND 255),
   task        text NOT NULL,
@@ -16,11 +16,11 @@ CREATE TABLE task_result (
   started_at  timestamptz,
   done_at     timestamptz
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
--- Clean-up walks rows in the order of their age; the table grows in that order, so a block range index is enough and costs nothing per task.
+-- Clean-up reads rows in the order of their age. The table grows in that order, so a block range index suffices and costs almost nothing per task.
 CREATE INDEX task_result_done_at ON task_result USING brin (done_at) WITH (pages_per_range = 16);
 CREATE INDEX task_result_open ON task_result (created_at) WHERE done_at IS NULL;
 
--- Workers that hold messages. Alive = the session advisory lock (channel key, id) is held; nothing is written while a worker lives.
+-- Workers that can hold messages. A worker is alive while the session advisory lock (key, id) is held; it writes nothing to stay alive.
 CREATE TABLE worker (
   id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name        text NOT NULL,
@@ -29,14 +29,14 @@ CREATE TABLE worker (
   started_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The PostgreSQL broker: only what is ready or running. Narrow on purpose: a claim and an acknowledgement copy the row.
--- headers and properties are Celery protocol 2 without the entries that have their default value; NULL when all have.
+-- The PostgreSQL broker: only ready and running messages. Narrow on purpose: a claim and an acknowledgement copy the row.
+-- headers and properties are those of Celery's protocol 2 without default values; NULL if all values are defaults.
 CREATE TABLE message (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   queue       text NOT NULL,
   priority    smallint NOT NULL DEFAULT 0,
-  deaths      smallint NOT NULL DEFAULT 0,           -- workers that died with it: the first time whatever it did, later only while it ran
-  started     boolean NOT NULL DEFAULT false,        -- written only for messages with deaths, just before they run
+  deaths      smallint NOT NULL DEFAULT 0,           -- workers that died with it: the first death always counts, later ones only if it had started
+  started     boolean NOT NULL DEFAULT false,        -- written only for messages with deaths, just before they start
   worker      integer,                               -- NULL = ready
   task_id     text NOT NULL,
   task        text NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE message (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX message_ready ON message (queue, priority DESC, id) WHERE worker IS NULL;
 
--- Messages that no worker could read: kept aside, never run, never lost.
+-- Messages that no worker can run, kept for a person to read and requeue.
 CREATE TABLE dead_letter (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   queue       text NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE dead_letter (
   died_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The only place where the future is kept: countdown, eta, retries, ticks, and messages enqueued inside a transaction of the application.
+-- The only place of messages that are not published yet: countdown, eta, retries, ticks, and messages sent in a transaction of the caller.
 CREATE TABLE outbox (
   task_id     text PRIMARY KEY,
   queue       text NOT NULL,
@@ -73,7 +73,7 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_due ON outbox (due_at);
 
--- Periodic tasks. The definition may be changed by anyone at any time, psql included; state is written by beat alone.
+-- Periodic tasks. Any client may change the definition at any time, also psql; only beat writes the state.
 CREATE TABLE schedule (
   id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   name            text NOT NULL CONSTRAINT schedule_name UNIQUE CONSTRAINT schedule_name_length CHECK (length(name) BETWEEN 1 AND 200),
@@ -117,7 +117,7 @@ CREATE TABLE schedule (
 CREATE INDEX schedule_due  ON schedule (next_run_at) WHERE enabled AND next_run_at IS NOT NULL;
 CREATE INDEX schedule_plan ON schedule (id) WHERE enabled AND next_run_at IS NULL AND NOT finished;
 
--- A definition changed, by whomever: plan it anew and wake every beat. Beat's own writes touch other columns and fire nothing.
+-- After any change of a definition, beat plans it anew, and every beat is notified. Beat's own writes change other columns and fire nothing.
 CREATE FUNCTION schedule_touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.version := OLD.version + 1; NEW.date_changed := now();
@@ -135,14 +135,14 @@ CREATE TRIGGER schedule_notify_changed AFTER UPDATE OF kind,minute,hour,day_of_w
   every,period,anchor,clocked_time,enabled,one_off,start_time,expires
   ON schedule FOR EACH STATEMENT EXECUTE FUNCTION schedule_notify();
 
--- The run history of schedules: one row per tick, also for ticks that were not queued, and why. No foreign key: history outlives the schedule.
+-- The run history of schedules: one row per tick, also for skipped ticks, with the reason. No foreign key: the history outlives the schedule.
 CREATE TABLE schedule_run (
   schedule_id   uuid NOT NULL,
   tick          timestamptz NOT NULL,
   reason        text NOT NULL CONSTRAINT schedule_run_reason CHECK (reason IN ('tick','catchup','manual')),
-  task_id       text CONSTRAINT schedule_run_task_id UNIQUE,           -- NULL when skipped
+  task_id       text CONSTRAINT schedule_run_task_id UNIQUE,           -- NULL if skipped
   outcome       text NOT NULL CONSTRAINT schedule_run_outcome CHECK (outcome IN ('queued','skipped_misfire','skipped_catchup')),
-  missed        integer NOT NULL DEFAULT 0,                            -- earlier ticks that this run stands for
+  missed        integer NOT NULL DEFAULT 0,                            -- earlier ticks that this run replaces
   schedule_name text NOT NULL,
   task          text NOT NULL,
   decided_at    timestamptz NOT NULL DEFAULT clock_timestamp(),

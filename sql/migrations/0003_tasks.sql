@@ -1,6 +1,6 @@
--- Retries, workflows, limits, revokes, unique tasks, queue settings, and what a run says about itself.
+-- Retries, workflows, limits, revokes, unique tasks, queue settings, progress and log lines of tasks.
 
--- Few results have these: they are written by a second statement in the same commit (sql/queries/result-extra.sql), never on the hot path.
+-- Columns that few results have. A second statement in the same commit writes them (sql/queries/result-extra.sql), never the hot path.
 ALTER TABLE task_result
   ADD COLUMN next_at    timestamptz,               -- RETRY: when it runs again
   ADD COLUMN expires_at timestamptz,               -- the task's own TTL; NULL = RESULT_TTL decides
@@ -10,7 +10,7 @@ ALTER TABLE task_result
   ADD COLUMN progress   text;                      -- JSON {"n", "of", "note"}
 CREATE INDEX task_result_expires_at ON task_result (expires_at) WHERE expires_at IS NOT NULL;
 
--- Lines that a task wrote with ctx.log. They go with the result.
+-- Lines that a task wrote with ctx.log. They are deleted with the result.
 CREATE TABLE task_log (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   task_id    text NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE task_log (
 CREATE INDEX task_log_task_id ON task_log (task_id, id);
 CREATE INDEX task_log_at ON task_log USING brin (at) WITH (pages_per_range = 16);
 
--- Groups that were saved: Celery's celery_tasksetmeta.
+-- Saved groups, like Celery's table celery_tasksetmeta.
 CREATE TABLE task_group (
   id         text PRIMARY KEY CONSTRAINT task_group_id_length CHECK (length(id) BETWEEN 1 AND 255),
   members    text[] NOT NULL,                      -- ids of tasks, in the order of the results
@@ -31,7 +31,7 @@ CREATE TABLE task_group (
 );
 CREATE INDEX task_group_created_at ON task_group USING brin (created_at) WITH (pages_per_range = 16);
 
--- Chords whose header runs. A row goes when the body is sent, or when a member failed.
+-- Chords whose header runs. The row is deleted when the body is sent or a member fails.
 CREATE TABLE chord (
   id         text PRIMARY KEY CONSTRAINT chord_id_length CHECK (length(id) BETWEEN 1 AND 255), -- group id of the header
   members    text[] NOT NULL,                      -- ids in the order of the results
@@ -40,7 +40,7 @@ CREATE TABLE chord (
   root_id    text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
--- They stay until their chord is over: clean-up finds here whose results somebody is yet to be given.
+-- Members stay until their chord ends, so that clean-up keeps the results that the body will receive.
 CREATE TABLE chord_member (
   task_id    text NOT NULL,
   chord_id   text NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE chord_member (
 );
 CREATE INDEX chord_member_chord_id ON chord_member (chord_id);
 
--- What must not run: by id, or by name of task. A worker that starts reads it, one that runs is told.
+-- Revoked ids and task names. A worker reads them when it starts and is notified of new ones.
 CREATE TABLE revoked (
   kind       text NOT NULL CONSTRAINT revoked_kind CHECK (kind IN ('id','task')),
   value      text NOT NULL CONSTRAINT revoked_value_length CHECK (length(value) BETWEEN 1 AND 255),
@@ -59,11 +59,11 @@ CREATE TABLE revoked (
 );
 CREATE INDEX revoked_expires_at ON revoked (expires_at);
 
--- Keys of unique tasks: who holds one is queued or runs.
+-- Keys of unique tasks. The holder of a key is queued or runs.
 CREATE TABLE unique_task (
   key        text PRIMARY KEY CONSTRAINT unique_task_key_length CHECK (length(key) BETWEEN 1 AND 1000),
   task_id    text NOT NULL,
-  sender     text,                                 -- id of the call that sends the message; NULL: nobody knows whether it was sent
+  sender     text,                                 -- id of the call that sends the message; NULL: it is unknown whether it was sent
   expires_at timestamptz NOT NULL
 );
 CREATE INDEX unique_task_task_id ON unique_task (task_id);

@@ -9,14 +9,14 @@ import { sql } from './sql.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
 /** Ids that are remembered as pending. For further ids `wait` queries the table first. */
-const MAX_UNHEARD = 10_000
+const MAX_PENDING = 10_000
 /** Results that are kept for a later `wait`. Each came in one notification, so it is small. */
 const MAX_EARLY = 100
 
 /** The one subscription of a process for results, shared by all waiting calls. */
 export function createWaiters(database: Database) {
   /** Sent by this process since it listens, without a notification so far: no notification can have been missed. */
-  const unheard = new Set<string>()
+  const pending = new Set<string>()
   /** Notified before a call waited: RabbitMQ confirms a message at about the time when its task ends. */
   const early = new Map<string, StoredResult>()
   let listening = false
@@ -55,12 +55,12 @@ export function createWaiters(database: Database) {
 
   /** A notification without ids: every id must be queried again. */
   const checkAll = () => {
-    unheard.clear()
+    pending.clear()
     void check()
   }
 
   /** Any client of the database can notify the channel. A payload that cannot be parsed means "query the table". */
-  const heard = (payload: string): StoredResult[] => {
+  const parse = (payload: string): StoredResult[] => {
     try {
       return parseNotification(payload)
     } catch {
@@ -70,10 +70,10 @@ export function createWaiters(database: Database) {
   }
 
   const onNotify = (payload: string) => {
-    if (waiting.size === 0 && unheard.size === 0) return
+    if (waiting.size === 0 && pending.size === 0) return
     if (payload === '') return checkAll()
-    for (const stored of heard(payload)) {
-      const own = unheard.delete(stored.id)
+    for (const stored of parse(payload)) {
+      const own = pending.delete(stored.id)
       if (!waiting.has(stored.id)) {
         if (own && stored.state === 'SUCCESS') keep(stored)
         continue
@@ -99,19 +99,19 @@ export function createWaiters(database: Database) {
     await subscribed
     listening = true
     // Tasks that ended before the subscription caused no notification here.
-    if (!unheard.has(id)) await check()
+    if (!pending.has(id)) await check()
   }
 
   return {
     forget: (id: string) => early.delete(id),
     sending(ids: readonly string[]): void {
       if (!listening) return
-      for (const id of ids) if (unheard.size < MAX_UNHEARD) unheard.add(id)
+      for (const id of ids) if (pending.size < MAX_PENDING) pending.add(id)
     },
     async wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined> {
       if (signal.aborted) return undefined
-      const told = early.get(id)
-      if (early.delete(id)) return told
+      const notified = early.get(id)
+      if (early.delete(id)) return notified
       let done: (stored: StoredResult | undefined) => void = () => {}
       const result = new Promise<StoredResult | undefined>((resolve) => {
         done = resolve
