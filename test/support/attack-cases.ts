@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** One line of attack-cases.json; its README says what the words mean. */
+/** One case of attack-cases.json. */
 export interface AttackCase {
   readonly name: string
   readonly category: string
@@ -45,14 +45,14 @@ export interface Expected {
   readonly location_not_matches?: string
 }
 
-/** Those that can be run here: not the ones to be looked at by hand, nor the one that needs a DNS server of the tester. */
+/** The cases that run automatically: without those for inspection by hand and the one that needs its own DNS server. */
 export function loadAttackCases(): AttackCase[] {
   const file = new URL('../fixtures/cases/attack-cases.json', import.meta.url)
   const cases = JSON.parse(readFileSync(file, 'utf8')) as AttackCase[]
   return cases.filter(({ how, expected }) => how !== 'inspect' && expected.needs?.includes('mixed_host') !== true)
 }
 
-/** Puts `{{names}}` in. */
+/** Replaces each `{{name}}` by its value. */
 export function fill<T>(value: T, values: Readonly<Record<string, string | number>>): T {
   const text = JSON.stringify(value).replace(/\{\{(\w+)\}\}/g, (mark, name) => {
     return name in values ? JSON.stringify(String(values[name])).slice(1, -1) : mark

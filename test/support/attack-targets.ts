@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
-/** The canary, which nobody may reach, and an origin that FETCH_ALLOW names. */
+/** Starts a canary server, which no request may reach, and an origin that FETCH_ALLOW allows. */
 export async function startAttackTargets() {
   let hits = 0
   const canary = await listen((_request, response) => {

@@ -11,23 +11,23 @@ import { createTestSchema, type TestSchema } from './database.ts'
 
 type Row = Record<string, unknown>
 
-/** A schema of its own in which beats run, and a connection like psql's beside them. */
+/** Runs beats in a schema of its own, with a separate connection for SQL. */
 export interface BeatBench {
   readonly schema: TestSchema
-  /** One statement as a person would type it; the search path is the schema. */
+  /** Runs one statement with the schema as search path, as a person does in psql. */
   sql<Result extends Row = Row>(text: string, values?: unknown[]): Promise<Result[]>
-  /** The columns of the schedule with that name. */
+  /** The row of the schedule with this name. */
   row(name: string): Promise<ScheduleState | undefined>
   runs(name: string): Promise<Run[]>
-  /** An interval of so many seconds, planned by whichever beat runs; more columns as SQL. */
+  /** Inserts an interval schedule. `more` has additional columns. */
   addInterval(name: string, seconds: number, more?: Row): Promise<void>
   add(columns: Row): Promise<void>
   beat(options?: { log?: Log; schedules?: (made: BeatSchedules) => BeatSchedules }): Promise<{ beat: Beat; database: Database }>
-  /** A transaction that stays open until it is told. */
+  /** Opens a transaction that stays open until `end`. */
   begin(): Promise<{ sql(text: string): Promise<unknown>; end(how: 'COMMIT' | 'ROLLBACK'): Promise<void> }>
-  /** A relay of the outbox into the queue of the same database; of its own, or beside a beat. */
+  /** Starts an outbox relay to the PostgreSQL broker, on its own database pool or on that of a beat. */
   relay(database?: Database): Promise<{ relay: OutboxRelay; database: Database }>
-  /** What beat does with the table, without a beat. */
+  /** Beat's statements, without a running beat. */
   table(): BeatSchedules
   close(): Promise<void>
 }
@@ -52,7 +52,7 @@ export interface Run extends Row {
   readonly outcome: string
   readonly missed: number
   readonly task_id: string | null
-  /** What the schedule counts at the same moment. */
+  /** `total_run_count` of the schedule, read at the same time. */
   readonly counted: string | null
 }
 
@@ -68,7 +68,7 @@ async function createBeatBench(): Promise<BeatBench> {
     const marks = names.map((_, index) => `$${index + 1}`)
     await sql(`INSERT INTO schedule (${names}) VALUES (${marks})`, Object.values(all))
   }
-  // The schema's name is part of what the server calls its connections, so a test can end just its own.
+  // application_name contains the schema, so that a test can terminate only its own connections.
   const open = (log: Log = silentLog()) => schema.open({ name: schema.schema, log })
   return {
     schema,
@@ -116,7 +116,7 @@ async function createBeatBench(): Promise<BeatBench> {
   }
 }
 
-/** A test in a bench of its own, so that many can wait for their seconds side by side. */
+/** A concurrent test with its own bench, because these tests wait for real seconds. */
 export const benchTest = (name: string, work: (bench: BeatBench) => Promise<void>): void =>
   test.concurrent(name, async () => {
     const bench = await createBeatBench()
@@ -127,11 +127,11 @@ export const benchTest = (name: string, work: (bench: BeatBench) => Promise<void
     }
   })
 
-/** The server ends every connection of the beats and relays in this schema, as a restart of it would. */
+/** Terminates all connections of the beats and relays in this schema, as a server restart does. */
 export const terminateBackends = ({ sql, schema }: BeatBench): Promise<Row[]> =>
   sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1', [`onedyno ${schema.schema}%`])
 
-/** What is wrong with the history of an interval schedule: ticks missing between the first and the last, doubled, or with another id. */
+/** The defects in the history of an interval schedule: missing ticks, duplicate ticks, wrong task ids. */
 export async function flaws(bench: BeatBench, name: string, everyMs: number): Promise<string[]> {
   const runs = await bench.runs(name)
   const found: string[] = []
@@ -147,7 +147,7 @@ export async function flaws(bench: BeatBench, name: string, everyMs: number): Pr
   return found
 }
 
-/** A log whose lines a test reads. */
+/** A log that collects its lines for the test. */
 export function createHeardLog(): { log: Log; lines: Row[] } {
   const lines: Row[] = []
   const write = { write: (line: string) => void lines.push(JSON.parse(line) as Row) }

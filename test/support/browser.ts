@@ -1,20 +1,20 @@
 import { existsSync } from 'node:fs'
 import type { Browser } from 'playwright-core'
 
-/** Where Debian, Ubuntu, Fedora and macOS put it; CHROME_PATH wins. */
-const PLACES = [
+/** Usual paths on Debian, Ubuntu, Fedora and macOS. CHROME_PATH takes precedence. */
+const PATHS = [
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ]
 
-/** The browser of this machine, or undefined: none is ever downloaded. */
-export const browserPath: string | undefined = [process.env.CHROME_PATH ?? '', ...PLACES].find(
+/** The installed browser, or undefined. Tests never download one. */
+export const browserPath: string | undefined = [process.env.CHROME_PATH ?? '', ...PATHS].find(
   (path) => path !== '' && existsSync(path),
 )
 
-/** Headless, and silent towards the network: it talks to the server under test and to nobody else. */
+/** Starts a headless browser that connects only to the server under test. */
 export async function launchBrowser(): Promise<Browser> {
   const { chromium } = await import('playwright-core')
   const quiet = [

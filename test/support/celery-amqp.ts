@@ -1,5 +1,5 @@
 import { type CeleryProcesses, createCeleryProcesses } from './celery-process.ts'
 
-/** Real Celery on the virtual host of `url`, with results by rpc:// unless `env` says otherwise. */
+/** Starts Celery on the virtual host of `url`, with results over rpc:// unless `env` overrides it. */
 export const createCeleryAmqp = (url: string, env: Record<string, string> = {}): CeleryProcesses =>
   createCeleryProcesses({ BROKER: url, BACKEND: 'rpc://', ...env })

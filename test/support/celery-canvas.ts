@@ -10,13 +10,13 @@ import { createOwnRedis } from './redis-server.ts'
 import { startRole } from './role.ts'
 import { until } from './until.ts'
 
-/** Where messages go, and where Python keeps results. */
+/** The broker, and the result backend of Python. */
 export type CanvasPlace = 'RabbitMQ and rpc://' | 'RabbitMQ and redis://' | 'Redis'
 
 export const isHere = (place: CanvasPlace): boolean =>
   !lacks('celery', place === 'Redis' ? 'redis' : 'amqp') && !(place === 'RabbitMQ and redis://' && lacks('redis'))
 
-/** What a Python client answers to an expression. */
+/** The value of an expression in the Python client. */
 export interface PythonValue {
   readonly value?: unknown
   readonly error?: string
@@ -25,23 +25,23 @@ export interface PythonValue {
 
 export const CANVAS_PLACES: readonly CanvasPlace[] = ['RabbitMQ and rpc://', 'RabbitMQ and redis://', 'Redis']
 
-/** Celery counts chords where results are kept; over rpc:// it refuses them (celery-protocol.md §3.2). */
+/** Celery counts chord members in its result backend, and refuses chords over rpc:// (celery/backends/rpc.py). */
 export const isCountingChords = (place: CanvasPlace): boolean => place !== 'RabbitMQ and rpc://'
 
-/** An application with workers of both kinds: `onedyno worker` for the queue `node`, Celery for the queue `celery`. */
+/** An application with two workers: `onedyno worker` for the queue `node`, Celery for the queue `celery`. */
 export interface Canvas {
-  /** Our client. */
+  /** The client of onedyno. */
   readonly ours: Ours
   readonly env: Record<string, string>
-  /** Evaluates an expression of test/fixtures/celery/canvas_app.py, one after the other, and waits for its result as Celery does. */
+  /** Evaluates an expression in test/fixtures/celery/canvas_app.py and waits for its result. Calls run one after the other. */
   python(expression: string): Promise<PythonValue>
-  /** Another client, for what is to happen meanwhile. */
+  /** A second Python client, for calls in parallel. */
   python2(expression: string): Promise<PythonValue>
-  /** Waits until our database knows a final outcome. */
+  /** Waits until a final outcome is stored in our database. */
   ended(id: string): Promise<StoredResult>
-  /** One with other variables, such as another BACKEND. */
+  /** A Python client with other variables, such as another BACKEND. */
   another(env: Record<string, string>): (expression: string) => Promise<PythonValue>
-  /** kill -9 to our worker, and another one after `meanwhile`. */
+  /** Kills our worker with SIGKILL, runs `meanwhile`, and starts a new worker. */
   restart(meanwhile: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }

@@ -10,17 +10,17 @@ export interface CeleryCommand {
   readonly output: string
 }
 
-/** Celery's own command line: `celery inspect`, `control`, `status`, `events`. */
+/** Runs Celery's command line: `celery inspect`, `control`, `status`, `events`. */
 export interface CeleryCli {
   run(...args: string[]): Promise<CeleryCommand>
-  /** `celery inspect … --json` or `celery control … --json`: the answers by worker. */
+  /** Runs `celery inspect … --json` or `celery control … --json`. Resolves with the answers by worker. */
   ask(kind: 'inspect' | 'control', ...args: string[]): Promise<Record<string, unknown>>
-  /** `celery events --dump`. `output()`: what it has printed. */
+  /** Starts `celery events --dump`. `output()` returns what it printed. */
   dump(): { output(): string }
   close(): Promise<void>
 }
 
-/** `global`: options before the command, such as `-b URL`. */
+/** `global` has options that precede the command, such as `-b URL`. */
 export function createCeleryCli(global: readonly string[], env: Record<string, string> = {}): CeleryCli {
   const children: ChildProcess[] = []
   const { PATH = '', HOME = '' } = process.env

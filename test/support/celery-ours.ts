@@ -12,7 +12,7 @@ import { startWorker, type Worker } from '../../src/worker/worker.ts'
 import type { CeleryRedis } from './celery-redis.ts'
 import type { TestSchema } from './database.ts'
 
-/** An application of ours, as a process of its own would have it. */
+/** An onedyno application with its own connections, as in a separate process. */
 export interface Ours<B extends Broker = Broker> {
   readonly app: App
   readonly broker: B
@@ -41,14 +41,14 @@ function around<B extends Broker>(database: Database, broker: B, log: Log): Ours
   }
 }
 
-/** With the variables of `env`, through everything that a role does. */
+/** Opens the application with the variables of `env`, in the same way as a role. */
 export async function openOurs(schema: TestSchema, env: Record<string, string>, log = silentLog()): Promise<Ours> {
   const database = schema.open()
   const config = parseConfig({ ...schema.env, ...env })
   return around(database, await chooseBroker(database, config, { name: 'test', log }), log)
 }
 
-/** On the keys that this Celery uses, with RESULT_MIRROR=redis unless `env` says otherwise. */
+/** Opens the application on the Redis keys of this Celery, with RESULT_MIRROR=redis unless `env` overrides it. */
 export function openOursOnRedis(schema: TestSchema, celery: CeleryRedis, env: Record<string, string> = {}): Ours<RedisBroker> {
   const { url, prefix } = celery
   const database = schema.open()

@@ -6,13 +6,13 @@ import { createInterface } from 'node:readline'
 const PYTHON = '/usr/bin/python3'
 const FOLDER = join(import.meta.dirname, '../fixtures/celery')
 
-/** What is to be run: a task, or several. */
+/** A task or a composition to run. */
 export type PythonSignature =
   | [task: string, args: unknown[], options: object]
   | { readonly group: readonly PythonSignature[] }
   | { readonly chain: readonly PythonSignature[] }
 
-/** A task, or a chord. */
+/** A call of a task or of a chord. */
 export interface PythonCall {
   readonly id: string
   readonly task?: string
@@ -20,10 +20,10 @@ export interface PythonCall {
   readonly kwargs?: Record<string, unknown>
   readonly chord?: readonly PythonSignature[]
   readonly body?: PythonSignature
-  /** Of the body. */
+  /** Errback of the chord body. */
   readonly link_error?: PythonSignature
   readonly options?: Record<string, unknown>
-  /** Seconds. */
+  /** In seconds. */
   readonly timeout?: number
 }
 
@@ -41,19 +41,19 @@ export interface PythonClient {
   call(call: PythonCall): Promise<PythonAnswer>
 }
 
-/** Processes of an application in test/fixtures/celery. */
+/** Starts processes of an application in test/fixtures/celery. */
 export interface CeleryProcesses {
-  /** Evaluates expressions (canvas_app.py), one after the other. */
+  /** Starts a client that evaluates expressions in canvas_app.py, one after the other. */
   evaluator(env?: Record<string, string>): (expression: string) => Promise<{ value?: unknown; error?: string; args?: unknown[] }>
-  /** Sends tasks and waits for their results. */
+  /** Starts a client that sends tasks and waits for their results. */
   client(env?: Record<string, string>): PythonClient
-  /** A real Celery worker; resolves when it takes messages. */
+  /** Starts a Celery worker. Resolves when it consumes messages. */
   worker(options?: { args?: readonly string[]; env?: Record<string, string> }): Promise<ChildProcess>
-  /** Ends all of them. */
+  /** Ends all processes. */
   close(): Promise<void>
 }
 
-/** `env`: what the application reads: BROKER, BACKEND, … */
+/** `env` has the variables that the application reads: BROKER, BACKEND, … */
 export function createCeleryProcesses(
   env: Record<string, string>,
   app: 'python_app' | 'canvas_app' = 'python_app',

@@ -8,15 +8,15 @@ export interface CeleryRedis extends CeleryProcesses {
   readonly prefix: string
   /** A plain client on the same database. */
   readonly redis: Redis
-  /** Results of these ids are removed with the rest. */
+  /** `close` removes the results of these ids. */
   owns(...ids: readonly string[]): void
-  /** Ends what was started and removes every key. */
+  /** Ends all processes and removes all keys. */
   close(): Promise<void>
 }
 
 /**
- * Real Celery on a database and a key prefix of its own. Results have no prefix: they are removed by their ids. `own`: a server of the
- * test's own, which knows no counters of others.
+ * Starts Celery on its own Redis database and key prefix. Results have no prefix, so they are removed by id. `own` is a Redis server
+ * that only this test uses.
  */
 export async function createCeleryRedis(own?: string): Promise<CeleryRedis> {
   const url = own ?? `${inject('redisUrl')}/${randomInt(1, 16)}`

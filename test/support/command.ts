@@ -8,7 +8,7 @@ export interface CommandEnd {
   readonly stderr: string
 }
 
-/** One `onedyno` command from the sources, with nothing in its environment but `env`, and nobody at its terminal. */
+/** Runs one `onedyno` command from the sources, with only `env` as its environment and without a terminal. */
 export function runCommand(env: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandEnd> {
   const { PATH = '', HOME = '' } = process.env
   return new Promise((resolve) => {

@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
-/** A proxy before the database of this URL, and the URL through it; also before an embedded server, which listens on a Unix socket alone. */
+/** Starts a TCP proxy for the database of this URL. Also works for an embedded server, which listens only on a Unix socket. */
 export async function startDatabaseProxy(url: string): Promise<{ proxy: TcpProxy; url: string }> {
   const { host, port, user = '', database = '', password } = new Client({ connectionString: url })
   const proxy = await startTcpProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port })

@@ -9,16 +9,16 @@ import { type Log, silentLog } from '../../src/log.ts'
 export interface TestSchema {
   readonly url: string
   readonly schema: string
-  /** DATABASE_URL and DATABASE_SCHEMA, for a process of its own. */
+  /** DATABASE_URL and DATABASE_SCHEMA for a child process. */
   readonly env: Record<string, string>
   readonly config: Config
-  /** Another connection pool to the same schema; closed with the schema. */
+  /** Opens another connection pool to the schema. `drop` closes it. */
   open(options?: { log?: Log; env?: Record<string, string>; name?: string }): Database
-  /** Closes what was opened and drops the schema. */
+  /** Closes all pools and drops the schema. */
   drop(): Promise<void>
 }
 
-/** A migrated schema of its own on the server of this run. */
+/** Creates a migrated schema on the server of this run. */
 export async function createTestSchema(options: { migrated?: boolean; url?: string } = {}): Promise<TestSchema> {
   const url = options.url ?? inject('databaseUrl')
   const schema = `test_${randomBytes(6).toString('hex')}`
@@ -43,7 +43,7 @@ export async function createTestSchema(options: { migrated?: boolean; url?: stri
   }
 }
 
-/** One statement on a connection of its own. */
+/** Runs one statement on a new connection. */
 export async function query(url: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: url })
   await client.connect()

@@ -11,26 +11,26 @@ const root = join(import.meta.dirname, '../..')
 export interface Dyno {
   readonly url: string
   readonly pid: number
-  /** Everything that it has printed. */
+  /** Returns everything that the process printed. */
   output(): string
   /** Resolves with the exit status (128 + n after signal n). */
   readonly exited: Promise<number>
   signal(name: NodeJS.Signals): void
-  /** Ids of the supervisor and of all that it started, whatever group they are in. */
+  /** Pids of the supervisor and of all its descendants, in any process group. */
   processes(): Promise<number[]>
 }
 
-/** A folder from which the real Procfile.real runs the built package; `remove` deletes it. */
+/** Creates a folder from which Procfile.real runs the built package. `remove` deletes it. */
 export async function createDynoFolder(): Promise<{ folder: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'onedyno-e2e-'))
-  // As root the database server runs as another user, who must be able to enter.
+  // If tests run as root, the database server runs as another user, who needs access to the folder.
   await chmod(folder, 0o755)
   await symlink(join(root, 'dist'), join(folder, 'dist'))
   await copyFile(join(root, 'Procfile.real'), join(folder, 'Procfile.real'))
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
-/** `onedyno start`, as the Procfile has it, in a process of its own. `env` is added to a clean environment. */
+/** Starts `onedyno start` as the Procfile does. `env` is added to a clean environment. */
 export async function startDyno(folder: string, env: Record<string, string> = {}, args: readonly string[] = []): Promise<Dyno> {
   const port = await freePort()
   const { PATH = '', HOME = '' } = process.env
@@ -65,7 +65,7 @@ export async function startDyno(folder: string, env: Record<string, string> = {}
   }
 }
 
-/** Waits for the form, as a person would. */
+/** Waits until the web page answers. */
 export async function untilFormAnswers(dyno: Dyno, timeoutMs = 30_000): Promise<void> {
   const answers = async () => (await fetch(`${dyno.url}/`).catch(() => undefined))?.status === 200
   await until('the form answers', answers, timeoutMs).catch((error) => {
@@ -73,7 +73,7 @@ export async function untilFormAnswers(dyno: Dyno, timeoutMs = 30_000): Promise<
   })
 }
 
-/** Posts the form and follows it to the page that it leads to. */
+/** Posts the form and follows the redirect to its page. */
 export async function postForm(
   dyno: Dyno,
   fields: { task: string; args: string; schedule?: string },
@@ -88,7 +88,7 @@ export async function postForm(
   return { path, page: await (await fetch(`${dyno.url}${path}`)).text() }
 }
 
-/** What runs now and was started by `pid`, from /proc: also what changed its process group. */
+/** Pids of the running descendants of `pid`, read from /proc. Includes processes that changed their process group. */
 export async function descendants(pid: number): Promise<number[]> {
   const parents = new Map<number, number>()
   for (const entry of await readdir('/proc')) {
@@ -110,7 +110,7 @@ export async function descendants(pid: number): Promise<number[]> {
   return [...found]
 }
 
-/** Which of these processes still run (a zombie does not)? */
+/** The pids that still run. Zombies are left out. */
 export async function alive(pids: readonly number[]): Promise<number[]> {
   const states = await Promise.all(
     pids.map(async (pid) => [pid, await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')] as const),

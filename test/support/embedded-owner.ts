@@ -4,7 +4,7 @@ import { chmod, mkdtemp, readdir, readFile, readlink, rm, statfs } from 'node:fs
 import { join } from 'node:path'
 import { Client, type QueryResult } from 'pg'
 
-/** What the fixture tells: `note` names it, the rest are its fields. */
+/** A message of the fixture: `note` is its name, the other fields are its data. */
 export interface Told {
   readonly note?: string
   readonly log?: string
@@ -14,13 +14,13 @@ export interface Told {
   readonly message?: string
 }
 
-/** A process that owns an embedded database, so that a test can kill it. */
+/** A process that owns an embedded database. A test can kill it. */
 export interface Owner {
   readonly process: ChildProcess
   readonly told: readonly Told[]
-  /** The first thing told with that note, now or later. */
+  /** Resolves with the first message of this name. */
   hears(note: string): Promise<Told>
-  /** Started, or rejects with what it said instead. */
+  /** Resolves when the database runs, or rejects with the output. */
   started(): Promise<{ url: string }>
   kill(signal: NodeJS.Signals): Promise<void>
 }
@@ -61,8 +61,8 @@ export function forkOwner(
 }
 
 /**
- * A folder that every user can enter. In memory where there is room: making and removing thousands of files in a row slows ext4 down
- * to a third (it looks for inodes that were not deleted in the last seconds), and a cluster has a thousand.
+ * Creates a folder that every user can enter, in memory if there is space. A cluster has a thousand files, and ext4 is three times slower
+ * when thousands of files are created and deleted in a row, because it avoids recently deleted inodes.
  */
 export async function openTemporaryFolder(): Promise<string> {
   const room = await statfs('/dev/shm')
@@ -73,7 +73,7 @@ export async function openTemporaryFolder(): Promise<string> {
   return folder
 }
 
-/** One statement on one connection. */
+/** Runs one statement on a new connection. */
 export async function query(url: string, text: string): Promise<QueryResult> {
   const client = new Client({ connectionString: url })
   client.on('error', () => {})
@@ -85,7 +85,7 @@ export async function query(url: string, text: string): Promise<QueryResult> {
   }
 }
 
-/** The pids of all processes that work in `folder`, which is where every process of a server works. */
+/** Pids of all processes whose working directory is `folder`. All processes of a PostgreSQL server work in its data directory. */
 export async function processesBelow(folder: string): Promise<number[]> {
   const found: number[] = []
   for (const name of await readdir('/proc')) {
@@ -99,7 +99,7 @@ export async function processesBelow(folder: string): Promise<number[]> {
 export const serverPid = async (dataDirectory: string): Promise<number> =>
   Number.parseInt(await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8'), 10)
 
-/** Ends what a failed test left and removes the folder; the processes it had to end. */
+/** Kills processes that a failed test left and removes the folder. @returns the killed pids */
 export async function removeTemporaryFolder(folder: string): Promise<number[]> {
   const left = await processesBelow(folder)
   for (const pid of left) process.kill(pid, 'SIGKILL')

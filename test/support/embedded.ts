@@ -9,11 +9,11 @@ export interface TestDatabase {
   stop(): Promise<void>
 }
 
-/** A server with nothing in it, in a temporary folder; `stop` removes both. */
+/** Starts an empty server in a temporary folder. `stop` ends the server and removes the folder. */
 export async function startTestDatabase(): Promise<TestDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'onedyno-test-database-'))
   const remove = () => rm(folder, { recursive: true, force: true })
-  // mkdtemp makes it 0700: as root the server, which runs as another user, would have to keep its data elsewhere.
+  // mkdtemp creates mode 0700. If tests run as root, the server runs as another user, who needs access to the folder.
   await chmod(folder, 0o755)
   const written: Buffer[] = []
   try {

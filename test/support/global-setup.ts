@@ -6,11 +6,11 @@ import { startTestDatabase } from './embedded.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** A PostgreSQL server for tests: TEST_DATABASE_URL, the one of this machine, or an embedded one. */
+    /** A PostgreSQL server: TEST_DATABASE_URL, the server of this machine, or an embedded one. */
     databaseUrl: string
     amqpUrl: string | undefined
     redisUrl: string | undefined
-    /** Real Celery, of the Python that Debian's packages belong to. */
+    /** True if Celery is installed for /usr/bin/python3. */
     hasCelery: boolean
   }
 }

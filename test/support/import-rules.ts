@@ -1,6 +1,6 @@
 import type { Import } from './import-graph.ts'
 
-/** The rooms of the house, lowest first: a room may use those on lower floors. */
+/** The rooms by floor, lowest first. A room may import rooms of lower floors. */
 const FLOORS: readonly (readonly string[])[] = [
   ['concurrency'],
   ['base'],
@@ -14,11 +14,11 @@ const FLOORS: readonly (readonly string[])[] = [
   ['commands'],
   ['main', 'index'],
 ]
-/** Pure rooms: the same answer for the same arguments, so nothing of Node but what has no outside. */
+/** Pure rooms return the same result for the same arguments, so they may import only Node modules without I/O. */
 const PURE = ['message', 'schedule', 'app']
 const PURE_BUILTINS = ['node:async_hooks', 'node:module', 'node:os', 'node:zlib']
 
-/** Where each package may be imported. One that is not here may be imported nowhere: a new one is a decision (docs/adr/0012). */
+/** The files that may import each package. A new package needs a decision (docs/adr/0012-dependencies.md). */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   execa: /^supervisor\//,
   fastify: /^src\/web\//,
@@ -36,12 +36,12 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   '@opentelemetry/api': /^src\/app\/calls\/tracing\.ts$/,
   piscina: /^src\/worker\/threads\/pool\.ts$/,
 }
-/** 129 ms and 22 MB in each process that imports it (docs/adr/0008). */
+/** Importing it takes 129 ms and 22 MB in each process (docs/adr/0008-typebox-and-ajv.md). */
 const TYPES_ONLY = ['typebox']
-/** These would be paid for by every process that loads the module, and few ever use them. */
+/** Loaded only on use, because few processes use them. */
 const LAZY_ONLY = ['ajv', 'node-pg-migrate', 'piscina']
 
-/** The room of a file of ours, or undefined for anything else. */
+/** The room of a source file; undefined for any other file. */
 export function roomOf(path: string): string | undefined {
   const [top, room = '', inside] = path.split('/')
   if (top === 'supervisor') return 'supervisor'
@@ -50,7 +50,7 @@ export function roomOf(path: string): string | undefined {
   return room === 'main.ts' || room === 'index.ts' ? room.slice(0, -3) : 'base'
 }
 
-/** Why this import is not allowed; undefined when it is. */
+/** The reason why an import is not allowed; undefined if it is allowed. */
 export function refusalOf(found: Import): string | undefined {
   const from = roomOf(found.from)
   if (from === undefined) return `${found.from} is in no room`
@@ -61,7 +61,7 @@ export function refusalOf(found: Import): string | undefined {
 
 function refusalOfRoom(found: Import, from: string, to: string): string | undefined {
   if (from === to) return undefined
-  if (from === 'supervisor') return 'the supervisor knows nothing of src'
+  if (from === 'supervisor') return 'the supervisor never imports src'
   if (to === 'supervisor')
     return mayTouchSupervisor(found) ? undefined : 'only main.ts, and start.ts for types, touch the supervisor'
   const [lower, upper] = [floorOf(to), floorOf(from)]

@@ -7,5 +7,5 @@ const HERE = {
   celery: () => inject('hasCelery'),
 }
 
-/** Is one of these missing here? Then a test that needs it is skipped, which is said at the end of the run (global-setup.ts). */
+/** True if one of these services is missing. Tests that need it are skipped, and the end of the run reports it (global-setup.ts). */
 export const lacks = (...needs: readonly (keyof typeof HERE)[]): boolean => needs.some((need) => !HERE[need]())

@@ -3,11 +3,11 @@ export interface Block {
   readonly language: string
   readonly word: string
   readonly text: string
-  /** Line of the fence, from 1. */
+  /** Line number of the opening fence, from 1. */
   readonly line: number
 }
 
-/** @throws Error when a fence is never closed */
+/** @throws Error if a fence is not closed */
 export function blocksOf(markdown: string): Block[] {
   const blocks: Block[] = []
   let open: { language: string; word: string; line: number; lines: string[] } | undefined
@@ -25,10 +25,10 @@ export function blocksOf(markdown: string): Block[] {
   return blocks
 }
 
-/** Prose: what is outside of blocks and not `code`. */
-export const proseOf = (markdown: string): string => markdown.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
+/** The text outside of code blocks and inline code. */
+const proseOf = (markdown: string): string => markdown.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
 
-/** Anchors of the headings, as GitHub makes them. */
+/** Anchors of the headings, as GitHub creates them. */
 export function anchorsOf(markdown: string): string[] {
   const headings = [...markdown.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#{1,6} (.+)$/gm)]
   return headings.map(([, title = '']) =>
@@ -39,11 +39,11 @@ export function anchorsOf(markdown: string): string[] {
   )
 }
 
-/** Where links and images lead, without titles. */
+/** Targets of links and images, without titles. */
 export const linksOf = (markdown: string): string[] =>
   [...proseOf(markdown).matchAll(/\]\(([^)\s]+)\)/g)].map(([, to = '']) => to)
 
-/** Does `actual` look like `expected`, in which … stands for any text within a line, and a line of it alone for any lines? */
+/** True if `actual` matches `expected`. In `expected` … matches any text of a line, and a line with … alone matches any lines. */
 export function looksLike(actual: string, expected: string): boolean {
   const lines = expected.trimEnd().split('\n')
   const pattern = lines.map((line) => (line === '…' ? '(?:.|\\n)*' : line.split('…').map(escapeRegExp).join('.*'))).join('\n')

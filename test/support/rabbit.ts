@@ -4,18 +4,18 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** The command of RabbitMQ itself, on the server of this machine. */
+/** Runs `rabbitmqctl` on the server of this machine. */
 export const rabbitmqctl = async (...args: string[]): Promise<string> => (await run('rabbitmqctl', ['-q', ...args])).stdout
 
 export interface TestVhost {
   readonly name: string
   readonly url: string
-  /** The same vhost through another address, such as a proxy's. */
+  /** The URL of the same virtual host on another port, such as that of a proxy. */
   urlAt(port: number): string
   drop(): Promise<void>
 }
 
-/** A virtual host of its own on the server of this run; what is in it goes with it. */
+/** Creates a virtual host on the server of this run. `drop` deletes it with its contents. */
 export async function createTestVhost(url: string): Promise<TestVhost> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const parsed = new URL(url)

@@ -8,16 +8,16 @@ import { Redis } from 'ioredis'
 
 export interface OwnRedis {
   readonly url: string
-  /** A plain client; it connects again by itself. */
+  /** A client that reconnects by itself. */
   readonly redis: Redis
-  /** kill -9, and started again on the same files and port. */
+  /** Kills the server with SIGKILL and starts it again with the same files and port. */
   restart(): Promise<void>
   kill(): Promise<void>
   start(): Promise<void>
   close(): Promise<void>
 }
 
-/** A Redis of this test's own, which writes everything to disk, so that it may be killed. `options`: more of its command line. */
+/** Starts a Redis server for one test. It syncs every write to disk, so that a test can kill it. `options` extend its command line. */
 export async function createOwnRedis(options: readonly string[] = []): Promise<OwnRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'onedyno-redis-'))
   const port = await freePort()

@@ -12,7 +12,7 @@ export interface RoleProcess {
   kill(signal: NodeJS.Signals): void
 }
 
-/** One of the roles, as a Procfile runs it; resolves when it says that it is ready. `main`: `src/main.ts` runs the sources, unbuilt. */
+/** Starts a role as a Procfile does. Resolves when the role logs that it is ready. `main` `src/main.ts` runs the unbuilt sources. */
 export async function startRole(
   role: 'web' | 'worker' | 'beat',
   env: Record<string, string>,

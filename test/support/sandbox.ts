@@ -7,19 +7,19 @@ import { openTemporaryFolder, removeTemporaryFolder } from './embedded-owner.ts'
 import { root } from './import-graph.ts'
 import { until } from './until.ts'
 
-/** A folder in which somebody follows a guide, with this package as `npm install onedyno` would have left it there. */
+/** A folder to follow a guide in. This package is installed as `npm install onedyno` does it. */
 export interface Sandbox {
   readonly folder: string
   readonly port: number
   write(name: string, text: string): void
-  /** Runs a block of shell. @returns both streams and the exit status */
+  /** Runs a shell block. @returns both streams and the exit status */
   run(script: string): Promise<{ output: string; code: number }>
-  /** Starts a command that goes on; what it prints is in `said()`. */
+  /** Starts a command in the background. `said()` returns its output. */
   background(script: string): void
   said(): string
-  /** SIGTERM to what goes on. @returns its exit status */
+  /** Sends SIGTERM to the background command. @returns its exit status */
   stop(): Promise<number | null>
-  /** @returns the pids that had to be killed: none after `stop` */
+  /** @returns the pids that had to be killed; none after `stop` */
   remove(): Promise<number[]>
 }
 
@@ -29,7 +29,7 @@ export async function createSandbox(): Promise<Sandbox> {
   installPackage(folder)
   const { PATH = '', HOME = '/' } = process.env
   const env = { PATH: `${dirname(process.execPath)}${delimiter}${PATH}`, HOME, PORT: String(port), NO_UPDATE_NOTIFIER: '1' }
-  // npx would add half a second to each command and keep the signal to itself.
+  // npx takes half a second more for each command and does not forward signals.
   const adapt = (script: string) => script.replaceAll('npx onedyno', 'node_modules/.bin/onedyno').replaceAll(':5000', `:${port}`)
   let running: ChildProcess | undefined
   let said = ''
@@ -71,7 +71,7 @@ function hear(child: ChildProcess, onText: (text: string) => void): void {
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', onText)
 }
 
-/** As npm does it: a link to the package, and one to its command, which is made executable. */
+/** Links the package and its command, and makes the command executable, as npm does. */
 function installPackage(folder: string): void {
   const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { bin: { onedyno: string } }
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true })
@@ -83,7 +83,7 @@ function installPackage(folder: string): void {
   )
 }
 
-/** Waits until everything in `lines` was said, whatever the time before it. */
+/** Waits until the output contains all `lines`, whatever precedes them. */
 export async function untilSaid(sandbox: Sandbox, log: string): Promise<void> {
   const lines = log.trimEnd().split('\n').map(withoutTime)
   const missing = () => lines.filter((line) => !heard(sandbox, line))
@@ -94,7 +94,7 @@ export async function untilSaid(sandbox: Sandbox, log: string): Promise<void> {
 
 const withoutTime = (line: string) => line.replace(/^\d\d:\d\d:\d\d /, '')
 
-/** … stands for any text within the line. */
+/** … matches any text within the line. */
 function heard(sandbox: Sandbox, line: string): boolean {
   const parts = line.replaceAll(':5000', `:${sandbox.port}`).split('…')
   return sandbox

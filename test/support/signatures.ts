@@ -1,6 +1,6 @@
 import type { Signature, SignatureOptions } from '../../src/message/signature.ts'
 
-/** Signatures as they travel, without an app. */
+/** Signatures in the form of the wire protocol, without an app. */
 export const task = (name: string, args: readonly unknown[] = [], options: SignatureOptions = {}): Signature => ({
   task: name,
   args,

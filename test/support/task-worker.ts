@@ -23,7 +23,7 @@ import { type RoleProcess, startRole } from './role.ts'
 import { until } from './until.ts'
 
 /**
- * The same tests on every broker, with real workers: in this process, or in processes of their own that may be killed.
+ * Runs the same tests on every broker with real workers, in this process or in child processes that a test can kill.
  *
  *     onEveryBroker('retries', (at) => {
  *       it('runs again', async () => {
@@ -40,8 +40,8 @@ import { until } from './until.ts'
  *       })
  *     })
  *
- * Each test has a schema of its own; the virtual host and the Redis server are those of the suite, with empty queues (`queues`). Workers,
- * processes and connections end with the test. A broker whose server is missing is skipped loudly, or fails under CI=true (global-setup.ts).
+ * Each test has its own schema. The tests of a suite share the virtual host and the Redis server; `queues` are empty at the start of each
+ * test. Workers, processes and connections end with the test. A broker without a server is skipped, or fails with CI=true (global-setup.ts).
  */
 export function onEveryBroker(name: string, tests: (at: TaskFixture) => void, options: SuiteOptions = {}): void {
   for (const kind of options.only ?? KINDS) {
@@ -51,37 +51,37 @@ export function onEveryBroker(name: string, tests: (at: TaskFixture) => void, op
 
 export interface SuiteOptions {
   readonly only?: readonly Broker['kind'][]
-  /** Emptied after each test. Default: `celery`. */
+  /** Queues that are purged after each test. Default: `celery`. */
   readonly queues?: readonly string[]
   /** Variables for every process and connection of the suite. */
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** What in-process workers are given unless a test says otherwise; `env` sets the variables of the worker's own connections. */
+/** Options of an in-process worker. `env` sets variables for the worker's own connections. */
 export type WorkOptions = Partial<WorkerOptions> & { readonly env?: Record<string, string> }
 
-/** All of it belongs to the test that runs now: take it from here within a test, not before. */
+/** All fields belong to the running test. Read them within a test, not before. */
 export interface TaskFixture {
   readonly kind: Broker['kind']
-  /** Empty; sends through this broker, and in-process workers run its tasks. */
+  /** An app without tasks that sends through this broker. In-process workers run its tasks. */
   readonly app: App
   readonly results: Results
   readonly database: Database
   readonly broker: Broker
   readonly schema: TestSchema
-  /** For a process of its own. */
+  /** Variables for a child process. */
   readonly env: Record<string, string>
-  /** What in-process workers logged: one object a line, with `msg`. */
+  /** Log lines of in-process workers, as objects with `msg`. */
   readonly logged: readonly Record<string, unknown>[]
-  /** Connections as another process would have them. */
+  /** Opens separate connections, as another process has them. */
   connect(env?: Record<string, string>): Promise<{ database: Database; broker: Broker; results: Results }>
-  /** A worker in this process, with the loop that publishes what is due in the outbox. */
+  /** Starts a worker in this process, with an outbox relay. */
   work(options?: WorkOptions): Promise<Worker>
-  /** `onedyno worker --app FILE ARGS` as a process; `app` is a path from the root of the repository. Resolves when it is ready. */
+  /** Starts `onedyno worker --app FILE ARGS` as a process. `app` is a path from the repository's root. Resolves when the worker is ready. */
   process(app: string, options?: { env?: Record<string, string>; args?: readonly string[] }): Promise<RoleProcess>
   /** Waits until the task has a final outcome. */
   ended(id: string, timeoutMs?: number): Promise<StoredResult>
-  /** Rows of a statement in which `$name` is a table of this schema: `SELECT state FROM $task_result`. */
+  /** Runs a statement in which `$name` is a table of this schema: `SELECT state FROM $task_result`. */
   rows(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
 }
 
@@ -90,10 +90,10 @@ const KINDS = ['postgres', 'amqp', 'redis'] as const
 const isMissing = (kind: Broker['kind']): boolean =>
   (kind === 'amqp' && inject('amqpUrl') === undefined) || (kind === 'redis' && inject('redisUrl') === undefined)
 
-/** A server, or a part of one, that the tests of a suite share. */
+/** A server, or a virtual host of it, that the tests of a suite share. */
 interface Place {
   readonly env: Record<string, string>
-  /** Nothing of one test is there for the next, also not what killed workers held: a server may not have noticed their end yet. */
+  /** Removes all messages of a test, including those of killed workers that the server still considers alive. */
   clear(queues: readonly string[]): Promise<void>
   close(): Promise<void>
 }
@@ -118,7 +118,7 @@ async function openPlace(kind: Broker['kind']): Promise<Place> {
       }
     }
     case 'redis': {
-      // Of its own: processes cannot be given a prefix of keys.
+      // A separate server, because a child process has no option for a key prefix.
       const server = await createOwnRedis()
       return {
         env: { ONEDYNO_BROKER: 'redis', REDIS_URL: server.url },
@@ -133,7 +133,7 @@ async function openPlace(kind: Broker['kind']): Promise<Place> {
   }
 }
 
-/** What one test has opened. */
+/** The resources of one test. */
 interface Opened {
   readonly schema: TestSchema
   readonly app: App
@@ -142,7 +142,7 @@ interface Opened {
   readonly results: Results
   readonly log: Log
   readonly lines: Record<string, unknown>[]
-  /** Ended in reverse order. */
+  /** Closed in reverse order. */
   readonly ends: (() => Promise<unknown>)[]
 }
 
@@ -172,7 +172,7 @@ function fixtureOf(kind: Broker['kind'], options: SuiteOptions): TaskFixture {
     opened = { schema, app, database, broker, results, log, lines, ends }
   })
   afterEach(async () => {
-    // Workers and processes, connections, the schema; then what they left in the queues.
+    // Closes workers and processes, then connections, then the schema. Then purges the queues.
     for (const end of now().ends.splice(0).reverse()) await end()
     await place.clear(queues)
     opened = undefined
@@ -212,7 +212,7 @@ function fixtureOf(kind: Broker['kind'], options: SuiteOptions): TaskFixture {
     async work({ env, ...given } = {}) {
       const { app, log, ends } = now()
       const { database, broker } = await another(env)
-      // As src/commands/worker.ts does it: the loop that publishes what is due runs beside the worker.
+      // As in src/commands/worker.ts, the outbox relay runs beside the worker.
       const relay = await startOutboxRelay(database, broker, log)
       ends.push(() => relay.stop())
       const park = (message: Message, dueAt: Date) => parkInOutbox(database, message, dueAt)

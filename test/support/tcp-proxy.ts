@@ -3,21 +3,21 @@ import { connect, createServer, type Socket } from 'node:net'
 
 export interface TcpProxy {
   readonly port: number
-  /** Connections that stand now. */
+  /** Number of open connections. */
   readonly connections: number
-  /** Ends every connection at once, without a word. New ones are taken. */
+  /** Closes all connections without a protocol message. Accepts new ones. */
   cut(): void
-  /** Ends every connection and refuses new ones until `open`. */
+  /** Closes all connections and refuses new ones until `open`. */
   shut(): void
   open(): void
-  /** Nothing goes through any more, but nothing is closed: a network that swallows everything. */
+  /** Stops forwarding but closes nothing, as a network that drops all packets. */
   freeze(): void
-  /** Calls back once so many more bytes have gone to the server. */
+  /** Calls `then` once after this many further bytes went to the server. */
   afterBytesUp(bytes: number, then: () => void): void
   close(): Promise<void>
 }
 
-/** Between a client and a server on this machine: what the network does to them is the test's decision. */
+/** A proxy between a client and a local server. The test decides what the network does. */
 export async function startTcpProxy(target: { host: string; port: number } | { path: string }): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
   let isShut = false

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Asks until the answer is truthy: for what no event tells. Fails with what was asked after `timeoutMs`. */
+/** Polls until the result is truthy. For conditions without an event. Throws with the name of the condition after `timeoutMs`. */
 export async function until<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
   const giveUpAt = performance.now() + timeoutMs
   for (;;) {

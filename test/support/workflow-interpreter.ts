@@ -3,7 +3,7 @@ import type { ChordPlan, Plan } from '../../src/app/effects.ts'
 import { decodeBody, type Message } from '../../src/message/message.ts'
 import { workflowOf } from '../../src/worker/attempt/workflow.ts'
 
-/** What a task of a simulated worker does. */
+/** The function of a simulated task. */
 export type TaskFunction = (name: string, args: readonly unknown[]) => unknown
 
 export interface Ended {
@@ -11,7 +11,7 @@ export interface Ended {
   readonly value: unknown
 }
 
-/** A worker, its queue and its counter of chords in a few lines: what a plan comes to, without a server. `pick` chooses who runs next. */
+/** Simulates a worker, its queue and its chord counter, to run a plan without a server. `pick` chooses the next message. */
 export function runPlan(first: Plan, run: TaskFunction, pick: (waiting: number) => number) {
   const waiting: Message[] = []
   const chords = new Map<string, { readonly plan: ChordPlan; readonly open: Set<string> }>()
@@ -64,7 +64,7 @@ export function runPlan(first: Plan, run: TaskFunction, pick: (waiting: number) 
   return { ended, runs, reported, openChords: chords.size }
 }
 
-/** The ids that whoever sent the plan may wait for: its end, and what came before. */
+/** The ids of all results that the sender of a plan can wait for. */
 export function idsOf(result: Planned['result'] | undefined): string[] {
   if (result === undefined) return []
   const own = result.members === undefined ? [result.id] : result.members.flatMap(idsOf)
