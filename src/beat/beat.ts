@@ -40,7 +40,7 @@ export async function startBeat(
   let lockedPasses = 0
 
   const pass = async (): Promise<number> => {
-    if (!started) await schedules.unpark()
+    if (!started) await schedules.resume()
     started = true
     const planned = await planBatch()
     const claimed = await claimBatch()

@@ -3,7 +3,7 @@ import { type BeatRow, type BeatSchedules, type TickClaim, TZDATA } from '../dat
 import { toError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { inHalves } from './in-halves.ts'
-import { logParked } from './log-parked.ts'
+import { logSuspended } from './log-suspended.ts'
 import { type BatchProgress, createSweep } from './sweep.ts'
 import { createEvaluator } from './tick.ts'
 
@@ -19,23 +19,23 @@ interface EvaluatedRow {
   readonly claim: TickClaim | Error
 }
 
-/** Claims due schedules, one batch per call. Parks a row that cannot be evaluated; the other rows of the batch are claimed. */
+/** Claims due schedules, one batch per call. Suspends a row that cannot be evaluated; the other rows of the batch are claimed. */
 export function createClaimer(schedules: BeatSchedules, options: { log: Log; host: string }): () => Promise<BatchProgress> {
   const { log, host } = options
   const sweep = createSweep(BATCH)
 
   /** @returns the id of the row, or nothing if another transaction has locked it */
-  const park = async (row: BeatRow, error: Error): Promise<string[]> => {
+  const suspend = async (row: BeatRow, error: Error): Promise<string[]> => {
     if (isForNewerBeat(row)) return []
-    const parked = await schedules.park(row, error.message)
-    if (parked.length > 0) logParked(log, { schedule: row.name, task: row.task }, error)
-    return parked
+    const suspended = await schedules.suspend(row, error.message)
+    if (suspended.length > 0) logSuspended(log, { schedule: row.name, task: row.task }, error)
+    return suspended
   }
 
-  /** @returns the ids of the rows that were claimed or parked */
-  const claimOrPark = async (part: readonly EvaluatedRow[]): Promise<string[]> => {
-    const parked: string[] = []
-    const refused = async ({ row }: EvaluatedRow, error: Error) => void parked.push(...(await park(row, error)))
+  /** @returns the ids of the rows that were claimed or suspended */
+  const claimOrSuspend = async (part: readonly EvaluatedRow[]): Promise<string[]> => {
+    const suspended: string[] = []
+    const refused = async ({ row }: EvaluatedRow, error: Error) => void suspended.push(...(await suspend(row, error)))
     for (const one of part) if (one.claim instanceof Error) await refused(one, one.claim)
     const claims = part.filter(({ claim }) => !(claim instanceof Error))
     const claim = (some: readonly EvaluatedRow[]) =>
@@ -45,14 +45,14 @@ export function createClaimer(schedules: BeatSchedules, options: { log: Log; hos
       )
     const claimed = new Set(await inHalves(claims, claim, refused))
     for (const one of claims) if (claimed.has(one.row.id)) logClaim(one, log)
-    return [...parked, ...claimed]
+    return [...suspended, ...claimed]
   }
 
   return async () => {
     const rows = await schedules.dueRows(BATCH, sweep.passedOver())
     const evaluated = await evaluateEach(rows)
     const done = new Set<string>()
-    for (const part of inParts(evaluated)) for (const id of await claimOrPark(part)) done.add(id)
+    for (const part of inParts(evaluated)) for (const id of await claimOrSuspend(part)) done.add(id)
     const notDone = rows.filter(({ id }) => !done.has(id)).map(({ id }) => id)
     const again = evaluated.filter((one) => done.has(one.row.id) && isDueAgain(one)).map(({ row }) => row.id)
     return sweep.advance(rows.length, notDone, again)

@@ -1,7 +1,7 @@
 import type { BeatRow, BeatSchedules, PlannedSchedule } from '../database/beat-schedules.ts'
 import type { Log } from '../log.ts'
 import { inHalves } from './in-halves.ts'
-import { logParked } from './log-parked.ts'
+import { logSuspended } from './log-suspended.ts'
 import { type BatchProgress, createSweep } from './sweep.ts'
 import { createEvaluator } from './tick.ts'
 
@@ -16,7 +16,7 @@ export function createPlanner(schedules: BeatSchedules, log: Log): () => Promise
   const planEach = (planned: readonly PlannedSchedule[]) =>
     inHalves(planned, schedules.plan, async ({ id, version }, { message }) => {
       await schedules.plan([{ id, version, next: null, finished: true, error: message }])
-      logParked(log, { schedule: id }, message)
+      logSuspended(log, { schedule: id }, message)
     })
 
   return async () => {
@@ -40,7 +40,7 @@ function logPlanned(rows: readonly BeatRow[], { planned, done, log }: PlannedBat
   for (const [index, { id, next, error }] of planned.entries()) {
     const { name, task } = rows[index]!
     if (!done.has(id)) continue
-    if (error !== null) logParked(log, { schedule: name, task }, error)
+    if (error !== null) logSuspended(log, { schedule: name, task }, error)
     else if (done.size <= LOG_EACH) log.info({ schedule: name, task, next }, 'schedule planned')
   }
   if (done.size > LOG_EACH) log.info({ schedules: done.size }, 'schedules planned')

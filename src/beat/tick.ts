@@ -54,7 +54,7 @@ export function createEvaluator(): Evaluator {
       try {
         return correction(row, firstTick(row), tzdata)
       } catch {
-        return undefined // The claim parks the row, or a newer host handles it.
+        return undefined // The claim suspends the row, or a newer host handles it.
       }
     },
   }

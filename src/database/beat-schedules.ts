@@ -113,10 +113,11 @@ export function createBeatSchedules(database: Database) {
       return row?.claimed ?? []
     },
     /** Makes a row that cannot be evaluated finished, with its error. @returns the id, or nothing if the row is locked */
-    park: ({ id, version }: Pick<BeatRow, 'id' | 'version'>, reason: string) => ids('beat-park', [id, version, reason, TZDATA]),
-    /** Lets beat plan parked rows once more. */
-    async unpark(): Promise<void> {
-      await database.query(sql('beat-unpark'))
+    suspend: ({ id, version }: Pick<BeatRow, 'id' | 'version'>, reason: string) =>
+      ids('beat-suspend', [id, version, reason, TZDATA]),
+    /** Lets beat plan suspended rows once more. */
+    async resume(): Promise<void> {
+      await database.query(sql('beat-resume'))
     },
     correct: (corrections: readonly Correction[]) => ids('beat-correct', [JSON.stringify(corrections), TZDATA]),
     async next(): Promise<NextTick> {

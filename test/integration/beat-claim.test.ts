@@ -94,7 +94,7 @@ benchTest(
   },
 )
 
-benchTest('does not plan, correct or park a row whose definition changed', async (bench) => {
+benchTest('does not plan, correct or suspend a row whose definition changed', async (bench) => {
   await bench.addInterval('a', 3600)
   const table = bench.table()
   const [row] = await table.rowsToPlan(10, [])
@@ -102,6 +102,6 @@ benchTest('does not plan, correct or park a row whose definition changed', async
   await bench.sql('UPDATE schedule SET every = 1800')
   expect(await table.plan([planned])).toEqual([])
   expect(await table.correct([{ id: row!.id, version: row!.version, old: null, next: new Date() }])).toEqual([])
-  expect(await table.park(row!, 'no reason')).toEqual([])
+  expect(await table.suspend(row!, 'no reason')).toEqual([])
   expect(await bench.row('a')).toMatchObject({ next_run_at: null, finished: false, last_error: null })
 })

@@ -36,7 +36,7 @@ const UNPLANNABLE: [string, Record<string, unknown>, RegExp][] = [
   ],
 ]
 
-benchTest('parks each schedule that cannot be planned, while the others run', async (bench) => {
+benchTest('suspends each schedule that cannot be planned, while the others run', async (bench) => {
   for (const [name, columns] of UNPLANNABLE) await bench.add({ name, ...columns })
   await bench.addInterval('sound', 1)
   await bench.beat()
@@ -49,7 +49,7 @@ benchTest('parks each schedule that cannot be planned, while the others run', as
   expect(await flaws(bench, 'sound', 1000)).toEqual([])
 })
 
-benchTest('runs a parked schedule after it is fixed and clears its error', async (bench) => {
+benchTest('runs a suspended schedule after it is fixed and clears its error', async (bench) => {
   await bench.add({ name: 'a', ...CRONTAB, minute: '1,' })
   await bench.beat()
   await until('an error', async () => (await bench.row('a'))?.last_error)
@@ -58,7 +58,7 @@ benchTest('runs a parked schedule after it is fixed and clears its error', async
   expect(await bench.row('a')).toMatchObject({ last_error: null, finished: false })
 })
 
-benchTest('plans parked schedules again when a beat starts', async (bench) => {
+benchTest('plans suspended schedules again when a beat starts', async (bench) => {
   await bench.addInterval('a', 3600, { finished: true, last_error: 'timezone: it is not known here' })
   await bench.addInterval('b', 3600, { finished: true })
   await bench.beat()
@@ -82,7 +82,7 @@ const UNCLAIMABLE: [string, string, RegExp][] = [
   ],
 ]
 
-benchTest('parks due schedules that cannot be claimed, and the others lose no tick', async (bench) => {
+benchTest('suspends due schedules that cannot be claimed, and the others lose no tick', async (bench) => {
   for (const [name] of UNCLAIMABLE) await bench.addInterval(name, 1)
   await bench.addInterval('sound', 1)
   const { log, lines } = createHeardLog()
@@ -104,7 +104,7 @@ benchTest('parks due schedules that cannot be claimed, and the others lose no ti
   const { length } = await bench.runs('sound')
   await until('two more sound runs', async () => (await bench.runs('sound')).length >= length + 2)
   expect(await flaws(bench, 'sound', 1000)).toEqual([])
-  expect(lines.filter(({ msg }) => msg === 'schedule cannot be evaluated, parked until it changes')).toHaveLength(
+  expect(lines.filter(({ msg }) => msg === 'schedule cannot be evaluated, suspended until it changes')).toHaveLength(
     UNCLAIMABLE.length,
   )
 })

@@ -145,7 +145,7 @@ describe('the plan of a row', () => {
     ['start_time infinity', { start_time: Number.POSITIVE_INFINITY }, /start_time/],
     ['expires -infinity', { expires: Number.NEGATIVE_INFINITY }, /expires/],
     ['an unknown kind', { kind: 'solar' }, /solar/],
-  ])('parks a row with %s', (_, more, reason) => {
+  ])('suspends a row with %s', (_, more, reason) => {
     expect(plan(more)).toMatchObject({ next: null, finished: true, error: expect.stringMatching(reason) })
   })
 })

@@ -1,4 +1,4 @@
--- Lets beat plan parked schedules again. Runs when a beat starts, because the new beat can have a time zone that the old one lacked.
+-- Lets beat plan suspended schedules again. Runs when a beat starts, because the new beat can have a time zone that the old one lacked.
 WITH locked AS (
   SELECT id FROM {schema}.schedule WHERE enabled AND finished AND last_error IS NOT NULL ORDER BY id FOR UPDATE SKIP LOCKED
 )
