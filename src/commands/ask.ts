@@ -57,7 +57,7 @@ export function argumentsOf(signatures: Readonly<Record<string, Signature>>, wor
   return { method, given, answered: method !== 'shutdown' }
 }
 
-export const usageOf = ({ args, required = args.length, rest }: Signature): string =>
+const usageOf = ({ args, required = args.length, rest }: Signature): string =>
   [
     ...args.map((arg, at) => (at < required ? arg.toUpperCase() : `[${arg.toUpperCase()}]`)),
     rest === undefined ? '' : `${rest.toUpperCase()} …`,

@@ -78,7 +78,7 @@ function endInTime({ shutdownMs }: Config, log: Log): NodeJS.Timeout {
 }
 
 /** The first SIGTERM or SIGINT aborts the signal. Later ones are ignored, because platforms repeat them. */
-export function stopSignal(): AbortSignal {
+function stopSignal(): AbortSignal {
   const stopping = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort())
   return stopping.signal

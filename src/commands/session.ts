@@ -13,7 +13,7 @@ import { CLOSING_MS } from './broker-answers.ts'
 import { loadApp } from './load-app.ts'
 
 /** The connections of a command that runs once. */
-export interface Session {
+interface Session {
   readonly config: Config
   readonly database: Database
   readonly broker: Broker

@@ -13,7 +13,7 @@ import { startWatchdog } from '../worker/watchdog/watchdog.ts'
 import { createRunner, runsInThread } from '../worker/where-code-runs.ts'
 import type { Worker } from '../worker/worker.ts'
 
-export interface WhereOptions {
+interface WhereOptions {
   readonly app: Pick<App, 'tasks'>
   /** The module that a thread loads. Undefined: only the shipped tasks. */
   readonly appModule: string | undefined
@@ -29,14 +29,14 @@ export interface WhereOptions {
   readonly recycle: (idle: Promise<void>) => void
 }
 
-export interface WhereCodeRuns {
+interface WhereCodeRuns {
   readonly runner: Runner
   readonly watch: OwnLoopWatch
   close(): Promise<void>
 }
 
 /** The largest number of threads of one worker. */
-export const threadsOf = ({ threads, concurrency }: Pick<Config, 'threads' | 'concurrency'>): number =>
+const threadsOf = ({ threads, concurrency }: Pick<Config, 'threads' | 'concurrency'>): number =>
   Math.min(concurrency, threads === 0 ? availableParallelism() : threads)
 
 /** A worker that runs every task in a thread takes one message per thread. More would wait here, out of reach of other workers. */

@@ -24,7 +24,7 @@ import { createBackend } from './backend.ts'
 import { loadApp } from './load-app.ts'
 import { logLevel } from './log-level.ts'
 import { optionEnv } from './option-env.ts'
-import { runRole } from './role.ts'
+import { type Role, runRole } from './role.ts'
 import { slotsOf, whereCodeRuns } from './where-code-runs.ts'
 
 export const help = `onedyno worker: runs tasks.
@@ -54,63 +54,83 @@ const CLOSING_MS = 2000
 /** `onedyno worker`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const options = parse(argv)
-  return runRole('worker', { ...env, ...options.env }, async ({ config, log, database, signal }) => {
-    const appModule = options.app ?? config.appModule
-    const app = await loadApp(appModule)
-    const broker = await chooseBroker(database, config, { name: 'worker', log })
-    const results = createResults(database, { log, planner: createPlanner(app.routeOf) })
-    registerShippedTasks(app, { config, log, results })
-    registerCanvasTasks(app, { config, results })
-    const backend = createBackend(database, broker, results)
-    app.connect(backend)
-    const relay = await startOutboxRelay(database, broker, log)
-    const beat = options.beat ? await (await import('./beat.ts')).startBeatBeside({ config, log, database, signal }) : undefined
-    const { queues, maxDeliveries } = config
-    const concurrency = slotsOf(config)
-    const graceMs = Math.max(0, config.shutdownMs - CLOSING_MS)
-    const park = (message: Message, dueAt: Date) => parkInOutbox(database, message, dueAt)
-    const settings = createQueueSettings(database)
-    await settings.declare(app.queues)
-    const { name } = options
-    const told = new AbortController()
-    const shutdown = () => told.abort()
-    let worker: Worker | undefined
-    const revocations = createRevocations(database)
-    const revoked = await startRevocations(revocations, log, (matches) => terminateAll(worker, matches))
-    const listening = { broker, config, log, hostname: name, tasks: app.tasks, events: config.events === 'on', shutdown }
-    const control =
-      config.remoteControl === 'off' ? undefined : await createControl({ ...listening, revoked, revoke: revocations.revoke })
-    const taking = { app, broker, log, name, queues, concurrency, maxDeliveries, graceMs, park }
-    const recycle = (idle: Promise<void>) => void makeRoom(worker, Promise.race([idle, aborted(signal)])).finally(shutdown)
-    const code = whereCodeRuns({ app, appModule, config, log, name, backend, results, worker: () => worker, recycle })
-    const { runner, watch } = code
-    const limiter = createRateLimiter({ log, limits: createRateLimits(database, signal) })
-    const reporter = createReporter(createTaskReports(database, name), log)
-    const timeLimits = { soft: config.softTimeLimitSeconds, hard: config.timeLimitSeconds }
-    const bounds = { timeLimits, resultMaxBytes: config.resultMaxBytes }
-    const running = {
-      ...taking,
-      ...bounds,
-      observer: control?.observer,
-      isRevoked: revoked.isRevoked,
-      runner,
-      watch,
-      limiter,
-      reporter,
-      tracing: true,
-    }
-    worker = await startGatedWorker(running, database, settings)
-    control?.attach(worker)
-    const unguard = guardTasks(log, () => worker.running)
-    await aborted(AbortSignal.any([signal, told.signal]))
-    // In parallel, so that each has the whole time.
-    await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
-    await code.close()
-    await control?.stop()
-    await revoked.stop()
-    await broker.close()
-    unguard()
-  })
+  return runRole('worker', { ...env, ...options.env }, (role) => runWorker(role, options))
+}
+
+/** Runs until the role stops, a person shuts the worker down, or the worker is recycled. */
+async function runWorker(role: Role, options: Options): Promise<void> {
+  const { log, database, signal } = role
+  const opened = await openApp(role, options.app)
+  const relay = await startOutboxRelay(database, opened.broker, log)
+  const beat = options.beat ? await (await import('./beat.ts')).startBeatBeside(role) : undefined
+  const { worker, code, control, revoked, ended } = await startParts(role, opened, options.name)
+  const unguard = guardTasks(log, () => worker.running)
+  await aborted(AbortSignal.any([signal, ended]))
+  // In parallel, so that each has the whole time.
+  await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
+  await code.close()
+  await control?.stop()
+  await revoked.stop()
+  await opened.broker.close()
+  unguard()
+}
+
+type OpenedApp = Awaited<ReturnType<typeof openApp>>
+
+/** Loads the application and connects it to the broker and to the stored results. */
+async function openApp({ config, log, database }: Role, file: string | undefined) {
+  const appModule = file ?? config.appModule
+  const app = await loadApp(appModule)
+  const broker = await chooseBroker(database, config, { name: 'worker', log })
+  const results = createResults(database, { log, planner: createPlanner(app.routeOf) })
+  registerShippedTasks(app, { config, log, results })
+  registerCanvasTasks(app, { config, results })
+  const backend = createBackend(database, broker, results)
+  app.connect(backend)
+  return { app, appModule, broker, results, backend }
+}
+
+/** Starts the worker with its revocations, its remote control and the places where code runs. `ended` aborts when it has to exit. */
+async function startParts(role: Role, opened: OpenedApp, name: string) {
+  const { config, log, database, signal } = role
+  const { app, broker } = opened
+  const settings = createQueueSettings(database)
+  await settings.declare(app.queues)
+  const ending = new AbortController()
+  const shutdown = () => ending.abort()
+  let worker: Worker | undefined
+  const revocations = createRevocations(database)
+  const revoked = await startRevocations(revocations, log, (matches) => terminateAll(worker, matches))
+  const listening = { broker, config, log, hostname: name, tasks: app.tasks, events: config.events === 'on', shutdown }
+  const control =
+    config.remoteControl === 'off' ? undefined : await createControl({ ...listening, revoked, revoke: revocations.revoke })
+  const recycle = (idle: Promise<void>) => void makeRoom(worker, Promise.race([idle, aborted(signal)])).finally(shutdown)
+  const code = whereCodeRuns({ ...opened, config, log, name, worker: () => worker, recycle })
+  const { runner, watch } = code
+  const observing = { observer: control?.observer, isRevoked: revoked.isRevoked, runner, watch }
+  worker = await startGatedWorker({ ...workerOptions(role, opened, name), ...observing }, database, settings)
+  control?.attach(worker)
+  return { worker, code, control, revoked, ended: ending.signal }
+}
+
+/** The options of the worker that come from the configuration and the database. */
+function workerOptions({ config, log, database, signal }: Role, { app, broker }: OpenedApp, name: string) {
+  return {
+    app,
+    broker,
+    log,
+    name,
+    queues: config.queues,
+    concurrency: slotsOf(config),
+    maxDeliveries: config.maxDeliveries,
+    graceMs: Math.max(0, config.shutdownMs - CLOSING_MS),
+    park: (message: Message, dueAt: Date) => parkInOutbox(database, message, dueAt),
+    timeLimits: { soft: config.softTimeLimitSeconds, hard: config.timeLimitSeconds },
+    resultMaxBytes: config.resultMaxBytes,
+    limiter: createRateLimiter({ log, limits: createRateLimits(database, signal) }),
+    reporter: createReporter(createTaskReports(database, name), log),
+    tracing: true,
+  }
 }
 
 /** Takes no more messages and requeues the ones that wait. Running tasks have no time limit here, because nobody stopped this worker. */
@@ -152,6 +172,8 @@ const VARIABLES = {
   'time-limit': 'TASK_TIME_LIMIT',
   'soft-time-limit': 'TASK_SOFT_TIME_LIMIT',
 } as const
+
+type Options = ReturnType<typeof parse>
 
 function parse(argv: readonly string[]) {
   const { values } = parseArgs({

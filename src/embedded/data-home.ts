@@ -13,7 +13,7 @@ export interface Home {
   readonly user: ServerUser | undefined
 }
 
-export interface HomeOptions {
+interface HomeOptions {
   /** `<project>/.onedyno`, from `prepareFolder`. */
   readonly folder: string
   /** The directory for temporary files. */

@@ -32,7 +32,7 @@ export const USUAL_PLACES: readonly string[] = [
   'C:/Program Files/PostgreSQL/*/bin',
 ]
 
-export interface FindServerOptions {
+interface FindServerOptions {
   readonly choice: ServerChoice
   /** The PATH of the environment. */
   readonly path: string

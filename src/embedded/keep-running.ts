@@ -10,7 +10,7 @@ const BACKOFF = { firstMs: 100, maxMs: 30_000 }
 /** A server that ran this long had a good start, so the pauses begin anew. */
 const STEADY_MS = 60_000
 
-export interface KeepRunningOptions {
+interface KeepRunningOptions {
   /** Starts the server again at the same address, or adopts a leftover one. Stops it if the signal aborts meanwhile. */
   readonly start: (signal: AbortSignal) => Promise<Postmaster>
   readonly log: ServerLog

@@ -10,7 +10,7 @@ export const PROGRAM_ENV: Readonly<Record<string, string>> = { PATH: '/usr/local
 
 const MOST_OUTPUT = 16 * 1024
 
-export interface ProgramOptions {
+interface ProgramOptions {
   readonly cwd: string
   readonly user: ServerUser | undefined
   /** When it aborts, the program and its children are killed. */
