@@ -44,7 +44,7 @@ export interface DispatchOptions {
   readonly inOrder?: boolean | undefined
 }
 
-/** What the parts of one worker share. */
+/** The state that the parts of one worker share. */
 export interface Core {
   readonly options: DispatchOptions
   readonly backlog: OutcomeBacklog
@@ -159,7 +159,7 @@ function createWaitLimit(core: Core): { watch(): void; close(): void } {
   const watch = () => {
     const { last } = inbox
     if (last === undefined || options.inOrder === true || core.state.tag === 'opening' || core.state.tag === 'stopping') return
-    // While the database is away no other worker can store an outcome either, and a requeue on RabbitMQ cannot be told from a death.
+    // Without the database no other worker can store an outcome either, and RabbitMQ would count the requeue as a death.
     if (!backlog.isFull) timer ??= setTimeout(requeueLate, WAITS_TOO_LONG_MS, last)
   }
 

@@ -1,7 +1,7 @@
 import type { Delivery } from '../broker/broker.ts'
 import type { Attempt } from './attempt/attempt.ts'
 
-/** What happens to a message when a slot is free. */
+/** The next step of a message when a slot is free. */
 export type Turn =
   /** It runs. */
   | 'run'

@@ -107,7 +107,7 @@ export class LimitedQueue {
   async #step(): Promise<number> {
     const limit = this.#limit ?? 0
     const wanted = Math.min(limit, this.#options.concurrency)
-    // A lower limit has other slots: those that this process has may be beyond it.
+    // Slots have numbers up to the limit. If the limit is lower now, this process may have slots with higher numbers.
     const slots = wanted === 0 || limit < this.#limitTaken ? 0 : await this.#slots.take(this.#key, wanted, limit)
     if (slots === 0) return this.#leave()
     this.#limitTaken = limit

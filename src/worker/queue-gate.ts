@@ -14,7 +14,7 @@ const MAX_SLEEP_MS = 5000
 
 type Settings = ReadonlyMap<string, QueueSetting>
 
-/** What the parts of a gated worker share. */
+/** The state that the parts of a gated worker share. */
 interface Gate {
   readonly options: WorkerOptions
   readonly database: Database

@@ -15,7 +15,7 @@ export interface Ending {
   readonly traceback: string | null
   /** The value that the task returned, or the exception as it is encoded. */
   readonly value: unknown
-  /** What the task threw. */
+  /** The error that the task threw. */
   readonly error: unknown
   /** Milliseconds since the epoch. null: the task never ran. */
   readonly startedAt: number | null
@@ -66,7 +66,7 @@ export interface Attempt {
   /** Called once, when the slot is free. `requeued`: the broker has the message again, so duplicates must be requeued too. */
   readonly onEnd: (attempt: Attempt, requeued: boolean) => void
   state: AttemptState
-  /** Options of its task. undefined until the message is known to be runnable. */
+  /** Options of its task. undefined until the message is admitted. */
   options: TaskOptionsHere | undefined
   /** `body`, `context` and `run` are set when the code starts. */
   body: Body | undefined

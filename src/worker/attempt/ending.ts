@@ -78,7 +78,7 @@ export interface FinishParts {
 
 /**
  * Turns an ending into an outcome and its effects (steps of its workflow, next attempt, log lines, children) and hands both to the broker.
- * The only place that does. Never throws. HOT: for a plain task it creates nothing but the outcome.
+ * No other code does. Never throws. HOT: for a plain task it creates nothing but the outcome.
  */
 export function createFinish(
   { log, observer, route }: FinishParts,

@@ -1,4 +1,4 @@
-/** Why `ctx.signal` aborts when somebody revoked the task with `terminate`. */
+/** The reason of `ctx.signal` after a revoke with `terminate`. */
 export class Revocation extends Error {
   override readonly name = 'TaskRevokedError'
 
@@ -7,7 +7,7 @@ export class Revocation extends Error {
   }
 }
 
-/** Why `ctx.signal` aborts when the worker stops and its grace period is over. */
+/** The reason of `ctx.signal` when the worker stops and its grace period is over. */
 export class Shutdown extends Error {
   override readonly name = 'Shutdown'
 

@@ -6,7 +6,7 @@ import type { Delivery } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'
 import type { Body, Message } from '../../message/message.ts'
 
-/** What the executor needs from its neighbours, each in a file of its own. A missing neighbour costs nothing. */
+// The interfaces that the executor needs. Each has its implementation in a file of its own. A missing part costs nothing.
 
 /** One attempt that is about to run. */
 export interface TaskRun {

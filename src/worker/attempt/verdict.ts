@@ -4,7 +4,7 @@ import type { RetryPolicy } from '../../app/task-options.ts'
 import { toError } from '../../errors.ts'
 import { Revocation, Shutdown, WorkerLostError } from './interruptions.ts'
 
-/** What a thrown error means for its attempt. */
+/** The meaning of a thrown error for its attempt. */
 export type Verdict =
   | { readonly tag: 'failed'; readonly error: unknown }
   | { readonly tag: 'retried'; readonly error: unknown; readonly dueAt: Date }

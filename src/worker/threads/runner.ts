@@ -50,8 +50,8 @@ interface Runs {
 }
 
 /**
- * Runs tasks in worker threads. Threads have the code, this thread has the connections: whatever a task sends, asks, logs or reports arrives
- * here as a message. A thread runs one task at a time and is used again. A task that has to be stopped is ended with its thread.
+ * Runs tasks in worker threads. Threads have the code, this thread has the connections. A thread sends messages, queries, log lines and progress
+ * of its task to this thread. A thread runs one task at a time and is used again. A task that has to be stopped is ended with its thread.
  */
 export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   const { services, memoryMb } = options

@@ -73,8 +73,9 @@ function look(): void {
 }
 
 /**
- * The task that is known to block the loop, if it is past its limit. If the task is unknown, it may be any task past its limit, or a task
- * without a limit, which may compute for any time. Then a task counts only after the loop was stuck for as long as its limit.
+ * The tasks that may be ended: the task that blocks the loop, if it is past its limit. If it is unknown which task blocks the loop, each
+ * task past its limit is a candidate, but only after the loop was stuck for as long as that limit, because a task without a limit may
+ * compute for any time.
  */
 function expiredTasks(): Watched[] {
   const current = Atomics.load(shared, CURRENT)
