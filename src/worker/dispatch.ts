@@ -3,8 +3,8 @@ import type { OutcomeBacklog } from '../broker/outcomes/backlog.ts'
 import type { Log } from '../log.ts'
 import { type Attempt, createAttempt } from './attempt/attempt.ts'
 import type { Executor } from './executor.ts'
-import type { Hold } from './hold.ts'
 import type { Inbox } from './inbox.ts'
+import type { ReplaceableConsumer } from './replaceable-consumer.ts'
 
 /** Whether a worker may start tasks. */
 export type WorkerState =
@@ -53,7 +53,7 @@ export interface Core {
   queues: readonly string[]
   concurrency: number
   /** undefined while `opening`. */
-  consumer: Hold | undefined
+  consumer: ReplaceableConsumer | undefined
 }
 
 /** A message that waits for a slot for this time is requeued, so that another worker can have it. Milliseconds. */

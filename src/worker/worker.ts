@@ -7,8 +7,8 @@ import type { TimeLimits } from './attempt/effective-options.ts'
 import { Shutdown } from './attempt/interruptions.ts'
 import { type Core, createDispatch, type Dispatch, next, requeue } from './dispatch.ts'
 import { createExecutor, type Executor, type ExecutorOptions } from './executor.ts'
-import { createHold } from './hold.ts'
 import { createInbox } from './inbox.ts'
+import { createReplaceableConsumer } from './replaceable-consumer.ts'
 
 export interface WorkerOptions extends ExecutorOptions {
   readonly broker: Broker
@@ -78,7 +78,7 @@ export async function startWorker(options: WorkerOptions): Promise<SuspendableWo
     dispatch.fill()
   }
   const planner = createPlanner(options.route ?? app.routeOf)
-  core.consumer = await createHold(broker, { queues, concurrency, name, onDeliveries, inOrder, planner, backlog })
+  core.consumer = await createReplaceableConsumer(broker, { queues, concurrency, name, onDeliveries, inOrder, planner, backlog })
   core.state = next(core.state, { tag: 'opened' })
   dispatch.open()
   log.info({ worker: name, queues: queues.join(','), concurrency, broker: broker.kind, tasks: app.tasks.size }, 'worker ready')
@@ -127,7 +127,7 @@ function workerOf(core: Core, parts: Parts): SuspendableWorker {
     },
     async reconfigure(change) {
       if (core.state.tag === 'stopping') throw new Error('the worker stops')
-      await core.consumer?.exchange(change, () => inbox.all())
+      await core.consumer?.replace(change, () => inbox.all())
       core.queues = change.queues ?? core.queues
       core.concurrency = change.concurrency ?? core.concurrency
       requeue(core, inbox.takeOtherQueues(core.queues))

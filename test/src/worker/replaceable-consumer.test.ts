@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Broker, ConsumeOptions, Consumer, Delivery } from '../../../src/broker/broker.ts'
 import { createMessage } from '../../../src/message/message.ts'
-import { createHold } from '../../../src/worker/hold.ts'
+import { createReplaceableConsumer } from '../../../src/worker/replaceable-consumer.ts'
 
 /** Consumers that record whether they are open. `away`: the broker is unreachable, so they close only within a time limit. */
 function createConsumers({ away = false } = {}) {
@@ -32,23 +32,23 @@ it.each<[string, (consumer: Consumer) => unknown]>([
 ])('closes a replaced consumer when its last message is %s', async (_how, settle) => {
   const { opened, broker } = createConsumers()
   const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
-  const hold = await createHold(broker, options)
-  await hold.exchange({ queues: ['b'] }, () => [delivery])
+  const consumer = await createReplaceableConsumer(broker, options)
+  await consumer.replace({ queues: ['b'] }, () => [delivery])
   expect(opened.map(({ options: { queues }, open }) => [queues[0], open])).toEqual([
     ['a', true],
     ['b', true],
   ])
-  await settle(hold)
+  await settle(consumer)
   expect(opened.map(({ open }) => open)).toEqual([false, true])
-  await hold.close()
+  await consumer.close()
 })
 
 it('closes in time although the broker is unreachable and a replaced consumer is still open', async () => {
   const { opened, broker } = createConsumers({ away: true })
   const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
-  const hold = await createHold(broker, options)
-  await hold.exchange({ queues: ['b'] }, () => [delivery])
-  hold.finish(delivery, null)
-  await hold.close(10)
+  const consumer = await createReplaceableConsumer(broker, options)
+  await consumer.replace({ queues: ['b'] }, () => [delivery])
+  consumer.finish(delivery, null)
+  await consumer.close(10)
   expect(opened.map(({ open }) => open)).toEqual([true, false])
 })

@@ -4,22 +4,22 @@ import { createMutex } from '../concurrency/mutex.ts'
 import { waitAtMost } from '../concurrency/with-timeout.ts'
 
 /** The consumer of a worker. It can be replaced by one with other queues or another concurrency while tasks run. */
-export interface Hold extends Consumer {
+export interface ReplaceableConsumer extends Consumer {
   /** `outstanding`: the messages that the worker has claimed. A failure changes nothing. */
-  exchange(change: Partial<Pick<ConsumeOptions, 'queues' | 'concurrency'>>, outstanding: () => Iterable<Delivery>): Promise<void>
+  replace(change: Partial<Pick<ConsumeOptions, 'queues' | 'concurrency'>>, outstanding: () => Iterable<Delivery>): Promise<void>
 }
 
 /**
  * Each delivery is settled by the consumer that it came from. A replaced consumer is closed when the last of its deliveries is settled.
- * Until the first exchange this costs one comparison per message.
+ * Until the first replacement this costs one comparison per message.
  */
-export async function createHold(broker: Broker, options: ConsumeOptions): Promise<Hold> {
+export async function createReplaceableConsumer(broker: Broker, options: ConsumeOptions): Promise<ReplaceableConsumer> {
   /** Deliveries of replaced consumers. */
   const former = new Map<Delivery, Consumer>()
   const replaced = new Set<Consumer>()
   const closing = new Map<Consumer, Promise<void>>()
   let wanted = options
-  const exchanges = createMutex()
+  const replacements = createMutex()
 
   const open = async (): Promise<Consumer> => {
     if (wanted.queues.length === 0) return NO_QUEUES
@@ -53,7 +53,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
     closing.set(consumer, closed)
   }
 
-  const exchange = async (change: Partial<ConsumeOptions>, outstanding: () => Iterable<Delivery>) => {
+  const replace = async (change: Partial<ConsumeOptions>, outstanding: () => Iterable<Delivery>) => {
     const [old, before] = [current, wanted]
     wanted = { ...wanted, ...change }
     replaced.add(old)
@@ -73,7 +73,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
   return {
     ...byOwner({ ownerOf, settled }),
     async stop() {
-      await exchanges.idle()
+      await replacements.idle()
       await Promise.all(all().map((consumer) => consumer.stop()))
     },
     async flush() {
@@ -84,7 +84,7 @@ export async function createHold(broker: Broker, options: ConsumeOptions): Promi
       // Replaced consumers close without a time limit. From now on they have the same time as the others.
       await Promise.all([...closed, waitAtMost(Promise.all(closing.values()), withinMs)])
     },
-    exchange: (change, outstanding) => exchanges.run(() => exchange(change, outstanding)),
+    replace: (change, outstanding) => replacements.run(() => replace(change, outstanding)),
   }
 }
 
