@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type * as Api from '@opentelemetry/api'
 
-/** The global key that a registered SDK sets (@opentelemetry/api 1.x, src/internal/global-utils.ts). */
+/** The global key that a registered SDK sets (@opentelemetry/api 1.x, internal/global-utils). */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 const NAME = 'onedyno'
 

@@ -12,7 +12,7 @@ import type { TaskOptions } from '../../../src/app/task-options.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { Message } from '../../../src/message/message.ts'
 
-/** A backend that remembers, and answers what it is given. */
+/** A fake backend that records its calls and returns the given results. */
 function createBackend(stored: Partial<StoredResult>[] = []) {
   const sent: Message[] = []
   const kept: (DueMessage & { transaction: unknown })[] = []
@@ -51,7 +51,7 @@ function createBackend(stored: Partial<StoredResult>[] = []) {
   return { app, sent, kept, unsent, fail }
 }
 
-describe('an application', () => {
+describe('App', () => {
   it('sends a task with its arguments as JSON, under a new id', async () => {
     const { app, sent } = createBackend()
     const add = app.task('tasks.add', (x: number, y: number) => x + y)
@@ -66,7 +66,7 @@ describe('an application', () => {
     expect(result.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/)
   })
 
-  it('takes arguments and result from the function', () => {
+  it('takes the types of arguments and result from the function', () => {
     const { app } = createBackend()
     const add = app.task('tasks.add', async (x: number, y: string) => `${x}${y}`)
     expectTypeOf(add.delay).parameters.toEqualTypeOf<[x: number, y: string]>()
@@ -78,7 +78,7 @@ describe('an application', () => {
     void (() => add.delay('2', '3'))
   })
 
-  it('uses the options of the call before those of the task', async () => {
+  it('prefers the options of the call to those of the task', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', () => 1, { queue: 'slow', priority: 2, ignoreResult: true })
     await task.delay()
@@ -92,7 +92,7 @@ describe('an application', () => {
     })
   })
 
-  it('keeps the future in the outbox and says when it is due', async () => {
+  it('writes a message with a countdown or eta to the outbox with its due time', async () => {
     const { app, sent, kept } = createBackend()
     const task = app.task('t', () => 1)
     const before = Date.now()
@@ -102,7 +102,7 @@ describe('an application', () => {
     const transaction = { query: async () => {} }
     await task.applyAsync([], { transaction })
     expect(sent).toEqual([])
-    // A countdown is due by the clock of the database; the header says when that is about.
+    // A countdown is due by the clock of the database. The header only holds an approximate time.
     expect(kept[0]!.due).toEqual({ afterSeconds: 60 })
     expect(Date.parse(kept[0]!.message.headers.eta ?? '') - before).toBeGreaterThanOrEqual(60_000)
     expect(kept[1]).toMatchObject({ due: eta, message: { headers: { eta: eta.toISOString() } } })
@@ -110,14 +110,14 @@ describe('an application', () => {
     expect(kept[2]!.message.headers.eta).toBeUndefined()
   })
 
-  it('turns relative expiry into a moment', async () => {
+  it('converts a relative expiry to a time', async () => {
     const { app, sent } = createBackend()
     const before = Date.now()
     await app.task('t', () => 1).applyAsync([], { expires: 120 })
     expect(Date.parse(sent[0]!.headers.expires ?? '')).toBeGreaterThanOrEqual(before + 120_000)
   })
 
-  it('sends tasks that are registered elsewhere by their name', async () => {
+  it('sends a task by its name if it is registered elsewhere', async () => {
     const { app, sent } = createBackend()
     await app.sendTask('python.task', [1])
     expect(sent[0]!.headers.task).toBe('python.task')
@@ -128,11 +128,11 @@ describe('an application', () => {
     { type: 'integer', title: 'times', default: 1 },
   ]
   it.each([
-    ['a wrong type', [7], 'tasks.get: url must be string, not 7'],
-    ['the second of the wrong type', ['a', 1.5], 'tasks.get: times must be integer, not 1.5'],
-    ['too many', ['a', 1, 2], 'takes 1 to 2 arguments, not 3: tasks.get(url, times)'],
-    ['too few', [], 'takes 1 to 2 arguments, not 0'],
-  ])('refuses arguments before they are sent: %s', async (_name, args, message) => {
+    ['an argument of a wrong type', [7], 'tasks.get: url must be string, not 7'],
+    ['a second argument of a wrong type', ['a', 1.5], 'tasks.get: times must be integer, not 1.5'],
+    ['too many arguments', ['a', 1, 2], 'takes 1 to 2 arguments, not 3: tasks.get(url, times)'],
+    ['too few arguments', [], 'takes 1 to 2 arguments, not 0'],
+  ])('refuses %s before anything is sent', async (_name, args, message) => {
     const { app, sent } = createBackend()
     const task = app.task('tasks.get', (..._args: unknown[]) => 1, { args: schemas })
     await expect(task.applyAsync(args)).rejects.toMatchObject({
@@ -142,7 +142,7 @@ describe('an application', () => {
     expect(sent).toEqual([])
   })
 
-  it('accepts arguments that fit their schemas', async () => {
+  it('accepts arguments that match their schemas', async () => {
     const { app, sent } = createBackend()
     await app.task('tasks.get', (..._args: unknown[]) => 1, { args: schemas }).applyAsync(['a'])
     expect(sent).toHaveLength(1)
@@ -150,27 +150,35 @@ describe('an application', () => {
 
   it.each([
     ['a priority over 255', { priority: 256 }, 'priority 256'],
-    ['a broken priority', { priority: 1.5 }, 'priority 1.5'],
+    ['a fractional priority', { priority: 1.5 }, 'priority 1.5'],
     ['an empty id', { taskId: '' }, 'taskId'],
     ['an id that is too long', { taskId: 'x'.repeat(256) }, 'taskId'],
     ['an empty queue', { queue: '' }, 'queue ""'],
     ['a negative countdown', { countdown: -1 }, 'countdown -1'],
-    ['countdown and eta', { countdown: 1, eta: new Date() }, 'exclude each other'],
-    ['an eta that is no date', { eta: new Date('x') }, 'eta is not a valid Date'],
-    ['an eta that is a text', { eta: 'garbage' as unknown as Date }, 'eta is not a valid Date'],
-    ['an eta that Python cannot read', { eta: new Date('+010000-01-01T00:00:00Z') }, 'eta is not a valid Date'],
-    ['an expiry that is no date', { expires: new Date('x') }, 'expires is not a valid Date'],
-    ['an expiry beyond all dates', { expires: 1e300 }, 'expires 1e+300'],
-    ['a time limit of nothing', { timeLimit: 0 }, 'timeLimit 0'],
+    ['countdown together with eta', { countdown: 1, eta: new Date() }, 'exclude each other'],
+    ['an invalid Date as eta', { eta: new Date('x') }, 'eta is not a valid Date'],
+    ['a text as eta', { eta: 'garbage' as unknown as Date }, 'eta is not a valid Date'],
+    [
+      'an eta after the year 9999, which Python cannot read',
+      { eta: new Date('+010000-01-01T00:00:00Z') },
+      'eta is not a valid Date',
+    ],
+    ['an invalid Date as expiry', { expires: new Date('x') }, 'expires is not a valid Date'],
+    ['an expiry after the last Date', { expires: 1e300 }, 'expires 1e+300'],
+    ['a time limit of 0', { timeLimit: 0 }, 'timeLimit 0'],
     ['a soft limit after the hard one', { timeLimit: 1, softTimeLimit: 2 }, 'softTimeLimit 2 is later than timeLimit 1'],
-    ['a name that is none', { shadow: '' }, 'shadow ""'],
-    ['a transaction that is none', { transaction: {} as TransactionClient }, 'transaction is not a client'],
-    ['options that are none', 5 as ApplyOptions, 'the options 5'],
-    ['a header that an option stands for', { headers: { eta: 'garbage' } }, 'headers.eta is reserved: use the option eta'],
-    ['another one', { headers: { timelimit: [1, 2] } }, 'use the options timeLimit and softTimeLimit'],
-    ['a header of the workflow', { headers: { parent_id: 'x' } }, 'headers.parent_id is reserved: it is written by onedyno'],
-    ['a header of onedyno', { headers: { onedyno_unique: 'end' } }, 'headers.onedyno_unique is reserved'],
-    ['headers that are none', { headers: [] as unknown as Record<string, unknown> }, 'headers [] is not an object'],
+    ['an empty shadow name', { shadow: '' }, 'shadow ""'],
+    ['a transaction that is not a client', { transaction: {} as TransactionClient }, 'transaction is not a client'],
+    ['options that are not an object', 5 as ApplyOptions, 'the options 5'],
+    ['a header that an option sets', { headers: { eta: 'garbage' } }, 'headers.eta is reserved: use the option eta'],
+    [
+      'the header timelimit, which options set',
+      { headers: { timelimit: [1, 2] } },
+      'use the options timeLimit and softTimeLimit',
+    ],
+    ['a header that workflows set', { headers: { parent_id: 'x' } }, 'headers.parent_id is reserved: it is written by onedyno'],
+    ['a private header', { headers: { onedyno_unique: 'end' } }, 'headers.onedyno_unique is reserved'],
+    ['headers that are not an object', { headers: [] as unknown as Record<string, unknown> }, 'headers [] is not an object'],
   ])('refuses %s', async (_name, options, message) => {
     const { app, sent } = createBackend()
     await expect(app.task('t', () => 1).applyAsync([], options)).rejects.toMatchObject({
@@ -181,17 +189,17 @@ describe('an application', () => {
   })
 
   it.each<[string, TaskOptions, string]>([
-    ['a rate that is none', { rateLimit: '10/d' }, 't: rateLimit "10/d" is not like 10/m'],
+    ['an invalid rate limit', { rateLimit: '10/d' }, 't: rateLimit "10/d" is not like 10/m'],
     ['a soft limit after the hard one', { timeLimit: 1, softTimeLimit: 2 }, 't: softTimeLimit 2'],
     ['a priority over 255', { priority: 300 }, 't: priority 300'],
-    ['an expiry of nothing', { expires: 0 }, 't: expires 0'],
+    ['an expiry of 0', { expires: 0 }, 't: expires 0'],
     ['an unknown pool', { pool: 'process' as 'async' }, 't: pool "process" is not async or thread'],
-    ['unknown acknowledgements', { acks: 'never' as 'late' }, 't: acks "never"'],
-    ['a key for no time', { unique: { forMs: 0 } }, 't: unique.forMs 0'],
-    ['a key for ever', { unique: { forMs: Number.POSITIVE_INFINITY } }, 't: unique.forMs null'],
-    ['a key until something else', { unique: { forMs: 1, until: 'start' as 'end' } }, 't: unique.until "start"'],
+    ['an unknown value of acks', { acks: 'never' as 'late' }, 't: acks "never"'],
+    ['a unique key for 0 ms', { unique: { forMs: 0 } }, 't: unique.forMs 0'],
+    ['a unique key without end', { unique: { forMs: Number.POSITIVE_INFINITY } }, 't: unique.forMs null'],
+    ['an unknown value of unique.until', { unique: { forMs: 1, until: 'start' as 'end' } }, 't: unique.until "start"'],
     [
-      'a key that is no function',
+      'a unique key that is not a function',
       { unique: { forMs: 1, key: 'k' as unknown as () => string } },
       't: unique.key is not a function',
     ],
@@ -201,7 +209,7 @@ describe('an application', () => {
     ),
   )
 
-  it('sends limits, name and expiry along where they differ from those of the task', async () => {
+  it('sends limits, shadow name and expiry as headers if the call sets them', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', () => 1, { timeLimit: 9, expires: 60 })
     const before = Date.now()
@@ -213,7 +221,7 @@ describe('an application', () => {
     expect(Date.parse(sent[1]!.headers.expires ?? '') - before).toBeLessThan(30_000)
   })
 
-  it('makes what a task sends its child', async () => {
+  it('makes a task that another task sends its child', async () => {
     const { app, sent } = createBackend()
     const children: unknown[] = []
     const parent = {
@@ -229,7 +237,7 @@ describe('an application', () => {
     expect(sent[1]!.headers.parent_id).toBeUndefined()
   })
 
-  it('refuses what is not JSON and names the place', async () => {
+  it('refuses an argument that is not JSON and names its path', async () => {
     const { app } = createBackend()
     const task = app.task('t', (_x: unknown) => 1)
     await expect(task.delay({ when: new Date(0) })).rejects.toMatchObject({
@@ -238,21 +246,21 @@ describe('an application', () => {
     })
   })
 
-  it('refuses a name twice, and a name that cannot be one', () => {
+  it('refuses a duplicate task name and an invalid one', () => {
     const { app } = createBackend()
     app.task('t', () => 1)
     expect(() => app.task('t', () => 2)).toThrow('registered twice')
     expect(() => app.task('no spaces', () => 2)).toThrow(expect.objectContaining({ code: 'TASK_NAME_INVALID' }))
   })
 
-  it('sends nothing once closed', async () => {
+  it('sends nothing after close()', async () => {
     const { app } = createBackend()
     const task = app.task('t', () => 1)
     await app.close()
     await expect(task.delay()).rejects.toMatchObject({ code: 'APP_CLOSED' })
   })
 
-  it('tries to connect again after a connection that failed', async () => {
+  it('connects again after a failed connection', async () => {
     let attempts = 0
     const { app: working, sent } = createBackend()
     await working.sendTask('x', [])
@@ -266,8 +274,8 @@ describe('an application', () => {
   })
 })
 
-describe('many calls at once', () => {
-  it('go out with one publish, and come back as handles in their order, each of its type', async () => {
+describe('App.enqueue', () => {
+  it('publishes all calls at once and returns typed handles in their order', async () => {
     const { app, sent } = createBackend()
     const add = app.task('add', (x: number, y: number) => x + y, { queue: 'sums' })
     const results = await app.enqueue([
@@ -286,7 +294,7 @@ describe('many calls at once', () => {
     expect(await app.enqueue([])).toEqual([])
   })
 
-  it('may be signatures of tasks, with their options', async () => {
+  it('accepts signatures of tasks with their options', async () => {
     const { app, sent } = createBackend()
     const add = app.task('add', (x: number, y: number) => x + y)
     const expires = new Date('2030-01-01T00:00:00Z')
@@ -305,7 +313,7 @@ describe('many calls at once', () => {
     await expect(app.enqueue([add.s(1, 2), add.s(1, 2).link(add.s(1))])).rejects.toThrow('item 1: add is a part of a workflow')
   })
 
-  it('are all kept, or none, when one of them is due later', async () => {
+  it('writes all calls to the outbox if one of them is due later', async () => {
     const { app, sent, kept } = createBackend()
     await app.enqueue([{ task: 'a' }, { task: 'b', options: { countdown: 5 } }])
     expect(sent).toEqual([])
@@ -319,13 +327,13 @@ describe('many calls at once', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['an argument that is none', [{ task: 'a' }, { task: 'b', args: [Number.NaN] }], 'item 1: args[0] is NaN'],
-    ['a task that is none', [{ task: 7 }], 'item 0: task is neither'],
-    ['nothing', [undefined], 'item 0: task is neither'],
-    ['an option that is none', [{ task: 'a', options: { priority: -1 } }], 'item 0: priority -1'],
+    ['an argument that is not JSON', [{ task: 'a' }, { task: 'b', args: [Number.NaN] }], 'item 1: args[0] is NaN'],
+    ['a task that is neither a task nor a name', [{ task: 7 }], 'item 0: task is neither'],
+    ['undefined', [undefined], 'item 0: task is neither'],
+    ['an invalid option', [{ task: 'a', options: { priority: -1 } }], 'item 0: priority -1'],
     ['a transaction of its own', [{ task: 'a', options: { transaction: {} } }], 'item 0: a transaction is given for all'],
-    ['no list', 'a', 'enqueue takes a list'],
-  ])('are not sent when one of them has %s', async (_name, items, message) => {
+    ['a text instead of a list', 'a', 'enqueue takes a list'],
+  ])('sends nothing if it receives %s', async (_name, items, message) => {
     const { app, sent } = createBackend()
     await expect(app.enqueue(items as { task: string }[])).rejects.toThrow(message)
     expect(sent).toEqual([])
@@ -333,7 +341,7 @@ describe('many calls at once', () => {
 })
 
 describe('a unique task', () => {
-  it('is sent once for each work, and the second call gets the handle of the first', async () => {
+  it('is sent once for each key, and the second call returns the handle of the first', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', (_x: unknown) => 1, { unique: { forMs: 1000 } })
     const first = await task.delay({ a: 1, b: [2] })
@@ -348,7 +356,7 @@ describe('a unique task', () => {
     expect(await second.state()).toBe('PENDING')
   })
 
-  it('decides itself what is the same', async () => {
+  it('is compared by its own key function', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', (_user: number, _text: string) => 1, {
       unique: { forMs: 1000, key: (user) => String(user), until: 'time' },
@@ -360,7 +368,7 @@ describe('a unique task', () => {
     expect(sent[0]!.headers.onedyno_unique).toBeUndefined()
   })
 
-  it('is sent once among many calls at once', async () => {
+  it('is sent once if one list contains it twice', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', (_x: number) => 1, { unique: { forMs: 1000 } })
     const results = await app.enqueue([1, 2, 1].map((x) => ({ task, args: [x] as [number] })))
@@ -370,9 +378,9 @@ describe('a unique task', () => {
   })
 
   it.each([
-    ['certainly, when it was refused', new Error('too large'), true],
-    ['perhaps, when nobody answered', new AppError('BROKER_UNREACHABLE', 'away'), false],
-  ])('that was not sent frees its key: %s', async (_name, error, certain) => {
+    ['certainly not sent, after a refusal', new Error('too large'), true],
+    ['possibly sent, without an answer', new AppError('BROKER_UNREACHABLE', 'away'), false],
+  ])('reports that sending failed: %s', async (_name, error, certain) => {
     const { app, unsent, fail } = createBackend()
     const task = app.task('t', () => 1, { unique: { forMs: 1000, key: () => 'k' } })
     fail.publish = error
@@ -380,7 +388,7 @@ describe('a unique task', () => {
     expect(unsent).toEqual([{ keys: ['t k'], certain }])
   })
 
-  it('whose key is no text is refused', async () => {
+  it('is refused if its key is not a text', async () => {
     const task = createBackend().app.task('t', () => 1, { unique: { forMs: 1000, key: () => 5 as unknown as string } })
     await expect(task.delay()).rejects.toThrow('t: unique.key gave number, not a text')
   })
@@ -399,14 +407,14 @@ describe('an AsyncResult', () => {
     ['bad', 'FAILURE', true, false],
     ['now', 'STARTED', false, false],
     ['nobody', 'PENDING', false, false],
-  ])('of %s is %s', async (id, state, ready, successful) => {
+  ])('of the id %s has the state %s', async (id, state, ready, successful) => {
     const result = app.asyncResult(id)
     expect([await result.state(), await result.ready(), await result.successful()]).toEqual([state, ready, successful])
   })
 
-  it('gives the value', async () => expect(await app.asyncResult('ok').get()).toEqual([1]))
+  it('returns the value', async () => expect(await app.asyncResult('ok').get()).toEqual([1]))
 
-  it('throws what the worker recorded', async () => {
+  it('throws the error that the worker stored', async () => {
     const error = await app
       .asyncResult('bad')
       .get()
@@ -421,14 +429,14 @@ describe('an AsyncResult', () => {
     })
   })
 
-  it('says how long it waited', async () => {
+  it('names the timeout in its error', async () => {
     await expect(app.asyncResult('nobody').get({ timeoutMs: 5 })).rejects.toMatchObject({
       code: 'RESULT_TIMEOUT',
       message: expect.stringContaining('5 ms'),
     })
   })
 
-  it('stops waiting when the caller does', async () => {
+  it('stops waiting when the signal of the caller aborts', async () => {
     await expect(app.asyncResult('nobody').get({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
   })
 })

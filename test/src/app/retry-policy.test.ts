@@ -10,22 +10,22 @@ const eta = new Date(now + 90_000)
 
 describe('the next attempt', () => {
   it.each<[what: string, policy: RetryPolicy, attempt: Partial<AttemptSoFar>, random: number, seconds: number | undefined]>([
-    ['waits three minutes, as with Celery', {}, {}, 0, 180],
-    ['waits as long as the task says', { retryDelay: 7 }, {}, 0, 7],
-    ['may come at once', { retryDelay: 0 }, {}, 0, 0],
-    ['waits as long as this attempt says', { retryDelay: 7, retryBackoff: true }, { options: { countdown: 2.5 } }, 0.9, 2.5],
-    ['comes when this attempt says', { retryDelay: 7 }, { options: { eta } }, 0, 90],
-    ['is the third by default', {}, { retries: 2 }, 0, 180],
-    ['is none after three', {}, { retries: 3 }, 0, undefined],
-    ['is none when none is wanted', { maxRetries: 0 }, {}, 0, undefined],
-    ['is one more when the task says so', { maxRetries: 4 }, { retries: 3 }, 0, 180],
-    ['is one more for ever', { maxRetries: null }, { retries: 1_000_000 }, 0, 180],
-    ['is as this attempt says, fewer', { maxRetries: null }, { retries: 1, options: { max: 1 } }, 0, undefined],
-    ['is as this attempt says, more', { maxRetries: 0 }, { retries: 5, options: { max: 6 } }, 0, 180],
-    ['is as this attempt says, for ever', { maxRetries: 0 }, { retries: 5, options: { max: null } }, 0, 180],
-    ['backs off by a second', { retryBackoff: true, retryJitter: false }, { retries: 0 }, 0, 1],
+    ['is due after three minutes by default, as with Celery', {}, {}, 0, 180],
+    ['is due after retryDelay', { retryDelay: 7 }, {}, 0, 7],
+    ['is due at once with retryDelay 0', { retryDelay: 0 }, {}, 0, 0],
+    ['is due after the countdown of retry()', { retryDelay: 7, retryBackoff: true }, { options: { countdown: 2.5 } }, 0.9, 2.5],
+    ['is due at the eta of retry()', { retryDelay: 7 }, { options: { eta } }, 0, 90],
+    ['is allowed as third retry by default', {}, { retries: 2 }, 0, 180],
+    ['is refused after three retries by default', {}, { retries: 3 }, 0, undefined],
+    ['is refused with maxRetries 0', { maxRetries: 0 }, {}, 0, undefined],
+    ['is allowed up to maxRetries', { maxRetries: 4 }, { retries: 3 }, 0, 180],
+    ['is always allowed with maxRetries null', { maxRetries: null }, { retries: 1_000_000 }, 0, 180],
+    ['is refused by a smaller max of retry()', { maxRetries: null }, { retries: 1, options: { max: 1 } }, 0, undefined],
+    ['is allowed by a larger max of retry()', { maxRetries: 0 }, { retries: 5, options: { max: 6 } }, 0, 180],
+    ['is always allowed by max null of retry()', { maxRetries: 0 }, { retries: 5, options: { max: null } }, 0, 180],
+    ['backs off by one second at first', { retryBackoff: true, retryJitter: false }, { retries: 0 }, 0, 1],
     ['backs off twice as long each time', { retryBackoff: true, retryJitter: false }, { retries: 2 }, 0, 4],
-    ['backs off by its factor', { retryBackoff: 3, retryJitter: false }, { retries: 2 }, 0, 12],
+    ['backs off by the factor of retryBackoff', { retryBackoff: 3, retryJitter: false }, { retries: 2 }, 0, 12],
     [
       'backs off no longer than ten minutes',
       { retryBackoff: true, retryJitter: false, maxRetries: null },
@@ -33,26 +33,26 @@ describe('the next attempt', () => {
       0,
       600,
     ],
-    ['backs off no longer than it says', { retryBackoff: 5, retryBackoffMax: 8, retryJitter: false }, { retries: 1 }, 0, 8],
+    ['backs off at most retryBackoffMax', { retryBackoff: 5, retryBackoffMax: 8, retryJitter: false }, { retries: 1 }, 0, 8],
     [
-      'backs off although the power is infinite',
+      'backs off ten minutes if the power is infinite',
       { retryBackoff: true, retryJitter: false, maxRetries: null },
       { retries: 5000 },
       0,
       600,
     ],
-    ['backs off by anything from nothing', { retryBackoff: 4 }, { retries: 1 }, 0, 0],
-    ['backs off by anything up to all of it', { retryBackoff: 4 }, { retries: 1 }, 0.75, 6],
+    ['backs off by 0 seconds at the lowest jitter', { retryBackoff: 4 }, { retries: 1 }, 0, 0],
+    ['backs off by a share of the delay with jitter', { retryBackoff: 4 }, { retries: 1 }, 0.75, 6],
     ['has no jitter without back-off', { retryDelay: 10, retryJitter: true }, {}, 0.1, 10],
-    ['waits as without back-off for a factor of 0', { retryBackoff: 0, retryDelay: 9 }, {}, 0.5, 9],
-    ['is due at the last moment', { retryDelay: 10 }, { until: now + 10_000 }, 0, 10],
-    ['is none when it would be due later', { retryDelay: 10 }, { until: now + 9999 }, 0, undefined],
+    ['uses retryDelay for a back-off factor of 0', { retryBackoff: 0, retryDelay: 9 }, {}, 0.5, 9],
+    ['is allowed exactly at retryUntil', { retryDelay: 10 }, { until: now + 10_000 }, 0, 10],
+    ['is refused after retryUntil', { retryDelay: 10 }, { until: now + 9999 }, 0, undefined],
   ])('%s', (_what, policy, attempt, random, seconds) => {
     const dueAt = nextAttempt(policy, { retries: 0, now, ...attempt }, () => random)
     expect(dueAt === undefined ? undefined : (dueAt.getTime() - now) / 1000).toBe(seconds)
   })
 
-  it('is spread evenly by its jitter', () => {
+  it('is spread evenly by the jitter', () => {
     const dues = Array.from({ length: 2000 }, () => nextAttempt({ retryBackoff: 8 }, { retries: 0, now })!.getTime() - now)
     expect(Math.min(...dues)).toBeLessThan(200)
     expect(Math.max(...dues)).toBeGreaterThan(7800)
@@ -74,37 +74,37 @@ describe('the next attempt', () => {
   )
 })
 
-describe('the end of all attempts', () => {
+describe('retryUntil', () => {
   it.each<[what: string, policy: RetryPolicy, kept: unknown, until: number | undefined]>([
-    ['is none', {}, now, undefined],
-    ['is a moment', { retryUntil: eta }, undefined, eta.getTime()],
-    ['is a moment, whatever a former attempt kept', { retryUntil: eta }, 5, eta.getTime()],
+    ['is undefined without the option', {}, now, undefined],
+    ['is the Date of the option', { retryUntil: eta }, undefined, eta.getTime()],
+    ['is the Date even if the message carries a time', { retryUntil: eta }, 5, eta.getTime()],
     ['counts from the first attempt', { retryUntil: 60 }, undefined, now + 60_000],
-    ['is what the first attempt kept', { retryUntil: 60 }, now + 1, now + 1],
-    ['counts anew where a stranger wrote what is no time', { retryUntil: 60 }, 'soon', now + 60_000],
+    ['is the time that the first attempt put into the message', { retryUntil: 60 }, now + 1, now + 1],
+    ['counts again if the header of the message is not a number', { retryUntil: 60 }, 'soon', now + 60_000],
   ])('%s', (_what, policy, kept, until) => expect(retryUntil(policy, kept, now)).toBe(until))
 })
 
 class Flaky extends Error {}
 class Hopeless extends Flaky {}
 
-describe('an error is retried', () => {
+describe('isRetried', () => {
   it.each<[what: string, error: unknown, retried: boolean, match: ErrorMatch | undefined, except?: ErrorMatch]>([
-    ['by nobody', new Flaky(), false, undefined],
-    ['by its class', new Flaky(), true, [Flaky]],
-    ['by the class above it', new Hopeless(), true, [TypeError, Flaky]],
-    ['not by the class below it', new Flaky(), false, [Hopeless]],
-    ['by the name of its class', new Flaky(), true, ['Flaky']],
-    ['by its own name', Object.assign(new Error('x'), { name: 'Named' }), true, ['Named']],
-    ['by its code', new AppError('URL_REFUSED', 'x'), true, ['URL_REFUSED']],
-    ['by a function', 5, true, (error) => error === 5],
-    ['not by a function', 6, false, (error) => error === 5],
-    ['not as an error when it is none', 'Flaky', false, ['Flaky', Error]],
-    ['not when it is excepted', new Hopeless(), false, [Flaky], [Hopeless]],
-    ['when another is excepted', new Flaky(), true, [Flaky], ['Hopeless']],
-    ['by the name of a time limit', new TimeLimitExceeded(1), true, ['TimeLimitExceeded']],
-    ['by the class of a time limit', new SoftTimeLimitExceeded(1), true, [SoftTimeLimitExceeded]],
-    ['not as any error when it is a time limit', new SoftTimeLimitExceeded(1), false, [Error]],
+    ['is false without autoretryFor', new Flaky(), false, undefined],
+    ['matches the class', new Flaky(), true, [Flaky]],
+    ['matches a superclass', new Hopeless(), true, [TypeError, Flaky]],
+    ['does not match a subclass', new Flaky(), false, [Hopeless]],
+    ['matches the name of the class', new Flaky(), true, ['Flaky']],
+    ['matches the name of the error', Object.assign(new Error('x'), { name: 'Named' }), true, ['Named']],
+    ['matches the code', new AppError('URL_REFUSED', 'x'), true, ['URL_REFUSED']],
+    ['is true if the function returns true', 5, true, (error) => error === 5],
+    ['is false if the function returns false', 6, false, (error) => error === 5],
+    ['is false for a thrown text', 'Flaky', false, ['Flaky', Error]],
+    ['is false if dontAutoretryFor matches', new Hopeless(), false, [Flaky], [Hopeless]],
+    ['is true if dontAutoretryFor matches another error', new Flaky(), true, [Flaky], ['Hopeless']],
+    ['matches the name of a time limit', new TimeLimitExceeded(1), true, ['TimeLimitExceeded']],
+    ['matches the class of a time limit', new SoftTimeLimitExceeded(1), true, [SoftTimeLimitExceeded]],
+    ['is false for a time limit with [Error]', new SoftTimeLimitExceeded(1), false, [Error]],
   ])('%s', (_what, error, retried, autoretryFor, dontAutoretryFor) =>
     expect(
       isRetried(
@@ -118,16 +118,20 @@ describe('an error is retried', () => {
   )
 })
 
-describe('a task is not registered', () => {
+describe('app.task refuses', () => {
   it.each<[what: string, policy: object, words: string]>([
     ['a negative number of retries', { maxRetries: -1 }, 't: maxRetries -1 is not a whole number from 0, or null'],
-    ['a pause that is a text', { retryDelay: '10' }, 't: retryDelay 10 is not seconds from 0'],
-    ['a longest pause that is none', { retryBackoffMax: Number.NaN }, 't: retryBackoffMax NaN is not seconds'],
-    ['a factor below nothing', { retryBackoff: -2 }, 't: retryBackoff -2 is not true, false or seconds'],
-    ['an end that is no time', { retryUntil: new Date(Number.NaN) }, 't: retryUntil Invalid Date is not a valid Date or seconds'],
+    ['a retryDelay that is a text', { retryDelay: '10' }, 't: retryDelay 10 is not seconds from 0'],
+    ['a retryBackoffMax of NaN', { retryBackoffMax: Number.NaN }, 't: retryBackoffMax NaN is not seconds'],
+    ['a negative back-off factor', { retryBackoff: -2 }, 't: retryBackoff -2 is not true, false or seconds'],
+    [
+      'an invalid Date as retryUntil',
+      { retryUntil: new Date(Number.NaN) },
+      't: retryUntil Invalid Date is not a valid Date or seconds',
+    ],
     ['one class instead of a list', { autoretryFor: 'Error' }, 't: autoretryFor Error is not a list of classes and names'],
-    ['a list with something else in it', { dontAutoretryFor: [5] }, 't: dontAutoretryFor 5 is not a list of classes and names'],
-  ])('with %s', (_what, policy, words) => {
+    ['a list with a number in it', { dontAutoretryFor: [5] }, 't: dontAutoretryFor 5 is not a list of classes and names'],
+  ])('%s', (_what, policy, words) => {
     const app = createRegistry(() => Promise.reject(new Error('no connections')))
     expect(() => app.task('t', () => 1, policy)).toThrow(
       expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining(words) }),

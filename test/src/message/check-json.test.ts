@@ -33,7 +33,7 @@ describe('checkJson', () => {
     )
   })
 
-  it('refuses what is nested without end instead of overflowing the stack', () => {
+  it('refuses infinitely nested values without overflowing the stack', () => {
     let deep: unknown = 1
     for (let level = 0; level < 10_000; level++) deep = [deep]
     expect(() => checkJson(deep, 'args')).toThrow('nested more than 200 deep')

@@ -19,13 +19,13 @@ describe('a message', () => {
     })
   })
 
-  it('carries times as ISO texts in UTC, never as numbers', () => {
+  it('carries times as ISO texts in UTC', () => {
     const at = new Date('2026-11-22T15:39:59.285Z')
     const { headers } = createMessage({ id: 'i', task: 't', args: [], eta: at, expires: at })
     expect(headers).toMatchObject({ eta: '2026-11-22T15:39:59.285Z', expires: '2026-11-22T15:39:59.285Z' })
   })
 
-  it('cannot be given another id or task by a custom header', () => {
+  it('keeps its id and task if a custom header has these names', () => {
     expect(createMessage({ id: 'i', task: 't', args: [], headers: { id: 'x', task: 'y', z: 1 } }).headers).toEqual({
       id: 'i',
       task: 't',
@@ -33,7 +33,7 @@ describe('a message', () => {
     })
   })
 
-  it.each(['celery52', 'celery56'])('has, filled in, every header that real Celery sends (%s)', (version) => {
+  it.each(['celery52', 'celery56'])('has every header that Celery sends once defaults are filled in (%s)', (version) => {
     const real = sample(`task-v2-plain.amqp.${version}`)
     const headers = fullHeaders(createMessage({ id: 'i', task: 'tasks.add', args: [2, 3] }))
     for (const [name, value] of Object.entries(real.headers)) {
@@ -46,7 +46,7 @@ describe('a message', () => {
 describe('decodeBody reads', () => {
   const real = readdirSync(samples).filter((name) => name.startsWith('task-') && !/pickle|compression/.test(name))
 
-  it('captures of real Celery, of which there are enough', () => expect(real.length).toBeGreaterThan(15))
+  it('more than 15 captured messages of Celery', () => expect(real.length).toBeGreaterThan(15))
 
   it.each(real)('%s', (name) => {
     const { body, body_json } = JSON.parse(readFileSync(join(samples, name), 'utf8'))
@@ -61,7 +61,7 @@ describe('decodeBody reads', () => {
     ['an embed of null', '[[1],{},null]', { args: [1], kwargs: {}, embed: {} }],
     ['kwargs of null', '[[],null,null]', { args: [], kwargs: {}, embed: {} }],
     [
-      'what Python writes beside JSON',
+      'NaN and Infinity, which Python writes',
       '[[NaN, -Infinity, "NaN", "a\\"Infinity"],{},{}]',
       { args: [Number.NaN, Number.NEGATIVE_INFINITY, 'NaN', 'a"Infinity'], kwargs: {}, embed: {} },
     ],
@@ -75,7 +75,7 @@ describe('decodeBody reads', () => {
   })
 
   it.each([
-    ['no JSON', 'hello', 'not JSON'],
+    ['a text that is not JSON', 'hello', 'not JSON'],
     ['an empty text', '', 'not JSON'],
     ['a list of two', '[[],{}]', '2 elements'],
     ['an object without args', '{"task":"t"}', 'not [args, kwargs, embed]'],
@@ -84,7 +84,7 @@ describe('decodeBody reads', () => {
     ['kwargs that are a list', '[[],[1],{}]', 'kwargs is not an object'],
     ['an embed that is a text', '[[],{},"x"]', 'embed is not an object'],
     ['a number', '7', 'not [args, kwargs, embed]'],
-  ])('refuses %s and says why', (_name, text, reason) => {
+  ])('refuses %s with the reason', (_name, text, reason) => {
     expect(() => decodeBody(text)).toThrow(UndecodableMessageError)
     expect(() => decodeBody(text)).toThrow(reason)
   })

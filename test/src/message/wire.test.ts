@@ -32,9 +32,9 @@ const wire = (
   properties: WireProperties = JSON_TYPE,
 ) => ({ headers, properties, body: Buffer.from(body as string), queue: 'celery' })
 
-describe('decodeCelery reads captures of real Celery', () => {
+describe('decodeCelery reads captured messages of Celery', () => {
   const readable = names.filter((name) => !name.includes('pickle'))
-  it('of which there are enough', () => expect(readable.length).toBeGreaterThan(18))
+  it('of which there are more than 18', () => expect(readable.length).toBeGreaterThan(18))
 
   it.each(readable)('%s', (name) => {
     const { headers, properties, body_json, routing_key } = sample(name)
@@ -57,7 +57,7 @@ describe('decodeCelery reads captures of real Celery', () => {
     if (Array.isArray(plain)) expect(embed).toEqual(plain[2])
   })
 
-  it.each(names.filter((name) => name.includes('pickle')))('%s, and refuses it with its id known', (name) => {
+  it.each(names.filter((name) => name.includes('pickle')))('%s, which it refuses with its id', (name) => {
     const { message, refused } = decodeSample(name)
     expect(message.headers.id).toBe('00000000-0000-4000-8000-00000000000a')
     expect(refused).toEqual({
@@ -66,7 +66,7 @@ describe('decodeCelery reads captures of real Celery', () => {
     })
   })
 
-  it('and keeps what a workflow needs when it writes the message again', () => {
+  it('and keeps the fields of a workflow when the message is encoded again', () => {
     for (const name of readable.filter((each) => each.startsWith('task-v2'))) {
       const { headers, properties } = sample(name)
       const again = encodeCelery(decodeSample(name).message)
@@ -99,24 +99,24 @@ describe('encodeCelery', () => {
     expect(encodeCelery(message, now).properties.expiration).toBe(expiration)
   })
 
-  it('is undone by decodeCelery', () => {
+  it('is reversed by decodeCelery', () => {
     const options = { id: 'i', task: 'tasks.add', args: [1, 'ü\u{1F980}', null], kwargs: { k: 'v' }, priority: 3 }
     const sent = createMessage({ ...options, queue: 'other', headers: { custom: { x: 1 }, nothing: null } })
     expect(decodeCelery({ ...encodeCelery(sent), queue: 'other' })).toEqual({ message: sent, refused: undefined })
   })
 
-  it('does not parse a megabyte again only to show its beginning', () => {
+  it('does not parse a long body to make argsrepr', () => {
     const message = createMessage({ id: 'i', task: 't', args: ['x'.repeat(1 << 20)] })
     expect(fullHeaders(message).argsrepr).toHaveLength(1024)
   })
 
-  it('writes a message whose body cannot be read as it is', () => {
+  it('writes an unreadable body unchanged', () => {
     const broken = { ...createMessage({ id: 'i', task: 't', args: [] }), body: 'hello' }
     expect(encodeCelery(broken).body.toString()).toBe('hello')
   })
 })
 
-describe('decodeCelery takes', () => {
+describe('decodeCelery accepts', () => {
   const plain = Buffer.from('[[2],{},{}]')
   it.each([
     ['a message without a content type', wire({ id: 'i', task: 't' }, plain, {})],
@@ -142,7 +142,7 @@ describe('decodeCelery takes', () => {
     expect(message.headers).toMatchObject({ id: 'i', task: 't', group: 'g', retries: 2 })
   })
 
-  it('a retry count that is no count as none, and drops what the broker wrote on the way', () => {
+  it('an invalid retry count as 0, and drops headers of the broker', () => {
     const { message } = decodeCelery(wire({ id: 'i', task: 't', retries: 'many', 'x-death': [{}], 'x-mine': 1 }))
     expect(message.headers).toEqual({ id: 'i', task: 't', 'x-mine': 1 })
   })
@@ -158,14 +158,14 @@ describe('decodeCelery refuses', () => {
       'type yaml (application/x-yaml)',
       'i',
     ],
-    ['text', wire(known, 'x', { content_type: 'text/plain' }), 'ContentDisallowed', 'type text/plain (text/plain)', 'i'],
+    ['plain text', wire(known, 'x', { content_type: 'text/plain' }), 'ContentDisallowed', 'type text/plain (text/plain)', 'i'],
     ['bytes that are not UTF-8', wire(known, Buffer.from([0xff, 0xfe])), 'DecodeError', "Can't decode message body", 'i'],
     ['an unknown encoding', wire(known, 'x', { content_encoding: 'klingon' }), 'DecodeError', 'klingon', 'i'],
     ['an unknown compression', wire({ ...known, compression: 'application/x-bz2' }), 'DecodeError', 'application/x-bz2', 'i'],
-    ['a broken compression', wire({ ...known, compression: 'zlib' }, 'no'), 'DecodeError', "Can't decode", 'i'],
-    ['no task at all', wire({}, '{"hello":1}'), 'InvalidTaskError', 'Wrong destination', ''],
-    ['neither headers nor JSON', wire({}, 'hello'), 'DecodeError', "Can't decode", ''],
-    ['no id', wire({ task: 't' }), 'InvalidTaskError', 'no id', ''],
+    ['corrupt compressed bytes', wire({ ...known, compression: 'zlib' }, 'no'), 'DecodeError', "Can't decode", 'i'],
+    ['a message without a task', wire({}, '{"hello":1}'), 'InvalidTaskError', 'Wrong destination', ''],
+    ['a message without headers and JSON', wire({}, 'hello'), 'DecodeError', "Can't decode", ''],
+    ['a message without an id', wire({ task: 't' }), 'InvalidTaskError', 'no id', ''],
     ['an id that is a number', wire({ task: 't', id: 7 }), 'InvalidTaskError', 'no id', ''],
   ])('%s', (_name, message, name, words, id) => {
     const { refused, message: decoded } = decodeCelery(message)
@@ -174,7 +174,7 @@ describe('decodeCelery refuses', () => {
     expect(decoded.headers.id).toBe(id)
   })
 
-  it('a bomb of compressed zeros', () => {
+  it('129 MiB of zeros that are compressed to a few kilobytes', () => {
     const bomb = deflateSync(Buffer.alloc(129 * 1024 * 1024))
     expect(decodeCelery(wire({ ...known, compression: 'zlib' }, bomb)).refused?.name).toBe('DecodeError')
   })
@@ -191,14 +191,14 @@ describe('typed JSON', () => {
     ['{"__type__":"base64","__value__":"/w=="}', '/w=='],
     ['{"deep":[{"__type__":"date","__value__":"d"}]}', { deep: ['d'] }],
     ['{"__type__":"date","__value__":"d","more":1}', { __type__: 'date', __value__: 'd', more: 1 }],
-  ])('%s', (text, value) => expect(args(text)).toEqual([value]))
+  ])('reads %s', (text, value) => expect(args(text)).toEqual([value]))
 
-  it('may be returned as it came', () => {
+  it('can be returned as a result unchanged', () => {
     const given = args('{"__type__":"datetime","__value__":"2026-01-02T03:04:05.000006+00:00"}')
     expect(() => checkJson(given, 'result')).not.toThrow()
   })
 
-  it.each(['"complex"', '"constructor"', '7'])('of the type %s is refused', (type) => {
+  it.each(['"complex"', '"constructor"', '7'])('of the unknown type %s is refused', (type) => {
     expect(() => args(`{"__type__":${type},"__value__":"x"}`)).toThrow(UndecodableMessageError)
   })
 })
@@ -214,7 +214,7 @@ describe('integers of Python', () => {
     ['"12345678901234567890"', '12345678901234567890'],
     ['{"digits": " 12345678901234567890"}', { digits: ' 12345678901234567890' }],
     ['NaN, 9007199254740991', Number.NaN],
-  ])('%s is held', (text, value) => expect(args(text)[0]).toEqual(value))
+  ])('%s is kept exactly', (text, value) => expect(args(text)[0]).toEqual(value))
 
   it.each([
     ['9007199254740993', '9007199254740993'],
@@ -223,7 +223,7 @@ describe('integers of Python', () => {
     ['{"deep":[1,\n12345678901234567890]}', '12345678901234567890'],
     ['NaN, 9007199254740993', '9007199254740993'],
     ['9'.repeat(400), `${'9'.repeat(57)}...`],
-  ])('%s is refused, because it would become another one', (text, shown) => {
+  ])('%s is refused, because it would be rounded', (text, shown) => {
     const refused = (() => {
       try {
         return args(text)
@@ -237,7 +237,7 @@ describe('integers of Python', () => {
     })
   })
 
-  it('what is sent from here is taken here', () => {
+  it('decodeCelery accepts every message that encodeCelery writes', () => {
     for (const value of [2 ** 60, 2 ** 53 + 2, -(2 ** 63), 1e20, 123456789012345680000])
       expect(args(JSON.stringify(value))).toEqual([value])
   })
@@ -252,5 +252,5 @@ describe('a time of Celery', () => {
     ['2026-11-22', '2026-11-22T00:00:00.000Z'],
   ])('%s is %s', (text, iso) => expect(new Date(parseCeleryTime(text)).toISOString()).toBe(iso))
 
-  it.each(['tomorrow', '12345', ''])('%j is none', (text) => expect(parseCeleryTime(text)).toBeNaN())
+  it.each(['tomorrow', '12345', ''])('%j is not a time', (text) => expect(parseCeleryTime(text)).toBeNaN())
 })

@@ -33,13 +33,13 @@ describe('a rate limit', () => {
     [Number.POSITIVE_INFINITY],
     [{}],
     ['0.0000000000001/h'],
-  ])('of %j is refused with what would be right', (limit) =>
+  ])('of %j is refused with an example of a valid one', (limit) =>
     expect(() => parseRate(limit as string)).toThrow(
       expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining('is not like 10/m') }),
     ),
   )
 
-  it('is of each worker unless it says otherwise', () => {
+  it('has the scope worker by default', () => {
     expect(rateLimitOf('1/s')).toEqual({ intervalMs: 1000, scope: 'worker' })
     expect(rateLimitOf({ limit: '1/s', scope: 'app' })).toEqual({ intervalMs: 1000, scope: 'app' })
     expect(rateLimitOf({ limit: 0, scope: 'app' })).toBeUndefined()

@@ -32,7 +32,7 @@ describe('a pattern of a route', () => {
   ])('%s and %s: %s', (pattern, name, matches) => {
     const app = newApp()
     app.route(pattern, { queue: 'there' })
-    // Twice: a global expression remembers where it was.
+    // Asked twice, because a global expression keeps lastIndex.
     for (const _attempt of [1, 2]) expect(app.message(name, []).queue).toBe(matches ? 'there' : 'celery')
   })
 })
@@ -41,13 +41,20 @@ describe('a route', () => {
   it.each<
     [string, routes: Parameters<typeof createRoute>[1], task: TaskOptions, call: ApplyOptions, queue: string, priority: number]
   >([
-    ['gives queue and priority', { 't*': { queue: 'r', priority: 7 } }, {}, {}, 'r', 7],
-    ['may give one of them', { 't*': { priority: 7 } }, {}, {}, 'celery', 7],
-    ['is weaker than the call', { 't*': { queue: 'r', priority: 7 } }, {}, { queue: 'c', priority: 0 }, 'c', 0],
-    ['is weaker than the task, as in Celery', { 't*': { queue: 'r', priority: 7 } }, { queue: 't' }, {}, 't', 7],
-    ['of a name is stronger than a pattern before it', { 't*': { queue: 'glob' }, t: { queue: 'name' } }, {}, {}, 'name', 0],
-    ['may be a function', { t: (name, args) => ({ queue: `${name}-${args[0]}` }) }, {}, {}, 't-1', 0],
-    ['of a function that says nothing is passed over', { t: () => undefined, 't*': { queue: 'next' } }, {}, {}, 'next', 0],
+    ['sets queue and priority', { 't*': { queue: 'r', priority: 7 } }, {}, {}, 'r', 7],
+    ['can set only one of both', { 't*': { priority: 7 } }, {}, {}, 'celery', 7],
+    ['is overridden by the call', { 't*': { queue: 'r', priority: 7 } }, {}, { queue: 'c', priority: 0 }, 'c', 0],
+    ['is overridden by the task, as in Celery', { 't*': { queue: 'r', priority: 7 } }, { queue: 't' }, {}, 't', 7],
+    [
+      'of an exact name takes precedence over a glob in the same object',
+      { 't*': { queue: 'glob' }, t: { queue: 'name' } },
+      {},
+      {},
+      'name',
+      0,
+    ],
+    ['can be a function', { t: (name, args) => ({ queue: `${name}-${args[0]}` }) }, {}, {}, 't-1', 0],
+    ['is skipped if its function returns undefined', { t: () => undefined, 't*': { queue: 'next' } }, {}, {}, 'next', 0],
     [
       'knows the options of the call',
       { t: (_name, _args, { kwargs }) => ({ queue: String(kwargs?.to) }) },
@@ -68,7 +75,7 @@ describe('a route', () => {
     return app
   }
 
-  it('that was added first decides', () => {
+  it('decides if it was added first', () => {
     const app = newApp()
     app.route('a.*', { queue: 'first' })
     app.route({ '*': { queue: 'second' } })
@@ -77,12 +84,12 @@ describe('a route', () => {
 
   it.each<[string, (app: ReturnType<typeof newApp>) => void, string]>([
     ['without a target', (app) => app.route('a', undefined as unknown as RouteTarget), 'leads nowhere'],
-    ['to a text', (app) => app.route('a', 'queue' as unknown as RouteTarget), 'leads nowhere'],
-    ['to no queue', (app) => app.route('a', { queue: '' }), 'the route a: queue ""'],
-    ['to no priority', (app) => app.route({ a: { priority: 256 } }), 'the route a: priority 256'],
-    ['of nothing', (app) => app.route(null as unknown as string, {}), 'as (pattern, target)'],
+    ['to a text instead of an object', (app) => app.route('a', 'queue' as unknown as RouteTarget), 'leads nowhere'],
+    ['to an empty queue name', (app) => app.route('a', { queue: '' }), 'the route a: queue ""'],
+    ['to an invalid priority', (app) => app.route({ a: { priority: 256 } }), 'the route a: priority 256'],
+    ['without a pattern', (app) => app.route(null as unknown as string, {}), 'as (pattern, target)'],
     [
-      'whose function gives a queue that cannot be',
+      'whose function returns an invalid queue name',
       (app) => {
         app.route('a', () => ({ queue: 'x'.repeat(201) }))
         app.message('a', [])
@@ -97,13 +104,13 @@ describe('a route', () => {
 })
 
 describe('a declared queue', () => {
-  it('is remembered for the worker', () => {
+  it('is listed in app.queues', () => {
     const app = newApp()
     app.queue('ledger', { concurrency: 1 })
     expect([...app.queues]).toEqual([['ledger', { concurrency: 1 }]])
   })
 
-  it.each([[0], [1001], [1.5], [undefined]])('with %s at once is refused', (concurrency) =>
+  it.each([[0], [1001], [1.5], [undefined]])('is refused with concurrency %s', (concurrency) =>
     expect(() => newApp().queue('q', { concurrency } as { concurrency: number })).toThrow('the concurrency of queue q'),
   )
 })

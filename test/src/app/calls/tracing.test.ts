@@ -5,19 +5,19 @@ import { traceHeaders, traceOf, traceRun } from '../../../../src/app/calls/traci
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
 describe('without a registered SDK', () => {
-  it('nothing is sent along, and work just runs', async () => {
+  it('calls add no headers, and runs make no spans', async () => {
     expect(traceHeaders('tasks.echo')).toBeUndefined()
     expect(await traceRun({ id: 'a', task: 'tasks.echo', queue: 'celery', headers: {} }, async () => 7)).toBe(7)
   })
 
   it.each([
     [
-      'what a message carries is passed on',
+      'returns the trace headers of a message',
       { traceparent: PARENT, tracestate: 'a=b' },
       { traceparent: PARENT, tracestate: 'a=b' },
     ],
-    ['what is no text is not', { traceparent: 7 }, undefined],
-    ['nothing is made up', {}, undefined],
+    ['ignores a traceparent that is not a text', { traceparent: 7 }, undefined],
+    ['returns undefined without a traceparent', {}, undefined],
   ])('%s', (_name, headers, passed) => {
     expect(traceOf(headers)).toEqual(passed)
   })
@@ -27,7 +27,7 @@ describe('with a registered SDK', () => {
   const spans: { name: string; options: SpanOptions; parent: string; ended: boolean; error: boolean }[] = []
 
   beforeAll(() => {
-    // The smallest SDK there can be: a tracer that remembers, and a propagator that carries one text.
+    // A minimal SDK: a tracer that records spans, and a propagator that carries one text.
     const startSpan = (name: string, options: SpanOptions = {}, from = context.active()) => {
       const span = { name, options, parent: trace.getSpan(from)?.spanContext().spanId ?? '', ended: false, error: false }
       spans.push(span)
@@ -62,19 +62,19 @@ describe('with a registered SDK', () => {
     propagation.disable()
   })
 
-  it('a call is a span, and the message carries it', () => {
+  it('a call makes a span, and its message carries the trace', () => {
     expect(traceHeaders('tasks.echo')).toEqual({ traceparent: 'send tasks.echo' })
     expect(spans.at(-1)).toMatchObject({ name: 'send tasks.echo', ended: true, options: { kind: 3 } })
   })
 
-  it('a run is a span whose parent is the call', async () => {
+  it('a run makes a span whose parent is the call', async () => {
     const run = { id: 'a', task: 'tasks.echo', queue: 'mail', headers: { traceparent: PARENT } }
     expect(await traceRun(run, async () => 7)).toBe(7)
     const attributes = { 'messaging.destination.name': 'mail', 'messaging.message.id': 'a' }
     expect(spans.at(-1)).toMatchObject({ parent: PARENT, ended: true, error: false, options: { kind: 4, attributes } })
   })
 
-  it('a run that fails marks its span and fails as it does without', async () => {
+  it('a failed run marks its span and throws the same error', async () => {
     const run = { id: 'a', task: 'tasks.echo', queue: 'mail', headers: {} }
     await expect(traceRun(run, () => Promise.reject(new RangeError('no')))).rejects.toThrow(RangeError)
     expect(spans.at(-1)).toMatchObject({ ended: true, error: true })

@@ -4,7 +4,7 @@ import { chain, chord, group } from '../../../../src/app/canvas/canvas.ts'
 import type { TaskSignature } from '../../../../src/app/canvas/signature.ts'
 import type { AsyncResult, GroupResult } from '../../../../src/app/results/handles.ts'
 
-/** Nothing here is ever sent: `tsc` is the test, and a wrong example must not compile. */
+/** Nothing here is sent. The compiler is the test: a wrong example must not compile. */
 const app = createRegistry(() => Promise.reject(new Error('never opened')))
 const add = app.task('add', (x: number, y: number) => x + y)
 const show = app.task('show', (n: number) => `${n}`)
@@ -15,17 +15,17 @@ const join = app.task('join', (...texts: string[]) => texts.join())
 const ping = app.task('ping', () => true)
 
 describe('types of compositions', () => {
-  it('know which arguments are missing', () => {
+  it('contain the missing arguments', () => {
     expectTypeOf(add.s(1, 2)).toEqualTypeOf<TaskSignature<[], number>>()
     expectTypeOf(add.s(2)).toEqualTypeOf<TaskSignature<[number], number>>()
     expectTypeOf(add.s()).toEqualTypeOf<TaskSignature<[number, number], number>>()
     expectTypeOf(add.s(2).delay).parameters.toEqualTypeOf<[number]>()
     expectTypeOf(add.s(1, 2).delay).returns.resolves.toEqualTypeOf<AsyncResult<number>>()
-    // What is left out may have a default.
+    // An argument that is left out may have a default.
     expectTypeOf(shout.s('hey').delay).parameters.toEqualTypeOf<[]>()
-    // @ts-expect-error a text is no number
+    // @ts-expect-error a text is not a number
     void add.s('2')
-    // @ts-expect-error one too many
+    // @ts-expect-error too many arguments
     void add.s(1, 2, 3)
     // @ts-expect-error y is missing
     void (() => add.s(2).delay())
@@ -33,7 +33,7 @@ describe('types of compositions', () => {
     void add.si(1)
   })
 
-  it('flow through a chain', () => {
+  it('are checked from step to step of a chain', () => {
     const shown = chain(add.s(1, 2), add.s(3), show.s(), shout.s(2))
     expectTypeOf(shown.delay).returns.resolves.toEqualTypeOf<AsyncResult<string>>()
     expectTypeOf(shown.delay).parameters.toEqualTypeOf<[]>()
@@ -43,25 +43,25 @@ describe('types of compositions', () => {
     const steps = [1, 2, 3].map((n) => add.s(n))
     expectTypeOf(chain(...steps).delay).parameters.toEqualTypeOf<[number]>()
     expectTypeOf(chain(add.s(1, 2), ...steps).delay).returns.resolves.toEqualTypeOf<AsyncResult<number>>()
-    // @ts-expect-error a list of steps of which none takes what the others give
+    // @ts-expect-error no step of the list accepts the results of the others
     void chain(...[1, 2].map((n) => show.s(n)))
-    // @ts-expect-error show gives a text, add takes a number
+    // @ts-expect-error show returns a text, add takes a number
     void chain(show.s(1), add.s(2))
-    // @ts-expect-error add has both of its numbers already
+    // @ts-expect-error add has both of its arguments already
     void chain(add.s(1, 2), add.s(3, 4))
-    // @ts-expect-error the third does not take what the second gives
+    // @ts-expect-error the third step does not accept the result of the second
     void chain(add.s(1, 2), show.s(), sum.s())
     // @ts-expect-error ping takes nothing; ping.si() would do
     void chain(show.s(1), ping.s())
   })
 
-  it('make a tuple of a group, and a list of a list', () => {
+  it('are a tuple for a group of known members, and a list for a list', () => {
     const both = group([add.s(1, 2), show.s(3)])
     expectTypeOf(both.delay).returns.resolves.toEqualTypeOf<GroupResult<[number, string]>>()
     expectTypeOf<Awaited<ReturnType<typeof both.delay>>['results']>().toEqualTypeOf<[AsyncResult<number>, AsyncResult<string>]>()
     const many = group([1, 2, 3].map((n) => show.s(n)))
     expectTypeOf(many.delay).returns.resolves.toEqualTypeOf<GroupResult<string[]>>()
-    // A group inside a group is part of it.
+    // A group inside a group is flattened.
     const nested = group([show.s(1), group([add.s(1, 2), show.s(3)])])
     expectTypeOf(nested.delay).returns.resolves.toEqualTypeOf<GroupResult<[string, number, string]>>()
     expectTypeOf(group([add.s(1), show.s()]).delay).parameters.toEqualTypeOf<[number]>()
@@ -70,7 +70,7 @@ describe('types of compositions', () => {
     >()
   })
 
-  it('give the body of a chord the results of its header', () => {
+  it('are checked between the header and the body of a chord', () => {
     expectTypeOf(chord([add.s(1, 2), add.s(3, 4)], sum.s()).delay).returns.resolves.toEqualTypeOf<AsyncResult<number>>()
     expectTypeOf(chord(group([add.s(1, 2), show.s(3)]), pair.s()).delay).returns.resolves.toEqualTypeOf<AsyncResult<string>>()
     expectTypeOf(chain(group([add.s(1, 2), add.s(3, 4)]), sum.s(), show.s()).delay).returns.resolves.toEqualTypeOf<
@@ -82,13 +82,13 @@ describe('types of compositions', () => {
         chain(sum.s(), show.s()),
       ).delay,
     ).returns.resolves.toEqualTypeOf<AsyncResult<string>>()
-    // @ts-expect-error texts are no numbers
+    // @ts-expect-error texts are not numbers
     void chord([show.s(1), show.s(2)], sum.s())
-    // @ts-expect-error what follows a group gets a list
+    // @ts-expect-error the step after a group receives a list
     void chain(group([add.s(1, 2)]), show.s())
   })
 
-  it('know callbacks, errbacks and calls of many', () => {
+  it('are checked for callbacks, errbacks, map and chunks', () => {
     expectTypeOf(add.s(1, 2).link(show.s())).toEqualTypeOf<TaskSignature<[], number>>()
     void add.s(1, 2).linkError(shout.s(2))
     expectTypeOf(show.map([1, 2]).delay).returns.resolves.toEqualTypeOf<AsyncResult<string[]>>()
@@ -96,16 +96,16 @@ describe('types of compositions', () => {
     expectTypeOf(add.chunks([[1, 2]], 10).delay).returns.resolves.toEqualTypeOf<GroupResult<number[][]>>()
     // @ts-expect-error the callback takes a list
     void add.s(1, 2).link(sum.s())
-    // @ts-expect-error an errback gets the id of what failed, which is a text
+    // @ts-expect-error an errback receives the id of the failed task, which is a text
     void add.s(1, 2).linkError(show.s())
     // @ts-expect-error a list of texts
     void show.map(['1'])
   })
 
-  it('are what the caller says for tasks that are registered elsewhere', () => {
+  it('are stated by the caller for tasks that are registered elsewhere', () => {
     const python = app.signature<number>('python.add', [1, 2])
     expectTypeOf(chain(python, show.s()).delay).returns.resolves.toEqualTypeOf<AsyncResult<string>>()
-    // @ts-expect-error it is not known what it gives
+    // @ts-expect-error its result type is unknown
     void chain(app.signature('python.add', [1, 2]), show.s())
   })
 })

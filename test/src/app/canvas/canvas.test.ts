@@ -9,7 +9,7 @@ import type { StoredResult } from '../../../../src/app/results/stored-result.ts'
 import { TaskError } from '../../../../src/app/results/task-error.ts'
 import { decodeBody } from '../../../../src/message/message.ts'
 
-/** An app whose plans are kept, and whose results are given by the test. */
+/** An app that records its plans and returns the results that the test sets. */
 function createApp() {
   const plans: { plan: Plan; transaction: unknown }[] = []
   const groups = new Map<string, readonly string[]>()
@@ -59,7 +59,7 @@ function createApp() {
 const bodyOf = ({ messages }: Plan, index = 0) => decodeBody(messages[index]!.body)
 
 describe('a signature', () => {
-  it('travels as Celery writes it', () => {
+  it('has the JSON form of Celery', () => {
     const { app, add } = createApp()
     expect(JSON.parse(JSON.stringify(add.s(1, 2)))).toEqual({
       task: 'tasks.add',
@@ -91,7 +91,7 @@ describe('a signature', () => {
     })
   })
 
-  it('puts what it is given in front of what it has', async () => {
+  it('puts given arguments before its own', async () => {
     const { add, mul, last } = createApp()
     await add.s(2).delay(1)
     expect(bodyOf(last()).args).toEqual([1, 2])
@@ -101,7 +101,7 @@ describe('a signature', () => {
     expect(last().messages[0]).toMatchObject({ queue: 'slow', priority: 9 })
   })
 
-  it('is the same after it was sent, under a new id each time', async () => {
+  it('can be sent again under a new id', async () => {
     const { add, last } = createApp()
     const signature = add.s(1, 2)
     const first = await signature.delay()
@@ -111,7 +111,7 @@ describe('a signature', () => {
     expect(signature.toJSON().options).toEqual({})
   })
 
-  it('can be copied and changed by itself', () => {
+  it('can be cloned and changed independently', () => {
     const { add, mul } = createApp()
     const signature = add.s(1, 2)
     const copy = signature.clone().set({ queue: 'other' }).link(mul.s(3))
@@ -119,7 +119,7 @@ describe('a signature', () => {
     expect(copy.toJSON().options).toMatchObject({ queue: 'other', link: [{ task: 'tasks.mul', args: [3] }] })
   })
 
-  it('carries callbacks and errbacks, each of them once', async () => {
+  it('carries each callback and errback once', async () => {
     const { add, mul, report, last } = createApp()
     await add.s(1, 2).link(mul.s(3)).link(mul.s(3)).link(mul.s(4)).linkError(report.s()).delay()
     const { embed } = bodyOf(last())
@@ -130,14 +130,14 @@ describe('a signature', () => {
   it.each([
     ['NaN', 'VALUE_NOT_JSON', (a: ReturnType<typeof createApp>) => a.add.s(1, Number.NaN)],
     ['an option out of range', 'TASK_OPTION_INVALID', (a: ReturnType<typeof createApp>) => a.add.s(1, 2).set({ priority: 300 })],
-    ['a chain of nothing', 'SIGNATURE_INVALID', () => chain()],
-    ['what is no signature', 'SIGNATURE_INVALID', () => group([42 as never])],
+    ['an empty chain', 'SIGNATURE_INVALID', () => chain()],
+    ['a value that is not a signature', 'SIGNATURE_INVALID', () => group([42 as never])],
     [
       'a callback of a group',
       'SIGNATURE_INVALID',
       (a: ReturnType<typeof createApp>) => group([a.add.s(1, 2)]).link(a.sum.s() as never),
     ],
-    ['chunks of nothing', 'TASK_OPTION_INVALID', (a: ReturnType<typeof createApp>) => a.add.chunks([[1, 2]], 0)],
+    ['chunks of size 0', 'TASK_OPTION_INVALID', (a: ReturnType<typeof createApp>) => a.add.chunks([[1, 2]], 0)],
   ])('refuses %s at once', (_what, code, compose) => {
     expect(() => compose(createApp())).toThrow(expect.objectContaining({ code }))
   })
@@ -149,7 +149,7 @@ describe('a signature', () => {
     expect(plans).toEqual([])
   })
 
-  it('is a child of the task that sends it', async () => {
+  it('becomes a child of the task that sends it', async () => {
     const { add, mul, sum, last } = createApp()
     const sent: Child[] = []
     const parent = { id: 'p', rootId: 'r', inherited: { traceparent: 't' }, sent: (child: Child) => void sent.push(child) }
@@ -162,7 +162,7 @@ describe('a signature', () => {
     expect(sent).toEqual(ids)
   })
 
-  it('calls a task many times in one, or in several', async () => {
+  it('calls a task many times with map, starmap and chunks', async () => {
     const { add, sum, last } = createApp()
     await add.starmap([[1, 2]]).delay()
     expect(bodyOf(last())).toMatchObject({ args: [], kwargs: { task: { task: 'tasks.add' }, it: [[1, 2]] } })
@@ -179,7 +179,7 @@ describe('a signature', () => {
     expect(last().messages[0]!.headers.task).toBe('celery.map')
   })
 
-  it('of many calls goes where its task goes', async () => {
+  it('of map is routed like the task that it calls', async () => {
     const { mul, last } = createApp()
     await mul.starmap([[1, 2]]).delay()
     expect(last().messages[0]).toMatchObject({ queue: 'slow', priority: 3 })
@@ -187,7 +187,7 @@ describe('a signature', () => {
 })
 
 describe('a composition', () => {
-  it('is one plan in the transaction of the caller', async () => {
+  it('is sent as one plan in the transaction of the caller', async () => {
     const { add, sum, plans } = createApp()
     const transaction = { query: async () => {} }
     await chord([add.s(1, 2), add.s(3, 4)], sum.s()).applyAsync([], { transaction })
@@ -197,7 +197,7 @@ describe('a composition', () => {
     expect(plans[0]!.plan.chords).toMatchObject([{ body: { task: 'tasks.sum' } }])
   })
 
-  it('gives the handle of its end, which knows what came before', async () => {
+  it('returns the handle of its last task, whose parents are the steps before', async () => {
     const { add, mul, sum } = createApp()
     const last = await chain(add.s(1, 2), mul.s(3), add.s(4)).delay()
     expect(last.parent!.parent!.parent).toBeUndefined()
@@ -209,7 +209,7 @@ describe('a composition', () => {
     expect(body.root).toBe(header.parent)
   })
 
-  it('gives options to its parts: to the first step those of the call, to the later ones what they lack', async () => {
+  it('gives options of the call to the first step, and to later steps those that they lack', async () => {
     const { add, mul, last } = createApp()
     await chain(add.s(1, 2), add.s(3).set({ queue: 'own' }), mul.s(3)).applyAsync([], {
       queue: 'given',
@@ -226,7 +226,7 @@ describe('a composition', () => {
     expect(last().messages.map(({ queue }) => queue)).toEqual(['given', 'given'])
   })
 
-  it('tells later steps and callbacks where they go, for workers that do not know it', async () => {
+  it('stores the routes of later steps and callbacks in their signatures', async () => {
     const { add, mul, last } = createApp()
     await chain(add.s(1, 2), mul.s(3), mul.s(4).set({ queue: 'own' }))
       .link(mul.s(5))
@@ -244,7 +244,7 @@ describe('a composition', () => {
     expect(errbacks).toMatchObject([{ subtask_type: 'chain', options: {} }])
   })
 
-  it('of nothing has its result at once', async () => {
+  it('without members has its result at once', async () => {
     const { add, sum, last, plans } = createApp()
     const nothing = await group([].map((n) => add.s(n, n))).delay()
     expect(plans).toEqual([])
@@ -266,7 +266,7 @@ describe('the result of a group', () => {
     return { ...made, sent, a, b, c }
   }
 
-  it('has the values in the order of the members, whichever ends first', async () => {
+  it('returns the values in the order of the members, whichever ends first', async () => {
     const { sent, end, a, b, c } = await send()
     const values = sent.get()
     end(c, { result: 6 })
@@ -275,14 +275,14 @@ describe('the result of a group', () => {
     expect(await values).toEqual([2, 4, 6])
   })
 
-  it('throws as soon as one fails, and says which', async () => {
+  it('throws the error of the first failed member at once', async () => {
     const { sent, end, b } = await send()
     const values = sent.get()
     end(b, { state: 'FAILURE', result: { exc_type: 'TypeError', exc_message: ['no'], exc_module: 'builtins' } })
     await expect(values).rejects.toMatchObject({ name: 'TaskError', taskId: b, excType: 'TypeError' })
   })
 
-  it('gives members as they end, failures among them', async () => {
+  it('yields members in the order in which they end, failures included', async () => {
     const { sent, end, a, b, c } = await send()
     const seen: unknown[] = []
     end(c, { result: 6 })
@@ -298,7 +298,7 @@ describe('the result of a group', () => {
     ])
   })
 
-  it('says how many have not ended in time, and stops waiting when asked', async () => {
+  it('names the number of unfinished members at the timeout, and stops on abort', async () => {
     const { sent, end, a } = await send()
     end(a, { result: 2 })
     await expect(sent.get({ timeoutMs: 20 })).rejects.toThrow(/^2 of group .* have not ended within 20 ms$/)
@@ -308,7 +308,7 @@ describe('the result of a group', () => {
     await expect(values).rejects.toThrow('enough')
   })
 
-  it('counts, and knows when it is over', async () => {
+  it('counts completed members and says when all have ended', async () => {
     const { sent, end, a, b, c } = await send()
     end(a, { result: 2 })
     end(b, { result: 4 })
@@ -327,7 +327,7 @@ describe('the result of a group', () => {
     ])
   })
 
-  it('is found again by its id, and its members are forgotten and revoked together', async () => {
+  it('is found by its id, and forgets and revokes all members', async () => {
     const { app, sent, end, revoked, a, b, c } = await send()
     const found = await app.groupResult(sent.id)
     expect(found!.results.map(({ id }) => id)).toEqual([a, b, c])
@@ -339,7 +339,7 @@ describe('the result of a group', () => {
     expect(await app.groupResult('never sent')).toBeUndefined()
   })
 
-  it('of a chord whose body is a group is that of the body', async () => {
+  it('of a chord whose body is a group is the result of the body', async () => {
     const { add, sum } = createApp()
     const result = await chord([add.s(1, 2)], group([sum.s(), sum.s()])).delay()
     expect(result.results).toHaveLength(2)
@@ -348,7 +348,7 @@ describe('the result of a group', () => {
 })
 
 describe('the result of a task', () => {
-  it('knows its children, tasks and groups', async () => {
+  it('lists its children, tasks and groups', async () => {
     const { app, add, end } = createApp()
     const members = await group([add.s(1, 2), add.s(3, 4)]).delay()
     end('x', { children: ['child', { group: members.id }, { group: 'forgotten' }], progress: { n: 1, of: 2 } })

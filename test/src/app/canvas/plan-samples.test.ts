@@ -15,7 +15,7 @@ const group = (...tasks: Signature[]) => groupOf(tasks)
 const read = (name: string) =>
   JSON.parse(readFileSync(join(import.meta.dirname, `../../../fixtures/celery-samples/${name}.json`), 'utf8'))
 
-/** Ids differ from one run to the next: each is called by the order of its first appearance. null says what its absence says. */
+/** Replaces ids by the order of their first appearance, because they differ from run to run, and drops nulls, which mean the same as absence. */
 function renamed(value: unknown): unknown {
   const names = new Map<string, string>()
   const rename = (inner: unknown): unknown => {
@@ -66,7 +66,7 @@ const SAMPLES: readonly [name: string, signature: Signature, options?: PlanOptio
 ]
 
 describe('a plan', () => {
-  it.each(SAMPLES)('begins as Celery does: %s', (name, signature, options) => {
+  it.each(SAMPLES)('starts with the same message as Celery: %s', (name, signature, options) => {
     const sample = read(name)
     const replyTo = sample.properties.reply_to
     const { messages } = planOf(signature, { replyTo, ...options })
@@ -80,7 +80,7 @@ describe('a plan', () => {
     )
   })
 
-  it('sends the body of a chord as the worker of Celery does', () => {
+  it("sends the body of a chord as Celery's worker does", () => {
     const sample = read('canvas-chord_body_published_by_worker.amqp.celery56')
     const { chords } = planOf(chordOf([sig('add', [1, 1]), sig('add', [2, 2])], sig('xsum')), { replyTo: REPLY_TO })
     const parent = 'a0000000-0000-4000-8000-000000000000'

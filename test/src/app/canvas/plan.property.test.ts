@@ -11,7 +11,7 @@ type Canvas =
   | { kind: 'chain' | 'group'; parts: Canvas[] }
   | { kind: 'chord'; header: Canvas[]; body: Canvas }
 
-/** What a canvas comes to when it is simply evaluated: one value, or those of a group's members. */
+/** The expected result of a canvas: one value, or the values of a group's members. */
 type Value = { one: unknown } | { many: unknown[]; leaves: unknown[]; failed: boolean }
 const FAILED = Symbol('failed')
 
@@ -41,7 +41,7 @@ const canvases = (fails: boolean) =>
     ) as fc.Arbitrary<Canvas>,
   })).canvas
 
-/** Tasks are numbered, so that each result says which of them made it of what. */
+/** Tasks are numbered, so that each result shows its task and its inputs. */
 function signatureOf(canvas: Canvas, next: { id: number }): Signature {
   if (canvas.kind === 'task') {
     const plain = task(`t${next.id++}${canvas.fails ? '!' : ''}`, canvas.args)
@@ -89,7 +89,7 @@ function evaluate(canvas: Canvas, given: readonly unknown[], next: { id: number 
       let before = given
       for (const [index, part] of canvas.parts.entries()) {
         const result = evaluate(part, before, next)
-        // The end of a chain that is a member of a group is its last end that has a result.
+        // In a group, a chain contributes its last step that has a result.
         const leaves: unknown[] = isEmpty(part) && index > 0 ? leavesOf(value) : leavesOf(result)
         value = 'one' in result ? result : { many: result.many, leaves, failed: result.failed }
         before = [givenBy(value)]
@@ -108,7 +108,7 @@ const read = ({ members, id }: Planned['result'], ended: ReadonlyMap<string, { s
 }
 
 describe('any composition', () => {
-  it('comes to what it says, and runs each of its tasks once, whatever runs first', () => {
+  it('returns the expected result and runs each task once, in any order of execution', () => {
     fc.assert(
       fc.property(canvases(false), fc.infiniteStream(fc.nat()), (canvas, order) => {
         const planned = planOf(signatureOf(canvas, { id: 0 }))
@@ -122,7 +122,7 @@ describe('any composition', () => {
     )
   })
 
-  it('ends for everybody who waits when a task of it fails, and tells the errback if and only if one did', () => {
+  it('ends for all callers when a task fails, and sends the errback if and only if one failed', () => {
     fc.assert(
       fc.property(canvases(true), fc.infiniteStream(fc.nat()), (canvas, order) => {
         const signature = signatureOf(canvas, { id: 0 })

@@ -9,7 +9,7 @@ const DONE = { id: 'i', task: 't', state: 'SUCCESS', result: 1 }
 const HOUR_MS = 3_600_000
 const GETS = 20_000
 
-/** An application whose results are there at once; who waits listens for a moment. */
+/** An application whose results are there at once. Waiting adds an abort listener and removes it. */
 const answered = () =>
   createRegistry(async () => {
     const wait = async (_id: string, signal: AbortSignal) => {
@@ -21,7 +21,7 @@ const answered = () =>
     return { wait, group: async () => ['a', 'b'] } as unknown as Backend
   })
 
-describe('who waits for a result with much patience', () => {
+describe('waiting for a result with a long timeout', () => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const heldMb = async () => {
@@ -32,7 +32,7 @@ describe('who waits for a result with much patience', () => {
     return process.memoryUsage().heapUsed / 1e6
   }
 
-  it('holds nothing of it once the result is there', async () => {
+  it('keeps no memory once the result is there', async () => {
     const app = answered()
     const { signal } = new AbortController()
     const group = await app.groupResult('g')
