@@ -16,7 +16,7 @@ export interface AmqpArrivalsParts extends Pick<ConsumeOptions, 'inOrder' | 'onD
   readonly lookUp: (deliveries: readonly AmqpHeld[]) => Promise<void>
 }
 
-/** Hands messages from the channel to the worker, redelivered ones after their history was looked up. */
+/** Passes messages from the channel to the worker. Redelivered messages wait until their history was looked up. */
 export function createAmqpArrivals({ held, prefetch, background, lookUp, inOrder = false, onDeliveries }: AmqpArrivalsParts) {
   const lookup = createOrderedLookup(lookUp)
   let arrived: AmqpHeld[] = []
@@ -31,7 +31,7 @@ export function createAmqpArrivals({ held, prefetch, background, lookUp, inOrder
     if (again.length > 0) background.run(lookUp(again))
   }
 
-  /** HOT. The messages of one read from the socket are handed out together. */
+  /** HOT. Messages that arrive in one read from the socket go to the worker together. */
   return (from: AmqpAcks, queue: string, raw: ConsumeMessage): void => {
     from.delivered(raw)
     const { headers = {}, contentType, contentEncoding, priority, correlationId, replyTo } = raw.properties

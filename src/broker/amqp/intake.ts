@@ -14,7 +14,7 @@ import type { AmqpTopology } from './topology.ts'
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** Shared plans close a connection with more than 1,000 unacknowledged messages. */
 const MAX_PREFETCH = 800
-/** The limit is adjusted no more often, because a change costs two round trips. */
+/** Minimum time between two adjustments of the limit: each one costs two round trips. */
 const ADJUST_EVERY_MS = 100
 
 export interface AmqpIntakeParts {
@@ -24,11 +24,11 @@ export interface AmqpIntakeParts {
   readonly prefetch: Pick<Prefetch, 'target'>
   readonly log: Log
   readonly onMessage: (from: AmqpAcks, queue: string, raw: ConsumeMessage) => void
-  /** The channel closed: the server has back the messages that it delivered. */
+  /** The channel closed, so its unacknowledged messages are in their queues again. */
   readonly onChannelClosed: (from: AmqpAcks) => void
 }
 
-/** The consuming channel, which is opened again whenever it closes. */
+/** The consuming channel. It is opened again whenever it closes. */
 export interface AmqpIntake {
   /** Adjusts the prefetch limit to the measured rate. */
   adjust(): void
@@ -143,7 +143,7 @@ async function keepOpen({ connection, life, log }: AmqpIntakeParts, open: () => 
   }
 }
 
-/** Fast tasks are prefetched by hundreds, slow ones one for each slot, in steps of two, so that small changes of the rate cost nothing. */
+/** Hundreds of messages for fast tasks, one for each slot for slow tasks, in powers of two, so that small changes of the rate cost nothing. */
 function limitFor(target: number, concurrency: number): number {
   if (target <= concurrency) return concurrency
   return Math.max(concurrency, Math.min(MAX_PREFETCH, concurrency * 2 ** Math.ceil(Math.log2(target / concurrency))))

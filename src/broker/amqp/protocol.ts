@@ -26,13 +26,13 @@ export interface AmqpProtocolParts {
   readonly resume: () => void
 }
 
-/** What RabbitMQ and PostgreSQL are asked for by one consumer. */
+/** Maps the operations of one consumer to requests to RabbitMQ and PostgreSQL. */
 export function createAmqpProtocol(parts: AmqpProtocolParts): ConsumerProtocol<AmqpHeld> {
   const { life, held, background, recorder, redeliveries, redelivery, requeue, intake, worker } = parts
 
   const keepDeadLetter = async ({ message, tag }: AmqpHeld, reason: string) => {
     const kept = await redelivery.retryUnlessRefused(() => recorder.deadLetter(message, reason).then(() => true))
-    // A message that the database refuses for good stays unacknowledged, and so in RabbitMQ.
+    // A message that the database refuses stays unacknowledged, so RabbitMQ keeps it.
     if (kept && !life.closed.aborted) tag.acks.reject(tag.raw, { requeue: false })
   }
 
@@ -56,7 +56,7 @@ export function createAmqpProtocol(parts: AmqpProtocolParts): ConsumerProtocol<A
       const { acks, raw } = delivery.tag
       acks.ack([raw])
       if (await acks.processed()) return true
-      // In doubt it does not run here, because the server may deliver it again.
+      // In doubt the message does not run here, because the server may deliver it again.
       held.release(delivery)
       return false
     },

@@ -7,7 +7,7 @@ export interface AmqpRequeueParts {
   readonly redeliveries: Pick<Redeliveries, 'noteRequeue'>
   readonly background: Background
   readonly log: Log
-  /** Takes nothing from these queues for now if the worker is full: it would only get the same messages again. */
+  /** Pauses these queues if the worker is full: it would only receive the same messages again. */
   readonly pauseIfFull: (queues: ReadonlySet<string>) => Promise<void>
   readonly resume: () => void
 }
@@ -18,11 +18,11 @@ export interface AmqpRequeue {
   add(delivery: AmqpHeld, counted: boolean): void
 }
 
-/** Requeues messages, those of one turn of the event loop together. */
+/** Requeues messages. Messages of one turn of the event loop are requeued together. */
 export function createAmqpRequeue({ redeliveries, background, log, pauseIfFull, resume }: AmqpRequeueParts): AmqpRequeue {
   let waiting: { readonly delivery: AmqpHeld; readonly counted: boolean }[] = []
 
-  /** First noted in the database, so that the redelivery does not count as a death. */
+  /** Notes the requeue in the database first, so that the redelivery does not count as a death. */
   const requeue = async () => {
     const batch = waiting
     waiting = []

@@ -1,8 +1,8 @@
-/** Work that runs beside the consumer and that a flush waits for. */
+/** Promises that run in the background and that a flush waits for. */
 export interface Background {
   readonly size: number
   run(work: Promise<void>): void
-  /** Resolves when the work of this moment has ended. */
+  /** Resolves when the work that runs now has ended. */
   idle(): Promise<void>
 }
 

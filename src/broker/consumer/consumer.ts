@@ -4,7 +4,7 @@ import type { Consumer, Delivery, FinishOptions } from '../broker.ts'
 import type { HeldDelivery, HeldTable } from './held.ts'
 import type { LifeCycle } from './life-cycle.ts'
 
-/** What one broker does about the messages of one consumer. Deliveries are those that were held until the call. */
+/** The operations of one consumer in the protocol of its broker. They receive deliveries that were held until the call. */
 export interface ConsumerProtocol<D extends HeldDelivery> {
   /** Stores the outcome and then, or in the same commit, acknowledges the message. */
   settle(delivery: D, outcome: Outcome | null, options: FinishOptions): void
@@ -12,24 +12,24 @@ export interface ConsumerProtocol<D extends HeldDelivery> {
   storeStarted(outcome: Outcome): void
   /** As `Consumer.acknowledge`. */
   acknowledge(delivery: D): Promise<boolean>
-  /** As `Consumer.begin`. The delivery may be gone. */
+  /** As `Consumer.begin`. The delivery may not be held any more. */
   begin(delivery: Delivery): Promise<void>
   requeue(delivery: D, counted: boolean): void
   deadLetter(delivery: D, reason: string): void
   /** Resolves when no message will arrive any more. */
   stop(): Promise<void>
   flush(): Promise<void>
-  /** Flushes for at most `withinMs` milliseconds (default: for ever), as the last but one step of `close`. */
+  /** Flushes for at most `withinMs` milliseconds (default: no limit). `close` calls it before `leave`. */
   drain(withinMs: number | undefined): Promise<void>
   /** How many finished messages are not settled. */
   readonly unsettled: number
-  /** Signs off and gives back everything that is still held. */
+  /** Signs off and requeues the messages that are still held. */
   leave(withinMs: number | undefined): Promise<void>
 }
 
 const NO_OPTIONS: FinishOptions = {}
 
-/** A `Consumer` on top of the protocol of one broker: which delivery is held, and in which order a consumer ends. HOT. */
+/** A `Consumer` on top of the protocol of one broker. It checks which deliveries are held, and closes step by step. HOT. */
 export function createConsumer<D extends HeldDelivery>(
   { held, life, log }: { readonly held: HeldTable<D>; readonly life: LifeCycle; readonly log: Log },
   protocol: ConsumerProtocol<D>,

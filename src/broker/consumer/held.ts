@@ -12,11 +12,11 @@ export interface HeldTable<D extends HeldDelivery> {
   readonly size: number
   get(delivery: Delivery): D | undefined
   has(delivery: Delivery): boolean
-  /** By what `keyOf` gives. */
+  /** @param key a result of `keyOf` */
   hasKey(key: unknown): boolean
-  /** The prefetch counts a whole claim at once (`Prefetch.taken`). */
+  /** Does not count in the prefetch: the caller counts a whole claim at once (`Prefetch.taken`). */
   add(delivery: D): void
-  /** Exchanges a delivery for one with more knowledge. @returns false when it is not held any more */
+  /** Exchanges a delivery for a copy with more fields. @returns false when it is not held any more */
   replace(delivery: D, by: D): boolean
   /** Removes a delivery that ended. @returns undefined when it is not held any more */
   finish(delivery: Delivery): D | undefined
@@ -26,7 +26,7 @@ export interface HeldTable<D extends HeldDelivery> {
   values(): D[]
 }
 
-/** HOT. @param keyOf what makes a delivery unique: itself, or a tag that the server may send once more */
+/** HOT. @param keyOf the identity of a delivery: the object itself, or its tag if the server may claim it twice */
 export function createHeldTable<D extends HeldDelivery>(
   prefetch: Pick<Prefetch, 'finished' | 'requeued'>,
   keyOf: (delivery: Delivery) => unknown = (delivery) => delivery,

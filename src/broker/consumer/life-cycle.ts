@@ -1,16 +1,16 @@
 import { type ConsumerEvent, type ConsumerState, type Link, next } from './state.ts'
 
-/** The state of one consumer and the questions that its parts ask about it. */
+/** The state of one consumer, with the conditions that its parts check. */
 export interface LifeCycle {
   readonly state: ConsumerState
   send(event: ConsumerEvent): void
-  /** Registered and not closed: may write. */
+  /** Registered and not closed: the consumer may write. */
   readonly isOpen: boolean
-  /** Asked to stop: claims nothing more. */
+  /** Stopped or closed: the consumer claims no more messages. */
   readonly isStopped: boolean
-  /** The server may not know what this consumer holds, or the other way round. */
+  /** The server and this consumer may disagree about the held messages. */
   readonly isInDoubt: boolean
-  /** Runs, and the queues may hold messages. */
+  /** The consumer runs, and its queues may hold messages. */
   readonly mayClaim: boolean
   /** Aborts when the consumer is closed. */
   readonly closed: AbortSignal

@@ -8,9 +8,9 @@ const MEASURE_MS = 0.2
 export interface Prefetch {
   /** `count` more messages are held. */
   taken(count: number): void
-  /** One message less is held, because it is done. */
+  /** A held message ended. */
   finished(): void
-  /** One message less is held, because it did not run here. */
+  /** A held message was given up without running to its end. */
   requeued(): void
   /** How many messages to hold at the measured rate; never less than the slots. */
   target(): number

@@ -16,7 +16,7 @@ export interface ClaimedParts {
   readonly acknowledge: (tag: string, early: boolean) => void
 }
 
-/** Hands claimed rows to the worker, except for messages whose outcome is stored. HOT. */
+/** Passes claimed messages to the worker, except for those whose outcome is stored. HOT. */
 export function createClaimed({ held, prefetch, log, onDeliveries, acknowledge }: ClaimedParts) {
   /**
    * A message that was made ready while it was held (message-reclaim.sql) may be claimed again. If it is finished, it only needs its

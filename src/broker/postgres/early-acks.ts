@@ -12,11 +12,14 @@ interface Waiting {
 /** The early acknowledgements of a consumer. */
 export interface EarlyAcks {
   readonly size: number
-  /** @param worker the worker that holds the message @returns true: the message is deleted and may run; false: another worker has it or will get it */
+  /**
+   * @param worker the worker that holds the message
+   * @returns true: the message is deleted and may run; false: another worker has it or will get it
+   */
   add(tag: string, worker: number): Promise<boolean>
   /** @returns tags that this worker does not hold any more. Rejects when the database is away; then it may be called again */
   send(worker: number): Promise<readonly string[]>
-  /** Nothing will be sent any more: resolves those that wait to false. */
+  /** Resolves waiting acknowledgements to false, because nothing will be sent any more. */
   giveUp(): void
 }
 
@@ -40,7 +43,7 @@ export function createEarlyAcks(database: Database): EarlyAcks {
       const lost: string[] = []
       for (const each of batch) {
         const { gone = false, there = false, alive = false } = known.get(each.tag) ?? {}
-        // In doubt the lost answer said that the message was deleted, if no other worker has it.
+        // After a lost answer, a deleted message was deleted by this worker, unless the worker was declared dead.
         const ours = gone || (inDoubt.has(each.tag) && !there && alive && each.worker === worker)
         if (!ours) lost.push(each.tag)
         each.resolve(ours)

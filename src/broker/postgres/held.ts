@@ -3,11 +3,11 @@ import type { HeldDelivery } from '../consumer/held.ts'
 
 export interface PostgresHeld extends HeldDelivery {
   readonly tag: string
-  /** It runs with a death on its record. */
+  /** The task runs although a worker died with the message before. */
   begun: boolean
-  /** A death of this worker, which lives, was counted against the message. */
+  /** A death was counted against the message because this worker was wrongly declared dead. */
   blamed: boolean
 }
 
-/** A message is claimed again under the same tag after it was made ready, so the tag identifies it. */
+/** The server may claim a message for this worker a second time, under the same tag. */
 export const tagOf = ({ tag }: Delivery): string => tag as string

@@ -6,7 +6,7 @@ import type { PostgresHeld } from './held.ts'
 export interface ReconcileParts {
   readonly workerId: number
   readonly held: HeldTable<PostgresHeld>
-  /** Tags of messages that ended or left and whose write has not succeeded. */
+  /** Tags of messages that ended or were released, and whose write has not succeeded. */
   readonly unwritten: () => readonly string[]
 }
 
@@ -29,7 +29,7 @@ export async function reconcileClaims(database: Database, { workerId, held, unwr
   for (const each of blamed) each.blamed = false
 }
 
-/** This worker was declared dead, so its messages got a death: counts as worker-requeue.sql does. */
+/** Marks the messages that got a death because this worker was declared dead, by the same rule as worker-requeue.sql. */
 export function blameAll(held: HeldTable<PostgresHeld>): void {
   for (const each of held.values()) each.blamed = each.blamed || each.deliveries === 1 || each.begun
 }

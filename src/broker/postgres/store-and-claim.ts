@@ -15,7 +15,7 @@ import type { MessageRow } from './row.ts'
 export interface PostgresSettlement extends Settlement {
   /** undefined: the task has only started. */
   readonly tag: string | undefined
-  /** Acknowledged before it ran, so its message is rightly gone. */
+  /** Acknowledged before it ran, so a missing message is expected. */
   readonly early: boolean
 }
 

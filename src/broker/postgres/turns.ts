@@ -28,14 +28,14 @@ export interface PostgresTurnsParts {
   readonly workerId: () => number
 }
 
-/** `idle` also waits for work that has not begun. */
+/** `idle` also starts the work that waits. */
 export interface PostgresTurns extends Pick<Pump, 'wake' | 'idle' | 'stop'> {
   settle(settlement: PostgresSettlement): void
   /** Settlements, requeues, dead letters and early acknowledgements that are not written. */
   readonly unwritten: number
 }
 
-/** What one consumer writes and claims, one turn after the other. */
+/** The turns of one consumer: it writes everything that ended, then claims the next messages. */
 export function createPostgresTurns(parts: PostgresTurnsParts, options: ConsumeOptions): PostgresTurns {
   const { database, log, life, held, prefetch, releases, earlyAcks, workerId } = parts
   const settlements = createSettlementQueue(options)
@@ -104,7 +104,7 @@ export function createPostgresTurns(parts: PostgresTurnsParts, options: ConsumeO
   }
 }
 
-/** Settlements that are not stored. They count in the backlog of the process until they are, and then go to the mirror. */
+/** Settlements that are not stored. They count in the backlog of the process; stored ones go to the mirror. */
 function createSettlementQueue({ backlog, mirror }: Pick<ConsumeOptions, 'backlog' | 'mirror'>) {
   const waiting = createBatchQueue<PostgresSettlement>()
   return {

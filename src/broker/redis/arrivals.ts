@@ -25,7 +25,7 @@ export interface RedisArrivalsParts extends Pick<ConsumeOptions, 'inOrder' | 'on
   readonly finish: (delivery: RedisHeld) => void
 }
 
-/** Hands the messages of a claim to the worker, redelivered ones after their outcomes were looked up. HOT. */
+/** Passes the messages of a claim to the worker. Redelivered messages wait until their outcomes were looked up. HOT. */
 export function createRedisArrivals(parts: RedisArrivalsParts) {
   const { held, prefetch, tags, outcomes, inOrder = false, onDeliveries } = parts
 
@@ -78,7 +78,10 @@ export function createRedisArrivals(parts: RedisArrivalsParts) {
   }
 }
 
-/** The deliveries that have to run. A worker may have died between storing an outcome and its acknowledgement: then it is acknowledged now. */
+/**
+ * The deliveries that have to run. If a worker died between storing an outcome and acknowledging its message, the message is acknowledged
+ * now.
+ */
 async function notStored(
   { held, outcomes, log, finish }: RedisArrivalsParts,
   deliveries: readonly RedisHeld[],
@@ -95,7 +98,7 @@ async function notStored(
   return open
 }
 
-/** A text without a tag is in a list of this worker until PostgreSQL has it. */
+/** Keeps texts without a tag as dead letters. They stay in a list of this worker until PostgreSQL has stored them. */
 async function keepBroken({ claims, outcomes }: RedisArrivalsParts): Promise<void> {
   for (const { entry, list, text } of await claims.broken().catch(() => []))
     outcomes.deadLetter(unreadable(list, text), 'no envelope with a delivery tag', () => {

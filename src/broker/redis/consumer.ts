@@ -14,7 +14,7 @@ import { createRedisTurns } from './turns.ts'
 import type { RedisWake } from './wake.ts'
 import type { RedisWorker } from './worker.ts'
 
-/** The server wakes the consumer. This is for a lost wake-up, and costs one empty script. */
+/** The server wakes the consumer. This timer is for a lost wake-up; a look costs one empty script. */
 const LOOK_AGAIN_MS = 30_000
 
 export interface RedisConsumerParts {

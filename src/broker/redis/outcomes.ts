@@ -18,12 +18,12 @@ export interface RedisSettlement extends RemoteSettlement {
   readonly tag: string | undefined
 }
 
-/** What a consumer writes to PostgreSQL before it acknowledges in Redis. Nothing rejects: each write is repeated until it succeeds. */
+/** The writes of a consumer to PostgreSQL, before it acknowledges in Redis. They never reject: each is repeated until it succeeds. */
 export interface RedisOutcomes {
   /** `onStored` receives the tag, once, after the outcome is stored. */
   settle(settlement: RedisSettlement): void
   deadLetter(message: Message, reason: string, onKept: () => void): void
-  /** Up to which attempt redelivered tasks are stored (`isStored`), by task id. Final outcomes are mirrored before it resolves. */
+  /** The last stored attempt of each redelivered task, by task id (for `isStored`). Mirrors final outcomes before it resolves. */
   stored(messages: readonly Message[]): Promise<ReadonlyMap<string, number | null>>
   /** Outcomes and dead letters that are not stored. */
   readonly pending: number

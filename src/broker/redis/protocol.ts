@@ -29,7 +29,7 @@ export interface RedisProtocolParts {
   readonly log: Log
 }
 
-/** What Redis and PostgreSQL are asked for by one consumer. */
+/** Maps the operations of one consumer to requests to Redis and PostgreSQL. */
 export function createRedisProtocol(parts: RedisProtocolParts): ConsumerProtocol<RedisHeld> {
   const { id, connection, keys, life, held, tags, claims, outcomes, turns, worker, log } = parts
 
@@ -43,7 +43,7 @@ export function createRedisProtocol(parts: RedisProtocolParts): ConsumerProtocol
 
   return {
     settle({ message, tag, early }, outcome, { effects }) {
-      // A message without an outcome too: the second message with one id is acknowledged after the outcome of the first is stored.
+      // Settles an empty outcome too: the second message with one id must be acknowledged after the outcome of the first is stored.
       if (outcome !== null || effects !== undefined || !early)
         outcomes.settle({ outcome, message, effects, tag: early ? undefined : tag })
       turns.wake()
@@ -53,7 +53,7 @@ export function createRedisProtocol(parts: RedisProtocolParts): ConsumerProtocol
       const replies = await connection.pipeline([claims.ackIfHeld(delivery.tag)]).catch(() => undefined)
       tags.delete(delivery.tag)
       if (replies?.[0] === 1) return true
-      // In doubt it does not run here: if the server has not acknowledged it, it is requeued.
+      // In doubt the message does not run here: if the server has not acknowledged it, it is requeued.
       held.release(delivery)
       if (replies === undefined) life.send('link-failed')
       parts.wake()

@@ -15,7 +15,7 @@ const BACKOFF = { firstMs: 50, maxMs: 5000 }
 const MAX_TAKE = 1000
 /** Tags of one acknowledgement. */
 const MAX_ACK = 1000
-/** Outcomes that PostgreSQL has not stored: with so many, no more messages are claimed. */
+/** With so many outcomes that PostgreSQL has not stored, no more messages are claimed. */
 const MAX_UNSTORED = 2000
 
 export interface RedisTurnsParts {
@@ -40,7 +40,7 @@ export interface RedisTurns extends Pick<Pump, 'wake' | 'wakeNow' | 'idle' | 'st
   readonly hasWork: boolean
 }
 
-/** What one consumer sends to Redis: acknowledgements, requeues and the next claim, in one round trip a turn. */
+/** The turns of one consumer: acknowledgements, requeues and the next claim go to Redis in one round trip. */
 export function createRedisTurns(parts: RedisTurnsParts, options: Pick<ConsumeOptions, 'queues'>): RedisTurns {
   const { connection, claims, life, prefetch, tags, outcomes, log } = parts
   const queues = [...options.queues]
