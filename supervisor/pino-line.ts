@@ -1,6 +1,6 @@
 import { fromByteString, toByteString } from './line-splitter.ts'
 
-/** Level numbers of pino (pino 10, docs/api.md, "level"). */
+/** Level numbers of pino (API of pino 10, "level"). */
 const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
 const LEVEL_COLOURS: Record<string, string> = {
   warn: '33',

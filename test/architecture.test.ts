@@ -49,34 +49,10 @@ describe('comments and names', () => {
     tracked.some((file) => file === path || file.endsWith(`/${path}`) || file.startsWith(`${path.replace(/\/$/, '')}/`))
   const sources = [...files, ...globSync('sql/**/*.sql', { cwd: root })]
 
-  /** Files whose comments are still being reworded. */
-  const UNDER_WORK = new Set([
-    'src/beat/seeds.ts',
-    'src/beat/tick.ts',
-    'src/commands/revoke-everywhere.ts',
-    'src/config-values.ts',
-    'src/database/beat-schedules.ts',
-    'src/database/chords.ts',
-    'src/database/connection-options.ts',
-    'src/database/listener.ts',
-    'src/embedded/postmaster-file.ts',
-    'src/log.ts',
-    'src/tasks/canvas.ts',
-    'src/tasks/fetch/fetch-public.ts',
-    'src/tasks/fetch/guarded-connector.ts',
-    'src/tasks/fetch/target.ts',
-    'src/tasks/keep-awake.ts',
-    'src/worker/attempt/exception.ts',
-    'src/worker/attempt/next-attempt.ts',
-    'src/worker/attempt/workflow.ts',
-    'supervisor/pino-line.ts',
-    'supervisor/process-state.ts',
-  ])
-
   test('every file that a comment cites exists', () => {
     const missing = sources.flatMap((file) =>
       pathsIn(commentsOf(file, readSource(file)))
-        .filter((path) => !exists(path) && !UNDER_WORK.has(file))
+        .filter((path) => !exists(path))
         .map((path) => `${file} cites ${path}`),
     )
     expect(missing).toEqual([])

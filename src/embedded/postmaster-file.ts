@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The contents of postmaster.pid, which a running server writes (PostgreSQL, src/include/utils/pidfile.h; unchanged since version 10). */
+/** The contents of postmaster.pid, which a running server writes (utils/pidfile.h of PostgreSQL; unchanged since version 10). */
 export interface PostmasterFile {
   readonly pid: number
   /** True for a single-user session, which has no socket. */
