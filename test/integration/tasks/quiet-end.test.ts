@@ -25,7 +25,7 @@ onEveryBroker(
       await until('it runs', async () => (await at.results.find(id))?.state === 'STARTED')
       worker.kill('SIGTERM')
       expect(await worker.exited).toBe(0)
-      expect(worker.output()).not.toContain('not stopped in time')
+      expect(worker.output()).not.toContain('shutdown timed out')
       expect(await at.broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 1, running: 0 }])
     })
   },
