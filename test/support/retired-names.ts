@@ -12,6 +12,7 @@ export const RETIRED: Readonly<Record<string, string>> = {
   Kept: 'DueMessage',
   MessagePlace: 'MessageTarget',
   OutcomePlace: 'OutcomeTarget',
+  PATIENCE_MS: 'ANSWER_TIMEOUT_MS',
   PLACED: 'HAS_PERMIT',
   Patience: 'WaitSignal',
   Place: 'Permit, Slot or Position',
@@ -50,6 +51,7 @@ export const RETIRED: Readonly<Record<string, string>> = {
   isRecorded: 'isStored',
   keepAside: 'keepDeadLetters',
   keepMany: 'keepManyInOutbox',
+  keepSurely: 'keepWithRetry',
   letGo: 'cutOff',
   lookInTurn: 'createOrderedLookup',
   marks: 'private headers',
@@ -75,6 +77,7 @@ export const RETIRED: Readonly<Record<string, string>> = {
   withLessIfRefused: 'withoutValueIfRefused',
   withPatience: 'withTimeout',
   withPlace: 'withPermit',
+  withinAttempt: 'withTimeout',
   writeFollowing: 'writeBatchEffects',
   writeSequels: 'writeEffects',
 }
