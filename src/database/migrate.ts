@@ -8,9 +8,12 @@ import { packageRoot } from '../package-root.ts'
 import { connectionOptions } from './connection-options.ts'
 import type { Queryable } from './database.ts'
 
+/** The table of the library. Every applied migration has a row; see 0004_compatible-since.sql for the other two tables. */
+const APPLIED = 'applied_migration'
+
 const folder = () => join(packageRoot, 'sql', 'migrations')
 
-/** The migrations of this version: file names without `.sql`, in order. */
+/** File names without `.sql`, in order: the migrations that this release has. */
 export const migrationNames = (): string[] =>
   readdirSync(folder())
     .filter((file) => file.endsWith('.sql'))
@@ -18,10 +21,10 @@ export const migrationNames = (): string[] =>
     .sort()
 
 /**
- * Applies missing migrations, each in one transaction, and creates the schema if it is missing. An advisory lock makes concurrent calls wait
- * for each other.
+ * Applies the migrations that the schema lacks, in one transaction, and creates the schema if it is missing. If two processes migrate at
+ * once, the second one waits for the first (an advisory lock).
  * @throws AppError DATABASE_UNREACHABLE if the server does not answer
- * @returns the names of the applied migrations
+ * @returns the names of the migrations that were applied
  */
 export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | 'error'>): Promise<string[]> {
   const { decision, ...connection } = connectionOptions(config, 'migrate')
@@ -33,7 +36,7 @@ export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | '
     throw new AppError('DATABASE_UNREACHABLE', `cannot migrate: ${(cause as Error).message}`, { cause })
   }
   try {
-    // The lock of node-pg-migrate fails at once instead of waiting, so it is switched off.
+    // The library's own lock is off, because it fails at once instead of waiting.
     await client.query("SELECT pg_advisory_lock(hashtext('onedyno migrate'), hashtext($1))", [config.databaseSchema])
     if (await isCurrent(client, config.databaseSchema)) return []
     const { runner } = await import('node-pg-migrate')
@@ -42,7 +45,7 @@ export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | '
       dir: join(folder(), '*.sql'),
       useGlob: true,
       direction: 'up',
-      migrationsTable: 'migration',
+      migrationsTable: APPLIED,
       schema: config.databaseSchema,
       createSchema: true,
       noLock: true,
@@ -56,30 +59,63 @@ export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | '
   }
 }
 
+/** True if no migration is missing. Copies what an earlier release recorded to the table that the library reads. */
 async function isCurrent(client: Client, schema: string): Promise<boolean> {
-  const { rows } = await client.query("SELECT to_regclass(format('%I.migration', $1::text)) IS NOT NULL AS there", [schema])
-  if (rows[0].there !== true) return false
-  const done = await client.query(`SELECT name FROM ${client.escapeIdentifier(schema)}.migration`)
-  const names = new Set(done.rows.map(({ name }) => name))
-  return migrationNames().every((name) => names.has(name))
+  const name = client.escapeIdentifier(schema)
+  const exists = async (table: string): Promise<boolean> => {
+    const { rows } = await client.query("SELECT to_regclass(format('%I.%I', $1::text, $2::text)) IS NOT NULL AS found", [
+      schema,
+      table,
+    ])
+    return rows[0].found
+  }
+  if (!(await exists(APPLIED))) {
+    if (!(await exists('migration'))) return false
+    await client.query(`CREATE TABLE ${name}.${APPLIED} (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);
+      INSERT INTO ${name}.${APPLIED} (name, run_on) SELECT name, run_on FROM ${name}.migration ORDER BY id`)
+  }
+  const { rows } = await client.query(`SELECT name FROM ${name}.${APPLIED}`)
+  const names = new Set(rows.map((row) => row.name))
+  return migrationNames().every((each) => names.has(each))
 }
 
 /**
- * Checks that the schema has this version. Every role calls it before its work.
+ * Each role calls this before its work. A schema that a later release has migrated is accepted if each of its further migrations is
+ * compatible since one that this release has.
  * @throws AppError SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
 export async function checkSchema(database: Queryable & { schema: string }): Promise<void> {
-  const there = await database.query<{ there: boolean }>({
-    name: 'migration-table',
-    text: "SELECT to_regclass('{schema}.migration') IS NOT NULL AS there",
-  })
-  const done = there[0]?.there
-    ? await database.query<{ name: string }>({ name: 'migration-names', text: 'SELECT name FROM {schema}.migration' })
-    : []
-  const applied = new Set(done.map(({ name }) => name))
+  const applied = new Map((await appliedMigrations(database)).map(({ name, since }) => [name, since]))
   const known = migrationNames()
   const missing = known.filter((name) => !applied.has(name))
   if (missing.length > 0) throw new AppError('SCHEMA_OUTDATED', `schema "${database.schema}" lacks ${missing.join(', ')}`)
-  const unknown = [...applied].filter((name) => !known.includes(name))
-  if (unknown.length > 0) throw new AppError('SCHEMA_TOO_NEW', `schema "${database.schema}" already has ${unknown.join(', ')}`)
+  const tooNew = [...applied].filter(([name, since]) => !known.includes(name) && !known.includes(since ?? name))
+  if (tooNew.length === 0) return
+  const names = tooNew.map(([name, since]) => (since === null ? name : `${name} (which needs a release with ${since})`))
+  throw new AppError('SCHEMA_TOO_NEW', `schema "${database.schema}" already has ${names.join(', ')}`)
+}
+
+interface AppliedMigration {
+  readonly name: string
+  /** The migration that a release must have to work with this one. null: only releases that have this one do. */
+  readonly since: string | null
+}
+
+async function appliedMigrations(database: Queryable): Promise<AppliedMigration[]> {
+  const [found] = await database.query<{ first: boolean; later: boolean }>({
+    name: 'migration-tables',
+    text: `SELECT to_regclass('{schema}.migration') IS NOT NULL AS first,
+                  to_regclass('{schema}.compatible_migration') IS NOT NULL AS later`,
+  })
+  if (found?.later)
+    return database.query<{ name: string; since: string | null }>({
+      name: 'migrations-applied',
+      text: `SELECT name, since FROM (SELECT name FROM {schema}.applied_migration UNION SELECT name FROM {schema}.migration) AS applied
+               LEFT JOIN {schema}.compatible_migration USING (name) ORDER BY name`,
+    })
+  if (!found?.first) return []
+  return database.query<{ name: string; since: null }>({
+    name: 'migrations-of-first-release',
+    text: 'SELECT name, NULL AS since FROM {schema}.migration ORDER BY name',
+  })
 }

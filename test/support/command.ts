@@ -8,13 +8,17 @@ export interface CommandEnd {
   readonly stderr: string
 }
 
-/** Runs one `onedyno` command from the sources, with only `env` as its environment and without a terminal. */
-export function runCommand(env: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandEnd> {
+/** Runs one `onedyno` command from the sources. Its environment has only `env`, and its stdin is empty. */
+export const runCommand = (env: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandEnd> =>
+  runProgram(env, join(root, 'src/main.ts'), ...args)
+
+/** Runs a program of Node in the same way. */
+export function runProgram(env: Readonly<Record<string, string>>, file: string, ...args: string[]): Promise<CommandEnd> {
   const { PATH = '', HOME = '' } = process.env
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [join(root, 'src/main.ts'), ...args],
+      [file, ...args],
       { cwd: root, env: { PATH, HOME, ...env } },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
     )
