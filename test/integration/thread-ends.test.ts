@@ -4,12 +4,12 @@ import { onEveryBroker } from '../support/task-worker.ts'
 import { until } from '../support/until.ts'
 
 const APP = 'test/fixtures/apps/thread-ends.mjs'
-const PATIENCE_MS = 30_000
+const WAIT_MS = 30_000
 
 onEveryBroker('a task in a thread', (at) => {
   const s = (name: string, ...args: unknown[]) => at.app.signature(name, args)
   const send = async (name: string, ...args: unknown[]) => (await at.app.sendTask(name, args)).id
-  const ended = (id: string) => at.ended(id, PATIENCE_MS)
+  const ended = (id: string) => at.ended(id, WAIT_MS)
   const logsOf = (id: string) => at.rows('SELECT retries, message FROM $task_log WHERE task_id = $1 ORDER BY id', [id])
 
   it('can use Ignore, Reject, requeue and retry as on the event loop', async () => {
@@ -46,7 +46,7 @@ onEveryBroker('a task in a thread', (at) => {
   it('leaves no outcome when it throws Ignore in a second attempt', async () => {
     const worker = await at.process(APP, { env: { WORKER_THREADS: '1' } })
     const id = await send('ends.slow-then-ignore')
-    await until('ignored', () => worker.output().includes('wishes to be ignored'), PATIENCE_MS)
+    await until('ignored', () => worker.output().includes('wishes to be ignored'), WAIT_MS)
     await until('forgotten', async () => (await at.results.find(id)) === undefined, 3000)
   }, 60_000)
 
@@ -70,11 +70,7 @@ onEveryBroker('a task in a thread', (at) => {
     const slow: string[] = []
     for (let n = 0; n < 4; n++) slow.push(await send('ends.nap-async', 1500))
     for (let n = 0; n < 4; n++) slow.push(await send('ends.nap', 700))
-    await until(
-      'they run',
-      async () => (await at.rows("SELECT FROM $task_result WHERE state = 'STARTED'")).length >= 6,
-      PATIENCE_MS,
-    )
+    await until('they run', async () => (await at.rows("SELECT FROM $task_result WHERE state = 'STARTED'")).length >= 6, WAIT_MS)
     for (let n = 0; n < 4; n++) await send('ends.add', 1, n)
     expect(await worker.exited).toBe(0)
     for (const id of slow) expect(await at.results.find(id)).toMatchObject({ state: 'SUCCESS' })

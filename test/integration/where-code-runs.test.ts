@@ -4,11 +4,11 @@ import { until } from '../support/until.ts'
 
 const APP = 'test/fixtures/apps/thread-app.mjs'
 /** Processes and threads start slowly on a busy machine. Milliseconds. */
-const PATIENCE_MS = 30_000
+const WAIT_MS = 30_000
 
 onEveryBroker('where code runs', (at) => {
   const send = async (name: string, args: unknown[] = [], options = {}) => (await at.app.sendTask(name, args, options)).id
-  const ended = (id: string) => at.ended(id, PATIENCE_MS)
+  const ended = (id: string) => at.ended(id, WAIT_MS)
 
   it('a task of a worker with --pool thread computes beside the event loop, and can send and wait', async () => {
     await at.process(APP, { args: ['--pool', 'thread'] })
@@ -25,12 +25,12 @@ onEveryBroker('where code runs', (at) => {
     const limited = await send('thread.for-ever', [], { timeLimit: 1 })
     expect(await ended(limited)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'TimeLimitExceeded' } })
     const revoked = await send('thread.for-ever')
-    await until('it runs', async () => (await at.results.find(revoked))?.state === 'STARTED', PATIENCE_MS)
+    await until('it runs', async () => (await at.results.find(revoked))?.state === 'STARTED', WAIT_MS)
     await at.app.asyncResult(revoked).revoke({ terminate: true })
     expect(await ended(revoked)).toMatchObject({ state: 'REVOKED' })
     expect(await ended(await send('thread.add', [1, 2]))).toMatchObject({ result: 3 })
     const endless = await send('thread.for-ever')
-    await until('it runs', async () => (await at.results.find(endless))?.state === 'STARTED', PATIENCE_MS)
+    await until('it runs', async () => (await at.results.find(endless))?.state === 'STARTED', WAIT_MS)
     worker.kill('SIGTERM')
     expect(await worker.exited).toBe(0)
     expect(worker.output()).toContain('task did not finish before the worker stopped, requeued')
@@ -53,13 +53,13 @@ onEveryBroker('where code runs', (at) => {
     expect(worker.output()).toContain('task never gives the event loop back and is past its hard time limit')
     const next = await at.process(APP)
     expect(await ended('told')).toMatchObject({ state: 'SUCCESS', result: id })
-    await until('acknowledged', () => next.output().includes('message acknowledged without running'), PATIENCE_MS)
+    await until('acknowledged', () => next.output().includes('message acknowledged without running'), WAIT_MS)
   })
 
   it('a worker that has run its number of tasks finishes the running ones, requeues the rest and exits 0', async () => {
     const worker = await at.process(APP, { args: ['--max-tasks', '2', '-c', '2'] })
     const slow = await send('thread.nap', [1500])
-    await until('it runs', async () => (await at.results.find(slow))?.state === 'STARTED', PATIENCE_MS)
+    await until('it runs', async () => (await at.results.find(slow))?.state === 'STARTED', WAIT_MS)
     const quick = [await send('thread.add', [1, 1]), await send('thread.add', [2, 2])]
     await Promise.all(quick.map(ended))
     const rest = await send('thread.add', [3, 3])
@@ -84,7 +84,7 @@ onEveryBroker(
     it('has its own limit, and the process keeps the limit of its flag', async () => {
       const env = { NODE_OPTIONS: '--max-old-space-size=200 --max-semi-space-size=2', WORKER_THREAD_MEMORY: '40' }
       await at.process(APP, { args: ['--pool', 'thread'], env })
-      const heap = async (name: string) => Number((await at.ended((await at.app.sendTask(name, [])).id, PATIENCE_MS)).result)
+      const heap = async (name: string) => Number((await at.ended((await at.app.sendTask(name, [])).id, WAIT_MS)).result)
       const thread = await heap('thread.heap')
       const main = await heap('main.heap')
       expect(thread).toBeGreaterThanOrEqual(40)
