@@ -53,7 +53,7 @@ onEveryBroker(
       [['limit', 'a'], 'limit takes a queue and a number, or none'],
       [['limit', 'a', 'many'], 'many is neither a number nor none'],
       [['list', 'a'], 'list takes nothing more'],
-      [['limit', 'a', '0'], '0 is not a whole number of 1 to 1000'],
+      [['limit', 'a', '0'], '0 is not a whole number from 1 to 1000'],
       [['pause', 'a,b'], '"a,b" is not a name'],
     ])('%j is refused', async (argv, message) => {
       await expect(run(argv, at.env)).rejects.toThrow(message)
