@@ -2,10 +2,10 @@ import type { ClientConfig } from 'pg'
 import type { Config } from '../config.ts'
 import { requireDatabaseUrl } from '../config.ts'
 
-export type Tls = 'off' | 'no-verify' | 'verify-full'
+type Tls = 'off' | 'no-verify' | 'verify-full'
 
 /** How TLS is used, and why; logged once. */
-export interface TlsDecision {
+interface TlsDecision {
   readonly tls: Tls
   readonly reason: string
 }

@@ -10,7 +10,7 @@ export interface Revoked {
   readonly terminate: boolean
 }
 
-export interface RevokedRow extends Record<string, unknown> {
+interface RevokedRow extends Record<string, unknown> {
   readonly kind: 'id' | 'task'
   readonly value: string
   /** Milliseconds since the epoch, by the database's clock. */

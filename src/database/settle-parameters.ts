@@ -3,7 +3,7 @@ import { notificationOf } from './notified-outcomes.ts'
 import { outcomeColumns } from './outcome-columns.ts'
 
 /** The input of message-settle.sql: what a worker has finished, and how much it can take. */
-export interface SettleTurn {
+interface SettleTurn {
   /** Rows of `message` whose tasks have ended. */
   readonly acknowledged: readonly string[]
   readonly worker: { readonly id: number; readonly name: string }
