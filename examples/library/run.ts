@@ -1,4 +1,4 @@
-/** Two processes, run from a program of your own. From the root of the repository, after `npm run build`: `npx node examples/library/run.ts`. */
+/** Runs two processes from a program of your own. From the root of the repository, after `npm run build`: `npx node examples/library/run.ts`. */
 import { parseProcfile, parseRestart, planFormation, supervise } from 'onedyno/supervisor'
 
 const processes = planFormation(

@@ -2,7 +2,7 @@ import { createApp } from 'onedyno'
 
 export const app = createApp()
 
-/** Called as `add.delay(2, 3)`; the arguments are checked by the compiler here, and by their schemas when a person types them. */
+/** Called as `add.delay(2, 3)`. The compiler checks arguments in code, the schemas check arguments from the form. */
 export const add = app.task('hello.add', (x: number, y: number) => x + y, {
   description: 'Adds two numbers.',
   args: [

@@ -1,4 +1,4 @@
-/** Stores a schedule as the form does: `node schedule.ts "1 minutes"`, or every morning at seven. */
+/** Stores a schedule as the form does: `node schedule.ts "1 minutes"`. Default: every morning at seven. */
 const [schedule = '0 7 * * *'] = process.argv.slice(2)
 const { PORT = '5000' } = process.env
 

@@ -2,7 +2,7 @@ import { chain, createApp } from 'onedyno'
 
 export const app = createApp()
 
-/** A source that does not answer at first, as sources do: tried again by itself, after a random pause that may double each time. */
+/** Reads from a source that fails at first. The task is retried automatically, after a random delay whose limit doubles each time. */
 export const read = app.task(
   'reports.read',
   ({ attempt, log }, city: string) => {
@@ -19,10 +19,10 @@ export const average = app.task('reports.average', (degrees: number[]) =>
 
 export const write = app.task('reports.write', (degrees: number, city: string) => `${city}: ${degrees} °C`)
 
-/** One after the other, each given the result of the one before it: a step that takes something else does not compile. */
+/** A chain: each step receives the result of the step before it. A step of another type does not compile. */
 export const report = (city: string) => chain(read.s(city), average.s(), write.s(city))
 
-/** What is scheduled: it sends the chain, whose steps are its children on the page of the run. */
+/** The scheduled task. It sends the chain, whose steps are its children on the page of the run. */
 export const daily = app.task('reports.daily', async (city: string) => (await report(city).delay()).id, {
   description: 'Writes the report of a city.',
   args: [{ type: 'string', title: 'city', minLength: 1 }],
