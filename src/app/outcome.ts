@@ -5,7 +5,7 @@ export type State = (typeof STATES)[number]
 /** The final states. A result in a final state is never overwritten. */
 export const READY_STATES: ReadonlySet<State> = new Set<State>(['SUCCESS', 'FAILURE', 'REVOKED'])
 
-/** What is stored about a task: how it ended, or that it is running. `result` and `traceback` are encoded already. */
+/** The stored state of a task: how it ended, or that it is running. `result` and `traceback` are encoded already. */
 export interface Outcome {
   readonly id: string
   readonly task: string

@@ -1,5 +1,5 @@
 /**
- * What a thrown Retry, Ignore, Reject or MaxRetriesExceededError asks for. Recognised by the property `controlFlow`, not by class: the
+ * The request of a thrown Retry, Ignore, Reject or MaxRetriesExceededError. Recognised by the property `controlFlow`, not by class: the
  * application may import another copy of this package, and an error thrown in a worker thread reaches the main thread as a copy.
  */
 export type ControlFlow = 'retry' | 'ignore' | 'reject' | 'exhausted'
