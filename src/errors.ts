@@ -52,7 +52,10 @@ export const ERRORS = {
     hint: 'Nothing was queued, and another attempt fails too: names and ids must be well-formed text without NUL, no longer than docs/tasks.md allows.',
   },
   BROKER_SILENT: { exit: 69, hint: 'Check its URL and that it runs; `onedyno report` shows which broker is used, and why.' },
-  BROKER_CLIENT_MISSING: { exit: 78, hint: 'Install it beside onedyno: `npm install ioredis`; or unset the Redis URL.' },
+  BROKER_CLIENT_MISSING: {
+    exit: 78,
+    hint: 'Install it beside onedyno: `npm install ioredis`. If this Redis is only a cache, set ONEDYNO_BROKER=postgres.',
+  },
   PORT_IN_USE: { exit: 69, hint: 'Stop the program that holds the port, or choose another with PORT or `onedyno start -p`.' },
   TASK_UNKNOWN: { exit: 64, hint: 'Check the spelling; `onedyno tasks` lists what is registered, and --app loads more.' },
   TASK_DUPLICATE: { exit: 78, hint: 'Give each task its own name, such as `mymodule.send_mail`.' },

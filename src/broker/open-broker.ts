@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
 import type { BeforeSending, Broker } from './broker.ts'
 import type { RedisBroker } from './redis/broker.ts'
+import { checkRedisClient } from './redis/client.ts'
 
 interface ChooseOptions {
   readonly name: string
@@ -13,9 +14,11 @@ interface ChooseOptions {
 /**
  * Opens the broker of the configuration and logs in one line why it was chosen. If the configuration names a Redis for results of Celery's
  * clients and workers (RESULT_MIRROR, RESULT_COLLECT), that is opened too. Loads only the client libraries that are needed.
+ * @throws AppError BROKER_CLIENT_MISSING
  */
 export async function chooseBroker(database: Database, config: Config, options: ChooseOptions): Promise<Broker> {
   const { broker: choice, resultMirror, resultCollect } = config
+  checkRedisClient(config)
   const { log } = options
   const url = choice.kind === 'amqp' ? choice.consumeUrl : choice.kind === 'redis' ? choice.url : undefined
   log.info({ broker: choice.kind, because: choice.why, ...(url === undefined ? {} : { url: maskUrl(url) }) }, 'broker chosen')

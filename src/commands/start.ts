@@ -41,18 +41,26 @@ export function attachDatabase(cwd: string): (entries: readonly { readonly comma
 
 /**
  * For `onedyno check`: the database and the broker that the roles of this Procfile will use, and why.
- * @throws AppError CONFIG_INVALID
+ * @throws AppError CONFIG_INVALID, BROKER_CLIENT_MISSING
  */
 export async function describeServers(entries: readonly { readonly command: string }[], env: Env): Promise<readonly string[]> {
   if (!entries.some(({ command }) => RUNS_A_ROLE.test(command))) return []
-  const [{ parseConfig }, { maskUrl }] = await Promise.all([import('../config.ts'), import('../log-text.ts')])
-  const { databaseUrl, databaseSchema, broker } = parseConfig(env)
+  const [{ parseConfig }, { maskUrl }, { checkRedisClient }] = await Promise.all([
+    import('../config.ts'),
+    import('../log-text.ts'),
+    import('../broker/redis/client.ts'),
+  ])
+  const config = parseConfig(env)
+  const { databaseUrl, databaseSchema, broker } = config
   const database =
     databaseUrl === undefined
       ? 'DATABASE_URL is not set, `onedyno start` brings its own PostgreSQL'
       : `${maskUrl(databaseUrl)} schema=${databaseSchema}`
+  checkRedisClient(config)
   const urls = broker.kind === 'amqp' ? [broker.publishUrl, broker.consumeUrl] : broker.kind === 'redis' ? [broker.url] : []
-  return [`Database: ${database}`, `Broker: ${[broker.kind, ...new Set(urls.map(maskUrl))].join(' ')} (${broker.why})`]
+  const isGuess = broker.kind === 'redis' && (env.ONEDYNO_BROKER ?? 'auto') === 'auto'
+  const why = isGuess ? `${broker.why}; if this Redis is only a cache, set ONEDYNO_BROKER=postgres` : broker.why
+  return [`Database: ${database}`, `Broker: ${[broker.kind, ...new Set(urls.map(maskUrl))].join(' ')} (${why})`]
 }
 
 /** Logs the migration with `note`, so that the supervisor need not load pino for three lines. */

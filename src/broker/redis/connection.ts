@@ -7,6 +7,7 @@ import type { Platform } from '../../config.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
+import { clientMissing } from './client.ts'
 import type { Script } from './scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
@@ -179,7 +180,7 @@ async function importClient() {
   try {
     return await import('ioredis')
   } catch (cause) {
-    throw new AppError('BROKER_CLIENT_MISSING', 'a Redis URL is set, but the package ioredis is not installed', { cause })
+    throw clientMissing('a Redis URL is set', cause)
   }
 }
 
