@@ -1,5 +1,6 @@
 import { maskUrl } from './log-text.ts'
 import { OPTIONS, type Option, type OptionName } from './options.ts'
+import { amqpUrls, postgresProblem, redisAddress, type Unusable, withMasterName } from './server-url.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -61,30 +62,25 @@ type Reader = ReturnType<typeof readerOf>
 const isUrl = (raw: string, protocols: readonly string[]) => protocols.some((protocol) => raw.startsWith(`${protocol}//`))
 
 const AMQP_VARIABLES = ['CLOUDAMQP_URL', 'RABBITMQ_URL', 'AMQP_URL'] as const
+const REDIS_PROTOCOLS = ['redis:', 'rediss:', 'sentinel:'] as const
 const REDIS_VARIABLES = ['REDISCLOUD_URL', 'REDIS_URL', 'REDISTOGO_URL'] as const
 
 /** Chooses RabbitMQ, else Redis, else PostgreSQL, by the URLs that are set, unless ONEDYNO_BROKER names one (docs/config.md). */
 export function readBroker(read: Reader, problems: string[]): BrokerChoice {
   const asked = read.choice<'auto' | BrokerChoice['kind']>('ONEDYNO_BROKER')
-  const found = { amqp: readAmqp(read, problems), redis: readRedis(read) }
+  // A URL that is not used, such as that of a cache, may have any form.
   if (asked === 'postgres') return { kind: 'postgres', why: 'ONEDYNO_BROKER says so' }
-  if (asked === 'amqp' || asked === 'redis') {
-    const choice = found[asked]
-    if (choice !== undefined) return choice
-    problems.push(
-      `ONEDYNO_BROKER=${asked}, but none of ${(asked === 'amqp' ? AMQP_VARIABLES : REDIS_VARIABLES).join(', ')} is set`,
-    )
+  const amqp = asked === 'redis' ? undefined : readAmqp(read, problems)
+  const redis = asked === 'amqp' || amqp !== undefined ? undefined : readRedis(read, problems)
+  if (asked !== 'auto' && (amqp ?? redis) === undefined) {
+    const variables = asked === 'amqp' ? AMQP_VARIABLES : REDIS_VARIABLES
+    problems.push(`ONEDYNO_BROKER=${asked}, but none of ${variables.join(', ')} is set`)
   }
-  return found.amqp ?? found.redis ?? { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }
+  return amqp ?? redis ?? { kind: 'postgres', why: 'no URL of RabbitMQ or Redis is set' }
 }
 
 function readAmqp(read: Reader, problems: string[]): BrokerChoice | undefined {
-  const url = (name: OptionName) => {
-    const given = read.url(name, ['amqp:', 'amqps:'])
-    if (given === undefined || URL.canParse(given)) return given
-    problems.push(`${name} is not a URL such as amqps://user:password@host/vhost`)
-    return undefined
-  }
+  const url = (name: OptionName) => checkedUrl(name, read.url(name, ['amqp:', 'amqps:']), amqpUrls, problems)
   const variable = AMQP_VARIABLES.find((name) => read.text(name) !== undefined)
   const both = variable === undefined ? undefined : url(variable)
   const publishUrl = url('RABBITMQ_BIGWIG_TX_URL') ?? both
@@ -94,10 +90,31 @@ function readAmqp(read: Reader, problems: string[]): BrokerChoice | undefined {
   return { kind: 'amqp', why, publishUrl: publishUrl ?? consumeUrl!, consumeUrl: consumeUrl ?? publishUrl! }
 }
 
-function readRedis(read: Reader): BrokerChoice | undefined {
+function readRedis(read: Reader, problems: string[]): BrokerChoice | undefined {
   const variable = REDIS_VARIABLES.find((name) => read.text(name) !== undefined)
-  const url = variable === undefined ? undefined : read.url(variable, ['redis:', 'rediss:'])
+  if (variable === undefined) return undefined
+  const given = read.url(variable, REDIS_PROTOCOLS)
+  const named = given === undefined ? undefined : withMasterName(given, read.text('REDIS_MASTER_NAME'))
+  const url = checkedUrl(variable, named, redisAddress, problems)
   return url === undefined ? undefined : { kind: 'redis', why: `${variable} is set`, url }
+}
+
+/** The URL if `parse` accepts it. Otherwise the problem is added. */
+function checkedUrl(
+  name: OptionName,
+  url: string | undefined,
+  parse: (url: string) => object,
+  problems: string[],
+): string | undefined {
+  const parsed: object | Unusable = url === undefined ? {} : parse(url)
+  if (!('problem' in parsed)) return url
+  problems.push(`${name}=${maskUrl(url ?? '')} ${parsed.problem}`)
+  return undefined
+}
+
+export function readDatabaseUrl(read: Reader, problems: string[]): string | undefined {
+  const url = read.url('DATABASE_URL', ['postgres:', 'postgresql:'])
+  return checkedUrl('DATABASE_URL', url, (given) => ({ ...postgresProblem(given) }), problems)
 }
 
 export function readResultMirror(read: Reader, broker: BrokerChoice, problems: string[]): ResultMirror {
@@ -105,15 +122,20 @@ export function readResultMirror(read: Reader, broker: BrokerChoice, problems: s
   if (raw === 'off') return raw
   if (raw === 'redis') {
     if (broker.kind !== 'redis')
-      problems.push(`RESULT_MIRROR=redis means the Redis of the broker, which is ${broker.kind} here: give a redis:// URL`)
+      problems.push(`RESULT_MIRROR=redis is the Redis of the broker, but the broker is ${broker.kind}: give a redis:// URL`)
     return raw
   }
-  if (isUrl(raw, ['redis:', 'rediss:']) && URL.canParse(raw)) return { url: raw }
-  problems.push(
-    `RESULT_MIRROR=${/^\w+$/.test(raw) ? raw : maskUrl(raw)} is not off, redis or a URL such as redis://user:password@host/0`,
-  )
-  return 'off'
+  if (!isUrl(raw, REDIS_PROTOCOLS)) {
+    const shown = /^\w+$/.test(raw) ? raw : maskUrl(raw)
+    problems.push(`RESULT_MIRROR=${shown} is not off, redis or a URL such as redis://user:password@host/0`)
+    return 'off'
+  }
+  const url = checkedUrl('RESULT_MIRROR', withMasterName(raw, read.text('REDIS_MASTER_NAME')), redisAddress, problems)
+  return url === undefined ? 'off' : { url }
 }
+
+/** Celery's result backend puts `_` after a prefix that does not end in one of `:_-.` (Celery 5.3, backends/base.py). */
+export const resultKeyPrefix = (prefix: string): string => (prefix === '' || /[:_.-]$/.test(prefix) ? prefix : `${prefix}_`)
 
 export function readSchema(read: Reader, problems: string[]): string {
   const name = read.text('DATABASE_SCHEMA') ?? ''

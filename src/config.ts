@@ -6,6 +6,7 @@ import {
   type Platform,
   type ResultMirror,
   readBroker,
+  readDatabaseUrl,
   readerOf,
   readFetchAllow,
   readKeepAwake,
@@ -13,6 +14,7 @@ import {
   readResultMirror,
   readSchema,
   readTimezone,
+  resultKeyPrefix,
 } from './config-values.ts'
 import { AppError } from './errors.ts'
 import type { LogFormat, LogLevel } from './log-text.ts'
@@ -30,6 +32,10 @@ export interface Config {
   /** `x-max-priority` of the queues that this process declares; 0: no priorities. */
   readonly queueMaxPriority: number
   readonly resultMirror: ResultMirror
+  /** Before each key of the broker's Redis, as kombu's `global_keyprefix`. */
+  readonly redisKeyPrefix: string
+  /** Before each key of results in Redis, as `global_keyprefix` of Celery's result backend. */
+  readonly resultKeyPrefix: string
   readonly resultCollect: 'off' | 'on'
   readonly publishTimeoutMs: number
   /** Undefined: no limit. */
@@ -87,7 +93,7 @@ export function parseConfig(env: Environment): Config {
   const production = env.NODE_ENV === 'production' || (platform !== 'none' && env.NODE_ENV !== 'development')
   const broker = readBroker(read, problems)
   const config: Config = {
-    databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:']),
+    databaseUrl: readDatabaseUrl(read, problems),
     databaseSchema: readSchema(read, problems),
     databaseSsl: read.choice('DATABASE_SSL'),
     databasePool: read.number('DATABASE_POOL'),
@@ -96,6 +102,8 @@ export function parseConfig(env: Environment): Config {
     queueMaxPriority: read.number('ONEDYNO_QUEUE_MAX_PRIORITY'),
     resultMirror: readResultMirror(read, broker, problems),
     resultCollect: read.choice('RESULT_COLLECT'),
+    redisKeyPrefix: read.text('REDIS_KEY_PREFIX') ?? '',
+    resultKeyPrefix: resultKeyPrefix(read.text('RESULT_KEY_PREFIX') ?? ''),
     publishTimeoutMs: read.number('PUBLISH_TIMEOUT') * 1000,
     timeLimitSeconds: read.number('TASK_TIME_LIMIT') || undefined,
     softTimeLimitSeconds: read.number('TASK_SOFT_TIME_LIMIT') || undefined,

@@ -52,6 +52,10 @@ export const ERRORS = {
     hint: 'Nothing was queued, and another attempt fails too: names and ids must be well-formed text without NUL, no longer than docs/tasks.md allows.',
   },
   BROKER_SILENT: { exit: 69, hint: 'Check its URL and that it runs; `onedyno report` shows which broker is used, and why.' },
+  REDIS_UNSUITABLE: {
+    exit: 78,
+    hint: 'Use the primary of a plain Redis, or its Sentinels: sentinel://a:26379;sentinel://b:26379/0 with REDIS_MASTER_NAME.',
+  },
   BROKER_CLIENT_MISSING: {
     exit: 78,
     hint: 'Install it beside onedyno: `npm install ioredis`. If this Redis is only a cache, set ONEDYNO_BROKER=postgres.',

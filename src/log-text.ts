@@ -4,16 +4,34 @@ export type LogFormat = 'text' | 'json'
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** `postgres://user:secret@host/db` with the password masked. A text that is not a URL is masked as a whole. */
-export function maskUrl(url: string): string {
-  try {
-    const parsed = new URL(url)
-    if (parsed.password !== '') parsed.password = '***'
-    for (const key of parsed.searchParams.keys()) if (/pass|secret|token|key/i.test(key)) parsed.searchParams.set(key, '***')
-    return parsed.href
-  } catch {
-    return '(not a URL)'
-  }
+/**
+ * `postgres://user:secret@host/db` with each password masked: of each URL of a list, and in parameters. A text without a URL is masked as a
+ * whole.
+ */
+export const maskUrl = (text: string): string => (SCHEME.test(text) ? maskUrls(text) : '(not a URL)')
+
+const SCHEME = /[a-z][a-z0-9+.-]*:\/\//i
+
+/** Masks the passwords of all URLs in a text, such as the message of a driver. */
+export const maskUrls = (text: string): string =>
+  text.includes('://')
+    ? text
+        .split(/(?=\b[a-z][a-z0-9+.-]*:\/\/)/i)
+        .map(maskOne)
+        .join('')
+    : text
+
+/** A password may contain an unescaped `@` or `/`: it ends at the last `@` of the authority, else at the last one before the parameters. */
+function maskOne(text: string): string {
+  const [, scheme = '', authority = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^\s/?#]*)(.*)$/is.exec(text) ?? []
+  if (scheme === '') return text
+  const [path = ''] = /^[^\s?#]*/.exec(rest) ?? []
+  const end = authority.includes('@') ? authority : `${authority}${path}`
+  const at = end.lastIndexOf('@')
+  const colon = end.indexOf(':')
+  const masked = at > colon && colon !== -1 ? `${end.slice(0, colon)}:***${end.slice(at)}` : end
+  const parameters = `${authority}${rest}`.slice(end.length)
+  return `${scheme}${masked}${parameters.replace(/([?&][^=&\s]*(?:pass|secret|token|key)[^=&\s]*=)[^&\s]*/gi, '$1***')}`
 }
 
 /** HOT at one line per task: `{"level":"info","msg":"task succeeded","id":…}` → `task succeeded id=…`. Levels other than info are shown. */
@@ -65,6 +83,7 @@ function renderField(value: unknown): string {
 
 /** An expected failure is one line with its hint; a bug has its stack, one line per frame, so that the supervisor can prefix each. */
 function renderError(err: Record<string, unknown>): string {
-  if (err.hint !== undefined) return ` error=${JSON.stringify(err.message)} code=${err.code} hint=${JSON.stringify(err.hint)}`
-  return ` error=${JSON.stringify(err.message)}\n${String(err.stack ?? '')}`
+  if (err.hint !== undefined)
+    return ` error=${JSON.stringify(maskUrls(String(err.message)))} code=${err.code} hint=${JSON.stringify(err.hint)}`
+  return ` error=${JSON.stringify(maskUrls(String(err.message)))}\n${maskUrls(String(err.stack ?? ''))}`
 }

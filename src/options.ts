@@ -69,6 +69,18 @@ export const OPTIONS = {
   REDISCLOUD_URL: { unit: 'URL', why: 'Redis as the broker; set by the Redis Cloud add-on.' },
   REDIS_URL: { unit: 'URL', why: 'Redis as the broker, when REDISCLOUD_URL is not set.' },
   REDISTOGO_URL: { unit: 'URL', why: 'Redis as the broker, when neither REDISCLOUD_URL nor REDIS_URL is set.' },
+  REDIS_MASTER_NAME: {
+    unit: 'text',
+    why: "With sentinel:// URLs: the name of the primary that the Sentinels watch, as kombu's option master_name.",
+  },
+  REDIS_KEY_PREFIX: {
+    unit: 'text',
+    why: "Before each key and channel of the broker's Redis, as kombu's option global_keyprefix. All clients and workers need the same.",
+  },
+  RESULT_KEY_PREFIX: {
+    unit: 'text',
+    why: "Before each key of RESULT_MIRROR and RESULT_COLLECT, as global_keyprefix of Celery's result backend.",
+  },
   RESULT_MIRROR: {
     unit: 'text',
     fallback: 'off',

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
+import type { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
 import type { BeforeSending, Broker } from './broker.ts'
@@ -9,6 +10,8 @@ import { checkRedisClient } from './redis/client.ts'
 interface ChooseOptions {
   readonly name: string
   readonly log: Log
+  /** Of a role: connects at once, and calls this if the server cannot carry messages. */
+  readonly onRefused?: (error: AppError) => void
 }
 
 /**
@@ -26,7 +29,12 @@ export async function chooseBroker(database: Database, config: Config, options: 
   const apart = typeof resultMirror === 'object' ? resultMirror.url : undefined
   let broker: Broker | undefined
   const { openResultServer } = await import('./celery-results/server.ts')
-  const server = openResultServer(database, config, { log, apart, own: () => broker as RedisBroker })
+  const server = openResultServer(database, config, {
+    log,
+    apart,
+    onRefused: options.onRefused,
+    own: () => broker as RedisBroker,
+  })
   broker = await open(database, config, { ...options, beforeSending: server.beforeSending })
   return server.join(broker)
 }
@@ -37,7 +45,7 @@ async function open(
   options: ChooseOptions & { readonly beforeSending?: BeforeSending | undefined },
 ): Promise<Broker> {
   const { broker: choice, processName } = config
-  const { log, name, beforeSending } = options
+  const { log, name, beforeSending, onRefused } = options
   switch (choice.kind) {
     case 'amqp': {
       const { createAmqpBroker } = await import('./amqp/broker.ts')
@@ -45,7 +53,12 @@ async function open(
     }
     case 'redis': {
       const { createRedisBroker } = await import('./redis/broker.ts')
-      return createRedisBroker(database, config, log, { url: choice.url, beforeSending })
+      return createRedisBroker(database, config, log, {
+        url: choice.url,
+        prefix: config.redisKeyPrefix,
+        beforeSending,
+        onRefused,
+      })
     }
     case 'postgres': {
       const { createPostgresBroker } = await import('./postgres/broker.ts')

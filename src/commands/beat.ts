@@ -24,8 +24,8 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   const { values } = parseArgs({ args: [...argv], options: { loglevel: { type: 'string', short: 'l' } } })
   const given = values.loglevel === undefined ? {} : { LOG_LEVEL: logLevel(values.loglevel) }
   return runRole('beat', { ...env, ...given }, async (role) => {
-    const { config, log, database, signal } = role
-    const broker = await chooseBroker(database, config, { name: 'beat', log })
+    const { config, log, database, signal, fail } = role
+    const broker = await chooseBroker(database, config, { name: 'beat', log, onRefused: fail })
     const relay = await startOutboxRelay(database, broker, log)
     const beat = await startBeatBeside(role)
     await aborted(signal)
@@ -37,7 +37,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
 }
 
 /** Starts beat in a process that already has its connections and its outbox relay: `onedyno beat` or `worker --beat`. */
-export async function startBeatBeside({ config, log, database }: Role): Promise<Beat> {
+export async function startBeatBeside({ config, log, database }: Pick<Role, 'config' | 'log' | 'database'>): Promise<Beat> {
   const schedules = createBeatSchedules(database)
   const { seeds, keepAwake } = seedsOf(config)
   await schedules.seed(seeds)

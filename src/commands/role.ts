@@ -12,8 +12,10 @@ export interface Role {
   readonly config: Config
   readonly log: Log
   readonly database: Database
-  /** Aborts at the first SIGTERM or SIGINT. Later ones are ignored, because platforms send several. */
+  /** Aborts at the first SIGTERM or SIGINT, and when the role fails. Later signals are ignored, because platforms send several. */
   readonly signal: AbortSignal
+  /** Ends the role with this error. */
+  fail(error: Error): void
 }
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
@@ -31,7 +33,9 @@ export async function runRole(
 ): Promise<number> {
   const config = parseConfig(env)
   const log = createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
-  const signal = stopSignal()
+  const failing = new AbortController()
+  const fail = (error: Error) => failing.abort(error)
+  const signal = AbortSignal.any([stopSignal(), failing.signal])
   let late: NodeJS.Timeout | undefined
   const hurry = () => {
     late = endInTime(config, log)
@@ -40,14 +44,15 @@ export async function runRole(
   const database = createDatabase(config, { name: config.processName ?? name, log })
   returnMemoryOfStart()
   try {
-    if (options.beforeDatabase === true) await workWhileWaiting({ config, log, database, signal }, work)
-    else if (await databaseReady(database, log, signal)) await work({ config, log, database, signal })
+    if (options.beforeDatabase === true) await workWhileWaiting({ config, log, database, signal, fail }, work)
+    else if (await databaseReady(database, log, signal)) await work({ config, log, database, signal, fail })
   } finally {
     await database.close()
     signal.removeEventListener('abort', hurry)
     // All work is finished. Timers and sockets that code of a task left open must not delay the exit.
     clearTimeout(late)
   }
+  failing.signal.throwIfAborted()
   return 0
 }
 

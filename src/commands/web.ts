@@ -33,9 +33,9 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   return runRole(
     'web',
     { ...env, ...given },
-    async ({ config, log, database, signal }) => {
+    async ({ config, log, database, signal, fail }) => {
       const app = await loadApp(values.app ?? config.appModule)
-      const broker = await chooseBroker(database, config, { name: 'web', log })
+      const broker = await chooseBroker(database, config, { name: 'web', log, onRefused: fail })
       const results = createResults(database)
       registerShippedTasks(app, { config, log, results })
       app.connect(createBackend(database, broker, results))

@@ -78,10 +78,10 @@ async function runWorker(role: Role, options: Options): Promise<void> {
 type OpenedApp = Awaited<ReturnType<typeof openApp>>
 
 /** Loads the application and connects it to the broker and to the stored results. */
-async function openApp({ config, log, database }: Role, file: string | undefined) {
+async function openApp({ config, log, database, fail }: Role, file: string | undefined) {
   const appModule = file ?? config.appModule
   const app = await loadApp(appModule)
-  const broker = await chooseBroker(database, config, { name: 'worker', log })
+  const broker = await chooseBroker(database, config, { name: 'worker', log, onRefused: fail })
   const results = createResults(database, { log, planner: createPlanner(app.routeOf) })
   registerShippedTasks(app, { config, log, results })
   registerCanvasTasks(app, { config, results })

@@ -1,6 +1,7 @@
 import type { Delivery } from '../broker/broker.ts'
 import { maskUrl } from '../log-text.ts'
 import { decodeBody, fullHeaders } from '../message/message.ts'
+import { firstUrl } from '../server-url.ts'
 import { type Arguments, brokerUrl, type Command, type Panel } from './panel.ts'
 import { pythonRepr } from './repr.ts'
 
@@ -105,7 +106,7 @@ function stats({ worker, emitter, clock, since, config }: Panel) {
 }
 
 function brokerInfo(choice: Panel['config']['broker']) {
-  const { hostname, username, pathname, port, protocol } = new URL(brokerUrl(choice) ?? 'postgresql://localhost')
+  const { hostname, username, pathname, port, protocol } = new URL(firstUrl(brokerUrl(choice) ?? 'postgresql://localhost'))
   const secure = protocol === 'amqps:' || protocol === 'rediss:'
   const defaultPort = { amqp: secure ? 5671 : 5672, redis: 6379, postgres: 5432 }[choice.kind]
   return {

@@ -34,11 +34,11 @@ describe('the configuration', () => {
   it.each<[Record<string, string>, string]>([
     [
       { RESULT_MIRROR: 'redis' },
-      'RESULT_MIRROR=redis means the Redis of the broker, which is postgres here: give a redis:// URL',
+      'RESULT_MIRROR=redis is the Redis of the broker, but the broker is postgres: give a redis:// URL',
     ],
     [{ RESULT_MIRROR: 'on' }, 'RESULT_MIRROR=on is not off, redis or a URL'],
     [{ RESULT_MIRROR: 'http://u:secret@r' }, 'RESULT_MIRROR=http://u:***@r'],
-    [{ RESULT_MIRROR: 'redis://u:secret@r:port' }, 'RESULT_MIRROR=(not a URL) is not off'],
+    [{ RESULT_MIRROR: 'redis://u:secret@r:port' }, 'RESULT_MIRROR=redis://u:***@r:port is not a URL such as'],
     [{ RESULT_COLLECT: 'redis' }, 'RESULT_COLLECT="redis" is not one of off, on'],
   ])('refuses %j without showing a password', (env, words) => {
     expect(() => parseConfig(env)).toThrow(words)
@@ -69,6 +69,16 @@ describe('the configuration', () => {
       { kind: 'postgres', why: 'ONEDYNO_BROKER says so' },
     ],
     [
+      'PostgreSQL beside a cache whose URL is not understood',
+      { REDIS_URL: 'redis://a,b/cache', ONEDYNO_BROKER: 'postgres' },
+      { kind: 'postgres', why: 'ONEDYNO_BROKER says so' },
+    ],
+    [
+      'Redis behind Sentinels',
+      { REDIS_URL: 'sentinel://a;sentinel://b/1', REDIS_MASTER_NAME: 'my master' },
+      { kind: 'redis', why: 'REDIS_URL is set', url: 'sentinel://a;sentinel://b/1?master_name=my%20master' },
+    ],
+    [
       'Redis if ONEDYNO_BROKER says so, although a RabbitMQ URL is set',
       { REDIS_URL: 'redis://r', AMQP_URL: 'amqp://a', ONEDYNO_BROKER: 'redis' },
       { kind: 'redis', why: 'REDIS_URL is set', url: 'redis://r' },
@@ -77,7 +87,14 @@ describe('the configuration', () => {
 
   it.each([
     [{ ONEDYNO_BROKER: 'amqp' }, 'ONEDYNO_BROKER=amqp, but none of CLOUDAMQP_URL'],
-    [{ AMQP_URL: 'amqp://h:port' }, 'AMQP_URL is not a URL such as'],
+    [{ AMQP_URL: 'amqp://h:port' }, 'AMQP_URL=amqp://h:port is not a URL such as'],
+    [{ AMQP_URL: 'amqp://u:p@a;amqp://u:p@b:port' }, 'AMQP_URL=amqp://u:***@a;amqp://u:***@b:port is not a URL'],
+    [{ REDIS_URL: 'redis://:p@h/cache' }, 'REDIS_URL=redis://:***@h/cache names the database "cache", which is no number'],
+    [{ REDIS_URL: 'redis://:p@a,b' }, 'REDIS_URL=redis://:***@a,b names several hosts'],
+    [{ REDIS_URL: 'sentinel://:p@a' }, 'REDIS_URL=sentinel://:***@a does not say which primary'],
+    [{ DATABASE_URL: 'postgresql://u:p@a,b/d' }, 'DATABASE_URL=postgresql://u:***@a,b/d names several hosts: give one'],
+    [{ DATABASE_URL: 'postgresql://u:p@/d?host=a,b' }, 'names several hosts: give one'],
+    [{ DATABASE_URL: 'postgresql://u:p@a:port/d' }, 'DATABASE_URL=postgresql://u:***@a:port/d is not a URL'],
     [{ CLOUDAMQP_URL: 'http://u:secret@h' }, 'CLOUDAMQP_URL=http://u:***@h'],
   ])('refuses an impossible broker: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
 

@@ -90,5 +90,24 @@ describe('a masked URL', () => {
     ['postgres://u:secret@h:5/d', 'postgres://u:***@h:5/d'],
     ['postgres://u@h/d?password=secret&x=1', 'postgres://u@h/d?password=***&x=1'],
     ['secret', '(not a URL)'],
+    ['amqp://u:secret@a/;amqp://u:secret@b/', 'amqp://u:***@a/;amqp://u:***@b/'],
+    ['amqp://u:secret@a,amqp://u:secret@b:1/v', 'amqp://u:***@a,amqp://u:***@b:1/v'],
+    ['postgresql://u:secret@a,v:secret@b/d', 'postgresql://u:***@b/d'],
+    ['redis://:sec@ret@h/0', 'redis://:***@h/0'],
+    ['redis://u:sec/ret@h/0', 'redis://u:***@h/0'],
+    ['sentinel://:secret@a;sentinel://b/0?sentinel_password=secret', 'sentinel://:***@a;sentinel://b/0?sentinel_password=***'],
+    ['redis://h:6379/0', 'redis://h:6379/0'],
+    ['postgresql://user@/db?host=/run/x', 'postgresql://user@/db?host=/run/x'],
   ])('turns %s into %s', (url, masked) => expect(maskUrl(url)).toBe(masked))
+})
+
+describe('an error in a line of text', () => {
+  it.each([
+    [{ message: 'cannot reach amqp://u:secret@a;amqp://u:secret@b', hint: 'try again' }],
+    [{ message: 'cannot reach redis://:secret@a', stack: 'Error: redis://:secret@a and redis://:secret@b\n    at x' }],
+  ])('has no password of a URL: %j', (err) => {
+    const line = JSON.stringify({ level: 'error', msg: 'failed', err })
+    expect(renderText(line, false)).toContain('***')
+    expect(renderText(line, false)).not.toContain('secret')
+  })
 })

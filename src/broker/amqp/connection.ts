@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
-import { type Channel, type ChannelModel, type ConfirmChannel, connect, type RecoveringChannelModel } from 'amqplib'
+import { type Channel, type ChannelModel, type ConfirmChannel, connect, type Options, type RecoveringChannelModel } from 'amqplib'
 import { waitAtMost } from '../../concurrency/with-timeout.ts'
+import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
+import { amqpUrls } from '../../server-url.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
 
 /** Two missed heartbeats end a connection, so a task may block the event loop for most of a minute. Seconds. */
@@ -67,7 +69,8 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     changed()
   }
 
-  const model: RecoveringChannelModel = await connect(withHeartbeat(url), {
+  const hosts = inTurn(url)
+  const model: RecoveringChannelModel = await connect(hosts.address, {
     noDelay: true,
     keepAlive: true,
     timeout: CONNECT_TIMEOUT_MS,
@@ -75,8 +78,14 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     recovery: RECOVERY,
   })
   model.on('connect', connected)
-  model.on('disconnect', away)
-  model.on('connect-failed', away)
+  model.on('disconnect', (error) => {
+    hosts.next()
+    away(error)
+  })
+  model.on('connect-failed', (error) => {
+    hosts.next()
+    away(error)
+  })
   model.on('blocked', (reason) => block(true, reason))
   model.on('unblocked', () => block(false))
   // `disconnect` reports the loss. Without a listener an 'error' event would end the process.
@@ -123,11 +132,42 @@ export const nextChange = ({ onChange }: Pick<AmqpConnection, 'onChange'>): Prom
     })
   })
 
-/** A heartbeat in the URL (`?heartbeat=…`) takes precedence. */
-function withHeartbeat(url: string): string {
-  const parsed = new URL(url)
-  if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(HEARTBEAT_S))
-  return parsed.href
+/**
+ * The servers of a list, in turn as kombu's failover strategy `round-robin`. The recovery of amqplib has one address, which it reads before
+ * each attempt, so its fields are replaced by those of the next server.
+ */
+function inTurn(text: string): { readonly address: Options.Connect; next(): void } {
+  const urls = amqpUrls(text)
+  if ('problem' in urls) throw new AppError('CONFIG_INVALID', `${maskUrl(text)} ${urls.problem}`)
+  const address = toAddress(urls[0])
+  let turn = 0
+  return {
+    address,
+    next() {
+      turn = (turn + 1) % urls.length
+      Object.assign(address, toAddress(urls[turn] ?? urls[0]))
+    },
+  }
+}
+
+/** Reads a URL as amqplib does. A heartbeat in the URL (`?heartbeat=…`) takes precedence over ours. */
+function toAddress(url: string): Options.Connect {
+  const { protocol, hostname, port, username, password, pathname, searchParams } = new URL(url)
+  const number = (name: string) => (searchParams.has(name) ? Number(searchParams.get(name)) : undefined)
+  const hasUser = username !== '' || password !== ''
+  return {
+    protocol: protocol.slice(0, -1),
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port),
+    // Without both amqplib uses guest.
+    username: hasUser ? decodeURIComponent(username) : undefined,
+    password: hasUser ? decodeURIComponent(password) : undefined,
+    vhost: pathname.slice(1),
+    locale: searchParams.get('locale') ?? undefined,
+    channelMax: number('channelMax'),
+    frameMax: number('frameMax'),
+    heartbeat: number('heartbeat') ?? HEARTBEAT_S,
+  } as Options.Connect
 }
 
 /** If several addresses refuse, Node.js reports one AggregateError without a message. */

@@ -1,5 +1,6 @@
 import type { Config } from '../../config.ts'
 import type { Database } from '../../database/database.ts'
+import type { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
 import type { BeforeSending, Broker } from '../broker.ts'
@@ -22,22 +23,25 @@ export interface ResultServerOptions {
   readonly apart: string | undefined
   /** The broker, if its server is used. Called after the broker was created. */
   readonly own: () => RedisBroker
+  /** Called if the other server cannot be used. */
+  readonly onRefused?: ((error: AppError) => void) | undefined
 }
 
 export function openResultServer(
   database: Database,
-  config: Pick<Config, 'resultMirror' | 'resultCollect' | 'resultTtlSeconds' | 'platform'>,
-  { log, apart, own }: ResultServerOptions,
+  config: Pick<Config, 'resultMirror' | 'resultCollect' | 'resultTtlSeconds' | 'resultKeyPrefix' | 'platform'>,
+  { log, apart, own, onRefused }: ResultServerOptions,
 ): ResultServer {
   const { platform, resultMirror, resultCollect } = config
   if (apart !== undefined) log.info({ redis: maskUrl(apart) }, 'results are also written to Redis')
-  const connect = (purpose: string) => createRedisConnection({ url: apart ?? '', platform }, purpose, log)
+  const target = { url: apart ?? '', platform, onRefused }
+  const connect = (purpose: string) => createRedisConnection(target, purpose, log)
   const away = apart === undefined ? undefined : { commands: connect('results'), listening: connect('waiting for results') }
   let collect: RedisCollect | undefined
 
   const collecting = (): RedisCollect => {
     const { commands, listening } = away ?? { commands: own().connection, listening: own().listening() }
-    collect ??= createRedisCollect({ commands, listening, database, log })
+    collect ??= createRedisCollect({ commands, listening, database, log, prefix: config.resultKeyPrefix })
     return collect
   }
   const beforeSending: BeforeSending = (messages) => collecting().expect(messages)

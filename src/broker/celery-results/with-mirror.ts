@@ -12,7 +12,7 @@ import { createRedisMirror, type RedisMirror } from './mirror.ts'
 import { storeForeignOutcomes } from './store.ts'
 
 export interface MirroredOptions {
-  readonly config: Pick<Config, 'resultTtlSeconds'>
+  readonly config: Pick<Config, 'resultTtlSeconds' | 'resultKeyPrefix'>
   readonly log: Log
   /** Opened by a process that consumes. */
   readonly connection: RedisConnection
@@ -23,14 +23,14 @@ export interface MirroredOptions {
 /** Adds the mirror to a broker: workers also write their results to Redis (RESULT_MIRROR), and count Celery's chords there. */
 export function withMirror(broker: Broker, database: Database, options: MirroredOptions): Broker {
   const { log, connection, apart, config } = options
-  const ttlSeconds = config.resultTtlSeconds
+  const { resultTtlSeconds: ttlSeconds, resultKeyPrefix: prefix } = config
   let opening: Promise<RedisMirror> | undefined
 
   const open = async (planner: Planner) => {
     const origin = await replyAddress(database)
-    const chords = createCeleryChords(connection, { ttlSeconds, log, planner, end: (end) => finish(end) })
+    const chords = createCeleryChords(connection, { ttlSeconds, prefix, log, planner, end: (end) => finish(end) })
     const onWritten = chords.partReturn
-    const mirror = createRedisMirror(connection, { ttlSeconds, origin, log, apart, onWritten })
+    const mirror = createRedisMirror(connection, { ttlSeconds, prefix, origin, log, apart, onWritten })
     /** No worker stores the outcome of a body that cannot run, so it is stored here. */
     const finish = async ({ plan, outcomes }: End) => {
       if (outcomes.length > 0) {

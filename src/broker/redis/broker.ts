@@ -32,6 +32,8 @@ export interface RedisBrokerOptions {
   /** A message whose worker gives no sign of life for this long is restored. At least kombu's `visibility_timeout`. */
   readonly visibilitySeconds?: number
   readonly beforeSending?: BeforeSending | undefined
+  /** Connects at once, and calls this if the server is unsuitable. */
+  readonly onRefused?: ((error: AppError) => void) | undefined
 }
 
 export interface RedisBroker extends Broker {
@@ -56,7 +58,7 @@ export function createRedisBroker(
   options: RedisBrokerOptions,
 ): RedisBroker {
   const { prefix = '' } = options
-  const target = { url: options.url, platform: config.platform }
+  const target = { url: options.url, platform: config.platform, onRefused: options.onRefused }
   const connection = createRedisConnection(target, 'commands', log)
   const keys = redisKeys(prefix, connection.database)
   const circuit = createCircuit({
@@ -73,6 +75,8 @@ export function createRedisBroker(
   const consumers = createConsumers({ database, log, options, connection, keys, publisher, listening })
 
   connection.onReady(() => circuit.tryAgain())
+  // The error also reaches the callback, and everything that uses the connection.
+  if (options.onRefused !== undefined) connection.ready().catch(() => {})
 
   return {
     kind: 'redis',

@@ -1,18 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { Redis, RedisOptions } from 'ioredis'
-import { pauseMs } from '../../concurrency/retry.ts'
+import type { Redis } from 'ioredis'
 import { isSocketError } from '../../concurrency/transient.ts'
 import { waitAtMost } from '../../concurrency/with-timeout.ts'
-import type { Platform } from '../../config.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
+import { redisAddress } from '../../server-url.ts'
 import { clientMissing } from './client.ts'
+import { clientOptions, type RedisTarget } from './client-options.ts'
 import type { Script } from './scripts.ts'
+import { createUsability } from './usable.ts'
 
-const BACKOFF = { firstMs: 50, maxMs: 5000 }
-/** A server that answers nothing for this long is treated as lost. TCP alone would notice after a quarter of an hour. */
-const SILENT_MS = 30_000
 /** Timeout for the answer to QUIT. */
 const CLOSE_MS = 2000
 
@@ -45,47 +43,46 @@ export const scriptCommand = (script: Script, keys: readonly string[], args: rea
   ...args,
 ]
 
-export interface RedisTarget {
-  readonly url: string
-  readonly platform: Platform
-}
-
-/** Connects on first use, then reconnects for ever with jitter. Logs one line when the connection is lost and one when it is back. */
+/**
+ * Connects on first use, then reconnects for ever with jitter. Logs one line when the connection is lost and one when it is back.
+ * @throws AppError CONFIG_INVALID
+ */
 export function createRedisConnection(target: RedisTarget, purpose: string, log: Log): RedisConnection {
+  const address = redisAddress(target.url)
+  if ('problem' in address) throw new AppError('CONFIG_INVALID', `${maskUrl(target.url)} ${address.problem}`)
   const name = `onedyno-${purpose}-${randomUUID()}`
-  const fields = { redis: maskUrl(target.url), purpose }
   const listeners = new Set<(client: Redis) => void>()
+  const server = createUsability({ target, fields: { redis: maskUrl(target.url), purpose }, log })
   let opening: Promise<Redis> | undefined
   let client: Redis | undefined
   let closed = false
-  let lost = false
 
+  const lose = (reason: string) => {
+    if (!closed) server.lose(reason)
+  }
   const open = async (): Promise<Redis> => {
     const { Redis } = await importClient()
-    const opened = new Redis(target.url, optionsOf(target, name))
+    const options = clientOptions(address, { platform: target.platform, connectionName: name, pause: server.pause })
+    const opened = address.kind === 'server' ? new Redis(address.url, options) : new Redis(options)
     client = opened
-    opened.on('error', (error: Error) => logLost(error.message))
-    opened.on('close', () => logLost('connection closed'))
-    opened.on('ready', () => {
-      if (lost) log.info(fields, 'Redis connection is back')
-      lost = false
-      for (const listener of listeners) listener(opened)
+    opened.on('error', (error: Error) => {
+      server.selectFailed(error)
+      lose(error.message)
+    })
+    opened.on('close', () => lose('connection closed'))
+    opened.on('end', server.changed)
+    opened.on('ready', async () => {
+      if (await server.check(opened)) for (const listener of listeners) listener(opened)
     })
     return opened
   }
 
-  const logLost = (reason: string) => {
-    if (lost || closed) return
-    lost = true
-    log.warn({ ...fields, reason }, 'Redis connection away, connecting again until it is back')
-  }
-
   const ready = async (withinMs?: number): Promise<Redis> => {
+    if (server.refused !== undefined) throw server.refused
     if (closed) throw new AppError('BROKER_UNREACHABLE', 'the connection to Redis is closed')
     opening ??= open()
     const opened = await opening
-    if (opened.status === 'ready') return opened
-    await becomesReady(opened, maskUrl(target.url), withinMs)
+    if (!server.usable) await server.wait(withinMs, () => opened.status === 'end')
     return opened
   }
 
@@ -93,7 +90,7 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
 
   return {
     name,
-    database: databaseOf(target.url),
+    database: address.database,
     ready,
     pipeline,
     run: async (script, keys, args) => (await pipeline([scriptCommand(script, keys, args)]))[0],
@@ -118,23 +115,6 @@ export function createRedisConnection(target: RedisTarget, purpose: string, log:
     },
   }
 }
-
-/** Resolves when the client is connected. Rejects after `withinMs`, or when the client is closed. */
-const becomesReady = (client: Redis, url: string, withinMs: number | undefined) =>
-  new Promise<void>((resolve, reject) => {
-    const settle = (end: () => void) => {
-      clearTimeout(timer)
-      client.off('ready', onReady)
-      client.off('end', onEnd)
-      end()
-    }
-    const onReady = () => settle(resolve)
-    const refuse = (reason: string) => settle(() => reject(new AppError('BROKER_UNREACHABLE', `${url} ${reason}`)))
-    const onEnd = () => refuse('was closed')
-    const timer = withinMs === undefined ? undefined : setTimeout(() => refuse('does not answer'), withinMs)
-    client.on('ready', onReady)
-    client.on('end', onEnd)
-  })
 
 type Reply = [error: Error | null, reply: unknown]
 
@@ -182,33 +162,6 @@ async function importClient() {
   } catch (cause) {
     throw clientMissing('a Redis URL is set', cause)
   }
-}
-
-function optionsOf({ url, platform }: RedisTarget, connectionName: string) {
-  return {
-    connectionName,
-    // Every server and proxy supports protocol 2, and invalidations arrive as messages (wake.ts).
-    protocol: 2 as const,
-    // A command under way fails when the connection breaks. The client must not repeat it without its caller.
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    enableOfflineQueue: false,
-    autoResubscribe: false,
-    disableClientInfo: true,
-    noDelay: true,
-    socketTimeout: SILENT_MS,
-    retryStrategy: (attempt: number) => pauseMs(attempt - 1, BACKOFF),
-    // After a failover the former primary answers but refuses writes. A new connection finds the new primary.
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
-    // Heroku Redis has self-signed certificates (Heroku Dev Center, "Connecting to Heroku Key-Value Store").
-    ...(url.startsWith('rediss:') ? { tls: { rejectUnauthorized: platform !== 'heroku' } } : {}),
-  } satisfies RedisOptions
-}
-
-/** `redis://host/3` → 3. */
-const databaseOf = (url: string): number => {
-  const path = URL.canParse(url) ? new URL(url).pathname.slice(1) : ''
-  return /^\d+$/.test(path) ? Number(path) : 0
 }
 
 /** True if the connection failed rather than the command, so that another attempt may succeed. */

@@ -1,0 +1,67 @@
+import type { RedisOptions } from 'ioredis'
+import { pauseMs } from '../../concurrency/retry.ts'
+import type { Platform } from '../../config.ts'
+import type { AppError } from '../../errors.ts'
+import type { RedisAddress } from '../../server-url.ts'
+
+/** `replyMapping` decides the type of the client. */
+type ClientOptions = Omit<RedisOptions, 'replyMapping'>
+
+export interface RedisTarget {
+  readonly url: string
+  readonly platform: Platform
+  /** Called if the server is found unsuitable before it was ever used, so that a role can end. */
+  readonly onRefused?: ((error: AppError) => void) | undefined
+}
+
+export const BACKOFF = { firstMs: 50, maxMs: 5000 }
+/** A server that answers nothing for this long is treated as lost. TCP alone would notice after a quarter of an hour. */
+const SILENT_MS = 30_000
+/** Timeout for the answer of one Sentinel. Then the next one is asked. */
+const SENTINEL_TIMEOUT_MS = 5000
+
+/** Options of ioredis. `pause`: milliseconds before the next attempt to connect. */
+export function clientOptions(
+  address: RedisAddress,
+  {
+    platform,
+    connectionName,
+    pause,
+  }: { readonly platform: Platform; readonly connectionName: string; readonly pause: () => number },
+): ClientOptions & { protocol: 2 } {
+  return {
+    ...serverOptions(address, platform),
+    db: address.database,
+    connectionName,
+    // Every server and proxy supports protocol 2, and invalidations arrive as messages (wake.ts).
+    protocol: 2,
+    // A command under way fails when the connection breaks. The client must not repeat it without its caller.
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    enableOfflineQueue: false,
+    autoResubscribe: false,
+    disableClientInfo: true,
+    noDelay: true,
+    socketTimeout: SILENT_MS,
+    retryStrategy: pause,
+    // After a failover the former primary answers but refuses writes. A new connection finds the new primary.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  }
+}
+
+function serverOptions(address: RedisAddress, platform: Platform): ClientOptions {
+  // Heroku Redis has self-signed certificates (Heroku Dev Center, "Connecting to Heroku Key-Value Store").
+  if (address.kind === 'server')
+    return address.url.startsWith('rediss:') ? { tls: { rejectUnauthorized: platform !== 'heroku' } } : {}
+  const { sentinels, master, username, password, sentinelUsername, sentinelPassword } = address
+  return {
+    sentinels: [...sentinels],
+    name: master,
+    sentinelRetryStrategy: (attempt) => pauseMs(attempt - 1, BACKOFF),
+    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+  }
+}

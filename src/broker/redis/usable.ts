@@ -1,0 +1,123 @@
+import type { Redis } from 'ioredis'
+import { pauseMs } from '../../concurrency/retry.ts'
+import { AppError } from '../../errors.ts'
+import type { Log } from '../../log.ts'
+import { BACKOFF, type RedisTarget } from './client-options.ts'
+
+/** Whether the server of a connection can be used now: it is connected, and it is the primary of a plain Redis. */
+export interface Usability {
+  readonly usable: boolean
+  /** Why this server is never used. */
+  readonly refused: AppError | undefined
+  /** Milliseconds before the next attempt to connect. Only a usable server resets the back-off. */
+  pause(): number
+  /** Checks a client that has just connected. @returns true if it can be used */
+  check(client: Redis): Promise<boolean>
+  lose(reason: string): void
+  /** The server refused the database of the URL. ioredis then stays in database 0, where others may have their keys. */
+  selectFailed(error: Error): void
+  /** Resolves when the server is usable. @throws AppError BROKER_UNREACHABLE after `withinMs`, or when `isEnded()`; REDIS_UNSUITABLE */
+  wait(withinMs: number | undefined, isEnded: () => boolean): Promise<void>
+  /** Looks again at `isEnded()`. */
+  changed(): void
+}
+
+export interface UsabilityParts {
+  readonly target: RedisTarget
+  readonly fields: { readonly redis: string; readonly purpose: string }
+  readonly log: Log
+}
+
+/** Targets whose server was usable once. All connections of a process to one server share their target. */
+const used = new WeakSet<RedisTarget>()
+
+/** The first server of a process is refused if it is unsuitable. A later one counts as away, as a former primary after a failover. */
+export function createUsability({ target, fields, log }: UsabilityParts): Usability {
+  const waiting = new Set<() => void>()
+  let usable = false
+  let refused: AppError | undefined
+  let selectProblem: string | undefined
+  let attempts = 0
+  let lost = false
+
+  const changed = () => {
+    for (const look of [...waiting]) look()
+  }
+  const lose = (reason: string) => {
+    usable = false
+    if (lost || refused !== undefined) return
+    lost = true
+    log.warn({ ...fields, reason }, 'Redis connection away, connecting again until it is back')
+  }
+  const refuse = (client: Redis, problem: string) => {
+    if (used.has(target)) {
+      lose(problem)
+      client.disconnect(true)
+      return
+    }
+    refused = new AppError('REDIS_UNSUITABLE', `${fields.redis} ${problem}`)
+    client.disconnect()
+    changed()
+    target.onRefused?.(refused)
+  }
+  const accept = () => {
+    used.add(target)
+    attempts = 0
+    usable = true
+    if (lost) log.info(fields, 'Redis connection is back')
+    lost = false
+    changed()
+  }
+
+  return {
+    get usable() {
+      return usable
+    },
+    get refused() {
+      return refused
+    },
+    pause: () => pauseMs(attempts++, BACKOFF),
+    async check(client) {
+      const problem = selectProblem ?? (await unsuitable(client))
+      selectProblem = undefined
+      if (client.status !== 'ready') return false
+      if (problem === undefined) accept()
+      else refuse(client, problem)
+      return problem === undefined
+    },
+    lose,
+    selectFailed({ message }) {
+      if (/DB index is out of range|SELECT is not allowed|invalid DB index/i.test(message))
+        selectProblem = `refuses its database: ${message}`
+    },
+    wait: (withinMs, isEnded) =>
+      new Promise<void>((resolve, reject) => {
+        const settle = (end: () => void) => {
+          clearTimeout(timer)
+          waiting.delete(look)
+          end()
+        }
+        const fail = (reason: string) =>
+          settle(() => reject(refused ?? new AppError('BROKER_UNREACHABLE', `${fields.redis} ${reason}`)))
+        const look = () => {
+          if (usable) settle(resolve)
+          else if (refused !== undefined || isEnded()) fail('was closed')
+        }
+        const timer = withinMs === undefined ? undefined : setTimeout(() => fail('does not answer'), withinMs)
+        waiting.add(look)
+        look()
+      }),
+    changed,
+  }
+}
+
+/** Why this server cannot carry messages. undefined: it can, or it does not say. */
+async function unsuitable(client: Redis): Promise<string | undefined> {
+  const info = await client.info().catch(() => '')
+  const field = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
+  const mode = field('redis_mode')
+  if (mode === 'sentinel') return 'is a Sentinel, not the Redis that it watches: write sentinel:// instead of redis://'
+  if (mode === 'cluster') return 'is a node of Redis Cluster, whose keys are on several servers'
+  if (field('role') === 'slave') return `is a read-only replica of ${field('master_host') ?? 'another server'}`
+  return undefined
+}

@@ -1,0 +1,127 @@
+// The addresses of servers as people write them: `new URL` is not their syntax, because a text may name several hosts.
+
+/** A Redis server, or Sentinels that know which server is the primary. */
+export type RedisAddress =
+  | { readonly kind: 'server'; readonly url: string; readonly database: number }
+  | {
+      readonly kind: 'sentinels'
+      readonly sentinels: readonly { readonly host: string; readonly port: number }[]
+      /** The name under which the Sentinels watch the primary. */
+      readonly master: string
+      readonly username: string | undefined
+      readonly password: string | undefined
+      readonly sentinelUsername: string | undefined
+      readonly sentinelPassword: string | undefined
+      readonly database: number
+    }
+
+/** A text that cannot be used: what is wrong, as a sentence that goes on after the text. */
+export interface Unusable {
+  readonly problem: string
+}
+
+/** User and password, hosts, and the rest of one URL. */
+const PARTS = /^([a-z][a-z0-9+.-]*:\/\/)((?:[^/?#]*@)?)([^/?#]*)(.*)$/is
+
+const SENTINEL_PORT = 26_379
+
+/**
+ * RabbitMQ servers to try in turn. kombu separates URLs by `;`. A comma is also accepted, between URLs and between the hosts of one URL.
+ */
+export function amqpUrls(text: string): readonly [string, ...string[]] | Unusable {
+  const urls = splitUrls(text, 'amqps?').flatMap(eachHost)
+  const [first, ...others] = urls
+  const isUrl = (url: string) => URL.canParse(url) && !/[;,]/.test(PARTS.exec(url)?.[3] ?? '')
+  if (first === undefined || !urls.every(isUrl))
+    return { problem: 'is not a URL such as amqps://user:password@host/vhost, nor several of them separated by ;' }
+  return [first, ...others]
+}
+
+/** A Redis server, or Sentinels in kombu's form: `sentinel://a:26379;sentinel://b:26379/0`. */
+export function redisAddress(text: string): RedisAddress | Unusable {
+  return /^sentinel:/i.test(text) ? sentinelAddress(text) : serverAddress(text)
+}
+
+function serverAddress(url: string): RedisAddress | Unusable {
+  const hosts = PARTS.exec(url)?.[3] ?? ''
+  if (/[;,]/.test(hosts) || splitUrls(url, 'rediss?').length > 1)
+    return {
+      problem:
+        'names several hosts, and Redis has no list of hosts: give one, or its Sentinels as sentinel://a:26379;sentinel://b:26379/0',
+    }
+  if (!URL.canParse(url)) return { problem: 'is not a URL such as redis://user:password@host:6379/0' }
+  const database = databaseOf(url)
+  return typeof database === 'number' ? { kind: 'server', url, database } : database
+}
+
+function sentinelAddress(text: string): RedisAddress | Unusable {
+  const urls = splitUrls(text, 'sentinel').flatMap(eachHost)
+  const parsed = urls.map((url) => (URL.canParse(url) ? new URL(url) : undefined))
+  if (urls.length === 0 || parsed.some((url) => url === undefined || url.hostname === '' || /[;,]/.test(url.hostname)))
+    return { problem: 'is not a list such as sentinel://a:26379;sentinel://b:26379/0' }
+  const all = parsed as URL[]
+  const parameter = (name: string) => all.map((url) => url.searchParams.get(name)).find((value) => value) ?? undefined
+  const master = parameter('master_name')
+  if (master === undefined)
+    return { problem: 'does not say which primary the Sentinels watch: set REDIS_MASTER_NAME, or append ?master_name=mymaster' }
+  const database = databaseOf(urls.find((url) => pathOf(url) !== '') ?? '')
+  if (typeof database !== 'number') return database
+  const named = all.find(({ password, username }) => password !== '' || username !== '')
+  return {
+    kind: 'sentinels',
+    sentinels: all.map(({ hostname, port }) => ({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: port === '' ? SENTINEL_PORT : Number(port),
+    })),
+    master,
+    username: decoded(named?.username),
+    password: decoded(named?.password),
+    sentinelUsername: parameter('sentinel_username'),
+    sentinelPassword: parameter('sentinel_password'),
+    database,
+  }
+}
+
+/** The text with the name of the primary, if it names Sentinels and lacks it. */
+export function withMasterName(text: string, master: string | undefined): string {
+  if (master === undefined || !/^sentinel:/i.test(text) || /[?&]master_name=/.test(text)) return text
+  return `${text.replace(/[;,\s]+$/, '')}${text.includes('?') ? '&' : '?'}master_name=${encodeURIComponent(master)}`
+}
+
+/** undefined if PostgreSQL can be reached by this text. */
+export function postgresProblem(url: string): Unusable | undefined {
+  const hosts = PARTS.exec(url)?.[3] ?? ''
+  const parameter = /[?&]host=([^&]*)/.exec(url)?.[1] ?? ''
+  if (/[,;]/.test(hosts) || /,|%2c/i.test(parameter))
+    return { problem: 'names several hosts: give one, such as the address of a proxy that follows the primary' }
+  if (hosts !== '' && !URL.canParse(url)) return { problem: 'is not a URL such as postgresql://user:password@host:5432/database' }
+  return undefined
+}
+
+/** The first URL of a list, for whoever shows one. */
+export const firstUrl = (text: string): string => splitUrls(text, '[a-z]+').flatMap(eachHost)[0] ?? text
+
+/** Splits before each further scheme, so that a separator within a password or a virtual host stays. */
+const splitUrls = (text: string, scheme: string): string[] =>
+  text
+    .split(new RegExp(`[;,](?=\\s*(?:${scheme}:\\/\\/|$))`, 'i'))
+    .map((url) => url.trim())
+    .filter((url) => url !== '')
+
+/** `amqp://u@a:1,b:2/v` → `amqp://u@a:1/v`, `amqp://u@b:2/v`. */
+function eachHost(url: string): string[] {
+  const [, scheme = '', user = '', hosts = '', rest = ''] = PARTS.exec(url) ?? []
+  return hosts.includes(',') ? hosts.split(',').map((host) => `${scheme}${user}${host.trim()}${rest}`) : [url]
+}
+
+const pathOf = (url: string): string => /^\/([^?#]*)/.exec(PARTS.exec(url)?.[4] ?? '')?.[1] ?? ''
+
+/** `redis://host/3` → 3. A parameter `db` counts if there is no path, as in ioredis. */
+function databaseOf(url: string): number | Unusable {
+  const name = pathOf(url) || /[?&]db=([^&#]*)/.exec(url)?.[1] || '0'
+  return /^\d{1,9}$/.test(name)
+    ? Number(name)
+    : { problem: `names the database ${JSON.stringify(name)}, which is no number: Redis numbers its databases from 0` }
+}
+
+const decoded = (text: string | undefined): string | undefined => (text ? decodeURIComponent(text) : undefined)
