@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { until } from './until.ts'
 
 export interface OwnRedis {
   readonly url: string
@@ -80,4 +81,47 @@ export async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+export interface Sentinel {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** A Sentinel that watches one primary as `mymaster` and fails over alone, after a second. */
+export async function createSentinel(primaryUrl: string): Promise<Sentinel> {
+  const folder = await mkdtemp(join(tmpdir(), 'onedyno-sentinel-'))
+  const port = await freePort()
+  const file = join(folder, 'sentinel.conf')
+  await writeFile(
+    file,
+    [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      `sentinel monitor mymaster 127.0.0.1 ${new URL(primaryUrl).port} 1`,
+      'sentinel down-after-milliseconds mymaster 1000',
+      'sentinel failover-timeout mymaster 3000',
+      '',
+    ].join('\n'),
+  )
+  const child = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' })
+  const asking = new Redis(port, '127.0.0.1', { protocol: 2, retryStrategy: () => 50 })
+  asking.on('error', () => {})
+  await asking.ping()
+  // Without a known replica there is nothing to fail over to.
+  await until(
+    'the Sentinel knows the replica',
+    async () => ((await asking.call('SENTINEL', 'replicas', 'mymaster')) as unknown[]).length > 0,
+  )
+  asking.disconnect()
+  return {
+    port,
+    async close() {
+      const ended = once(child, 'close')
+      child.kill('SIGKILL')
+      await ended
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
 }

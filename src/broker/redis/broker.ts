@@ -166,6 +166,8 @@ function createConsumers({ database, log, options, connection, keys, publisher, 
     async open(consume: ConsumeOptions): Promise<Consumer> {
       waker ??= createRedisWake(connection, listening(), keys, log, wakeAll)
       const shared = waker
+      // If the connection fails first, nothing awaits it.
+      shared.catch(() => {})
       const id = `${connection.name}/${randomUUID().slice(0, 8)} ${consume.name}`
       // A worker that finds no server waits: if it ended, the supervisor would only start it again.
       await connection.ready()

@@ -39,6 +39,7 @@ export function createUsability({ target, fields, log }: UsabilityParts): Usabil
   let selectProblem: string | undefined
   let attempts = 0
   let lost = false
+  let unsuited = false
 
   const changed = () => {
     for (const look of [...waiting]) look()
@@ -51,7 +52,9 @@ export function createUsability({ target, fields, log }: UsabilityParts): Usabil
   }
   const refuse = (client: Redis, problem: string) => {
     if (used.has(target)) {
-      lose(problem)
+      if (!unsuited) log.warn({ ...fields, reason: problem }, 'Redis cannot be used now, connecting again until it can')
+      unsuited = true
+      lost = true
       client.disconnect(true)
       return
     }
@@ -66,6 +69,7 @@ export function createUsability({ target, fields, log }: UsabilityParts): Usabil
     usable = true
     if (lost) log.info(fields, 'Redis connection is back')
     lost = false
+    unsuited = false
     changed()
   }
 
