@@ -88,7 +88,8 @@ describe.skipIf(lacks('redis'))('Redis behind Sentinels', () => {
     const env = { ...schema.env, REDIS_URL: url, REDIS_MASTER_NAME: 'mymaster' }
     const role = await startRole('worker', env, [], { main })
     try {
-      const call = (value: string) => runCommand(env, 'call', 'tasks.echo', '--args', JSON.stringify([value]), '--wait', '--timeout', '20')
+      const call = (value: string) =>
+        runCommand(env, 'call', 'tasks.echo', '--args', JSON.stringify([value]), '--wait', '--timeout', '20')
       expect(await call('before')).toMatchObject({ code: 0, stdout: expect.stringContaining('before') })
       await primary.kill()
       await until('the replica leads', async () => (await replica.redis.info('replication')).includes('role:master'))
