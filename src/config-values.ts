@@ -1,6 +1,6 @@
 import { maskUrl } from './log-text.ts'
 import { OPTIONS, type Option, type OptionName } from './options.ts'
-import { amqpUrls, postgresProblem, redisAddress, type Unusable, withMasterName } from './server-url.ts'
+import { amqpUrls, postgresAddress, redisAddress, type Unusable, withMasterName } from './server-url.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -114,7 +114,7 @@ function checkedUrl(
 
 export function readDatabaseUrl(read: Reader, problems: string[]): string | undefined {
   const url = read.url('DATABASE_URL', ['postgres:', 'postgresql:'])
-  return checkedUrl('DATABASE_URL', url, (given) => ({ ...postgresProblem(given) }), problems)
+  return checkedUrl('DATABASE_URL', url, postgresAddress, problems)
 }
 
 export function readResultMirror(read: Reader, broker: BrokerChoice, problems: string[]): ResultMirror {

@@ -88,14 +88,39 @@ export function withMasterName(text: string, master: string | undefined): string
   return `${text.replace(/[;,\s]+$/, '')}${text.includes('?') ? '&' : '?'}master_name=${encodeURIComponent(master)}`
 }
 
-/** undefined if PostgreSQL can be reached by this text. */
-export function postgresProblem(url: string): Unusable | undefined {
-  const hosts = PARTS.exec(url)?.[3] ?? ''
-  const parameter = /[?&]host=([^&]*)/.exec(url)?.[1] ?? ''
-  if (/[,;]/.test(hosts) || /,|%2c/i.test(parameter))
-    return { problem: 'names several hosts: give one, such as the address of a proxy that follows the primary' }
-  if (hosts !== '' && !URL.canParse(url)) return { problem: 'is not a URL such as postgresql://user:password@host:5432/database' }
-  return undefined
+export interface PostgresAddress {
+  /** The URL with the first host alone. */
+  readonly url: string
+  /** Empty if the URL names at most one host. */
+  readonly hosts: readonly { readonly host: string; readonly port: number }[]
+}
+
+/** libpq's other values ask for a server that refuses writes. */
+const SESSION_ATTRIBUTES = ['any', 'read-write', 'primary']
+
+/** PostgreSQL in libpq's form, which allows several hosts: `postgresql://user:password@a:5432,b/database`. */
+export function postgresAddress(text: string): PostgresAddress | Unusable {
+  const [, scheme = '', user = '', list = '', rest = ''] = PARTS.exec(text) ?? []
+  const parameter = (name: string) => new RegExp(`[?&]${name}=([^&]*)`).exec(rest)?.[1]
+  const attributes = parameter('target_session_attrs')
+  if (attributes !== undefined && !SESSION_ATTRIBUTES.includes(attributes))
+    return {
+      problem: `asks for target_session_attrs=${attributes}, but onedyno writes: ${SESSION_ATTRIBUTES.join(', ')} are accepted`,
+    }
+  if (/,|%2c/i.test(parameter('host') ?? ''))
+    return { problem: 'names several hosts as a parameter: write postgresql://user:password@a:5432,b:5432/database' }
+  const urls = list.split(',').map((host) => `${scheme}${user}${host}${rest}`)
+  const isUrl = (url: string) => URL.canParse(url) && !url.includes(';')
+  if (list !== '' && !urls.every(isUrl)) return { problem: 'is not a URL such as postgresql://user:password@host:5432/database' }
+  if (urls.length < 2) return { url: text, hosts: [] }
+  const hosts = urls
+    .map((url) => new URL(url))
+    .map(({ hostname, port }) => ({
+      host: decodeURIComponent(hostname.replace(/^\[|\]$/g, '')),
+      port: Number(port || 5432),
+    }))
+  if (hosts.some(({ host }) => host === '')) return { problem: 'has an empty name in its list of hosts' }
+  return { url: urls[0] ?? text, hosts }
 }
 
 /** The first URL of a list, for whoever shows one. */

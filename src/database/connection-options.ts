@@ -1,6 +1,10 @@
-import type { ClientConfig } from 'pg'
+import type { Client, ClientConfig } from 'pg'
 import type { Config } from '../config.ts'
 import { requireDatabaseUrl } from '../config.ts'
+import { AppError } from '../errors.ts'
+import { maskUrl } from '../log-text.ts'
+import { postgresAddress } from '../server-url.ts'
+import { clientOf } from './several-hosts.ts'
 
 type Tls = 'off' | 'no-verify' | 'verify-full'
 
@@ -14,11 +18,17 @@ interface TlsDecision {
  * The options for pg; TLS is decided only here. pg 8 ignores an `ssl` object if the URL has `sslmode`, and reads `sslmode=require` as full
  * verification, which pg 9 will change (pg-connection-string, README, "sslmode"). So `sslmode` is removed from the URL.
  */
-export function connectionOptions(config: Config, name: string): ClientConfig & { decision: TlsDecision } {
+export function connectionOptions(
+  config: Config,
+  name: string,
+): ClientConfig & { decision: TlsDecision; SessionClient: typeof Client } {
   const url = requireDatabaseUrl(config)
+  const address = postgresAddress(url)
+  if ('problem' in address) throw new AppError('CONFIG_INVALID', `DATABASE_URL=${maskUrl(url)} ${address.problem}`)
   const decision = decideTls(url, config)
   return {
-    connectionString: withoutSslParameters(url),
+    SessionClient: clientOf(address.hosts),
+    connectionString: withoutSslParameters(address.url),
     ssl: decision.tls === 'off' ? false : { rejectUnauthorized: decision.tls === 'verify-full' },
     application_name: `onedyno ${name}`,
     connectionTimeoutMillis: 10_000,
@@ -33,7 +43,8 @@ export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'pla
   if (config.databaseSsl !== 'auto') return { tls: config.databaseSsl, reason: `DATABASE_SSL=${config.databaseSsl}` }
   const sslmode = parameter(url, 'sslmode')
   if (sslmode !== undefined) return { tls: tlsOfSslmode(sslmode), reason: `sslmode=${sslmode}` }
-  const host = parameter(url, 'host') ?? hostOf(url)
+  const hosts = parameter(url, 'host')?.split(',') ?? hostsOf(url)
+  const host = hosts.find((each) => !isNearby(each)) ?? hosts[0] ?? ''
   if (isNearby(host)) return { tls: 'off', reason: `${host === '' ? 'local socket' : host} is this machine or a private name` }
   if (config.platform === 'heroku')
     return { tls: 'no-verify', reason: 'Heroku Postgres encrypts with certificates that no authority signed' }
@@ -53,10 +64,12 @@ function isNearby(host: string): boolean {
 }
 
 /** Parsed without WHATWG URL, which rejects `postgresql://user@/db?host=/run`: user information without a host. */
-function hostOf(url: string): string {
+function hostsOf(url: string): string[] {
   const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? ''
-  const host = authority.slice(authority.lastIndexOf('@') + 1)
-  return host.startsWith('[') ? host.slice(1, host.indexOf(']')) : decodeURIComponent(host.replace(/:\d*$/, ''))
+  const hosts = authority.slice(authority.lastIndexOf('@') + 1).split(',')
+  return hosts.map((host) =>
+    host.startsWith('[') ? host.slice(1, host.indexOf(']')) : decodeURIComponent(host.replace(/:\d*$/, '')),
+  )
 }
 
 function parameter(url: string, name: string): string | undefined {

@@ -1,4 +1,4 @@
-import { Client, type ClientBase, Pool, type QueryResultRow } from 'pg'
+import { type ClientBase, Pool, type QueryResultRow } from 'pg'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -32,11 +32,12 @@ const QUERY_TIMEOUT_MS = 30_000
 
 /** Opens no connection; the first query does. */
 export function createDatabase(config: Config, options: { name: string; log: Log; poolMax?: number }): Database {
-  const { decision, ...connection } = connectionOptions(config, options.name)
+  const { decision, SessionClient, ...connection } = connectionOptions(config, options.name)
   const masked = maskUrl(config.databaseUrl ?? '')
   options.log.debug({ database: masked, tls: decision.tls, reason: decision.reason }, 'database chosen')
   const pool = new Pool({
     ...connection,
+    Client: SessionClient,
     max: options.poolMax ?? config.databasePool,
     idleTimeoutMillis: 0,
     query_timeout: QUERY_TIMEOUT_MS,
@@ -44,7 +45,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
   // A broken idle connection is harmless: the pool opens another one for the next query.
   pool.on('error', (err) => options.log.debug({ reason: err.message }, 'idle database connection lost'))
   const listener = createListener(
-    () => new Client({ ...connection, application_name: `onedyno ${options.name} listen` }),
+    () => new SessionClient({ ...connection, application_name: `onedyno ${options.name} listen` }),
     options.log,
   )
   const qualify = createQualifier(config.databaseSchema)

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -27,8 +27,8 @@ export const migrationNames = (): string[] =>
  * @returns the names of the migrations that were applied
  */
 export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | 'error'>): Promise<string[]> {
-  const { decision, ...connection } = connectionOptions(config, 'migrate')
-  const client = new Client(connection)
+  const { decision, SessionClient, ...connection } = connectionOptions(config, 'migrate')
+  const client = new SessionClient(connection)
   client.on('error', () => {})
   try {
     await client.connect()

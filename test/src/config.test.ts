@@ -92,8 +92,12 @@ describe('the configuration', () => {
     [{ REDIS_URL: 'redis://:p@h/cache' }, 'REDIS_URL=redis://:***@h/cache names the database "cache", which is no number'],
     [{ REDIS_URL: 'redis://:p@a,b' }, 'REDIS_URL=redis://:***@a,b names several hosts'],
     [{ REDIS_URL: 'sentinel://:p@a' }, 'REDIS_URL=sentinel://:***@a does not say which primary'],
-    [{ DATABASE_URL: 'postgresql://u:p@a,b/d' }, 'DATABASE_URL=postgresql://u:***@a,b/d names several hosts: give one'],
-    [{ DATABASE_URL: 'postgresql://u:p@/d?host=a,b' }, 'names several hosts: give one'],
+    [{ DATABASE_URL: 'postgresql://u:p@a,/d' }, 'DATABASE_URL=postgresql://u:***@a,/d '],
+    [{ DATABASE_URL: 'postgresql://u:p@/d?host=a,b' }, 'names several hosts as a parameter'],
+    [
+      { DATABASE_URL: 'postgresql://a,b/d?target_session_attrs=standby' },
+      'asks for target_session_attrs=standby, but onedyno writes: any, read-write, primary are accepted',
+    ],
     [{ DATABASE_URL: 'postgresql://u:p@a:port/d' }, 'DATABASE_URL=postgresql://u:***@a:port/d is not a URL'],
     [{ CLOUDAMQP_URL: 'http://u:secret@h' }, 'CLOUDAMQP_URL=http://u:***@h'],
   ])('refuses an impossible broker: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))

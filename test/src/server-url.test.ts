@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { amqpUrls, firstUrl, redisAddress } from '../../src/server-url.ts'
+import { amqpUrls, firstUrl, postgresAddress, redisAddress } from '../../src/server-url.ts'
 
 describe('a list of RabbitMQ servers', () => {
   it.each([
@@ -56,4 +56,20 @@ describe('the address of a Redis', () => {
     ['sentinel://a', 'set REDIS_MASTER_NAME'],
     ['sentinel://?master_name=m', 'is not a list such as'],
   ])('refuses %s: %s', (text, problem) => expect(redisAddress(text)).toMatchObject({ problem: expect.stringContaining(problem) }))
+})
+
+describe('the address of a PostgreSQL', () => {
+  it.each([
+    ['postgresql://u@h/d', 'postgresql://u@h/d', []],
+    ['postgresql://user@/db?host=/run/x', 'postgresql://user@/db?host=/run/x', []],
+    [
+      'postgresql://u:p,w@a:1,[::1],b:2/d?target_session_attrs=read-write',
+      'postgresql://u:p,w@a:1/d?target_session_attrs=read-write',
+      [
+        { host: 'a', port: 1 },
+        { host: '::1', port: 5432 },
+        { host: 'b', port: 2 },
+      ],
+    ],
+  ])('%s', (text, url, hosts) => expect(postgresAddress(text)).toEqual({ url, hosts }))
 })
