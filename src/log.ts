@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { type Logger, pino } from 'pino'
-import { type LogFormat, type LogLevel, renderPlain, renderText } from './log-text.ts'
+import { type LogFormat, type LogLevel, maskUrls, renderPlain, renderText } from './log-text.ts'
 
 export type Log = Logger
 
@@ -18,6 +18,8 @@ export function createLog(options: { level: LogLevel; format: LogFormat; stamp?:
       level: options.level,
       base: null,
       formatters: { level: (label) => ({ level: label }) },
+      // Text lines are masked when they are rendered.
+      ...(format === 'json' ? { serializers: { err: maskedError } } : {}),
       redact: { paths: ['authorization', 'cookie', '*.authorization', '*.cookie'], censor: '[redacted]' },
       hooks: {
         // HOT, one line per task: a few plain fields are rendered without writing and parsing JSON.
@@ -34,6 +36,13 @@ export function createLog(options: { level: LogLevel; format: LogFormat; stamp?:
     destination,
   )
   return log
+}
+
+/** An error as pino writes it, with the passwords of URLs masked: drivers put the URL into messages and properties. */
+function maskedError(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown
+  const fields = Object.entries(pino.stdSerializers.err(thrown))
+  return Object.fromEntries(fields.map(([key, value]) => [key, typeof value === 'string' ? maskUrls(value) : value]))
 }
 
 /** A logger without output, for tests and for use as a library. */

@@ -60,7 +60,7 @@ const load = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
 try {
   process.exitCode = load === undefined ? await supervisor(process.argv.slice(2)) : await runRole(await load(), rest)
 } catch (error) {
-  process.exitCode = report(error as Error & { hint?: string; exit?: number; code?: string })
+  process.exitCode = await report(error as Error & { hint?: string; exit?: number; code?: string })
 }
 // Everything important is closed and flushed here; a half-open connection must not keep the process alive.
 setTimeout(() => process.exit(), 1000).unref()
@@ -90,14 +90,15 @@ async function supervisor(argv: string[]): Promise<number> {
 }
 
 /** Prints a failure that a person can fix as one line and a hint, and every other failure as a bug with its stack. */
-function report(error: Error & { hint?: string; exit?: number; code?: string }): number {
+async function report(error: Error & { hint?: string; exit?: number; code?: string }): Promise<number> {
+  const { maskUrls } = await import('./log-text.ts')
   const isUsage = error.code === 'USAGE' || error.code?.startsWith('ERR_PARSE_ARGS_') === true
   if (error.hint === undefined && !isUsage) {
-    process.stderr.write(`bug: ${error.stack ?? error}\nhint: please report this with the line above\n`)
+    process.stderr.write(`bug: ${maskUrls(String(error.stack ?? error))}\nhint: please report this with the line above\n`)
     return 70
   }
   process.stderr.write(
-    `error: ${error.message}\nhint: ${isUsage ? `\`onedyno ${command} --help\` shows the options` : error.hint}\n`,
+    `error: ${maskUrls(error.message)}\nhint: ${isUsage ? `\`onedyno ${command} --help\` shows the options` : error.hint}\n`,
   )
   return error.exit ?? 64
 }

@@ -111,3 +111,19 @@ describe('an error in a line of text', () => {
     expect(renderText(line, false)).not.toContain('secret')
   })
 })
+
+describe('an error in a line of JSON', () => {
+  it('has no password of a URL, in its message, stack and properties', () => {
+    const lines: string[] = []
+    const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
+    const err = Object.assign(new TypeError('Invalid URL amqp://u:secret@a'), {
+      input: 'amqp://u:secret@a;amqp://u:secret@b',
+      n: 1,
+    })
+    log.error({ err }, 'failed')
+    expect(lines.join()).not.toContain('secret')
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      err: { type: 'TypeError', message: 'Invalid URL amqp://u:***@a', input: 'amqp://u:***@a;amqp://u:***@b', n: 1 },
+    })
+  })
+})
