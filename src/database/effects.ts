@@ -4,7 +4,7 @@ import { countMembers, type EffectsTarget } from './chords.ts'
 import { columnsOf, storable } from './columns.ts'
 import type { Queryable } from './database.ts'
 import { keepDeadLetters } from './dead-letters.ts'
-import { type DueMessage, writeMessages, writePlans } from './plans.ts'
+import { type PlannedMessage, writeMessages, writePlans } from './plans.ts'
 import { sql } from './sql.ts'
 import { storeOutcomes } from './store-outcomes.ts'
 import { logColumns } from './task-reports.ts'
@@ -114,6 +114,6 @@ async function freeUnique(client: Queryable, items: readonly EffectsToWrite[]): 
 
 /** Retries go to the outbox even if they are due, because there the next attempt replaces one that was never sent. */
 async function writeRetries(client: Queryable, target: EffectsTarget, items: readonly EffectsToWrite[]): Promise<void> {
-  const due = items.flatMap(({ effects }): DueMessage[] => (effects.retry === undefined ? [] : [effects.retry]))
+  const due = items.flatMap(({ effects }): PlannedMessage[] => (effects.retry === undefined ? [] : [effects.retry]))
   if (due.length > 0) await writeMessages(client, { ...target, direct: false }, due)
 }

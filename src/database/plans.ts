@@ -17,7 +17,7 @@ export interface MessageTarget {
 }
 
 /** A message and the time when it is due; null: now. */
-export interface DueMessage {
+export interface PlannedMessage {
   readonly message: Message
   readonly dueAt: Date | null
 }
@@ -47,11 +47,11 @@ async function keepChords(client: Queryable, chords: readonly ChordPlan[]): Prom
 }
 
 /** A second message with the same id replaces the first: an id has one outcome, so it need not run twice. */
-export async function writeMessages(client: Queryable, target: MessageTarget, due: readonly DueMessage[]): Promise<void> {
-  const byId = new Map<string, DueMessage>()
+export async function writeMessages(client: Queryable, target: MessageTarget, due: readonly PlannedMessage[]): Promise<void> {
+  const byId = new Map<string, PlannedMessage>()
   for (const each of due) byId.set(each.message.headers.id, each)
   const now: Message[] = []
-  const later: DueMessage[] = []
+  const later: PlannedMessage[] = []
   for (const each of byId.values())
     if (target.direct && each.dueAt === null) now.push(each.message)
     else later.push(each)
