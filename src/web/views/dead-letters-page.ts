@@ -18,7 +18,8 @@ export const deadLettersPage = ({ deadLetters, next, done, now }: DeadLettersVie
   current: 'dead-letters',
   main: html`<h1>Dead letters</h1>
 !${notice(done)}
-<p>Messages that were kept aside: their task rejected them, they ended their workers, nobody knew their task, or they cannot be read. One that is requeued runs again under its id.</p>
+<p>Messages that no worker can run: their task rejected them, their workers died with them, no worker has their task, or
+they cannot be read. A requeued message runs again under its id.</p>
 !${deadLetters.length === 0 ? html`<div class="card"><p>There are none.</p></div>` : html`!${table(deadLetters, now)}!${forAll()}`}
 !${next === undefined ? '' : html`<p class="links"><a href="/dead-letters?before=${next}">Earlier ones</a></p>`}`,
 })
@@ -26,7 +27,7 @@ export const deadLettersPage = ({ deadLetters, next, done, now }: DeadLettersVie
 function notice({ requeued, dropped }: DeadLettersView['done']): Html {
   const count = requeued ?? dropped
   if (count === undefined) return ''
-  return html`<p class="notice good" role="status">${count} ${requeued === undefined ? 'thrown away' : 'requeued'}.</p>`
+  return html`<p class="notice good" role="status">${count} ${requeued === undefined ? 'deleted' : 'requeued'}.</p>`
 }
 
 const table = (deadLetters: readonly DeadLetter[], now: Date): Html => html`<div class="scroll"><table class="stack">
@@ -45,7 +46,7 @@ const row = (letter: DeadLetter, now: Date): Html => html`<tr>
     : html`<details><summary>Message</summary><pre tabindex="0">${letter.headers ?? '{}'}
 ${letter.body}</pre></details>`
 }</div></td>
-<td><div class="actions">!${letter.taskId ? action(`/dead-letters/${letter.id}/requeue`, 'Requeue') : ''}!${action(`/dead-letters/${letter.id}/drop`, 'Throw away')}</div></td>
+<td><div class="actions">!${letter.taskId ? action(`/dead-letters/${letter.id}/requeue`, 'Requeue') : ''}!${action(`/dead-letters/${letter.id}/drop`, 'Delete')}</div></td>
 </tr>`
 
 function taskOf({ task, taskId }: DeadLetter): Html {
@@ -54,7 +55,7 @@ function taskOf({ task, taskId }: DeadLetter): Html {
 }
 
 const forAll = (): Html => html`<div class="actions">!${action('/dead-letters/requeue', 'Requeue all')}
-<details class="confirm"><summary>Throw all away…</summary><p>They are gone for good.</p>!${action('/dead-letters/drop', 'Throw all away', 'danger')}</details></div>`
+<details class="confirm"><summary>Delete all…</summary><p>Deleted messages cannot be restored.</p>!${action('/dead-letters/drop', 'Delete all', 'danger')}</details></div>`
 
 const action = (path: string, text: string, kind = 'quiet'): Html =>
   html`<form method="post" action="${path}"><button class="${kind}">${text}</button></form>`

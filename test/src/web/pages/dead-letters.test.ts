@@ -41,7 +41,7 @@ describe('/dead-letters', () => {
     const web = withLetters(letter())
     const { statusCode, headers } = await web.form(path, {})
     expect([statusCode, headers.location, web.acted]).toEqual([303, location, [act]])
-    expect((await web.get(location)).body).toMatch(/<p class="notice good" role="status">1 (requeued|thrown away)\.<\/p>/)
+    expect((await web.get(location)).body).toMatch(/<p class="notice good" role="status">1 (requeued|deleted)\.<\/p>/)
   })
 
   test('changes nothing if the row id is not a number', async () => {
