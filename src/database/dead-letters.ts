@@ -1,8 +1,8 @@
 import { unreachableIn } from '../app/canvas/plan.ts'
 import { decodeBody, type Message } from '../message/message.ts'
-import { sparseJson } from '../message/sparse-json.ts'
 import { columnsOf } from './columns.ts'
 import type { Database, Queryable } from './database.ts'
+import { sparseJson } from './message-columns.ts'
 import { sql } from './sql.ts'
 
 /** A message that is kept because it killed its workers, its task is unknown, or it cannot be read. */

@@ -1,5 +1,4 @@
 import type { Message } from '../message/message.ts'
-import { sparseJson } from '../message/sparse-json.ts'
 
 /**
  * The seven arrays of statements with many messages: queue, priority, id, task, headers, properties, body. Headers are stored without id and
@@ -13,4 +12,10 @@ export function messageColumns(messages: readonly Message[]): unknown[][] {
     for (const [index, value] of row.entries()) columns[index]?.push(value)
   }
   return columns
+}
+
+/** JSON of an object, or null for an empty one, because default values are not stored. */
+export function sparseJson(value: object): string | null {
+  for (const _key in value) return JSON.stringify(value)
+  return null
 }

@@ -1,4 +1,66 @@
-import { type ConsumerEvent, type ConsumerState, type Link, next } from './state.ts'
+/**
+ * The connection to the server that hands out messages. `in-doubt`: a request failed, so the server and this process may disagree about who
+ * holds which message. `recovering`: they are being reconciled; a failure meanwhile leads back to `in-doubt`.
+ */
+export type Link = 'sound' | 'in-doubt' | 'recovering'
+
+/** The life of a consumer. Only a running one claims messages; all but a closed one write. */
+export type ConsumerState =
+  | { readonly phase: 'registering'; readonly link: Link }
+  /** `mayHoldMore`: the queues may hold messages: true after each signal, false from a claim until the next signal. */
+  | { readonly phase: 'running'; readonly link: Link; readonly mayHoldMore: boolean }
+  /** `stopping`: tasks go on and their outcomes are written. `flushing`: the last outcomes are written. */
+  | { readonly phase: 'stopping' | 'flushing'; readonly link: Link }
+  | { readonly phase: 'closed' }
+
+export type ConsumerEvent =
+  | 'registered'
+  | 'messages-signalled'
+  | 'claim-sent'
+  | 'link-failed'
+  | 'recovery-started'
+  | 'recovered'
+  | 'stop-requested'
+  | 'close-requested'
+  | 'closed'
+
+/** Returns the same object when nothing changes, so that a frequent signal allocates nothing. */
+export function next(state: ConsumerState, event: ConsumerEvent): ConsumerState {
+  if (state.phase === 'closed') return state
+  switch (event) {
+    case 'registered':
+      return state.phase === 'registering' ? { phase: 'running', link: state.link, mayHoldMore: true } : state
+    case 'messages-signalled':
+      return withHint(state, true)
+    case 'claim-sent':
+      return withHint(state, false)
+    case 'link-failed':
+      return withLink(state, 'in-doubt')
+    case 'recovery-started':
+      return withLink(state, 'recovering')
+    case 'recovered':
+      // A failure during the recovery needs another recovery. What the server took back may be claimed again.
+      return withHint(state.link === 'recovering' ? withLink(state, 'sound') : state, true)
+    case 'stop-requested':
+      return state.phase === 'flushing' || state.phase === 'stopping' ? state : { phase: 'stopping', link: state.link }
+    case 'close-requested':
+      return state.phase === 'flushing' ? state : { phase: 'flushing', link: state.link }
+    case 'closed':
+      return { phase: 'closed' }
+    default:
+      return event satisfies never
+  }
+}
+
+type OpenState = Exclude<ConsumerState, { phase: 'closed' }>
+
+function withHint(state: OpenState, mayHoldMore: boolean): OpenState {
+  return state.phase === 'running' && state.mayHoldMore !== mayHoldMore ? { ...state, mayHoldMore } : state
+}
+
+function withLink(state: OpenState, link: Link): OpenState {
+  return state.link === link ? state : { ...state, link }
+}
 
 /** The state of one consumer, with the conditions that its parts check. */
 export interface LifeCycle {

@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 import type { Message } from '../../message/message.ts'
-import { type MessageRow, toMessage } from '../postgres/row.ts'
+import { type MessageRow, toMessage } from '../postgres/claimed.ts'
 
 /** A message that the broker did not confirm. It stays in the outbox. */
 export interface Untaken {

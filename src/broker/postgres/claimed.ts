@@ -1,11 +1,48 @@
 import type { Log } from '../../log.ts'
-import type { Message } from '../../message/message.ts'
-import type { ConsumeOptions } from '../broker.ts'
-import type { HeldTable } from '../consumer/held.ts'
+import type { Message, MessageHeaders, MessageProperties } from '../../message/message.ts'
+import type { ConsumeOptions, Delivery } from '../broker.ts'
+import type { HeldDelivery, HeldTable } from '../consumer/held.ts'
 import type { Prefetch } from '../consumer/prefetch.ts'
 import { isStored } from '../outcomes/effects.ts'
-import type { PostgresHeld } from './held.ts'
-import { type MessageRow, toMessage } from './row.ts'
+
+/** A claimed row of table `message`. */
+export interface MessageRow {
+  /** bigint, which pg returns as text. */
+  readonly id: string
+  readonly queue: string
+  readonly priority: number
+  readonly deaths: number
+  readonly task_id: string
+  readonly task: string
+  readonly headers: string | null
+  readonly properties: string | null
+  readonly body: string
+  /** For a redelivered message the last attempt whose outcome is stored (sql/queries/redelivery-count.sql); null: none. */
+  readonly recorded: number | null
+}
+
+/** HOT: once per task. */
+export function toMessage(row: MessageRow): Message {
+  const headers = row.headers === null ? undefined : (JSON.parse(row.headers) as MessageHeaders)
+  return {
+    headers: headers === undefined ? { id: row.task_id, task: row.task } : { ...headers, id: row.task_id, task: row.task },
+    properties: row.properties === null ? {} : (JSON.parse(row.properties) as MessageProperties),
+    body: row.body,
+    queue: row.queue,
+    priority: row.priority,
+  }
+}
+
+export interface PostgresHeld extends HeldDelivery {
+  readonly tag: string
+  /** The task runs although a worker died with the message before. */
+  begun: boolean
+  /** A death was counted against the message because this worker was wrongly declared dead. */
+  blamed: boolean
+}
+
+/** The server may claim a message for this worker a second time, under the same tag. */
+export const tagOf = ({ tag }: Delivery): string => tag as string
 
 export interface ClaimedParts {
   readonly held: HeldTable<PostgresHeld>

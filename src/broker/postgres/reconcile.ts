@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 import type { HeldTable } from '../consumer/held.ts'
-import type { PostgresHeld } from './held.ts'
+import type { PostgresHeld } from './claimed.ts'
 
 export interface ReconcileParts {
   readonly workerId: number

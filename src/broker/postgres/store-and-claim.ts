@@ -10,7 +10,7 @@ import type { Log } from '../../log.ts'
 import type { ConsumeOptions } from '../broker.ts'
 import { haveEffects, withoutValueIfRefused, writeBatchEffects } from '../outcomes/effects.ts'
 import type { Settlement } from '../outcomes/settlement.ts'
-import type { MessageRow } from './row.ts'
+import type { MessageRow } from './claimed.ts'
 
 export interface PostgresSettlement extends Settlement {
   /** undefined: the task has only started. */

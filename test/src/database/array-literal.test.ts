@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { numberArray, textArray } from '../../../src/database/array-literal.ts'
+import { numberArray, textArray } from '../../../src/database/outcome-columns.ts'
 
 const { prepareValue } = createRequire(import.meta.url)('pg/lib/utils.js') as { prepareValue(value: unknown): string }
 

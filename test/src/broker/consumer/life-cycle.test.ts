@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type ConsumerEvent, type ConsumerState, next } from '../../../../src/broker/consumer/state.ts'
+import { type ConsumerEvent, type ConsumerState, next } from '../../../../src/broker/consumer/life-cycle.ts'
 
 const registering: ConsumerState = { phase: 'registering', link: 'sound' }
 const running: ConsumerState = { phase: 'running', link: 'sound', mayHoldMore: true }
