@@ -7,7 +7,10 @@ import { sql } from './sql.ts'
 /** A timestamp as pg returns it. A number is `'infinity'`, which a person can write with SQL. */
 export type PgTimestamp = Date | number
 
-/** The columns of `schedule` that beat evaluates. Arguments, headers and queue stay in the database: the claim copies them into the message. */
+/**
+ * The columns of `schedule` that beat evaluates. The row's arguments, headers and queue stay in the database: the claim copies
+ * them into the message.
+ */
 export type BeatRow = ScheduleRow & {
   readonly id: string
   readonly name: string
@@ -20,17 +23,17 @@ export type BeatRow = ScheduleRow & {
   readonly catchup_limit: number
   readonly misfire_grace_seconds: number | null
   readonly next_run_at: PgTimestamp | null
-  /** `next_run_at` as text with microseconds, for the compare-and-swap. */
+  /** `next_run_at` as text with microseconds, which a Date would lose; for the compare-and-swap. */
   readonly old: string | null
   /** Version of the time zone data that computed `next_run_at`. */
   readonly tzdata: string | null
   /** A bigint, which pg returns as text. */
   readonly version: string
-  /** The database's clock. Clocks of hosts are never used. */
+  /** The time of the database's clock. Beat never uses a host's clock. */
   readonly db_now: Date
 }
 
-/** The first tick of a new or changed schedule; `error` if it could not be evaluated. */
+/** The first tick of a new or changed schedule. `error` is set if the schedule could not be evaluated. */
 export interface PlannedSchedule {
   readonly id: string
   readonly version: string
@@ -50,7 +53,7 @@ export interface ClaimedRun {
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-/** New state of a due schedule and the runs that lead to it. It fails if the row changed since it was read. */
+/** The new state of a due schedule, and the runs to record. The claim fails if the row changed after it was read. */
 export interface TickClaim {
   readonly id: string
   readonly old: string | null
@@ -82,37 +85,43 @@ export interface Seed {
 
 interface NextTick {
   readonly db_now: Date
-  /** A tick is due that this pass did not claim. */
+  /** True if a tick is due that this pass did not claim. */
   readonly overdue: boolean
-  /** Milliseconds until the next tick; null if there is none within the hour. */
+  /** Milliseconds until the next tick; null if no tick follows within the hour. */
   readonly wait_ms: number | null
 }
 
-/** Version of the time zone data in this process. Hosts can differ (docs/internals/schedules.md, "Time zone data"). */
+/**
+ * Version of the time zone data in this process. It can differ from host to host (docs/internals/schedules.md, "Time zone
+ * data").
+ */
 export const TZDATA = process.versions.tz ?? ''
 
 export type BeatSchedules = ReturnType<typeof createBeatSchedules>
 
-/** Beat's statements on `schedule`. Each method is one statement; none waits for a row lock. */
+/** Beat's statements on `schedule`. Each method runs one statement, and no statement waits for a row lock. */
 export function createBeatSchedules(database: Database) {
   const ids = async (name: string, values: readonly unknown[]) =>
     (await database.query<{ id: string }>(sql(name), values)).map(({ id }) => id)
   return {
-    /** Rows without a next tick. Ids in `except` are left out. */
+    /** Returns rows without a next tick. Leaves out the ids in `except`. */
     rowsToPlan: (limit: number, except: readonly string[]) => database.query<BeatRow>(sql('beat-plan-rows'), [limit, except]),
-    /** Rows that are due, oldest tick first. Ids in `except` are left out. */
+    /** Returns due rows, oldest tick first. Leaves out the ids in `except`. */
     dueRows: (limit: number, except: readonly string[]) => database.query<BeatRow>(sql('beat-due-rows'), [limit, except]),
-    /** One page of the rows that are not due yet, ordered by id. */
+    /** Returns one page of the rows that are not due yet, ordered by id. */
     futureRows: (after: string, limit: number) => database.query<BeatRow>(sql('beat-future-rows'), [after, limit]),
-    /** @returns the planned ids; the other rows changed or are locked */
+    /** @returns the planned ids; a missing id means that its row changed or is locked */
     plan: (planned: readonly PlannedSchedule[]) => ids('beat-plan', [JSON.stringify(planned), TZDATA]),
-    /** @returns the claimed ids; the other rows changed or are locked */
+    /** @returns the claimed ids; a missing id means that its row changed or is locked */
     async claim(claims: readonly TickClaim[], host: string): Promise<string[]> {
       const values = [JSON.stringify(claims), host, TZDATA, database.channel('outbox'), DEFAULT_QUEUE]
       const [row] = await database.query<{ claimed: string[] }>(sql('beat-claim'), values)
       return row?.claimed ?? []
     },
-    /** Makes a row that cannot be evaluated finished, with its error. @returns the id, or nothing if the row is locked */
+    /**
+     * Suspends a row that cannot be evaluated: marks it finished and stores the error.
+     * @returns the id, or nothing if the row is locked
+     */
     suspend: ({ id, version }: Pick<BeatRow, 'id' | 'version'>, reason: string) =>
       ids('beat-suspend', [id, version, reason, TZDATA]),
     /** Lets beat plan suspended rows once more. */
@@ -124,12 +133,15 @@ export function createBeatSchedules(database: Database) {
       const [row] = await database.query<NextTick & Record<string, unknown>>(sql('beat-next'))
       return row!
     },
-    /** Deletes at most `limit` old runs. @returns their number */
+    /** Deletes at most `limit` old runs. @returns the number of deleted runs */
     async prune(days: number, limit: number): Promise<number> {
       const [row] = await database.query<{ deleted: number }>(sql('beat-prune'), [days, limit])
       return row?.deleted ?? 0
     },
-    /** Deletes all but the newest `keep` runs of each schedule in one page. `schedules` is the size of the page, `last` its last id. */
+    /**
+     * Deletes old runs of the schedules of one page, but keeps the newest `keep` runs of each. Returns `schedules`, the size of
+     * the page, and `last`, the last id in it.
+     */
     async pruneCrowded(
       after: string,
       limit: number,
@@ -142,7 +154,7 @@ export function createBeatSchedules(database: Database) {
       ])
       return row!
     },
-    /** Notifies all listeners for changed schedules, including this process. */
+    /** Notifies every listener for changed schedules, including this process. */
     async notifySelf(): Promise<void> {
       await database.query(sql('beat-notify-check'), [database.channel('schedule')])
     },

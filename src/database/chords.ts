@@ -14,11 +14,11 @@ export interface EffectsTarget extends OutcomeTarget, MessageTarget {
   readonly planner: Planner
 }
 
-/** The result of counting members that ended. */
+/** What counting the ended members of chords leads to. */
 export interface Counted {
-  /** Messages of bodies and errbacks; the caller writes them. */
+  /** The messages of chord bodies and errbacks. The caller writes them. */
   readonly plans: readonly Plan[]
-  /** Failures of bodies that can no longer run, already stored. */
+  /** The failures of chord bodies that can no longer run. They are stored already. */
   readonly outcomes: readonly Outcome[]
 }
 
@@ -42,8 +42,9 @@ export interface Member extends Record<string, unknown> {
 }
 
 /**
- * Counts members whose outcomes came from another program, in the transaction that stored the outcomes. Most ids are in no chord.
- * @returns failures of chord bodies that were stored too
+ * Counts members whose outcomes came from another program, in the transaction that stored the outcomes. Most ids belong to no
+ * chord.
+ * @returns the failures of chord bodies that were also stored
  */
 export async function countCollectedMembers(
   client: Queryable,
@@ -56,9 +57,10 @@ export async function countCollectedMembers(
 }
 
 /**
- * Counts members whose final outcome this transaction has stored, or that have none. Each member counts once, however often this is called.
- * A chord ends when its last member ended, when a member failed, or when a member threw Ignore (`ignored`: ids with their errors). A body
- * that can no longer run may itself be a member of another chord, so the loop counts it too.
+ * Counts ended members: this transaction stored their final outcomes, or they threw Ignore and have none (`ignored`: ids with
+ * their errors). Each member counts once, however often this function is called. A chord ends when its last member ended, when a
+ * member failed, or when a member threw Ignore. A body that can no longer run may itself be a member of another chord, so the
+ * loop counts such bodies too.
  */
 export async function countMembers(
   client: Queryable,
@@ -81,7 +83,7 @@ export async function countMembers(
   return { plans, outcomes }
 }
 
-/** Ends chords that this transaction has locked. Failed bodies that are members of other chords are not counted here. */
+/** Ends chords that this transaction has locked. Does not count failed bodies that are members of other chords. */
 export async function endChords(
   client: Queryable,
   target: OutcomeTarget,
@@ -135,8 +137,8 @@ interface Unrun {
 }
 
 /**
- * Fails the body of a chord. A body that cannot be read gets no outcome, and one that cannot be planned no errbacks: neither must prevent
- * the outcome of the member from being stored.
+ * Fails the body of a chord. If the body cannot be read, it gets no outcome. If its errbacks cannot be planned, they are not
+ * sent. In both cases the outcome of the member must still be stored.
  */
 export function failBody(body: Signature, message: string, { of, planner, chordId }: Unrun): End {
   const result = JSON.stringify({ exc_type: 'ChordError', exc_message: [message], exc_module: 'celery.exceptions' })
@@ -157,7 +159,7 @@ function orElse<T>(work: () => T, otherwise: T): T {
   }
 }
 
-/** The message of Celery's ChordError (celery/backends/base.py): `Dependency <id> raised ValueError('no')`. */
+/** Returns the message of Celery's ChordError (celery/backends/base.py): `Dependency <id> raised ValueError('no')`. */
 function dependency(id: string, result: string | null): string {
   const { exc_type = 'Exception', exc_message = [] } = readException(result)
   const said = (Array.isArray(exc_message) ? exc_message : [exc_message]).map(repr).join(', ')
@@ -172,7 +174,7 @@ function readException(result: string | null): { exc_type?: string; exc_message?
   }
 }
 
-/** Python's `repr` for strings; JSON for other values. */
+/** Returns Python's `repr` of a string, and JSON for any other value. */
 function repr(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value)
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'"

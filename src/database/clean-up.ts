@@ -4,19 +4,21 @@ import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 import { endStaleChords } from './stale-chords.ts'
 
-/** Rows per statement. Such a statement takes well under a second, so it blocks nobody for long. */
+/**
+ * Rows per statement. A statement of this size takes well under a second, so other transactions do not wait long for its locks.
+ */
 const BATCH = 10_000
-/** Chords per transaction; their members are deleted with them. */
+/** Chords per transaction. Their members are deleted in the same transaction. */
 const CHORDS = 100
 
 export interface CleanUpOptions {
-  /** How errbacks become messages. Default: as in their signatures. */
+  /** How errbacks become messages. Default: as their signatures say. */
   readonly planner?: Planner | undefined
   /** Receives an error for each chord that is given up. */
   readonly log?: Log | undefined
 }
 
-/** Nothing younger is given up, in seconds, because a member may wait in a queue of another broker, which clean-up cannot see. */
+/** Seconds. Clean-up ends no younger chord, because a member may wait in a queue of another broker, which clean-up cannot see. */
 const MIN_AGE_SECONDS = 7 * 24 * 3600
 
 /** Deletes expired rows in bounded statements and ends stale chords. @returns the number of deleted results */

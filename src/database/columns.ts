@@ -5,9 +5,9 @@ export function columnsOf(width: number, rows: Iterable<readonly unknown[]>): un
   return columns
 }
 
-/** The ids without NUL. No row has an id with NUL, and a statement with one would fail. */
+/** Returns the ids without NUL. No row has an id with NUL, and PostgreSQL refuses a statement that contains NUL. */
 export const storableIds = (ids: readonly string[]): string[] => ids.filter((id) => !id.includes('\0'))
 
-/** The value in a form that a text column can hold. */
+/** Returns the value in a form that a text column can hold. */
 export const storable = (value: unknown): unknown =>
   typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : (value ?? null)

@@ -8,15 +8,16 @@ import { clientOf } from './several-hosts.ts'
 
 type Tls = 'off' | 'no-verify' | 'verify-full'
 
-/** How TLS is used, and why; logged once. */
+/** How TLS is used, and the reason, which is logged once. */
 interface TlsDecision {
   readonly tls: Tls
   readonly reason: string
 }
 
 /**
- * The options for pg; TLS is decided only here. pg 8 ignores an `ssl` object if the URL has `sslmode`, and reads `sslmode=require` as full
- * verification, which pg 9 will change (pg-connection-string, README, "sslmode"). So `sslmode` is removed from the URL.
+ * Returns the options for pg. This is the only place that decides about TLS. pg 8 ignores an `ssl` object if the URL has
+ * `sslmode`, and reads `sslmode=require` as full verification, which pg 9 will change (pg-connection-string, README, "sslmode").
+ * So `sslmode` is removed from the URL.
  */
 export function connectionOptions(
   config: Config,
@@ -38,7 +39,7 @@ export function connectionOptions(
   }
 }
 
-/** DATABASE_SSL wins, then `sslmode` with libpq's meaning, then the host decides. Pure. */
+/** Decides about TLS: DATABASE_SSL comes first, then `sslmode` with libpq's meaning, then the host. Pure. */
 export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'platform'>): TlsDecision {
   if (config.databaseSsl !== 'auto') return { tls: config.databaseSsl, reason: `DATABASE_SSL=${config.databaseSsl}` }
   const sslmode = parameter(url, 'sslmode')
@@ -51,19 +52,25 @@ export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'pla
   return { tls: 'verify-full', reason: `${host} is reached over a network` }
 }
 
-/** libpq's `require` encrypts without verification. Its `prefer` and `allow` may connect unencrypted; here they encrypt without verification. */
+/**
+ * libpq's `require` encrypts without verification. In libpq `prefer` and `allow` may connect unencrypted; onedyno encrypts
+ * without verification instead.
+ */
 function tlsOfSslmode(sslmode: string): Tls {
   if (sslmode === 'disable') return 'off'
   return sslmode === 'verify-full' || sslmode === 'verify-ca' ? 'verify-full' : 'no-verify'
 }
 
-/** A name without a dot belongs to a private network (Docker Compose, a platform's own network). Addresses are checked by range. */
+/**
+ * Returns true for a host on this machine or in a private network, such as a name without a dot (Docker Compose, a platform's own
+ * network). Addresses are checked by range.
+ */
 function isNearby(host: string): boolean {
   if (host === '' || host.startsWith('/') || host === '::1' || !/[.:]/.test(host)) return true
   return /^(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|fd)/i.test(host) || /\.(internal|local|localhost)$/i.test(host)
 }
 
-/** Parsed without WHATWG URL, which rejects `postgresql://user@/db?host=/run`: user information without a host. */
+/** Does not use WHATWG URL, because it rejects `postgresql://user@/db?host=/run`, which has user information but no host. */
 function hostsOf(url: string): string[] {
   const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(url)?.[1] ?? ''
   const hosts = authority.slice(authority.lastIndexOf('@') + 1).split(',')

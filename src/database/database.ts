@@ -7,30 +7,39 @@ import { connectionOptions } from './connection-options.ts'
 import { createListener, type Listener } from './listener.ts'
 import { createQualifier, type QualifiedStatement, type Statement } from './sql.ts'
 
-/** Runs statements: the pool, or one connection in a transaction. */
+/** Runs statements on the pool, or on one connection in a transaction. */
 export interface Queryable {
   query<Row extends QueryResultRow>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>
 }
 
-/** The connections of one process to PostgreSQL: a small pool, and one connection for LISTEN and session locks, opened when first needed. */
+/**
+ * The connections of one process to PostgreSQL: a small pool, and one connection for LISTEN and session locks. Each is opened
+ * when first needed.
+ */
 export interface Database extends Queryable, AsyncDisposable {
   readonly schema: string
   /** Runs `work` in a transaction on one connection. Commits when `work` resolves, rolls back when it rejects. */
   transaction<T>(work: (client: Queryable) => Promise<T>): Promise<T>
   readonly listener: Listener
-  /** The statement with the tables of this schema, for another client: the caller's or the listener's. */
+  /**
+   * Returns the statement with the schema's name in its tables, to be run by another client, such as the caller's or the
+   * listener's.
+   */
   qualify(statement: Statement): QualifiedStatement
-  /** The name of a NOTIFY channel of this schema. It contains the schema, because channels belong to the whole database. */
+  /** Returns the name of a NOTIFY channel. The name contains the schema, because channels belong to the whole database. */
   channel(name: string): string
   /** @throws AppError DATABASE_UNREACHABLE */
   ping(): Promise<void>
   close(): Promise<void>
 }
 
-/** Our statements take less than a second. A longer one means a half-open connection, which the kernel would detect only after minutes. */
+/**
+ * Statements of onedyno take less than a second. A longer one means a half-open connection, which the kernel would detect only
+ * after minutes.
+ */
 const QUERY_TIMEOUT_MS = 30_000
 
-/** Opens no connection; the first query does. */
+/** Opens no connection. The first query opens one. */
 export function createDatabase(config: Config, options: { name: string; log: Log; poolMax?: number }): Database {
   const { decision, SessionClient, ...connection } = connectionOptions(config, options.name)
   const masked = maskUrl(config.databaseUrl ?? '')
@@ -61,7 +70,8 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     query: (statement, values) => run(pool, qualify(statement), values),
     async transaction(work) {
       const client = await pool.connect()
-      // Without a listener, an error between two queries would end the process. The next query on the connection rejects anyway.
+      // Without this listener, an error between two queries would end the process. The next query on the broken connection
+      // rejects anyway.
       client.on('error', ignore)
       let broken: Error | undefined
       try {

@@ -5,13 +5,13 @@ import type { Database, Queryable } from './database.ts'
 import { sparseJson } from './message-columns.ts'
 import { sql } from './sql.ts'
 
-/** A message that is kept because it killed its workers, its task is unknown, or it cannot be read. */
+/** A message that is kept because its workers died with it, its task is unknown, or it cannot be read. */
 export interface DeadLetter {
   /** Number of the row, as text. */
   readonly id: string
   readonly queue: string
   readonly reason: string
-  /** Empty or null if the message had no id. Such a letter can only be dropped. */
+  /** Empty or null if the message had no id. A dead letter without an id can only be deleted. */
   readonly taskId: string | null
   readonly task: string | null
   readonly priority: number
@@ -23,14 +23,15 @@ export interface DeadLetter {
 }
 
 export interface DeadLetters {
-  /** Newest first. @param before only letters with a lower number */
+  /** Returns dead letters, newest first. @param before returns only dead letters with a lower number */
   list(limit: number, before?: string): Promise<DeadLetter[]>
   /**
-   * Requeues letters under their ids with no deaths counted, and lets the rest of their chains follow. Letters without an id stay.
+   * Requeues dead letters under their ids and resets their counted deaths. The rest of their chains can run again. Dead letters
+   * without an id stay.
    * @returns the ids of the tasks
    */
   requeue(which: readonly string[] | 'all'): Promise<string[]>
-  /** @returns the number of dropped letters */
+  /** @returns the number of deleted dead letters */
   drop(which: readonly string[] | 'all'): Promise<number>
 }
 
@@ -46,7 +47,10 @@ interface Row extends Record<string, unknown> {
   readonly died_at: Date
 }
 
-/** Stores messages in `dead_letter`. They are durable when the promise resolves, or with the transaction of `client`. */
+/**
+ * Stores messages in `dead_letter`. They are durable when the promise resolves, or, with a `client`, when its transaction
+ * commits.
+ */
 export async function keepDeadLetters(
   client: Queryable,
   letters: readonly { readonly message: Message; readonly reason: string }[],
@@ -83,7 +87,10 @@ export function createDeadLetters(database: Database): DeadLetters {
   }
 }
 
-/** The tasks of the rest of the chain, whose outcomes were stored when the letter died. An unreadable body has none. */
+/**
+ * Returns the ids of the rest of the chain, whose outcomes were stored when the message became a dead letter. An unreadable body
+ * gives none.
+ */
 function unreachableAfter(body: string): string[] {
   try {
     const { chain } = decodeBody(body).embed

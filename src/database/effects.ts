@@ -12,14 +12,17 @@ import { logColumns } from './task-reports.ts'
 /** A task that ended, and the effects of its outcome. */
 export interface EffectsToWrite {
   readonly id: string
-  /** Attempts before the one that ended. */
+  /** Number of attempts before the one that ended. */
   readonly retries: number
   /** null: no outcome is stored. */
   readonly outcome: Outcome | null
   readonly effects: Effects
 }
 
-/** Keeps the items whose outcome this transaction stored. If another one stored it first, that one has written the effects. */
+/**
+ * Keeps the items whose outcome this transaction stored. If another transaction stored an outcome first, that transaction wrote
+ * its effects.
+ */
 export async function storedByThisTransaction(client: Queryable, items: readonly EffectsToWrite[]): Promise<EffectsToWrite[]> {
   const ids = items.flatMap(({ outcome }) => (outcome === null ? [] : [outcome.id]))
   if (ids.length === 0) return [...items]
@@ -29,7 +32,7 @@ export async function storedByThisTransaction(client: Queryable, items: readonly
 
 /**
  * Writes the effects of outcomes, in the transaction that stored the outcomes (see `storedByThisTransaction`).
- * @returns outcomes of other tasks that were stored too: the rest of a failed chain, and bodies of failed chords
+ * @returns the outcomes of other tasks that were also stored: the rest of a failed chain, and the bodies of failed chords
  */
 export async function writeEffects(
   client: Queryable,
@@ -56,7 +59,7 @@ export async function writeEffects(
 
 const isFinal = ({ outcome }: EffectsToWrite) => outcome === null || READY_STATES.has(outcome.state)
 
-/** Unreachable tasks share the outcome of the task that ended. */
+/** Returns the outcomes of unreachable tasks. They share the outcome of the task that ended. */
 function unreachableOf({ outcome, effects }: EffectsToWrite): Outcome[] {
   if (outcome === null) return []
   return (effects.unreachable ?? []).map(({ id, task }) => ({ ...outcome, id, task, retries: 0, startedAt: null }))
@@ -72,7 +75,7 @@ function countedIds(items: readonly EffectsToWrite[]): string[] {
   return ids
 }
 
-/** Members without an outcome, each with the error that it threw. Their chords cannot complete. */
+/** Returns chord members without an outcome, each with the error that it threw. Their chords cannot complete. */
 function ignoredMembers(items: readonly EffectsToWrite[]): Map<string, string> {
   const reasons = new Map<string, string>()
   for (const { id, effects } of items) {
@@ -112,7 +115,10 @@ async function freeUnique(client: Queryable, items: readonly EffectsToWrite[]): 
   if (ids.length > 0) await client.query(sql('unique-free'), [ids])
 }
 
-/** Retries go to the outbox even if they are due, because there the next attempt replaces one that was never sent. */
+/**
+ * Writes retries to the outbox even if they are due, because there the next attempt replaces an earlier one that was not
+ * published yet.
+ */
 async function writeRetries(client: Queryable, target: EffectsTarget, items: readonly EffectsToWrite[]): Promise<void> {
   const due = items.flatMap(({ effects }): PlannedMessage[] => (effects.retry === undefined ? [] : [effects.retry]))
   if (due.length > 0) await writeMessages(client, { ...target, direct: false }, due)

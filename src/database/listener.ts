@@ -4,16 +4,19 @@ import { retry } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
 import type { Log } from '../log.ts'
 
-/** The one connection of a process for LISTEN and session locks. A lost connection is opened again, and subscribers are notified. */
+/** The one connection of a process for LISTEN and session locks. After a loss it connects again and calls the subscribers. */
 export interface Listener {
-  /** `onNotify` is called for each notification, `onConnected` after every reconnection, because notifications were lost meanwhile. */
+  /**
+   * Subscribes to a channel. Calls `onNotify` for each notification, and `onConnected` after every reconnection, because
+   * notifications were lost meanwhile.
+   */
   listen(channel: string, onNotify: (payload: string) => void, onConnected?: () => void): Promise<Subscription>
-  /** For session locks: `onConnected` runs first on every connection, before subscribers are notified of it. */
+  /** Calls `onConnected` on every new connection before the subscribers of channels are called. It takes session locks there. */
   session(onConnected: (client: Client) => Promise<void>): Promise<void>
-  /** Later connections do not call `onConnected` any more. */
+  /** Stops calling `onConnected` on later connections. */
   endSession(onConnected: (client: Client) => Promise<void>): void
   query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
-  /** False from the moment when this process detects that the connection is lost, until it is back. */
+  /** False from the moment when this process detects the loss of the connection until a new connection exists. */
   readonly connected: boolean
   close(): Promise<void>
 }
@@ -22,18 +25,20 @@ export interface Subscription {
   stop(): Promise<void>
 }
 
-/** Well below the time after which other workers declare a disconnected worker dead (broker/worker-session.ts). */
+/** Far shorter than the time after which other workers declare a disconnected worker dead (broker/worker-session.ts). */
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
 
-/** Connects when first used. A lost connection is retried without limit, with jitter, and logged once per change of state. */
+/**
+ * Connects when first used. Repeats a failed connection without limit, with jitter, and logs the loss and the return once each.
+ */
 export function createListener(createClient: () => Client, log: Log): Listener {
   const subscribers = new Map<string, Set<{ onNotify: (payload: string) => void; onConnected: (() => void) | undefined }>>()
-  /** Each session with the connection on which it ran last. */
+  /** Each session, with the connection on which its function ran last. */
   const sessions: { run: (client: Client) => Promise<void>; on?: Client }[] = []
   const stopping = new AbortController()
   let client: Client | undefined
   let connecting: Promise<Client> | undefined
-  /** A client of pg takes one statement at a time. */
+  /** Each client of pg runs one statement at a time. */
   let turns = createMutex()
 
   const open = async (): Promise<Client> => {
@@ -45,7 +50,8 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     fresh.on('end', () => lost(fresh))
     try {
       await fresh.connect()
-      // The server closes a half-open connection after about 25 s, so the locks do not outlive a machine that vanished.
+      // With these settings the server closes a half-open connection after about 25 s, so the session locks of a vanished
+      // machine end soon.
       await fresh.query(
         "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)",
       )
@@ -74,7 +80,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     void reconnect()
   }
 
-  /** Without limit: without this connection the process receives no notification, and no caller waits for an error. */
+  /** Repeats without limit: without this connection the process receives no notification, and no caller waits for an error. */
   const reconnect = async () => {
     try {
       await sleep(BACKOFF.firstMs, stopping.signal)
@@ -121,7 +127,7 @@ export function createListener(createClient: () => Client, log: Log): Listener {
       const session: (typeof sessions)[number] = { run: onConnected }
       sessions.push(session)
       const connected = await connect()
-      // A connection that was being opened may have run its sessions already.
+      // If the connection was being opened during this call, its sessions may have run already.
       if (session.on !== connected) await turns.run(() => runOn(session, connected))
     },
     endSession(onConnected) {

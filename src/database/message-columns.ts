@@ -1,8 +1,8 @@
 import type { Message } from '../message/message.ts'
 
 /**
- * The seven arrays of statements with many messages: queue, priority, id, task, headers, properties, body. Headers are stored without id and
- * task, which have columns, and as NULL if none is left.
+ * Returns the seven arrays of statements with many messages: queue, priority, id, task, headers, properties, body. Id and task
+ * have columns of their own, so the headers lack them. Empty headers become NULL.
  */
 export function messageColumns(messages: readonly Message[]): unknown[][] {
   const columns: unknown[][] = [[], [], [], [], [], [], []]

@@ -8,12 +8,15 @@ import { packageRoot } from '../package-root.ts'
 import { connectionOptions } from './connection-options.ts'
 import type { Queryable } from './database.ts'
 
-/** The table of the library. Every applied migration has a row; see 0004_compatible-since.sql for the other two tables. */
+/**
+ * The table of the migration library, with one row for each applied migration. See 0004_compatible-since.sql for the other two
+ * tables.
+ */
 const APPLIED = 'applied_migration'
 
 const folder = () => join(packageRoot, 'sql', 'migrations')
 
-/** File names without `.sql`, in order: the migrations that this release has. */
+/** Returns the migrations of this release in order: file names without `.sql`. */
 export const migrationNames = (): string[] =>
   readdirSync(folder())
     .filter((file) => file.endsWith('.sql'))
@@ -59,7 +62,10 @@ export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | '
   }
 }
 
-/** True if no migration is missing. Copies what an earlier release recorded to the table that the library reads. */
+/**
+ * Returns true if no migration is missing. Copies the migrations that an earlier release recorded to the table that the library
+ * reads.
+ */
 async function isCurrent(client: Client, schema: string): Promise<boolean> {
   const name = client.escapeIdentifier(schema)
   const exists = async (table: string): Promise<boolean> => {
@@ -80,8 +86,8 @@ async function isCurrent(client: Client, schema: string): Promise<boolean> {
 }
 
 /**
- * Each role calls this before its work. A schema that a later release has migrated is accepted if each of its further migrations is
- * compatible since one that this release has.
+ * Each role calls this before its work. If a later release has migrated the schema, it is accepted only if each further
+ * migration is compatible with a migration of this release.
  * @throws AppError SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
 export async function checkSchema(database: Queryable & { schema: string }): Promise<void> {
@@ -97,7 +103,9 @@ export async function checkSchema(database: Queryable & { schema: string }): Pro
 
 interface AppliedMigration {
   readonly name: string
-  /** The migration that a release must have to work with this one. null: only releases that have this one do. */
+  /**
+   * The oldest migration that a release must have to work with this migration. null: a release must have this migration itself.
+   */
   readonly since: string | null
 }
 

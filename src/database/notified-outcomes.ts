@@ -1,7 +1,7 @@
 import { type Outcome, READY_STATES } from '../app/outcome.ts'
 import type { StoredResult } from '../app/results/stored-result.ts'
 
-/** A payload has fewer than 8,000 bytes (PostgreSQL 18, NOTIFY); some are left for the name of the channel. */
+/** A payload has fewer than 8,000 bytes (PostgreSQL 18, NOTIFY). The rest is left for the name of the channel. */
 const MAX_BYTES = 7900
 /** More outcomes would not fit, so they are not even serialized. */
 const MAX_OUTCOMES = 40
@@ -12,8 +12,8 @@ interface Notification {
 }
 
 /**
- * The payload of a NOTIFY: final outcomes with their values if they fit, so that a waiting process need not query them. An empty payload
- * means "query the table"; null means that no outcome is final. Stack traces stay in the table.
+ * Returns the payload of a NOTIFY: the final outcomes with their values if they fit, so that a waiting process need not query
+ * them. An empty payload means "query the table"; null means that no outcome is final. Stack traces are not part of the payload.
  */
 export function notificationOf(outcomes: readonly Outcome[], worker: string | null): { payload: string | null; final: number } {
   const final = outcomes.filter(({ state }) => READY_STATES.has(state))

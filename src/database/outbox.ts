@@ -11,11 +11,11 @@ import { BRIEF_RETRY, retryBriefly } from './retry-briefly.ts'
 import { sql } from './sql.ts'
 
 /**
- * Writes a message to the outbox, in the caller's transaction if one is given, so that the message exists if and only if that transaction
- * commits. A time that is not in the future becomes "now" by the database's clock.
- * @throws AppError BROKER_UNREACHABLE if no connection could be made within 5 seconds, MESSAGE_UNCONFIRMED if an answer was lost,
- * MESSAGE_REFUSED if the database cannot store the message, TASK_OPTION_INVALID if `dueAt` is not a time. Errors of the caller's connection
- * are thrown unchanged
+ * Writes a message to the outbox. With a caller's transaction, the message exists if and only if that transaction commits. A
+ * time that is not in the future becomes "now" by the database's clock.
+ * @throws AppError BROKER_UNREACHABLE if no connection could be made within 5 seconds, MESSAGE_UNCONFIRMED if an answer was
+ * lost, MESSAGE_REFUSED if the database cannot store the message, TASK_OPTION_INVALID if `dueAt` is not a time. Errors of the
+ * caller's connection are thrown unchanged
  */
 export async function keepInOutbox(
   database: Database,
@@ -48,10 +48,10 @@ async function keepWithRetry(keep: () => Promise<unknown>): Promise<void> {
 const NOT_TAKEN = 'did not take the message'
 
 /**
- * Writes messages to the outbox in one statement, all or none, in the caller's transaction if one is given. A delay in seconds, and "now",
- * count from the database's clock.
- * @throws AppError BROKER_UNREACHABLE if the database did not take them within 5 seconds. Errors of the caller's connection are thrown
- * unchanged
+ * Writes all messages to the outbox in one statement, or none if it fails. Uses the caller's transaction if one is given. A
+ * delay in seconds, and "now", count from the database's clock.
+ * @throws AppError BROKER_UNREACHABLE if the database did not take the messages within 5 seconds. Errors of the caller's
+ * connection are thrown unchanged
  */
 export async function keepManyInOutbox(
   database: Database,
@@ -65,8 +65,8 @@ export async function keepManyInOutbox(
 }
 
 /**
- * Writes a message that a worker holds to the outbox until `dueAt`, and replaces a row with the same id. The delay counts from the
- * database's clock, because the clock of this host may differ.
+ * Writes a message that a worker holds to the outbox until `dueAt`, and replaces a row with the same id. Counts the delay from
+ * the database's clock, because the clock of this host may differ.
  * @throws AppError BROKER_UNREACHABLE if the database did not take the message within 5 seconds
  */
 export async function parkInOutbox(database: Database, message: Message, dueAt: Date): Promise<void> {

@@ -1,9 +1,12 @@
 import { type Outcome, READY_STATES, type State } from '../app/outcome.ts'
 
-/** Later states have more weight: running, then waiting for a retry, then final. */
+/** Later states have more weight: running has the least, then waiting for a retry, then final. */
 const weightOf = (state: State): number => (READY_STATES.has(state) ? 2 : state === 'RETRY' ? 1 : 0)
 
-/** One outcome per id, because one INSERT cannot write a row twice. Of several the latest state wins, of final ones the first. */
+/**
+ * Keeps one outcome per id, because one INSERT cannot write a row twice. Keeps the latest state of an id; of several final
+ * outcomes, keeps the first.
+ */
 export function lastOfEach(outcomes: Iterable<Outcome | null>): Outcome[] {
   const last = new Map<string, Outcome>()
   for (const outcome of outcomes) {
@@ -14,7 +17,7 @@ export function lastOfEach(outcomes: Iterable<Outcome | null>): Outcome[] {
   return [...last.values()]
 }
 
-/** The nine arrays of the statements: id, task, state, result, traceback, queue, retries, started, done. */
+/** Returns the nine arrays of the statements: id, task, state, result, traceback, queue, retries, started, done. */
 export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
   return [
     textArray(outcomes.map(({ id }) => id)),
@@ -29,7 +32,7 @@ export function outcomeColumns(outcomes: readonly Outcome[]): string[] {
   ]
 }
 
-/** The outcome that is stored if the database refuses the value of the task. */
+/** Returns the outcome to store if the database refuses the task's value. */
 export function withoutValue(outcome: Outcome, cause: Error): Outcome {
   const result = {
     exc_type: 'EncodeError',
@@ -39,7 +42,8 @@ export function withoutValue(outcome: Outcome, cause: Error): Outcome {
   return { ...outcome, state: 'FAILURE', result: JSON.stringify(result), traceback: null, doneAt: outcome.doneAt ?? Date.now() }
 }
 
-// The array literals that pg makes from arrays, in a fifth of the time. A busy worker spends more time on its parameters than on its tasks.
+// Makes the same array literals as pg, in a fifth of the time. A busy worker spends more time on its parameters than on its
+// tasks.
 
 /** HOT: once per outcome and column. `join` is the fastest way, and most columns have no character that needs a backslash. */
 export function textArray(values: readonly (string | null)[]): string {

@@ -6,17 +6,19 @@ import type { Database, Queryable } from './database.ts'
 import { messageColumns } from './message-columns.ts'
 import { sql } from './sql.ts'
 
-/** Limits of one statement: messages, and characters of their bodies. A single larger message is sent alone. */
+/**
+ * Limits of one statement: number of messages, and characters of their bodies. A single message above the limit is sent alone.
+ */
 const MAX_MESSAGES = 2000
 const MAX_LENGTH = 8_000_000
 
-/** Where messages are written. `direct`: the broker is this database, so due messages go straight into their queues. */
+/** Where messages are written. `direct`: true if the broker is this database, so due messages go straight into their queues. */
 export interface MessageTarget {
   readonly channel: Database['channel']
   readonly direct: boolean
 }
 
-/** A message and the time when it is due; null: now. */
+/** A message and the time when it is due; null: due now. */
 export interface PlannedMessage {
   readonly message: Message
   readonly dueAt: Date | null
@@ -46,7 +48,7 @@ async function keepChords(client: Queryable, chords: readonly ChordPlan[]): Prom
   await client.query(sql('chord-keep'), [...columnsOf(3, rows), ...columnsOf(2, members)])
 }
 
-/** A second message with the same id replaces the first: an id has one outcome, so it need not run twice. */
+/** A second message with the same id replaces the first, because an id has only one outcome. */
 export async function writeMessages(client: Queryable, target: MessageTarget, due: readonly PlannedMessage[]): Promise<void> {
   const byId = new Map<string, PlannedMessage>()
   for (const each of due) byId.set(each.message.headers.id, each)
@@ -66,7 +68,7 @@ export async function writeMessages(client: Queryable, target: MessageTarget, du
 
 const storableColumns = (messages: readonly Message[]) => messageColumns(messages).map((column) => column.map(storable))
 
-/** null if the message is due by this host's clock: the database's clock then gives the time. */
+/** Returns null if the message is due by this host's clock. The database's clock then gives the time. */
 function dueAtOf({ headers: { eta } }: Message): Date | null {
   if (typeof eta !== 'string') return null
   const at = parseCeleryTime(eta)

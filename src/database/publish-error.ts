@@ -5,8 +5,9 @@ import { AppError } from '../errors.ts'
 const NO_TABLES = ['42P01', '3F000']
 
 /**
- * The error for a message that PostgreSQL did not take. If no server was found, or the server refused the message, nothing was queued. If
- * the connection broke, the message may have been queued. `earlier`: the connection broke in an attempt before this one.
+ * Returns the error for a message that PostgreSQL did not take. If no server was found, or the server refused the message,
+ * nothing was queued. If the connection broke, the message may have been queued. `earlier`: the connection broke in an earlier
+ * attempt.
  */
 export function publishError(cause: unknown, earlier = false): unknown {
   const { code, message = '' } = cause as { code?: string; message?: string }
@@ -20,7 +21,10 @@ export function publishError(cause: unknown, earlier = false): unknown {
     : new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${message}`, { cause })
 }
 
-/** If some of several messages were taken, BROKER_UNREACHABLE would be wrong, because it says that nothing was queued. */
+/**
+ * Returns the error for several messages. If some were queued, BROKER_UNREACHABLE would be wrong, because it says that nothing
+ * was queued.
+ */
 export async function partialPublishError(error: unknown, each: readonly Promise<unknown>[]): Promise<unknown> {
   if (!(error instanceof AppError) || error.code !== 'BROKER_UNREACHABLE') return error
   const taken = (await Promise.allSettled(each)).filter(({ status }) => status === 'fulfilled').length

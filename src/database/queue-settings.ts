@@ -5,25 +5,28 @@ import { sql } from './sql.ts'
 /** The settings of one queue, for every worker. */
 export interface QueueSetting {
   readonly name: string
-  /** Workers take no more messages. Running tasks continue, and messages can still be sent. */
+  /** If true, workers take no more messages from the queue. Running tasks continue, and messages can still be sent. */
   readonly paused: boolean
-  /** Tasks that run at once over all workers; 1 keeps their order, null means no limit. */
+  /** Maximum number of tasks that run at once over all workers; 1 keeps their order, null means no limit. */
   readonly concurrency: number | null
 }
 
-/** Pauses and limits of queues, stored in PostgreSQL for every broker. Workers are notified of a change at once. */
+/** Pauses and limits of queues, stored in PostgreSQL for every broker. Workers are notified of each change. */
 export interface QueueSettings {
-  /** Paused and limited queues. */
+  /** Returns the queues that are paused or limited. */
   all(): Promise<QueueSetting[]>
-  /** Queues of this database and `others`, by name. RabbitMQ and Redis are not asked. */
+  /** Returns the queues of this database and `others`, by name. Sends no request to RabbitMQ or Redis. */
   listQueues(others?: readonly string[]): Promise<QueueSetting[]>
   /** @throws AppError QUEUE_INVALID */
   pause(name: string): Promise<void>
   /** @throws AppError QUEUE_INVALID */
   resume(name: string): Promise<void>
-  /** @param concurrency tasks at once over all workers, 1 to 1000; null: no limit. @throws AppError QUEUE_INVALID */
+  /**
+   * @param concurrency maximum number of tasks at once over all workers, 1 to 1000; null: no limit.
+   * @throws AppError QUEUE_INVALID
+   */
   limit(name: string, concurrency: number | null): Promise<void>
-  /** Stores the declarations of the application, only for queues without a setting. */
+  /** Stores the limits that the application declares. A queue that already has a setting keeps it. */
   declare(queues: ReadonlyMap<string, { readonly concurrency: number }>): Promise<void>
 }
 

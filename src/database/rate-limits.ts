@@ -3,9 +3,9 @@ import { isConnectionError } from '../concurrency/transient.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
-/** Permits under one limit that are taken together. */
+/** Several permits of one limit, taken together. */
 export interface PermitRequest {
-  /** Names the limit and its rate; one row. */
+  /** Names the limit and its rate. Each key has one row. */
   readonly key: string
   readonly intervalMs: number
   readonly permits: number
@@ -13,15 +13,18 @@ export interface PermitRequest {
 
 /** Rate limits over all workers. */
 export interface RateLimits {
-  /** Takes permits in one statement; keys must differ. @returns milliseconds until the first permit of each key; 0 or less is now */
+  /**
+   * Takes permits in one statement. Each key may occur once.
+   * @returns for each key the milliseconds until its first permit; 0 or less means now
+   */
   take(asked: readonly PermitRequest[]): Promise<readonly number[]>
 }
 
 const BACKOFF = { firstMs: 100, maxMs: 2000 }
 
 /**
- * Repeats a statement until `signal` aborts while the database is away: the outcomes of limited tasks could not be stored either. A lost
- * answer costs its permits, never a task.
+ * While the database is away, repeats the statement until `signal` aborts: without the database the outcomes of the tasks could
+ * not be stored either. If an answer is lost, its permits are lost, but no task is.
  */
 export function createRateLimits(database: Database, signal?: AbortSignal): RateLimits {
   const options = { ...BACKOFF, isRetryable: isConnectionError, ...(signal === undefined ? {} : { signal }) }

@@ -21,7 +21,7 @@ export interface ResultRow extends Record<string, unknown> {
   expires_at?: Date | null
   parent_id?: string | null
   root_id?: string | null
-  /** JSON. */
+  /** JSON list of the tasks and groups that the task sent. */
   children?: string | null
   /** JSON. */
   progress?: string | null

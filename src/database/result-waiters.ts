@@ -8,16 +8,16 @@ import { type ResultRow, toStored } from './result-row.ts'
 import { sql } from './sql.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
-/** Ids that are remembered as pending. For further ids `wait` queries the table first. */
+/** Number of ids that are remembered as pending. For any further id, `wait` queries the table first. */
 const MAX_PENDING = 10_000
-/** Results that are kept for a later `wait`. Each came in one notification, so it is small. */
+/** Number of results that are kept for a later `wait`. Each arrived in a notification, so it is small. */
 const MAX_EARLY = 100
 
-/** The one subscription of a process for results, shared by all waiting calls. */
+/** The one subscription of a process to results. All waiting calls share it. */
 export function createWaiters(database: Database) {
-  /** Sent by this process since it listens, without a notification so far: no notification can have been missed. */
+  /** Ids that this process sent while it listened and that had no notification yet. It cannot have missed their notifications. */
   const pending = new Set<string>()
-  /** Notified before a call waited: RabbitMQ confirms a message at about the time when its task ends. */
+  /** Results whose notification arrived before `wait` was called: RabbitMQ may confirm a message when its task has already ended. */
   const early = new Map<string, StoredResult>()
   let listening = false
   const waiting = new Map<string, Set<(stored: StoredResult) => void>>()
@@ -31,7 +31,7 @@ export function createWaiters(database: Database) {
     for (const resolve of set ?? []) resolve(stored)
   }
 
-  /** One query for all waiting calls; another one only if a notification arrived meanwhile. */
+  /** Runs one query for all waiting calls, and repeats it if a notification arrived meanwhile. */
   const check = async () => {
     if (checking) {
       checkAgain = true
@@ -46,14 +46,14 @@ export function createWaiters(database: Database) {
         if (!checkAgain) break
         attempt = 0
       } catch {
-        // Perhaps only this connection broke. If the listening one did not, no reconnection would call this again.
+        // If only this connection broke and the listening connection did not, no reconnection would start this query again.
         await sleep(pauseMs(attempt++, BACKOFF))
       }
     }
     checking = false
   }
 
-  /** A notification without ids: every id must be queried again. */
+  /** A notification without ids means that every id must be queried again. */
   const checkAll = () => {
     pending.clear()
     void check()
@@ -90,7 +90,7 @@ export function createWaiters(database: Database) {
   }
 
   const look = async (id: string) => {
-    // The caller's timeout bounds the wait, so a database that is away is retried.
+    // Retries while the database is away. The caller's timeout limits the wait.
     const listen = () => database.listener.listen(database.channel('result'), onNotify, checkAll)
     subscribed ??= retry(listen, { ...BACKOFF, isRetryable: isConnectionError }).catch((error) => {
       subscribed = undefined
@@ -98,7 +98,7 @@ export function createWaiters(database: Database) {
     })
     await subscribed
     listening = true
-    // Tasks that ended before the subscription caused no notification here.
+    // A task may have ended before the subscription began. This process received no notification of its end.
     if (!pending.has(id)) await check()
   }
 

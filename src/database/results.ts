@@ -13,11 +13,11 @@ export interface Located {
   readonly task: string
   readonly state: State
   readonly queue: string
-  /** When the message is due; null: it is queued. */
+  /** When the message is due; null: the message is in its queue. */
   readonly dueAt: Date | null
 }
 
-/** A task that the console sends. `args`: JSON text `[args, kwargs]`. */
+/** A task that the console sends. `args` is the JSON text `[args, kwargs]`. */
 export interface Sent {
   readonly id: string
   readonly task: string
@@ -26,17 +26,20 @@ export interface Sent {
 }
 
 export interface Results extends ResultBackend {
-  /** Announces ids that this process is about to send. Their notifications cannot be missed, so `wait` need not query first. */
+  /** Registers ids that this process is about to send. It cannot miss their notifications, so `wait` need not query first. */
   sending(ids: readonly string[]): void
   /** Stores the id and the arguments of a message that is being sent. */
   recordSent(sent: Sent): Promise<void>
-  /** Searches results, outbox and queues. undefined: the id is unknown. */
+  /** Searches results, outbox and queues. Returns undefined if the id is unknown. */
   locate(id: string): Promise<Located | undefined>
-  /** Deletes results that ended more than `seconds` ago or whose own time to live is over. @returns the number of results */
+  /**
+   * Deletes results that ended more than `seconds` ago or whose own time to live is over.
+   * @returns the number of deleted results
+   */
   cleanUp(seconds: number): Promise<number>
 }
 
-/** The results table and the subscription of waiting calls. */
+/** Reads and writes the results table, and owns the subscription of waiting calls. */
 export function createResults(database: Database, options?: CleanUpOptions): Results {
   const waiters = createWaiters(database)
   const sent = createGroupCommit<Sent>(

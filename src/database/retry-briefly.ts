@@ -2,7 +2,7 @@ import { retry } from '../concurrency/retry.ts'
 import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 
-/** For statements that may be repeated, even if an answer was lost. */
+/** The retry options for statements that may be repeated even if an answer was lost. */
 export const BRIEF_RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectionError }
 
 /**

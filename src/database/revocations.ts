@@ -20,18 +20,24 @@ interface RevokedRow extends Record<string, unknown> {
 }
 
 export interface Revocations {
-  /** Stored for seven days, also for workers that start later. Revoked tasks in the outbox get their outcome at once. */
+  /**
+   * Revokes tasks. A revoke is stored for seven days, so workers that start later obey it too. Revoked tasks in the outbox get
+   * their outcome at once.
+   */
   readonly revoke: Revoke
   /** Allows a task name to run again. @returns false if it was not revoked */
   allow(task: string): Promise<boolean>
   list(limit?: number): Promise<RevokedRow[]>
-  /** `onRevoked` is called for each revoke, `onUnknown` if a revoke may have been missed. */
+  /** Calls `onRevoked` for each revoke, and `onUnknown` if a revoke may have been missed. */
   listen(onRevoked: (revoked: Revoked) => void, onUnknown: () => void): Promise<{ stop(): Promise<void> }>
 }
 
-/** A message may wait in a queue for days. After Celery's three hours (celery/worker/state.py, REVOKE_EXPIRES) it would run. */
+/**
+ * A message may wait in a queue for days. Celery forgets a revoke after three hours (celery/worker/state.py, REVOKE_EXPIRES); a
+ * revoked message would then run.
+ */
 const REVOKED_FOR_SECONDS = 7 * 24 * 3600
-/** How many revokes one worker remembers: Celery's REVOKES_MAX (celery/worker/state.py). */
+/** Maximum number of revokes that one worker remembers: Celery's REVOKES_MAX (celery/worker/state.py). */
 export const MAX_REVOKED = 50_000
 /** Ids per statement; more ids would not fit into a NOTIFY. */
 const CHUNK = 100
@@ -42,7 +48,7 @@ export function createRevocations(database: Database): Revocations {
 
   const keep = async (kind: 'id' | 'task', values: readonly string[], terminate: boolean) => {
     const text = JSON.stringify({ kind, values, terminate } satisfies Revoked)
-    // Workers query revokes that do not fit into the payload. To end a running task, its id must be in the payload.
+    // If the revokes do not fit into the payload, workers query the table. A running task ends only if its id is in the payload.
     const payload = Buffer.byteLength(text) <= MAX_PAYLOAD_BYTES ? text : ''
     await database.query(sql('revoke'), [kind, values, REVOKED_FOR_SECONDS, channel, payload, database.channel('outbox')])
   }

@@ -11,7 +11,7 @@ import { sql } from './sql.ts'
 export interface NewSchedule {
   /** A UUID. Default: a new one. */
   readonly id?: string
-  /** Unique, 1 to 200 characters. Default: the task, the schedule as text, and the end of the id. */
+  /** Unique, 1 to 200 characters. Default: the task, the schedule as text, and the last eight digits of the id. */
   readonly name?: string
   readonly description?: string
   readonly task: string
@@ -32,7 +32,7 @@ export interface StoredSchedule {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly queue: string | null
   readonly origin: 'db' | 'code'
-  /** Undefined if the row holds no valid schedule, because a person wrote it with SQL. `problem` says why. */
+  /** Undefined if the row holds no valid schedule, because a person changed it with SQL. `problem` gives the reason. */
   readonly schedule: Schedule | undefined
   readonly problem: string | undefined
   readonly enabled: boolean
@@ -43,12 +43,12 @@ export interface StoredSchedule {
   readonly lastRunAt: Date | null
   readonly lastTaskId: string | null
   readonly totalRunCount: number
-  /** The error that kept beat from planning or queueing it. */
+  /** The error because of which beat could not plan or queue the schedule; null if there was none. */
   readonly lastError: string | null
   readonly changedAt: Date
 }
 
-/** One tick in the history. `taskId` is null if the tick was not queued. */
+/** One tick in the history of a schedule. `taskId` is null if the tick was not queued. */
 export interface ScheduleRun {
   readonly tick: Date
   readonly reason: 'tick' | 'catchup' | 'manual'
@@ -58,24 +58,29 @@ export interface ScheduleRun {
   readonly task: string
   readonly taskId: string | null
   readonly decidedAt: Date
-  /** Null if no result is stored: the task waits, ignores its result, or the result is older than RESULT_TTL. */
+  /**
+   * State of the task. Null if no result is stored: the task waits, ignores its result, or its result is older than RESULT_TTL.
+   */
   readonly state: State | null
   readonly startedAt: Date | null
   readonly doneAt: Date | null
 }
 
-/** Schedules as people create and read them. Only beat writes their state. An id that is not a UUID matches no schedule. */
+/**
+ * Creates, reads and changes schedules for people. Only beat writes the state of a schedule. An id that is not a UUID matches no
+ * schedule.
+ */
 export interface Schedules {
   /** @throws AppError SCHEDULE_DUPLICATE, VALUE_NOT_JSON @returns the id */
   create(schedule: NewSchedule): Promise<string>
-  /** At most `limit` schedules with names after `after`, ordered by name. */
+  /** Returns at most `limit` schedules whose names sort after `after`, ordered by name. */
   list(options: { after?: string; limit: number }): Promise<StoredSchedule[]>
   find(id: string): Promise<StoredSchedule | undefined>
   /** @returns whether the schedule existed */
   remove(id: string): Promise<boolean>
   /** @returns whether the schedule exists */
   setEnabled(id: string, enabled: boolean): Promise<boolean>
-  /** At most `limit` runs with ticks before `before`, newest first. */
+  /** Returns at most `limit` runs with ticks before `before`, newest first. */
   runs(id: string, options: { before?: Date; limit: number }): Promise<ScheduleRun[]>
 }
 
@@ -161,7 +166,7 @@ function createValues({ id, name, description = '', task, args, kwargs = {}, que
   ]
 }
 
-/** `tasks.echo, 15 minutes, 3f2a9c1e`: readable, and unique because the id ends in random digits. */
+/** Returns a name such as `tasks.echo, 15 minutes, 3f2a9c1e`. Random digits of the id make it unique. */
 const defaultName = ({ task, schedule }: NewSchedule, id: string) =>
   `${`${task}, ${formatSchedule(schedule)}`.slice(0, 190)}, ${id.slice(-8)}`
 
@@ -195,7 +200,7 @@ function toStored(row: Row): StoredSchedule {
   }
 }
 
-/** A row without a valid schedule is listed with its problem, not left out. */
+/** A row without a valid schedule is returned with its problem, so that lists still show it. */
 function readSchedule(row: ScheduleRow): Pick<StoredSchedule, 'schedule' | 'problem'> {
   try {
     return { schedule: fromColumns(row), problem: undefined }

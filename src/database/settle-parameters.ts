@@ -2,22 +2,22 @@ import type { Outcome } from '../app/outcome.ts'
 import { notificationOf } from './notified-outcomes.ts'
 import { outcomeColumns } from './outcome-columns.ts'
 
-/** The input of message-settle.sql: what a worker has finished, and how much it can take. */
+/** The input of message-settle.sql: the work that a worker has finished, and the number of messages that it can take. */
 interface SettleTurn {
-  /** Rows of `message` whose tasks have ended. */
+  /** Ids of the rows of `message` whose tasks have ended. */
   readonly acknowledged: readonly string[]
   readonly worker: { readonly id: number; readonly name: string }
-  /** Each id at most once: one INSERT cannot touch a row twice. */
+  /** Each id occurs at most once, because one INSERT cannot write a row twice. */
   readonly outcomes: readonly Outcome[]
   /** NOTIFY channel of results. */
   readonly resultChannel: string
-  /** Queues to claim from, the first one first. */
+  /** Queues to claim from, in this order. */
   readonly queues: readonly string[]
-  /** Messages to claim at most; 0 claims nothing. */
+  /** Maximum number of messages to claim; 0 claims nothing. */
   readonly limit: number
 }
 
-/** The parameters of message-settle.sql in their order, which its header lists. HOT: once per batch. */
+/** Returns the parameters of message-settle.sql in the order that its header lists. HOT: once per batch. */
 export function settleParameters({ acknowledged, worker, outcomes, resultChannel, queues, limit }: SettleTurn): unknown[] {
   const { payload, final } = notificationOf(outcomes, worker.name)
   return [

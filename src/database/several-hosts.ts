@@ -5,13 +5,16 @@ export interface DatabaseHost {
   readonly port: number
 }
 
-/** Timeout of one host while others are left, in milliseconds: a host that drops all packets must not use up the whole time to connect. */
+/**
+ * Time limit in milliseconds for one host while further hosts are left: a host that drops all packets must not use up the whole
+ * time to connect.
+ */
 const PROBE_MS = 3000
 
 /**
- * The Client of pg, which knows one host, for a list of hosts as in libpq (PostgreSQL manual, "Specifying Multiple Hosts"). Each connection
- * goes to the first host that accepts writes, as with `target_session_attrs=read-write`, because onedyno needs that. The host of the last
- * connection is tried first. With one host this is the Client of pg.
+ * Returns a Client of pg for several hosts, as libpq connects to them (PostgreSQL manual, "Specifying Multiple Hosts"). Each
+ * connection goes to the first host that accepts writes, as with `target_session_attrs=read-write`, because onedyno writes. The
+ * host of the last connection is tried first. For one host, returns the Client of pg itself.
  */
 export function clientOf(hosts: readonly DatabaseHost[]): typeof Client {
   if (hosts.length < 2) return Client
@@ -58,9 +61,9 @@ export function clientOf(hosts: readonly DatabaseHost[]): typeof Client {
   } as typeof Client
 }
 
-/** Connects, asks whether the server accepts writes, and ends the connection. */
+/** Connects, checks that the server accepts writes, and ends the connection. */
 async function assertWritable(host: DatabaseHost, config: ClientConfig): Promise<void> {
-  // The host of the URL takes precedence over options, so it is replaced afterwards.
+  // In pg the host of the URL takes precedence over options, so the host is set after the constructor.
   const client = Object.assign(new Client(config), host)
   client.on('error', () => {})
   try {

@@ -3,20 +3,29 @@ import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
 /**
- * Slots that all processes share. Each is held as a session advisory lock on the connection that a process keeps open anyway. The server
- * frees the locks when the connection ends, so a killed process leaves nothing behind.
+ * Slots that all processes share. A process holds a slot as a session advisory lock on the connection that it keeps open anyway.
+ * The server frees the locks when the connection ends, so a killed process leaves nothing behind.
  */
 export interface Slots {
-  /** How many slots this process holds; 0 while its connection is away. */
+  /** Returns the number of slots that this process holds; 0 while its connection is away. */
   held(key: string): number
-  /** Tries to hold `wanted` of the slots 1 … `of`. Sends no statement if it holds them. @returns how many it holds then */
+  /**
+   * Tries to hold `wanted` of the slots 1 … `of`. Sends no statement if this process holds them already.
+   * @returns the number of slots that it holds afterwards
+   */
   take(key: string, wanted: number, of: number): Promise<number>
-  /** Releases all slots. @returns false while the connection is away: a new connection takes them again, so call this again */
+  /**
+   * Releases all slots of a key.
+   * @returns false while the connection is away: a new connection would take the slots again, so call this again
+   */
   release(key: string): Promise<boolean>
   close(): Promise<void>
 }
 
-/** After a reconnection, former holders get time to take their slots again, so that a restart of the server moves no work. */
+/**
+ * Milliseconds. After a reconnection the former holders get this time to take their slots again, so that a restart of the server
+ * moves no work.
+ */
 const OTHERS_AFTER_RECONNECT_MS = 3000
 
 export async function createSlots(database: Database): Promise<Slots> {
@@ -39,7 +48,7 @@ export async function createSlots(database: Database): Promise<Slots> {
     }
   })
 
-  /** A connection of pg takes one statement at a time. */
+  /** A connection of pg runs one statement at a time. */
   const statements = createMutex()
   const run = (name: string, key: string, slots: readonly number[]) =>
     statements.run(() => listener.query(qualify(sql(name)).text, [lockKey(key), slots]))
@@ -62,7 +71,7 @@ export async function createSlots(database: Database): Promise<Slots> {
       const mine = slotsByKey.get(key) ?? new Set<number>()
       const free = Array.from({ length: of }, (_, index) => index + 1).filter((slot) => !mine.has(slot))
       const got = (await run('slot-lock', key, free)).map(({ slot }) => slot as number)
-      // A reconnection meanwhile took the known slots again.
+      // If the connection was replaced during the statement, the new connection has taken the known slots again.
       const now = slotsByKey.get(key) ?? new Set<number>()
       const room = Math.max(0, wanted - now.size)
       for (const slot of got.slice(0, room)) now.add(slot)

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.ts'
 
-/** A prepared statement. The server plans it once per connection and name. Tables are written as `{schema}.message`. */
+/** A prepared statement. The server plans it once per connection and name. The text names tables as `{schema}.message`. */
 export interface Statement {
   readonly name: string
   readonly text: string
 }
 
-/** A statement whose tables carry the name of their schema, so that it runs on any connection, whatever its search_path. */
+/** A statement whose tables carry the name of their schema, so that it runs on any connection, whatever its search_path is. */
 export type QualifiedStatement = Statement
 
 const cache = new Map<string, Statement>()
@@ -23,7 +23,7 @@ export function sql(name: string): Statement {
 }
 
 /**
- * Fills `{schema}` in statements, once per statement: the text stays constant for the life of the process, because the server refuses
+ * Fills `{schema}` in, once per statement. The text then stays constant for the life of the process, because the server refuses
  * another text under the name of a prepared statement.
  */
 export function createQualifier(schema: string): (statement: Statement) => QualifiedStatement {

@@ -15,7 +15,7 @@ interface StaleChord extends Record<string, unknown> {
 }
 
 interface StaleChordOptions {
-  /** A chord is stale after this time without activity. */
+  /** A chord without activity for this many seconds is stale. */
   readonly seconds: number
   /** Chords per transaction. */
   readonly limit: number
@@ -24,8 +24,9 @@ interface StaleChordOptions {
 }
 
 /**
- * Ends chords whose members are lost, for example because their queue was purged. The body gets a FAILURE and its errbacks run, as if a member
- * had failed. @returns the number of ended chords
+ * Ends chords whose members are lost, for example because their queue was purged. The body gets a FAILURE and its errbacks run,
+ * as if a member had failed.
+ * @returns the number of chords that ended
  */
 export async function endStaleChords(database: Database, { seconds, limit, planner, log }: StaleChordOptions): Promise<number> {
   const target: EffectsTarget = { channel: database.channel, worker: 'clean-up', direct: false, planner }

@@ -4,16 +4,15 @@ import { notificationOf } from './notified-outcomes.ts'
 import { outcomeColumns } from './outcome-columns.ts'
 import { sql } from './sql.ts'
 
-/** Where outcomes are stored and notified, and under whose name. */
+/** Where outcomes are stored and notified, and the name of the worker that stores them. */
 export interface OutcomeTarget {
   readonly channel: Database['channel']
-  /** Name of the worker. */
   readonly worker: string
 }
 
 /**
- * Stores outcomes and notifies waiting processes. A final outcome that is stored already stays unchanged. `redelivered`: ids of redelivered
- * messages, whose history ends.
+ * Stores outcomes and notifies waiting processes. A final outcome that is already stored stays unchanged. `redelivered`: ids of
+ * redelivered messages, whose history is deleted.
  */
 export async function storeOutcomes(
   client: Queryable,

@@ -9,13 +9,13 @@ export interface ProgressRow {
   readonly task: string
   readonly queue: string
   readonly retries: number
-  /** JSON {n, of, note}. */
+  /** JSON `{n, of, note}`. */
   readonly progress: string
 }
 
 export interface LogRow extends LogLine {
   readonly id: string
-  /** Attempts before the one that wrote it. */
+  /** Number of attempts before the one that wrote the progress. */
   readonly retries: number
 }
 
@@ -30,18 +30,18 @@ export interface StoredLine extends Record<string, unknown> {
   readonly fields: string | null
 }
 
-/** Progress and log lines of running tasks, written in groups. The last ones are written with the outcome. */
+/** Stores progress and log lines of running tasks, in batches. The last ones of a task are stored with its outcome. */
 export interface TaskReports {
   progress(row: ProgressRow): Promise<void>
   log(rows: readonly LogRow[]): Promise<void>
-  /** The last `limit` lines of a task, oldest first. */
+  /** Returns the last `limit` log lines of a task, oldest first. */
   lines(id: string, limit: number): Promise<StoredLine[]>
 }
 
-/** @param worker name of the worker that writes; readers need none */
+/** @param worker name of the worker that writes; a process that only reads needs none */
 export function createTaskReports(database: Database, worker = ''): TaskReports {
   const progress = createGroupCommit<ProgressRow>((rows) => {
-    // One INSERT cannot write a row twice, so the last progress of a task wins.
+    // One INSERT cannot write a row twice, so only the last progress of each task is stored.
     const last = [...new Map(rows.map((row) => [row.id, row])).values()]
     return database.query(sql('task-progress'), [
       last.map(({ id }) => id),
@@ -63,7 +63,7 @@ export function createTaskReports(database: Database, worker = ''): TaskReports 
   }
 }
 
-/** The arrays of task-log-add.sql. */
+/** Returns the arrays of task-log-add.sql. */
 export const logColumns = (rows: readonly LogRow[]): unknown[][] => [
   rows.map(({ id }) => id),
   rows.map(({ retries }) => retries),

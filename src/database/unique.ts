@@ -7,9 +7,9 @@ import type { Database } from './database.ts'
 import { BRIEF_RETRY, retryBriefly } from './retry-briefly.ts'
 import { sql } from './sql.ts'
 
-/** Limit of the column `unique_task.key`. */
+/** Maximum length of the column `unique_task.key`. */
 const MAX_KEY_CHARACTERS = 1000
-/** Expired keys are deleted at the first claim of a process and then at every hundredth. */
+/** A process deletes expired keys at its first claim and then at every hundredth claim. */
 const SWEEP_EVERY = 100
 const SWEEP_ROWS = 1000
 
@@ -59,7 +59,7 @@ const columnsOf = (claims: readonly UniqueClaim[]): string[][] => [
   claims.map(({ id }) => id),
 ]
 
-/** The key itself, so that a person can find it; a key that the column cannot hold is replaced by its hash. */
+/** Returns the key itself, so that a person can find it in the table. If the column cannot hold the key, returns its hash. */
 function storedKey(key: string): string {
   if (key.length <= MAX_KEY_CHARACTERS && !key.includes('\0') && key.isWellFormed()) return key
   const name = key.slice(0, 200).split(' ', 1)[0]

@@ -17,23 +17,23 @@ export interface WokenLoopOptions {
   readonly channel: string
   /** Called for every notification. */
   readonly onNotify?: () => void
-  /** Called after every connection of the listener. */
+  /** Called each time the listener has connected. */
   readonly onListening?: () => void
-  /** Does one pass. Resolves to the milliseconds until the next one; 0: at once. */
+  /** Does one pass. Resolves to the milliseconds until the next pass; 0: at once. */
   readonly pass: () => Promise<number>
-  /** Longest pause in milliseconds: a clock may be set, and a pooler may swallow NOTIFY. */
+  /** Longest pause in milliseconds. It is limited because a clock may be set back and a pooler may drop NOTIFY. */
   readonly maxSleepMs: number
-  /** Log messages of a failure, and of the first pass that succeeds after it. */
+  /** The log messages for a failed pass, and for the first pass that succeeds after it. */
   readonly words: { readonly failed: string; readonly restored: string }
 }
 
 const BACKOFF = { firstMs: 200, maxMs: 5000 }
-/** Notifications within this time share a pass: a thousand commits a second make a hundred passes, not a thousand. */
+/** Milliseconds. Notifications within this time share a pass, so a thousand commits a second cause a hundred passes. */
 const GAP_MS = 10
 
 /**
- * Repeats passes with pauses. A pause ends when its time is up or at a NOTIFY. A NOTIFY during a pass, or a reconnection, causes another
- * pass. A failed pass is repeated without limit, with a back-off that only a restored connection shortens.
+ * Repeats passes with pauses. A pause ends when its time is up or at a NOTIFY. A NOTIFY during a pass, or a reconnection, causes
+ * another pass. A failed pass is repeated without limit, with a back-off that only a new connection shortens.
  */
 export function startWokenLoop(database: Database, options: WokenLoopOptions): WokenLoop {
   const { log, channel, pass, maxSleepMs, words } = options
@@ -114,6 +114,8 @@ export function startWokenLoop(database: Database, options: WokenLoopOptions): W
   }
 }
 
-/** Did the database, or another server that the pass needs, not answer? Then the statement is not at fault. */
+/**
+ * Returns true if the database, or another server that the pass needs, did not answer. Then the statement itself is not wrong.
+ */
 const isAway = (error: unknown): boolean =>
   isConnectionError(error) || (error instanceof AppError && ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED'].includes(error.code))
