@@ -66,7 +66,7 @@ describe('App', () => {
     expect(result.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/)
   })
 
-  it('takes the types of arguments and result from the function', () => {
+  it("infers the types of a task's arguments and result from its function", () => {
     const { app } = createBackend()
     const add = app.task('tasks.add', async (x: number, y: string) => `${x}${y}`)
     expectTypeOf(add.delay).parameters.toEqualTypeOf<[x: number, y: string]>()
@@ -78,7 +78,7 @@ describe('App', () => {
     void (() => add.delay('2', '3'))
   })
 
-  it('prefers the options of the call to those of the task', async () => {
+  it('prefers the options of the call to the options of the task', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', () => 1, { queue: 'slow', priority: 2, ignoreResult: true })
     await task.delay()
@@ -110,14 +110,14 @@ describe('App', () => {
     expect(kept[2]!.message.headers.eta).toBeUndefined()
   })
 
-  it('converts a relative expiry to a time', async () => {
+  it('converts an expiry in seconds to a point in time', async () => {
     const { app, sent } = createBackend()
     const before = Date.now()
     await app.task('t', () => 1).applyAsync([], { expires: 120 })
     expect(Date.parse(sent[0]!.headers.expires ?? '')).toBeGreaterThanOrEqual(before + 120_000)
   })
 
-  it('sends a task by its name if it is registered elsewhere', async () => {
+  it('sends a task by its name if only another process registers it', async () => {
     const { app, sent } = createBackend()
     await app.sendTask('python.task', [1])
     expect(sent[0]!.headers.task).toBe('python.task')
@@ -157,7 +157,7 @@ describe('App', () => {
     ['a negative countdown', { countdown: -1 }, 'countdown -1'],
     ['countdown together with eta', { countdown: 1, eta: new Date() }, 'exclude each other'],
     ['an invalid Date as eta', { eta: new Date('x') }, 'eta is not a valid Date'],
-    ['a text as eta', { eta: 'garbage' as unknown as Date }, 'eta is not a valid Date'],
+    ['a string as eta', { eta: 'garbage' as unknown as Date }, 'eta is not a valid Date'],
     [
       'an eta after the year 9999, which Python cannot read',
       { eta: new Date('+010000-01-01T00:00:00Z') },
@@ -166,18 +166,26 @@ describe('App', () => {
     ['an invalid Date as expiry', { expires: new Date('x') }, 'expires is not a valid Date'],
     ['an expiry after the last Date', { expires: 1e300 }, 'expires 1e+300'],
     ['a time limit of 0', { timeLimit: 0 }, 'timeLimit 0'],
-    ['a soft limit after the hard one', { timeLimit: 1, softTimeLimit: 2 }, 'softTimeLimit 2 is later than timeLimit 1'],
-    ['an empty shadow name', { shadow: '' }, 'shadow ""'],
-    ['a transaction that is not a client', { transaction: {} as TransactionClient }, 'transaction is not a client'],
-    ['options that are not an object', 5 as ApplyOptions, 'the options 5'],
-    ['a header that an option sets', { headers: { eta: 'garbage' } }, 'headers.eta is reserved: use the option eta'],
     [
-      'the header timelimit, which options set',
+      'a soft time limit later than the hard time limit',
+      { timeLimit: 1, softTimeLimit: 2 },
+      'softTimeLimit 2 is later than timeLimit 1',
+    ],
+    ['an empty shadow name', { shadow: '' }, 'shadow ""'],
+    ['a transaction that is not a database client', { transaction: {} as TransactionClient }, 'transaction is not a client'],
+    ['options that are not an object', 5 as ApplyOptions, 'the options 5'],
+    ['the header eta, which the option eta sets', { headers: { eta: 'garbage' } }, 'headers.eta is reserved: use the option eta'],
+    [
+      'the header timelimit, which two options set',
       { headers: { timelimit: [1, 2] } },
       'use the options timeLimit and softTimeLimit',
     ],
-    ['a header that workflows set', { headers: { parent_id: 'x' } }, 'headers.parent_id is reserved: it is written by onedyno'],
-    ['a private header', { headers: { onedyno_unique: 'end' } }, 'headers.onedyno_unique is reserved'],
+    [
+      'the header parent_id, which onedyno writes',
+      { headers: { parent_id: 'x' } },
+      'headers.parent_id is reserved: it is written by onedyno',
+    ],
+    ['a header whose name begins with onedyno_', { headers: { onedyno_unique: 'end' } }, 'headers.onedyno_unique is reserved'],
     ['headers that are not an object', { headers: [] as unknown as Record<string, unknown> }, 'headers [] is not an object'],
   ])('refuses %s', async (_name, options, message) => {
     const { app, sent } = createBackend()
@@ -190,13 +198,13 @@ describe('App', () => {
 
   it.each<[string, TaskOptions, string]>([
     ['an invalid rate limit', { rateLimit: '10/d' }, 't: rateLimit "10/d" is not like 10/m'],
-    ['a soft limit after the hard one', { timeLimit: 1, softTimeLimit: 2 }, 't: softTimeLimit 2'],
+    ['a soft time limit later than the hard time limit', { timeLimit: 1, softTimeLimit: 2 }, 't: softTimeLimit 2'],
     ['a priority over 255', { priority: 300 }, 't: priority 300'],
     ['an expiry of 0', { expires: 0 }, 't: expires 0'],
     ['an unknown pool', { pool: 'process' as 'async' }, 't: pool "process" is not async or thread'],
     ['an unknown value of acks', { acks: 'never' as 'late' }, 't: acks "never"'],
-    ['a unique key for 0 ms', { unique: { forMs: 0 } }, 't: unique.forMs 0'],
-    ['a unique key without end', { unique: { forMs: Number.POSITIVE_INFINITY } }, 't: unique.forMs null'],
+    ['a unique key that is kept for 0 ms', { unique: { forMs: 0 } }, 't: unique.forMs 0'],
+    ['a unique key that is kept without end', { unique: { forMs: Number.POSITIVE_INFINITY } }, 't: unique.forMs null'],
     ['an unknown value of unique.until', { unique: { forMs: 1, until: 'start' as 'end' } }, 't: unique.until "start"'],
     [
       'a unique key that is not a function',
@@ -209,7 +217,7 @@ describe('App', () => {
     ),
   )
 
-  it('sends limits, shadow name and expiry as headers if the call sets them', async () => {
+  it('sends time limits, shadow name and expiry as headers if the call sets them', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', () => 1, { timeLimit: 9, expires: 60 })
     const before = Date.now()
@@ -221,7 +229,7 @@ describe('App', () => {
     expect(Date.parse(sent[1]!.headers.expires ?? '') - before).toBeLessThan(30_000)
   })
 
-  it('makes a task that another task sends its child', async () => {
+  it('records a task that another task sends as a child of the sender', async () => {
     const { app, sent } = createBackend()
     const children: unknown[] = []
     const parent = {
@@ -313,7 +321,7 @@ describe('App.enqueue', () => {
     await expect(app.enqueue([add.s(1, 2), add.s(1, 2).link(add.s(1))])).rejects.toThrow('item 1: add is a part of a workflow')
   })
 
-  it('writes all calls to the outbox if one of them is due later', async () => {
+  it('writes all calls to the outbox if one call is due later', async () => {
     const { app, sent, kept } = createBackend()
     await app.enqueue([{ task: 'a' }, { task: 'b', options: { countdown: 5 } }])
     expect(sent).toEqual([])
@@ -328,11 +336,11 @@ describe('App.enqueue', () => {
 
   it.each<[string, unknown, string]>([
     ['an argument that is not JSON', [{ task: 'a' }, { task: 'b', args: [Number.NaN] }], 'item 1: args[0] is NaN'],
-    ['a task that is neither a task nor a name', [{ task: 7 }], 'item 0: task is neither'],
-    ['undefined', [undefined], 'item 0: task is neither'],
-    ['an invalid option', [{ task: 'a', options: { priority: -1 } }], 'item 0: priority -1'],
-    ['a transaction of its own', [{ task: 'a', options: { transaction: {} } }], 'item 0: a transaction is given for all'],
-    ['a text instead of a list', 'a', 'enqueue takes a list'],
+    ['an item whose task is neither a task nor a name', [{ task: 7 }], 'item 0: task is neither'],
+    ['an undefined item', [undefined], 'item 0: task is neither'],
+    ['a call with an invalid option', [{ task: 'a', options: { priority: -1 } }], 'item 0: priority -1'],
+    ['a call with its own transaction', [{ task: 'a', options: { transaction: {} } }], 'item 0: a transaction is given for all'],
+    ['a string instead of a list', 'a', 'enqueue takes a list'],
   ])('sends nothing if it receives %s', async (_name, items, message) => {
     const { app, sent } = createBackend()
     await expect(app.enqueue(items as { task: string }[])).rejects.toThrow(message)
@@ -356,7 +364,7 @@ describe('a unique task', () => {
     expect(await second.state()).toBe('PENDING')
   })
 
-  it('is compared by its own key function', async () => {
+  it('has the key that its key function returns', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', (_user: number, _text: string) => 1, {
       unique: { forMs: 1000, key: (user) => String(user), until: 'time' },
@@ -378,9 +386,9 @@ describe('a unique task', () => {
   })
 
   it.each([
-    ['certainly not sent, after a refusal', new Error('too large'), true],
-    ['possibly sent, without an answer', new AppError('BROKER_UNREACHABLE', 'away'), false],
-  ])('reports that sending failed: %s', async (_name, error, certain) => {
+    ['certainly not sent, if the broker refused it', new Error('too large'), true],
+    ['possibly sent, if the broker did not answer', new AppError('BROKER_UNREACHABLE', 'away'), false],
+  ])('reports to the backend that its message was %s', async (_name, error, certain) => {
     const { app, unsent, fail } = createBackend()
     const task = app.task('t', () => 1, { unique: { forMs: 1000, key: () => 'k' } })
     fail.publish = error
@@ -388,7 +396,7 @@ describe('a unique task', () => {
     expect(unsent).toEqual([{ keys: ['t k'], certain }])
   })
 
-  it('is refused if its key is not a text', async () => {
+  it('is refused if its key is not a string', async () => {
     const task = createBackend().app.task('t', () => 1, { unique: { forMs: 1000, key: () => 5 as unknown as string } })
     await expect(task.delay()).rejects.toThrow('t: unique.key gave number, not a text')
   })
@@ -407,7 +415,7 @@ describe('an AsyncResult', () => {
     ['bad', 'FAILURE', true, false],
     ['now', 'STARTED', false, false],
     ['nobody', 'PENDING', false, false],
-  ])('of the id %s has the state %s', async (id, state, ready, successful) => {
+  ])('for the id %s has the state %s', async (id, state, ready, successful) => {
     const result = app.asyncResult(id)
     expect([await result.state(), await result.ready(), await result.successful()]).toEqual([state, ready, successful])
   })
@@ -429,7 +437,7 @@ describe('an AsyncResult', () => {
     })
   })
 
-  it('names the timeout in its error', async () => {
+  it('throws an error with the timeout if the task has not ended by then', async () => {
     await expect(app.asyncResult('nobody').get({ timeoutMs: 5 })).rejects.toMatchObject({
       code: 'RESULT_TIMEOUT',
       message: expect.stringContaining('5 ms'),

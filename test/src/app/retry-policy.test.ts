@@ -15,7 +15,7 @@ describe('the next attempt', () => {
     ['is due at once with retryDelay 0', { retryDelay: 0 }, {}, 0, 0],
     ['is due after the countdown of retry()', { retryDelay: 7, retryBackoff: true }, { options: { countdown: 2.5 } }, 0.9, 2.5],
     ['is due at the eta of retry()', { retryDelay: 7 }, { options: { eta } }, 0, 90],
-    ['is allowed as third retry by default', {}, { retries: 2 }, 0, 180],
+    ['is allowed as the third retry by default', {}, { retries: 2 }, 0, 180],
     ['is refused after three retries by default', {}, { retries: 3 }, 0, undefined],
     ['is refused with maxRetries 0', { maxRetries: 0 }, {}, 0, undefined],
     ['is allowed up to maxRetries', { maxRetries: 4 }, { retries: 3 }, 0, 180],
@@ -24,7 +24,7 @@ describe('the next attempt', () => {
     ['is allowed by a larger max of retry()', { maxRetries: 0 }, { retries: 5, options: { max: 6 } }, 0, 180],
     ['is always allowed by max null of retry()', { maxRetries: 0 }, { retries: 5, options: { max: null } }, 0, 180],
     ['backs off by one second at first', { retryBackoff: true, retryJitter: false }, { retries: 0 }, 0, 1],
-    ['backs off twice as long each time', { retryBackoff: true, retryJitter: false }, { retries: 2 }, 0, 4],
+    ['backs off twice as long as the attempt before', { retryBackoff: true, retryJitter: false }, { retries: 2 }, 0, 4],
     ['backs off by the factor of retryBackoff', { retryBackoff: 3, retryJitter: false }, { retries: 2 }, 0, 12],
     [
       'backs off no longer than ten minutes',
@@ -35,7 +35,7 @@ describe('the next attempt', () => {
     ],
     ['backs off at most retryBackoffMax', { retryBackoff: 5, retryBackoffMax: 8, retryJitter: false }, { retries: 1 }, 0, 8],
     [
-      'backs off ten minutes if the power is infinite',
+      'backs off ten minutes if the exponential delay overflows to Infinity',
       { retryBackoff: true, retryJitter: false, maxRetries: null },
       { retries: 5000 },
       0,
@@ -52,7 +52,7 @@ describe('the next attempt', () => {
     expect(dueAt === undefined ? undefined : (dueAt.getTime() - now) / 1000).toBe(seconds)
   })
 
-  it('is spread evenly by the jitter', () => {
+  it('has delays that the jitter spreads evenly', () => {
     const dues = Array.from({ length: 2000 }, () => nextAttempt({ retryBackoff: 8 }, { retries: 0, now })!.getTime() - now)
     expect(Math.min(...dues)).toBeLessThan(200)
     expect(Math.max(...dues)).toBeGreaterThan(7800)
@@ -78,7 +78,7 @@ describe('retryUntil', () => {
   it.each<[what: string, policy: RetryPolicy, kept: unknown, until: number | undefined]>([
     ['is undefined without the option', {}, now, undefined],
     ['is the Date of the option', { retryUntil: eta }, undefined, eta.getTime()],
-    ['is the Date even if the message carries a time', { retryUntil: eta }, 5, eta.getTime()],
+    ['is the Date of the option even if the message carries a time', { retryUntil: eta }, 5, eta.getTime()],
     ['counts from the first attempt', { retryUntil: 60 }, undefined, now + 60_000],
     ['is the time that the first attempt put into the message', { retryUntil: 60 }, now + 1, now + 1],
     ['counts again if the header of the message is not a number', { retryUntil: 60 }, 'soon', now + 60_000],
@@ -91,20 +91,20 @@ class Hopeless extends Flaky {}
 describe('isRetried', () => {
   it.each<[what: string, error: unknown, retried: boolean, match: ErrorMatch | undefined, except?: ErrorMatch]>([
     ['is false without autoretryFor', new Flaky(), false, undefined],
-    ['matches the class', new Flaky(), true, [Flaky]],
-    ['matches a superclass', new Hopeless(), true, [TypeError, Flaky]],
-    ['does not match a subclass', new Flaky(), false, [Hopeless]],
-    ['matches the name of the class', new Flaky(), true, ['Flaky']],
-    ['matches the name of the error', Object.assign(new Error('x'), { name: 'Named' }), true, ['Named']],
-    ['matches the code', new AppError('URL_REFUSED', 'x'), true, ['URL_REFUSED']],
-    ['is true if the function returns true', 5, true, (error) => error === 5],
-    ['is false if the function returns false', 6, false, (error) => error === 5],
-    ['is false for a thrown text', 'Flaky', false, ['Flaky', Error]],
+    ['is true if autoretryFor has the class of the error', new Flaky(), true, [Flaky]],
+    ['is true if autoretryFor has a superclass of the error', new Hopeless(), true, [TypeError, Flaky]],
+    ['is false if autoretryFor has only a subclass of the error', new Flaky(), false, [Hopeless]],
+    ['is true if autoretryFor has the name of the class', new Flaky(), true, ['Flaky']],
+    ['is true if autoretryFor has the name of the error', Object.assign(new Error('x'), { name: 'Named' }), true, ['Named']],
+    ['is true if autoretryFor has the code of the error', new AppError('URL_REFUSED', 'x'), true, ['URL_REFUSED']],
+    ['is true if the function in autoretryFor returns true', 5, true, (error) => error === 5],
+    ['is false if the function in autoretryFor returns false', 6, false, (error) => error === 5],
+    ['is false for a thrown string', 'Flaky', false, ['Flaky', Error]],
     ['is false if dontAutoretryFor matches', new Hopeless(), false, [Flaky], [Hopeless]],
     ['is true if dontAutoretryFor matches another error', new Flaky(), true, [Flaky], ['Hopeless']],
-    ['matches the name of a time limit', new TimeLimitExceeded(1), true, ['TimeLimitExceeded']],
-    ['matches the class of a time limit', new SoftTimeLimitExceeded(1), true, [SoftTimeLimitExceeded]],
-    ['is false for a time limit with [Error]', new SoftTimeLimitExceeded(1), false, [Error]],
+    ['is true for a time limit if autoretryFor has its name', new TimeLimitExceeded(1), true, ['TimeLimitExceeded']],
+    ['is true for a time limit if autoretryFor has its class', new SoftTimeLimitExceeded(1), true, [SoftTimeLimitExceeded]],
+    ['is false for a time limit if autoretryFor is [Error]', new SoftTimeLimitExceeded(1), false, [Error]],
   ])('%s', (_what, error, retried, autoretryFor, dontAutoretryFor) =>
     expect(
       isRetried(
@@ -121,7 +121,7 @@ describe('isRetried', () => {
 describe('app.task refuses', () => {
   it.each<[what: string, policy: object, words: string]>([
     ['a negative number of retries', { maxRetries: -1 }, 't: maxRetries -1 is not a whole number from 0, or null'],
-    ['a retryDelay that is a text', { retryDelay: '10' }, 't: retryDelay 10 is not seconds from 0'],
+    ['a retryDelay that is a string', { retryDelay: '10' }, 't: retryDelay 10 is not seconds from 0'],
     ['a retryBackoffMax of NaN', { retryBackoffMax: Number.NaN }, 't: retryBackoffMax NaN is not seconds'],
     ['a negative back-off factor', { retryBackoff: -2 }, 't: retryBackoff -2 is not true, false or seconds'],
     [
@@ -129,7 +129,7 @@ describe('app.task refuses', () => {
       { retryUntil: new Date(Number.NaN) },
       't: retryUntil Invalid Date is not a valid Date or seconds',
     ],
-    ['one class instead of a list', { autoretryFor: 'Error' }, 't: autoretryFor Error is not a list of classes and names'],
+    ['a name instead of a list', { autoretryFor: 'Error' }, 't: autoretryFor Error is not a list of classes and names'],
     ['a list with a number in it', { dontAutoretryFor: [5] }, 't: dontAutoretryFor 5 is not a list of classes and names'],
   ])('%s', (_what, policy, words) => {
     const app = createRegistry(() => Promise.reject(new Error('no connections')))

@@ -33,7 +33,7 @@ describe('a rate limit', () => {
     [Number.POSITIVE_INFINITY],
     [{}],
     ['0.0000000000001/h'],
-  ])('of %j is refused with an example of a valid one', (limit) =>
+  ])('of %j is refused with an example of a valid rate limit', (limit) =>
     expect(() => parseRate(limit as string)).toThrow(
       expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining('is not like 10/m') }),
     ),

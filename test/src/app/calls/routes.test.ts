@@ -29,7 +29,7 @@ describe('a pattern of a route', () => {
     [/video/, 'my.video.cut', true],
     [/^video/, 'my.video.cut', false],
     [/cut$/gy, 'a.cut', true],
-  ])('%s and %s: %s', (pattern, name, matches) => {
+  ])('%s matches the name %s: %s', (pattern, name, matches) => {
     const app = newApp()
     app.route(pattern, { queue: 'there' })
     // Asked twice, because a global expression keeps lastIndex.
@@ -42,11 +42,11 @@ describe('a route', () => {
     [string, routes: Parameters<typeof createRoute>[1], task: TaskOptions, call: ApplyOptions, queue: string, priority: number]
   >([
     ['sets queue and priority', { 't*': { queue: 'r', priority: 7 } }, {}, {}, 'r', 7],
-    ['can set only one of both', { 't*': { priority: 7 } }, {}, {}, 'celery', 7],
-    ['is overridden by the call', { 't*': { queue: 'r', priority: 7 } }, {}, { queue: 'c', priority: 0 }, 'c', 0],
-    ['is overridden by the task, as in Celery', { 't*': { queue: 'r', priority: 7 } }, { queue: 't' }, {}, 't', 7],
+    ['can set only the queue or only the priority', { 't*': { priority: 7 } }, {}, {}, 'celery', 7],
+    ['is overridden by the options of the call', { 't*': { queue: 'r', priority: 7 } }, {}, { queue: 'c', priority: 0 }, 'c', 0],
+    ['is overridden by the options of the task, as in Celery', { 't*': { queue: 'r', priority: 7 } }, { queue: 't' }, {}, 't', 7],
     [
-      'of an exact name takes precedence over a glob in the same object',
+      'with an exact name takes precedence over a glob in the same object',
       { 't*': { queue: 'glob' }, t: { queue: 'name' } },
       {},
       {},
@@ -56,7 +56,7 @@ describe('a route', () => {
     ['can be a function', { t: (name, args) => ({ queue: `${name}-${args[0]}` }) }, {}, {}, 't-1', 0],
     ['is skipped if its function returns undefined', { t: () => undefined, 't*': { queue: 'next' } }, {}, {}, 'next', 0],
     [
-      'knows the options of the call',
+      'passes the options of the call to its function',
       { t: (_name, _args, { kwargs }) => ({ queue: String(kwargs?.to) }) },
       {},
       { kwargs: { to: 'k' } },
@@ -75,7 +75,7 @@ describe('a route', () => {
     return app
   }
 
-  it('decides if it was added first', () => {
+  it('takes precedence over routes that were added later', () => {
     const app = newApp()
     app.route('a.*', { queue: 'first' })
     app.route({ '*': { queue: 'second' } })
@@ -84,7 +84,7 @@ describe('a route', () => {
 
   it.each<[string, (app: ReturnType<typeof newApp>) => void, string]>([
     ['without a target', (app) => app.route('a', undefined as unknown as RouteTarget), 'leads nowhere'],
-    ['to a text instead of an object', (app) => app.route('a', 'queue' as unknown as RouteTarget), 'leads nowhere'],
+    ['to a string instead of an object', (app) => app.route('a', 'queue' as unknown as RouteTarget), 'leads nowhere'],
     ['to an empty queue name', (app) => app.route('a', { queue: '' }), 'the route a: queue ""'],
     ['to an invalid priority', (app) => app.route({ a: { priority: 256 } }), 'the route a: priority 256'],
     ['without a pattern', (app) => app.route(null as unknown as string, {}), 'as (pattern, target)'],

@@ -4,8 +4,8 @@ import { traceHeaders, traceOf, traceRun } from '../../../../src/app/calls/traci
 
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-describe('without a registered SDK', () => {
-  it('calls add no headers, and runs make no spans', async () => {
+describe('tracing without a registered OpenTelemetry SDK', () => {
+  it('adds no headers to calls and makes no spans for runs', async () => {
     expect(traceHeaders('tasks.echo')).toBeUndefined()
     expect(await traceRun({ id: 'a', task: 'tasks.echo', queue: 'celery', headers: {} }, async () => 7)).toBe(7)
   })
@@ -16,14 +16,14 @@ describe('without a registered SDK', () => {
       { traceparent: PARENT, tracestate: 'a=b' },
       { traceparent: PARENT, tracestate: 'a=b' },
     ],
-    ['ignores a traceparent that is not a text', { traceparent: 7 }, undefined],
+    ['ignores a traceparent that is not a string', { traceparent: 7 }, undefined],
     ['returns undefined without a traceparent', {}, undefined],
   ])('%s', (_name, headers, passed) => {
     expect(traceOf(headers)).toEqual(passed)
   })
 })
 
-describe('with a registered SDK', () => {
+describe('tracing with a registered OpenTelemetry SDK', () => {
   const spans: { name: string; options: SpanOptions; parent: string; ended: boolean; error: boolean }[] = []
 
   beforeAll(() => {
@@ -62,19 +62,19 @@ describe('with a registered SDK', () => {
     propagation.disable()
   })
 
-  it('a call makes a span, and its message carries the trace', () => {
+  it('makes a span for a call and puts the trace into its message', () => {
     expect(traceHeaders('tasks.echo')).toEqual({ traceparent: 'send tasks.echo' })
     expect(spans.at(-1)).toMatchObject({ name: 'send tasks.echo', ended: true, options: { kind: 3 } })
   })
 
-  it('a run makes a span whose parent is the call', async () => {
+  it('makes a span for a run, with the span of the call as its parent', async () => {
     const run = { id: 'a', task: 'tasks.echo', queue: 'mail', headers: { traceparent: PARENT } }
     expect(await traceRun(run, async () => 7)).toBe(7)
     const attributes = { 'messaging.destination.name': 'mail', 'messaging.message.id': 'a' }
     expect(spans.at(-1)).toMatchObject({ parent: PARENT, ended: true, error: false, options: { kind: 4, attributes } })
   })
 
-  it('a failed run marks its span and throws the same error', async () => {
+  it('marks the span of a failed run and throws the same error', async () => {
     const run = { id: 'a', task: 'tasks.echo', queue: 'mail', headers: {} }
     await expect(traceRun(run, () => Promise.reject(new RangeError('no')))).rejects.toThrow(RangeError)
     expect(spans.at(-1)).toMatchObject({ ended: true, error: true })

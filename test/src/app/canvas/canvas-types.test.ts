@@ -15,7 +15,7 @@ const join = app.task('join', (...texts: string[]) => texts.join())
 const ping = app.task('ping', () => true)
 
 describe('types of compositions', () => {
-  it('contain the missing arguments', () => {
+  it('require the arguments that a signature lacks', () => {
     expectTypeOf(add.s(1, 2)).toEqualTypeOf<TaskSignature<[], number>>()
     expectTypeOf(add.s(2)).toEqualTypeOf<TaskSignature<[number], number>>()
     expectTypeOf(add.s()).toEqualTypeOf<TaskSignature<[number, number], number>>()
@@ -33,7 +33,7 @@ describe('types of compositions', () => {
     void add.si(1)
   })
 
-  it('are checked from step to step of a chain', () => {
+  it('are checked between each step of a chain and the next step', () => {
     const shown = chain(add.s(1, 2), add.s(3), show.s(), shout.s(2))
     expectTypeOf(shown.delay).returns.resolves.toEqualTypeOf<AsyncResult<string>>()
     expectTypeOf(shown.delay).parameters.toEqualTypeOf<[]>()
@@ -55,7 +55,7 @@ describe('types of compositions', () => {
     void chain(show.s(1), ping.s())
   })
 
-  it('are a tuple for a group of known members, and a list for a list', () => {
+  it('are a tuple for a group of known members, and an array for a group of a list', () => {
     const both = group([add.s(1, 2), show.s(3)])
     expectTypeOf(both.delay).returns.resolves.toEqualTypeOf<GroupResult<[number, string]>>()
     expectTypeOf<Awaited<ReturnType<typeof both.delay>>['results']>().toEqualTypeOf<[AsyncResult<number>, AsyncResult<string>]>()
@@ -102,7 +102,7 @@ describe('types of compositions', () => {
     void show.map(['1'])
   })
 
-  it('are stated by the caller for tasks that are registered elsewhere', () => {
+  it('are given by the caller for tasks that another process registers', () => {
     const python = app.signature<number>('python.add', [1, 2])
     expectTypeOf(chain(python, show.s()).delay).returns.resolves.toEqualTypeOf<AsyncResult<string>>()
     // @ts-expect-error its result type is unknown

@@ -91,7 +91,7 @@ describe('a signature', () => {
     })
   })
 
-  it('puts given arguments before its own', async () => {
+  it('puts arguments of the call before its own arguments', async () => {
     const { add, mul, last } = createApp()
     await add.s(2).delay(1)
     expect(bodyOf(last()).args).toEqual([1, 2])
@@ -119,7 +119,7 @@ describe('a signature', () => {
     expect(copy.toJSON().options).toMatchObject({ queue: 'other', link: [{ task: 'tasks.mul', args: [3] }] })
   })
 
-  it('carries each callback and errback once', async () => {
+  it('keeps one copy of a callback or errback that is added twice', async () => {
     const { add, mul, report, last } = createApp()
     await add.s(1, 2).link(mul.s(3)).link(mul.s(3)).link(mul.s(4)).linkError(report.s()).delay()
     const { embed } = bodyOf(last())
@@ -142,14 +142,14 @@ describe('a signature', () => {
     expect(() => compose(createApp())).toThrow(expect.objectContaining({ code }))
   })
 
-  it('is checked before anything is sent', async () => {
+  it('is checked against the schema of its task before anything is sent', async () => {
     const { app, add, plans } = createApp()
     const strict = app.task('strict', (n: number) => n, { args: [{ type: 'integer', title: 'n' }] as never })
     await expect(group([add.s(1, 2), strict.s(1.5)]).delay()).rejects.toMatchObject({ code: 'ARGUMENTS_INVALID' })
     expect(plans).toEqual([])
   })
 
-  it('becomes a child of the task that sends it', async () => {
+  it('is sent as a child of the task that sends it', async () => {
     const { add, mul, sum, last } = createApp()
     const sent: Child[] = []
     const parent = { id: 'p', rootId: 'r', inherited: { traceparent: 't' }, sent: (child: Child) => void sent.push(child) }
@@ -179,7 +179,7 @@ describe('a signature', () => {
     expect(last().messages[0]!.headers.task).toBe('celery.map')
   })
 
-  it('of map is routed like the task that it calls', async () => {
+  it('that map made is routed like the task that map calls', async () => {
     const { mul, last } = createApp()
     await mul.starmap([[1, 2]]).delay()
     expect(last().messages[0]).toMatchObject({ queue: 'slow', priority: 3 })
@@ -197,7 +197,7 @@ describe('a composition', () => {
     expect(plans[0]!.plan.chords).toMatchObject([{ body: { task: 'tasks.sum' } }])
   })
 
-  it('returns the handle of its last task, whose parents are the steps before', async () => {
+  it('returns the handle of its last task, with the handles of the earlier steps as parents', async () => {
     const { add, mul, sum } = createApp()
     const last = await chain(add.s(1, 2), mul.s(3), add.s(4)).delay()
     expect(last.parent!.parent!.parent).toBeUndefined()
@@ -209,7 +209,7 @@ describe('a composition', () => {
     expect(body.root).toBe(header.parent)
   })
 
-  it('gives options of the call to the first step, and to later steps those that they lack', async () => {
+  it('applies options of the call to its first step, and to a later step if that step does not set them', async () => {
     const { add, mul, last } = createApp()
     await chain(add.s(1, 2), add.s(3).set({ queue: 'own' }), mul.s(3)).applyAsync([], {
       queue: 'given',
@@ -244,7 +244,7 @@ describe('a composition', () => {
     expect(errbacks).toMatchObject([{ subtask_type: 'chain', options: {} }])
   })
 
-  it('without members has its result at once', async () => {
+  it('without members has a result at once', async () => {
     const { add, sum, last, plans } = createApp()
     const nothing = await group([].map((n) => add.s(n, n))).delay()
     expect(plans).toEqual([])
@@ -282,7 +282,7 @@ describe('the result of a group', () => {
     await expect(values).rejects.toMatchObject({ name: 'TaskError', taskId: b, excType: 'TypeError' })
   })
 
-  it('yields members in the order in which they end, failures included', async () => {
+  it('yields members in the order in which they end, including failed members', async () => {
     const { sent, end, a, b, c } = await send()
     const seen: unknown[] = []
     end(c, { result: 6 })
@@ -298,7 +298,7 @@ describe('the result of a group', () => {
     ])
   })
 
-  it('names the number of unfinished members at the timeout, and stops on abort', async () => {
+  it('reports the number of unfinished members at the timeout, and stops waiting on abort', async () => {
     const { sent, end, a } = await send()
     end(a, { result: 2 })
     await expect(sent.get({ timeoutMs: 20 })).rejects.toThrow(/^2 of group .* have not ended within 20 ms$/)
@@ -308,7 +308,7 @@ describe('the result of a group', () => {
     await expect(values).rejects.toThrow('enough')
   })
 
-  it('counts completed members and says when all have ended', async () => {
+  it('counts completed members and reports when all members have ended', async () => {
     const { sent, end, a, b, c } = await send()
     end(a, { result: 2 })
     end(b, { result: 4 })
@@ -327,7 +327,7 @@ describe('the result of a group', () => {
     ])
   })
 
-  it('is found by its id, and forgets and revokes all members', async () => {
+  it('can be found by its id, and can forget and revoke all its members', async () => {
     const { app, sent, end, revoked, a, b, c } = await send()
     const found = await app.groupResult(sent.id)
     expect(found!.results.map(({ id }) => id)).toEqual([a, b, c])
@@ -339,7 +339,7 @@ describe('the result of a group', () => {
     expect(await app.groupResult('never sent')).toBeUndefined()
   })
 
-  it('of a chord whose body is a group is the result of the body', async () => {
+  it('is also the result of a chord whose body is this group', async () => {
     const { add, sum } = createApp()
     const result = await chord([add.s(1, 2)], group([sum.s(), sum.s()])).delay()
     expect(result.results).toHaveLength(2)
@@ -348,7 +348,7 @@ describe('the result of a group', () => {
 })
 
 describe('the result of a task', () => {
-  it('lists its children, tasks and groups', async () => {
+  it('lists the child tasks and child groups of the task', async () => {
     const { app, add, end } = createApp()
     const members = await group([add.s(1, 2), add.s(3, 4)]).delay()
     end('x', { children: ['child', { group: members.id }, { group: 'forgotten' }], progress: { n: 1, of: 2 } })

@@ -80,7 +80,7 @@ describe('a plan', () => {
     )
   })
 
-  it("sends the body of a chord as Celery's worker does", () => {
+  it("sends the body of a chord in the same message as Celery's worker", () => {
     const sample = read('canvas-chord_body_published_by_worker.amqp.celery56')
     const { chords } = planOf(chordOf([sig('add', [1, 1]), sig('add', [2, 2])], sig('xsum')), { replyTo: REPLY_TO })
     const parent = 'a0000000-0000-4000-8000-000000000000'

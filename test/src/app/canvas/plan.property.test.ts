@@ -122,7 +122,7 @@ describe('any composition', () => {
     )
   })
 
-  it('ends for all callers when a task fails, and sends the errback if and only if one failed', () => {
+  it('ends for all its callers when a task fails, and sends its errback only if a task failed', () => {
     fc.assert(
       fc.property(canvases(true), fc.infiniteStream(fc.nat()), (canvas, order) => {
         const signature = signatureOf(canvas, { id: 0 })

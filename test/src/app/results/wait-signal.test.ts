@@ -32,7 +32,7 @@ describe('waiting for a result with a long timeout', () => {
     return process.memoryUsage().heapUsed / 1e6
   }
 
-  it('keeps no memory once the result is there', async () => {
+  it('keeps no memory after the result has arrived', async () => {
     const app = answered()
     const { signal } = new AbortController()
     const group = await app.groupResult('g')
