@@ -27,6 +27,6 @@ test.each<[name: string, from: WorkerState, event: WorkerEvent, to: WorkerState]
   ['a stopping worker stays stopping when its consumer opens', stopping, opened, stopping],
 ])('%s', (_name, from, event, to) => expect(next(from, event)).toEqual(to))
 
-test('a second stop has the promise of the first', () => {
+test('a second stop returns the promise of the first stop', () => {
   expect(next(stopping, stopAgain)).toBe(stopping)
 })

@@ -104,7 +104,7 @@ describe('the executor stores the outcome of a task', () => {
     expect(report.started).toBeUndefined()
   })
 
-  it('stores null for a task without a value', async () =>
+  it('stores null for a task that returns no value', async () =>
     expect((await execute(message('nothing'))).outcome).toMatchObject({ state: 'SUCCESS', result: 'null' }))
 
   it('stores STARTED for a task that runs longer than 100 ms', async () => {
@@ -114,13 +114,17 @@ describe('the executor stores the outcome of a task', () => {
   })
 
   it.each([
-    ['an exception that Python knows', 'fail', { exc_type: 'ValueError', exc_message: ['too far'], exc_module: 'builtins' }],
     [
-      'an exception that Python does not know',
+      'an error with the name of a builtin Python exception',
+      'fail',
+      { exc_type: 'ValueError', exc_message: ['too far'], exc_module: 'builtins' },
+    ],
+    [
+      'an error with a name that Python does not have',
       'fail.custom',
       { exc_type: 'PaymentError', exc_message: ['no funds'], exc_module: 'onedyno.errors' },
     ],
-    ['a thrown text', 'throw.text', { exc_type: 'Exception', exc_message: ['just a text'], exc_module: 'builtins' }],
+    ['a thrown string', 'throw.text', { exc_type: 'Exception', exc_message: ['just a text'], exc_module: 'builtins' }],
     [
       'a value that throws when it is read',
       'fail.hidden',
@@ -146,7 +150,7 @@ describe('the executor stores the outcome of a task', () => {
     expect(resultOf(report)).toEqual(result)
   })
 
-  it('removes NUL from a stack', async () => {
+  it('removes NUL characters from a stack', async () => {
     const { outcome } = await execute(message('nul'))
     expect(outcome!.traceback).toContain('executor.test.ts')
     expect(outcome!.traceback).not.toContain('\0')
@@ -154,7 +158,7 @@ describe('the executor stores the outcome of a task', () => {
 
   it.each([
     ['not JSON', 'hello'],
-    ['not a list of three', '[[],{}]'],
+    ['not a list of three elements', '[[],{}]'],
     ['empty', ''],
   ])('stores FAILURE for a body that is %s', async (_name, body) => {
     const report = await execute({ ...message('echo'), body })
@@ -212,7 +216,7 @@ describe('the arguments of a task', () => {
 })
 
 describe('a message that cannot be run', () => {
-  it('is rejected, and the reason of the decoder is stored', async () => {
+  it('is rejected, and the reason that the decoder gave is stored', async () => {
     const refused: WireRefusal = { name: 'ContentDisallowed', message: 'Refusing to deserialize untrusted content' }
     const report = await execute(message('echo'), { refused })
     expect(report).toMatchObject({ outcome: { state: 'FAILURE' }, rejected: true })
@@ -347,7 +351,7 @@ describe('a task with a rate limit', () => {
   it.each([
     ['at once', () => dueAt],
     ['after the database has answered', async () => dueAt],
-  ])('waits in the outbox for its permit, which is known %s', async (_what, admit) => {
+  ])('is parked in the outbox until its permit, which is known %s', async (_what, admit) => {
     parked.length = 0
     const report = await execute(message('echo'), { park, limiter: { admit, set() {} } })
     expect(report).toEqual({ outcome: null })

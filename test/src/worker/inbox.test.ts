@@ -17,7 +17,7 @@ const start = (inbox: Inbox, one: Delivery) => {
 const tags = (deliveries: Iterable<Delivery> | undefined) => [...(deliveries ?? [])].map(({ tag }) => tag)
 
 describe('the inbox of a worker', () => {
-  it('hands out messages in their order', () => {
+  it('hands out messages in the order of their arrival', () => {
     const inbox = createInbox(3)
     inbox.add([delivery('a'), delivery('b')])
     expect([inbox.shift()?.tag, inbox.shift()?.tag, inbox.shift()]).toEqual(['a', 'b', undefined])
@@ -50,7 +50,7 @@ describe('the inbox of a worker', () => {
     expect(inbox.shift()).toBe(second)
   })
 
-  it('takes a message and all before it', () => {
+  it('removes a message together with all messages before it', () => {
     const inbox = createInbox(3)
     const [a, b, c] = [delivery('a'), delivery('b'), delivery('c')]
     inbox.add([a, b, c])
@@ -59,7 +59,7 @@ describe('the inbox of a worker', () => {
     expect(inbox.last).toBe(c)
   })
 
-  it('takes the messages of other queues', () => {
+  it('removes the messages of all queues except the given queues', () => {
     const inbox = createInbox(3)
     inbox.add([delivery('a'), delivery('b', { queue: 'left' }), delivery('c')])
     expect(tags(inbox.takeOtherQueues(['celery']))).toEqual(['b'])

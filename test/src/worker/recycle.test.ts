@@ -23,7 +23,7 @@ describe('the recycling of a worker', () => {
   it('is off without a limit', () => {
     expect(recycling({}).made).toBeUndefined()
   })
-  it('is requested once, when the worker has run its number of tasks', () => {
+  it('is requested once, after the worker has run the number of tasks that its limit sets', () => {
     const { made, recycled, lines } = recycling({ maxTasks: 3 })
     for (const expected of [0, 0, 1, 1]) {
       made?.ended()

@@ -46,7 +46,7 @@ describe('a duplicate of a message that runs', () => {
     return { worker, calls, release: () => release() }
   }
 
-  it('is acknowledged when the running one has its outcome', async () => {
+  it('is acknowledged when the running message has its outcome', async () => {
     const { worker, calls, release } = await start()
     release()
     await until('the end', () => worker.running === 0)
@@ -54,7 +54,7 @@ describe('a duplicate of a message that runs', () => {
     await worker.stop()
   })
 
-  it('is requeued with the running one, because it may be the only one that the broker still has', async () => {
+  it('is requeued together with the running message, because it may be the only copy that the broker still has', async () => {
     const { worker, calls } = await start()
     await worker.stop()
     expect(calls).toEqual(['first requeued', 'second requeued'])
@@ -62,7 +62,7 @@ describe('a duplicate of a message that runs', () => {
 })
 
 describe('a parked message', () => {
-  it('is requeued when it arrives again before the answer of the outbox, because it is the only copy', async () => {
+  it('is requeued when it is delivered again before the outbox has answered, because it is the only copy', async () => {
     const { broker, calls, deliver } = createFakeBroker()
     const app = createRegistry(() => Promise.reject(new Error('no connections')))
     app.task('held', () => 1)
@@ -80,7 +80,7 @@ describe('a parked message', () => {
 })
 
 describe('hooks of a task', () => {
-  it('have the types of its function', () => {
+  it('receive the argument and result types of the function of their task', () => {
     const app = createRegistry(() => Promise.reject(new Error('no connections')))
     const add = app.task('add', async (x: number, y: string) => `${x}${y}`, {
       onSuccess(context, args, result) {

@@ -7,8 +7,8 @@ const revoked = endedBy('REVOKED', new Error('second'), { startedAt: 1 })
 const over: AttemptState = { tag: 'over' }
 
 test.each<[name: string, from: AttemptState, event: Parameters<typeof next>[1], to: AttemptState]>([
-  ['an open attempt takes its ending', OPEN, failed, failed],
-  ['the first ending wins', failed, revoked, failed],
+  ['an open attempt accepts an ending', OPEN, failed, failed],
+  ['a second ending does not replace the first ending', failed, revoked, failed],
   ['an ending after the release changes nothing', over, failed, over],
   ['an attempt with an ending is over when it is released', failed, RELEASED, over],
   ['an attempt that is requeued is over without an ending', OPEN, RELEASED, over],

@@ -23,15 +23,15 @@ const taskOf = (rateLimit?: TaskOptions['rateLimit']) =>
 describe('the permits of a rate limit', () => {
   it.each([
     // next permit, now, interval → permit, next permit
-    ['the first permit is now', 0, 1000, 100, 1000, 1100],
+    ['the first permit is given at once', 0, 1000, 100, 1000, 1100],
     ['the second permit is one interval later', 1100, 1000, 100, 1100, 1200],
-    ['a late request gets a permit now, and no permits accumulate', 1100, 5000, 100, 5000, 5100],
-    ['a request at the moment of the next permit gets it now', 1100, 1100, 100, 1100, 1200],
+    ['a late request gets a permit at once, and unused permits do not accumulate', 1100, 5000, 100, 5000, 5100],
+    ['a request at the moment of the next permit gets it at once', 1100, 1100, 100, 1100, 1200],
   ])('%s', (_name, next, now, interval, at, after) =>
     expect(nextPermit(next, now, interval)).toEqual({ atMs: at, nextAtMs: after }),
   )
 
-  it('are at least one interval apart, not before their request, and without gaps while requests wait', () =>
+  it('are at least one interval apart, never before their request, and exactly one interval apart while requests wait', () =>
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 10_000 }),
@@ -64,7 +64,7 @@ describe('a rate limit of one worker', () => {
     expect([1, 2, 3].map(() => limiter.admit(message(), taskOf()))).toEqual([undefined, undefined, undefined])
   })
 
-  it('gives the first permit now and each other one interval later', () => {
+  it('gives the first permit at once, and each further permit one interval after the permit before', () => {
     const { limiter, time } = limiterAt(1000)
     const task = taskOf('10/s')
     expect([1, 2, 3].map(() => limiter.admit(message(), task))).toEqual([undefined, new Date(1100), new Date(1200)])
@@ -111,7 +111,7 @@ describe('a rate limit of one worker', () => {
 describe('a rate limit over all workers', () => {
   const limited = (rate: string) => taskOf({ limit: rate, scope: 'app' })
 
-  it('asks the database once for all messages of one turn, and gives permits in their order', async () => {
+  it('asks the database once for all messages of one turn, and gives permits in the order of the messages', async () => {
     const asked: (readonly PermitRequest[])[] = []
     const take = async (requests: readonly PermitRequest[]) => {
       asked.push(requests)
@@ -125,7 +125,7 @@ describe('a rate limit over all workers', () => {
     expect(limiter.admit(withPermit(message()), task)).toBeUndefined()
   })
 
-  it('collects the messages that arrive while a statement runs', async () => {
+  it('asks once for all messages that arrive while the statement before runs', async () => {
     let answer = (_waits: number[]) => {}
     const counts: number[] = []
     const take = (requests: readonly PermitRequest[]) => {
@@ -145,7 +145,7 @@ describe('a rate limit over all workers', () => {
     expect(counts).toEqual([1, 2])
   })
 
-  it('does not ask for a message that expires before the next known permit', async () => {
+  it('requests no permit for a message that expires before the next known permit', async () => {
     const counts: number[] = []
     let nextMs = 0
     const take = async ([asked]: readonly PermitRequest[]) => {
@@ -166,7 +166,7 @@ describe('a rate limit over all workers', () => {
     expect(counts).toEqual([3, 1, 1])
   })
 
-  it('runs tasks without a limit when the statement fails', async () => {
+  it('runs tasks without a limit when the statement for permits fails', async () => {
     const limiter = createRateLimiter({ log: silentLog(), limits: { take: () => Promise.reject(new Error('no table')) } })
     expect(await limiter.admit(message(), limited('1/s'))).toBeUndefined()
   })

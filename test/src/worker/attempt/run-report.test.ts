@@ -18,9 +18,9 @@ function begin() {
 
 describe('the report of a run', () => {
   it.each<[string, unknown[], { message: string; fields: string | null }]>([
-    ['a text', ['hello'], { message: 'hello', fields: null }],
-    ['a text with values', ['%s of %d', 'a', 7], { message: 'a of 7', fields: null }],
-    ['fields and a text', [{ pages: 3 }, 'fetched'], { message: 'fetched', fields: '{"pages":3}' }],
+    ['a string', ['hello'], { message: 'hello', fields: null }],
+    ['a format string with values', ['%s of %d', 'a', 7], { message: 'a of 7', fields: null }],
+    ['fields and a string', [{ pages: 3 }, 'fetched'], { message: 'fetched', fields: '{"pages":3}' }],
     ['an error', [new RangeError('boom')], { message: 'boom', fields: expect.stringContaining('RangeError') as never }],
     ['a bigint', [{ n: 7n }, 'x'], { message: 'x', fields: '{"n":"7"}' }],
     ['a NUL and a lone surrogate', ['a\0b\ud800'], { message: 'a\uFFFDb\uFFFD', fields: null }],
@@ -30,7 +30,7 @@ describe('the report of a run', () => {
     expect(report.end()?.logs).toEqual([{ level: 30, at: expect.any(Number), ...line }])
   })
 
-  it('stores lines of child loggers, but none below the level of the log', () => {
+  it('stores lines of child loggers, but no lines below the level of the log', () => {
     const { report } = begin()
     report.log.child({ part: 1 }).warn('careful')
     report.log.debug('noise')
@@ -52,7 +52,7 @@ describe('the report of a run', () => {
     expect(JSON.parse(long?.fields ?? '')).toEqual({ cut: expect.stringMatching(/^\{"text":"x{4000}/) })
   })
 
-  it('stores at most 500 lines and a last line that says so', () => {
+  it('stores at most 500 lines, and a last line that reports the limit', () => {
     const { report } = begin()
     for (let n = 0; n < 600; n++) report.log.info(`line ${n}`)
     const logs = report.end()?.logs ?? []
@@ -60,7 +60,7 @@ describe('the report of a run', () => {
     expect(logs.at(-1)?.message).toContain('more than 500 lines')
   })
 
-  it('stores the last progress of each half second while the task runs, and not again with the outcome', async () => {
+  it('stores the latest progress every half second while the task runs, and not again with the outcome', async () => {
     vi.useFakeTimers()
     try {
       const { report, written } = begin()

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createStillRunning } from '../../../../src/worker/attempt/still-running.ts'
 
-describe('the watch on long runs', () => {
+describe('the report of long runs', () => {
   const said: string[] = []
   const still = () => createStillRunning<string>(100, (one) => said.push(one))
 
@@ -13,7 +13,7 @@ describe('the watch on long runs', () => {
     vi.useRealTimers()
   })
 
-  it('reports each long run once, at its own time', async () => {
+  it('reports each long run once, when the run exceeds its own threshold', async () => {
     const { begun } = still()
     begun('first')
     await vi.advanceTimersByTimeAsync(60)
@@ -26,7 +26,7 @@ describe('the watch on long runs', () => {
     expect(said).toEqual(['first', 'second'])
   })
 
-  it('does not report a run that ends in time, even beside one that does not', async () => {
+  it('does not report a run that ends in time while a long run is active', async () => {
     const { begun, ended } = still()
     begun('short')
     begun('long')
@@ -35,7 +35,7 @@ describe('the watch on long runs', () => {
     expect(said).toEqual(['long'])
   })
 
-  it('has one timer for any number of runs, and none when nothing runs', async () => {
+  it('has one timer for any number of runs, and no timer when nothing runs', async () => {
     const { begun, ended } = still()
     for (let task = 0; task < 1000; task++) {
       begun(`task ${task}`)

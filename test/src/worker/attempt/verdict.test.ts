@@ -15,15 +15,15 @@ const retry = new Retry(due, error)
 /** What another copy of this package throws, or one that came out of a thread. */
 const foreign = Object.assign(new Error('of another copy'), { controlFlow: 'onedyno.reject', requeue: true })
 
-describe('what becomes of an attempt whose code threw', () => {
+describe('the verdict on an attempt whose code threw', () => {
   it.each<[what: string, thrown: unknown, given: Partial<Circumstances>, verdict: Verdict]>([
     ['an error', error, {}, { tag: 'failed', error }],
-    ['nothing at all', undefined, {}, { tag: 'failed', error: undefined }],
+    ['undefined', undefined, {}, { tag: 'failed', error: undefined }],
     ['an error that is retried', error, { policy: always }, { tag: 'retried', error, dueAt: due }],
     ['an error after the last attempt', error, { policy: always, retries: 3 }, { tag: 'failed', error }],
-    ['an error after the time is up', error, { policy: always, until: now }, { tag: 'failed', error }],
+    ['an error after the end of retryUntil', error, { policy: always, until: now }, { tag: 'failed', error }],
     [
-      'an error although the task was told that none is left',
+      'an error although the task was told that no attempt is left',
       error,
       { policy: always, exhausted: true },
       { tag: 'failed', error },
@@ -32,57 +32,57 @@ describe('what becomes of an attempt whose code threw', () => {
     ['Retry without a reason', new Retry(due), {}, { tag: 'retried', error: expect.any(Retry), dueAt: due }],
     ['Retry when the worker stops', retry, { reason: new Shutdown() }, { tag: 'retried', error, dueAt: due }],
     ['Retry after the soft limit', retry, { reason: soft }, { tag: 'retried', error, dueAt: due }],
-    ['Retry of a revoked task', retry, { reason: revoked }, { tag: 'revoked', error: revoked }],
+    ['Retry in a revoked task', retry, { reason: revoked }, { tag: 'revoked', error: revoked }],
     ['Ignore', new Ignore(), { policy: always }, { tag: 'ignored', error: expect.any(Ignore) }],
     ['Reject', new Reject(), { policy: always }, { tag: 'rejected', error: expect.any(Reject), requeue: false }],
     ['Reject with requeue', new Reject({ requeue: true }), {}, { tag: 'rejected', error: expect.any(Reject), requeue: true }],
     [
-      'Reject of what was acknowledged',
+      'Reject with requeue of a message that was acknowledged early',
       new Reject({ requeue: true }),
       { early: true },
       { tag: 'rejected', error: expect.any(Reject), requeue: false },
     ],
     ['Reject of another copy of this package', foreign, {}, { tag: 'rejected', error: foreign, requeue: true }],
     [
-      'that no attempt is left',
+      'MaxRetriesExceededError',
       new MaxRetriesExceededError('x'),
       { policy: always },
       { tag: 'failed', error: expect.any(MaxRetriesExceededError) },
     ],
-    ['the reason of the soft limit', soft, { reason: soft, policy: always }, { tag: 'failed', error: soft }],
+    ['the abort reason of the soft time limit', soft, { reason: soft, policy: always }, { tag: 'failed', error: soft }],
     [
-      'an error after the soft limit',
+      'an error after the soft time limit',
       error,
       { reason: soft, policy: always },
       { tag: 'failed', error: expect.objectContaining({ name: 'SoftTimeLimitExceeded', seconds: 3, cause: error }) },
     ],
     [
-      'the soft limit where the policy names it',
+      'an error after the soft time limit, if the retry policy names the limit',
       error,
       { reason: soft, policy: { ...always, autoretryFor: [SoftTimeLimitExceeded] } },
       { tag: 'retried', error: expect.any(SoftTimeLimitExceeded), dueAt: due },
     ],
-    ['anything when the worker stops', error, { reason: new Shutdown(), policy: always }, { tag: 'requeued', counted: false }],
+    ['any error when the worker stops', error, { reason: new Shutdown(), policy: always }, { tag: 'requeued', counted: false }],
     [
-      'anything when the worker stops, acknowledged',
+      'any error when the worker stops, if the message was acknowledged early',
       error,
       { reason: new Shutdown(), early: true },
       { tag: 'failed', error: expect.any(WorkerLostError) },
     ],
     [
-      'that its thread is gone',
+      'the error that its thread is gone',
       new WorkerLostError('gone'),
       { policy: always },
       { tag: 'requeued', counted: true, reason: expect.stringContaining('gone') },
     ],
     [
-      'that its thread is gone, acknowledged',
+      'the error that its thread is gone, if the message was acknowledged early',
       new WorkerLostError('gone'),
       { early: true },
       { tag: 'failed', error: expect.any(WorkerLostError) },
     ],
     [
-      'an error that the policy itself cannot bear',
+      'an error for which the retry policy throws',
       error,
       {
         policy: {
@@ -96,6 +96,8 @@ describe('what becomes of an attempt whose code threw', () => {
         error: expect.objectContaining({ message: 'autoretryFor or dontAutoretryFor failed: broken', cause: error }),
       },
     ],
-    ['what cannot be looked at', Object.create(null), {}, { tag: 'failed', error: expect.anything() }],
-  ])('%s', (_what, thrown, given, verdict) => expect(verdictOf(thrown, { ...usual, ...given }, () => 0)).toEqual(verdict))
+    ['an object without a prototype', Object.create(null), {}, { tag: 'failed', error: expect.anything() }],
+  ])('is correct for %s', (_what, thrown, given, verdict) =>
+    expect(verdictOf(thrown, { ...usual, ...given }, () => 0)).toEqual(verdict),
+  )
 })

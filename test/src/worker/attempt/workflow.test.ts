@@ -68,13 +68,13 @@ describe('the next steps of a workflow', () => {
     ])
   })
 
-  it('count the task for its chord', () => {
+  it('include the task in the count of its chord', () => {
     expect(end({ chord: id('body') }).workflow).toEqual({ countsForChord: true })
     expect(end({ chord: id('body') }, 'FAILURE').workflow).toEqual({ countsForChord: true })
   })
 
   it.each(['FAILURE', 'REVOKED'] as const)(
-    'are the errbacks, with the id of the task as argument, and the end of its chain when the task ended as %s',
+    'are the errbacks, with the id of the task as argument, and outcomes for the rest of its chain when the task ended as %s',
     (state) => {
       const inner = chordOf([id('h')], id('b', { chord: id('outer') }))
       const ended = end({ callbacks: [task('c')], errbacks: [task('e'), task('f', [1])], chain: [inner, id('n')] }, state)
@@ -104,7 +104,7 @@ describe('the next steps of a workflow', () => {
     ],
     [{ chain: [chainOf([{ ...groupOf([]), kwargs: {} }])] }, 'SUCCESS', /^chain: .*celery.group: kwargs.tasks is not a list/],
     [{ callbacks: [{ ...chordOf([], task('b')), kwargs: { header: [] } }] }, 'SUCCESS', /^callbacks: .*it has no body/],
-  ] as const)('leaves out and reports what makes no sense: %j', (embed, state, problem) => {
+  ] as const)('leave out and report the invalid signatures of %j', (embed, state, problem) => {
     const { workflow, reported } = end(embed, state)
     expect(workflow?.plan?.messages ?? []).toEqual([])
     expect(reported[0]).toMatch(problem)

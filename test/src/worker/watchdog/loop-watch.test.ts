@@ -60,14 +60,14 @@ async function run(one: Delivery, work: () => unknown) {
 }
 
 describe('a task that blocks the event loop', () => {
-  it('at its start is logged with its name and the time', async () => {
+  it('is logged with its name and the blocked time if it blocks at its start', async () => {
     await run(delivery('one'), () => block(400))
     expect(lines).toMatchObject([{ level: 40, msg: expect.stringContaining('blocked by a task'), task: 'a.task', id: 'one' }])
     expect(Number(lines[0]?.ms)).toBeGreaterThanOrEqual(400)
     await delay(300)
     expect(lines).toHaveLength(1)
   })
-  it('just before its end is logged with its name, although the timer had no turn', async () => {
+  it('is logged with its name if it blocks just before its end, although the timer did not fire', async () => {
     const beside = delivery('beside')
     inFlight.push(beside)
     watch.begun(beside, undefined)
@@ -79,7 +79,7 @@ describe('a task that blocks the event loop', () => {
     await delay(300)
     expect(lines).toHaveLength(1)
   })
-  it('between two awaits is among the tasks that are logged', async () => {
+  it('is among the logged tasks if it blocks between two awaits', async () => {
     const thread = delivery('elsewhere', 'thread.task')
     inFlight.push(thread)
     await run(delivery('three'), async () => {
@@ -100,7 +100,7 @@ describe('a task that blocks the event loop', () => {
     expect(lines).toMatchObject([{ inFlight: 'a.task[here]' }])
     expect(lines[0]).not.toHaveProperty('id')
   })
-  it('for less than the threshold is not logged', async () => {
+  it('is not logged if it blocks for less than the threshold', async () => {
     await run(delivery('four'), async () => {
       block(40)
       await delay(20)
