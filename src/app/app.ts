@@ -29,22 +29,22 @@ import type { BoundTaskOptions, TaskOptions } from './task-options.ts'
 
 export type { Backend } from './backend.ts'
 
-/** Settings of a queue. A starting worker writes them to the database unless the queue has settings there already. */
+/** Settings of a queue. When a worker starts, it writes them to the database unless the queue already has settings there. */
 export interface QueueOptions {
-  /** Tasks of this queue that run at once, over all workers. 1: they run in order. */
+  /** How many tasks of this queue may run at once, over all workers. With 1 they run in order. */
   readonly concurrency: number
 }
 
-/** Options of a signature that is made from a task name. */
+/** Options for `app.signature(name)`. */
 export interface SignatureOf extends SetOptions {
   readonly kwargs?: Readonly<Record<string, unknown>>
-  /** The task does not receive the result of the task before it. */
+  /** true: the task does not receive the result of the task before it. Default false. */
   readonly immutable?: boolean
 }
 
 export interface App {
   /**
-   * Registers a task and returns the handle to call it with. Arguments and result are typed from the function.
+   * Registers a task and returns the handle that calls it. The types of arguments and result come from the function.
    * @throws AppError TASK_DUPLICATE, TASK_NAME_INVALID
    */
   task<Args extends unknown[], Result>(
@@ -57,34 +57,38 @@ export interface App {
     fn: (...args: Args) => Result | Promise<Result>,
     options?: TaskOptions<Args, Result>,
   ): Task<Args, Result>
-  /** Called before each attempt of every task, in the worker. */
+  /** Registers a hook that the worker calls before each attempt of every task. */
   before(hook: BeforeHook): void
-  /** Called after each attempt of every task, in the worker. */
+  /** Registers a hook that the worker calls after each attempt of every task. */
   after(hook: AfterHook): void
   readonly hooks: { readonly before: readonly BeforeHook[]; readonly after: readonly AfterHook[] }
   /** All registered tasks by name. */
   readonly tasks: ReadonlyMap<string, Task>
-  /** Enqueues a task by its name. It need not be registered here, because a Python worker may have it. @throws as `Task.applyAsync` */
+  /**
+   * Enqueues a task by its name. The task need not be registered in this process: a Python worker may have it.
+   * @throws as `Task.applyAsync`
+   */
   sendTask(name: string, args: readonly unknown[], options?: ApplyOptions): Promise<AsyncResult>
   /** Builds and checks a message without sending it. @throws as `Task.applyAsync` */
   message(name: string, args: readonly unknown[], options?: ApplyOptions): Message
   /**
-   * Sends many calls in one round trip. All are checked before any is sent. If one is due later, or with a transaction, one statement
-   * writes all of them to the outbox, so that all are queued or none.
-   * @throws as `Task.applyAsync`, naming the item
+   * Sends many calls in one round trip. All calls are checked before any is sent. If a call is due later or `transaction` is
+   * given, one statement writes all calls to the outbox, so that either all or none are queued.
+   * @throws as `Task.applyAsync`; the error names the index of the call
    */
   enqueue<const Tasks extends readonly EnqueueTask[]>(
     items: EnqueueItems<Tasks>,
     options?: { readonly transaction?: TransactionClient },
   ): Promise<EnqueueResults<Tasks>>
-  /** The same for signatures of single tasks. Tasks that belong together are a group. */
+  /** Sends many signatures, each of a single task. To wait for all of them together, send a group instead. */
   enqueue<const Signatures extends readonly AnySignature[]>(
     signatures: Signatures,
     options?: { readonly transaction?: TransactionClient },
   ): Promise<{ -readonly [Index in keyof Signatures]: HandleOf<Signatures[Index]> }>
   /**
-   * Routes tasks by name, glob (`feeds.*`) or RegExp if neither the call nor the task names a queue. Takes one pattern or an object of
-   * patterns. The first matching route decides, in the order in which they were added. @throws AppError TASK_OPTION_INVALID
+   * Sets the queue and priority of the tasks whose names match a name, a glob (`feeds.*`) or a RegExp, if neither the call nor
+   * the task sets them. Takes one pattern or an object of patterns. The first matching route in the order of adding is used.
+   * @throws AppError TASK_OPTION_INVALID
    */
   route(pattern: string | RegExp, target: RouteTarget): void
   route(routes: Readonly<Record<string, RouteTarget>>): void
@@ -92,20 +96,22 @@ export interface App {
   queue(name: string, options: QueueOptions): void
   readonly queues: ReadonlyMap<string, QueueOptions>
   asyncResult<Result = unknown>(id: string): AsyncResult<Result>
-  /** The handle of a group that was sent; undefined if the group is unknown or forgotten. */
+  /** Returns the handle of a group that was sent, or undefined if the group is unknown or forgotten. */
   groupResult<Results extends unknown[] = unknown[]>(id: string): Promise<GroupResult<Results> | undefined>
   /**
-   * A signature of a task that need not be registered here. The caller states the type of its result.
+   * Creates a signature of a task, which need not be registered in this process. The caller states the type of the result.
    * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, TASK_OPTION_INVALID
    */
   signature<Result = unknown>(name: string, args?: readonly unknown[], options?: SignatureOf): TaskSignature<unknown[], Result>
-  /** A signature from its JSON form. */
+  /** Creates a signature from its JSON form. */
   signature<Result = unknown>(json: Signature): TaskSignature<unknown[], Result>
-  /** Defaults of a task by its name, for code that continues a workflow. */
+  /** Returns the default queue and priority of a task by its name, for code that continues a workflow. */
   readonly routeOf: RouteOf
   /**
-   * Revokes tasks by id, by name or by schedule. The revocation is stored in the database, so that it also holds for workers that start
-   * later. @returns the revoked ids, or the revoked task name. @throws AppError SCHEDULE_UNKNOWN
+   * Revokes tasks by id, by name or by schedule. The revocation is stored in the database, so that workers that start later also
+   * refuse these tasks.
+   * @returns the revoked ids, or the revoked task name.
+   * @throws AppError SCHEDULE_UNKNOWN
    */
   readonly revoke: Revoke
   /** Gives the app its connections. A process calls it once, before the first task is sent. */
@@ -119,8 +125,8 @@ interface Registered extends Task {
 }
 
 /**
- * Creates an application: a registry of tasks and a way to send them. `open` makes the connections when the first task is sent. Everything
- * else is pure, so that the registry can be filled, read and tested without a server.
+ * Creates an application: a registry of tasks and a way to send them. `open` makes the connections when the first task is sent.
+ * Nothing else needs a server, so tests can register tasks and read them without one.
  */
 export function createRegistry(open: () => Promise<Backend>): App {
   const tasks = new Map<string, Registered>()
@@ -200,7 +206,7 @@ function checkQueue(name: string, options: QueueOptions): void {
     refuse(`the concurrency of queue ${name} is ${concurrency}, not a whole number of 1 to 1000`)
 }
 
-/** Opens the backend at the first `connect`. A failed opening is tried again by the next one. */
+/** Opens the backend at the first `connect`. If opening fails, the next `connect` tries again. */
 function createLazyBackend(open: () => Promise<Backend>) {
   let backend: Promise<Backend> | undefined
   let closed = false
@@ -214,7 +220,7 @@ function createLazyBackend(open: () => Promise<Backend>) {
       return backend
     },
     replace(given: Backend): void {
-      // A module that sent a task while it was loaded has opened connections. They are not needed any more.
+      // A module that sent a task while it was loaded has opened connections of its own, which are no longer needed.
       void backend?.then((former) => former.close()).catch(() => {})
       backend = Promise.resolve(given)
     },

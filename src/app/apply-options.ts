@@ -1,34 +1,34 @@
 /** Options of one call. */
 export interface ApplyOptions {
-  /** Seconds from now. */
+  /** The task runs this many seconds from now. */
   readonly countdown?: number
-  /** The earliest time to run. */
+  /** The earliest time at which the task runs. */
   readonly eta?: Date
-  /** The latest time to start: a Date, or seconds from now. */
+  /** The latest time at which the task starts: a Date, or seconds from now. */
   readonly expires?: Date | number
   readonly queue?: string
-  /** 0 to 255, higher first. */
+  /** 0 to 255. Higher priorities run first. */
   readonly priority?: number
-  /** 1 to 255 characters. Default: a new UUID. */
+  /** The id of the task, 1 to 255 characters. Default: a new UUID. */
   readonly taskId?: string
   readonly kwargs?: Readonly<Record<string, unknown>>
   readonly headers?: Readonly<Record<string, unknown>>
-  /** Seconds, instead of the task's limit. */
+  /** Soft time limit in seconds, instead of the limit of the task. */
   readonly softTimeLimit?: number
-  /** Seconds, instead of the task's limit. */
+  /** Hard time limit in seconds, instead of the limit of the task. */
   readonly timeLimit?: number
-  /** Stores no result, as the task option does. A call cannot store the result of a task that ignores results, as with Celery. */
+  /** true: stores no result. false does not override a task that ignores its results, as with Celery. */
   readonly ignoreResult?: boolean
-  /** The name that monitors and logs show. */
+  /** The name that monitors and logs show instead of the task's name. */
   readonly shadow?: string
   /**
-   * A connection of yours (a `pg` client inside BEGIN … COMMIT on the same database): the task is enqueued when and only when your
+   * Your own connection to the same database: a `pg` client between BEGIN and COMMIT. The task is enqueued if and only if your
    * transaction commits.
    */
   readonly transaction?: TransactionClient
 }
 
-/** The part of a `pg` client that sending in a transaction needs. */
+/** The methods of a `pg` client that are needed to send a task in a transaction. */
 export interface TransactionClient {
   query(text: string, values?: unknown[]): Promise<unknown>
 }

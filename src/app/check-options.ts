@@ -5,8 +5,8 @@ import { rateLimitOf } from './calls/rate.ts'
 import type { TaskOptions } from './task-options.ts'
 
 /**
- * Headers that callers may not set, each with the option that sets it; empty: only onedyno and Celery write the header. A header given by
- * hand could contradict the option.
+ * Headers that callers may not set, with the option that sets each of them. An empty text means that no option does: only
+ * onedyno and Celery write the header. A header set by the caller could contradict the option.
  */
 const RESERVED: Readonly<Record<string, string>> = {
   id: 'the option taskId',
@@ -22,9 +22,9 @@ const RESERVED: Readonly<Record<string, string>> = {
   ...Object.fromEntries(['lang', 'argsrepr', 'kwargsrepr', 'origin'].map((name) => [name, ''])),
 }
 
-/** A hundred years, which fits into a Date and into PostgreSQL's timestamptz. */
+/** A hundred years. A later time could exceed a Date or PostgreSQL's timestamptz. */
 const MAX_SECONDS = 3.2e9
-/** Python's datetime ends with the year 9999. */
+/** The largest time of Python's datetime is in the year 9999. */
 const MAX_TIME = Date.UTC(10_000, 0, 1)
 
 /**
@@ -78,7 +78,7 @@ function checkRate({ rateLimit }: TaskOptions, where: string): void {
   }
 }
 
-/** A year. A longer time is most likely a mistake of the unit. */
+/** A longer time is most likely a mistake of the unit. */
 const MAX_UNIQUE_MS = 366 * 86_400_000
 
 function checkUnique(unique: NonNullable<TaskOptions['unique']>, where: string): void {
@@ -134,7 +134,7 @@ const isDate = (value: unknown): boolean => {
   return time > -MAX_TIME && time < MAX_TIME
 }
 
-/** A text that every broker and PostgreSQL store unchanged: without NUL and without lone surrogates. */
+/** Returns true for a text that every broker and PostgreSQL store unchanged: one without NUL and without lone surrogates. */
 export const isText = (value: unknown, max: number): boolean =>
   typeof value === 'string' && value.length >= 1 && value.length <= max && !value.includes('\0') && value.isWellFormed()
 

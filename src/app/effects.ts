@@ -3,9 +3,9 @@ import type { Signature } from '../message/signature.ts'
 
 /** Messages, chords and groups that are sent together or not at all. */
 export interface Plan {
-  /** Sent at their `eta`, or at once. */
+  /** Messages to send, each at its `eta`, or at once if it has none. */
   readonly messages: readonly Message[]
-  /** Written before any of the messages can run. */
+  /** Chords that are stored before any of the messages can run. */
   readonly chords: readonly ChordPlan[]
   readonly groups: readonly GroupPlan[]
 }
@@ -38,39 +38,40 @@ export interface LogLine {
 }
 
 /**
- * Writes that share the commit of an outcome, so that neither exists without the other: the next step of a workflow is sent if and only
- * if the task's success is stored. Effects are dropped if another final outcome was stored first.
+ * Data that is written in the same commit as an outcome, so that neither exists without the other. The next step of a workflow,
+ * for example, is sent if and only if the success of the task is stored. If another final outcome was stored first, effects are
+ * dropped.
  */
 export interface Effects {
   /** Next steps of the workflow, callbacks, errbacks. */
   readonly plan?: Plan | undefined
-  /** The next attempt, under the same id. Replaces an older one that is still in the outbox. */
+  /** The next attempt, under the same id. It replaces an earlier message of the task that is still in the outbox. */
   readonly retry?: { readonly message: Message; readonly dueAt: Date } | undefined
-  /** The task is a member of a chord's header. A final outcome counts for the chord. */
+  /** true: the task is a member of a chord's header, and a final outcome counts for the chord. */
   readonly countsForChord?: boolean | undefined
-  /** Tasks of the same workflow that can no longer run and share the outcome: the rest of a chain that failed. */
+  /** Tasks of the same workflow that can no longer run and get the same outcome, such as the rest of a chain that failed. */
   readonly unreachable?: readonly { readonly id: string; readonly task: string; readonly countsForChord: boolean }[] | undefined
   /**
-   * JSON of the error of a task that threw `Ignore`. Neither the task nor the `unreachable` tasks get an outcome, and a chord that waits
-   * for one of them fails with this error.
+   * Set if the task threw `Ignore`: the error as JSON. Neither the task nor the `unreachable` tasks get an outcome, and a chord
+   * that waits for any of these tasks fails with this error.
    */
   readonly ignored?: string | undefined
   readonly extra?: ResultExtra | undefined
   readonly logs?: readonly LogLine[] | undefined
-  /** The message also becomes a row of `dead_letter`, where a person can read and requeue it. */
+  /** Set if the message also becomes a row of `dead_letter`, where a person can read and requeue it. */
   readonly deadLetter?: { readonly message: Message; readonly reason: string } | undefined
-  /** The task holds the key of a unique task. A final outcome frees the key. */
+  /** true: the task holds the key of a unique call, and a final outcome frees the key. */
   readonly releasesUnique?: boolean | undefined
 }
 
 /** Fields that few results have. */
 export interface ResultExtra {
-  /** RETRY: when the next attempt is due. */
+  /** For RETRY: the time when the next attempt is due. */
   readonly nextAt?: Date | undefined
   readonly ttlSeconds?: number | undefined
   readonly parentId?: string | undefined
   readonly rootId?: string | undefined
-  /** JSON {n, of, note}: the latest progress, if it is not written yet. */
+  /** The latest progress as JSON `{n, of, note}`, if it is not written yet. */
   readonly progress?: string | undefined
   /** Tasks and groups that this task sent. */
   readonly children?: readonly Child[] | undefined

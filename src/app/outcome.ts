@@ -10,18 +10,18 @@ export interface Outcome {
   readonly id: string
   readonly task: string
   readonly state: State
-  /** JSON; for FAILURE, RETRY and REVOKED `{exc_type, exc_message, exc_module}`. */
+  /** The value as JSON. For FAILURE, RETRY and REVOKED: `{exc_type, exc_message, exc_module}`. */
   readonly result: string | null
   readonly traceback: string | null
   readonly queue: string
   readonly retries: number
   /** Milliseconds since the epoch; null if the task never started. */
   readonly startedAt: number | null
-  /** Milliseconds since the epoch; null while it runs. */
+  /** Milliseconds since the epoch; null while the task runs. */
   readonly doneAt: number | null
 }
 
-/** An exception in Celery's encoding, from which Python clients make an exception of the same name. */
+/** An exception in Celery's encoding. Python clients convert it to an exception of the same name. */
 export interface EncodedException {
   readonly exc_type: string
   readonly exc_message: readonly unknown[]

@@ -3,22 +3,22 @@ import type { RetryOptions } from './task-context.ts'
 import { MaxRetriesExceededError, Retry } from './task-errors.ts'
 import type { ErrorMatch, RetryPolicy } from './task-options.ts'
 
-/** The state of a task when its next attempt is planned. Times are milliseconds since the epoch. */
+/** What is known about a task when its next attempt is planned. Times are milliseconds since the epoch. */
 export interface AttemptSoFar {
-  /** Attempts before this one. */
+  /** The number of attempts before this one. */
   readonly retries: number
   readonly now: number
-  /** The latest time for an attempt. */
+  /** The latest time at which an attempt may be due; undefined: no limit. */
   readonly until?: number | undefined
   /** Options of `ctx.retry()`. They override the policy. */
   readonly options?: RetryOptions | undefined
 }
 
-/** Celery's defaults (app/task.py). */
+/** Celery's default values (app/task.py). */
 const MAX_RETRIES = 3
 const RETRY_DELAY_S = 180
 const BACKOFF_MAX_S = 600
-/** A hundred years, which fits into a Date and into PostgreSQL's timestamptz. */
+/** A hundred years. A later time could exceed a Date or PostgreSQL's timestamptz. */
 const LONGEST_S = 3.2e9
 
 /**
@@ -34,7 +34,10 @@ export function nextAttempt(policy: RetryPolicy, attempt: AttemptSoFar, random: 
   return due > until ? undefined : new Date(due)
 }
 
-/** Seconds. Full jitter spreads tasks that failed at the same time (get_exponential_backoff_interval in celery/utils/time.py). */
+/**
+ * Returns the pause before the next attempt, in seconds. Full jitter spreads tasks that failed at the same time
+ * (get_exponential_backoff_interval in celery/utils/time.py).
+ */
 function pauseOf(policy: RetryPolicy, retries: number, random: () => number): number {
   const { retryDelay = RETRY_DELAY_S, retryBackoff = false, retryBackoffMax = BACKOFF_MAX_S, retryJitter = true } = policy
   if (retryBackoff === false || retryBackoff === 0) return retryDelay
@@ -43,9 +46,9 @@ function pauseOf(policy: RetryPolicy, retries: number, random: () => number): nu
 }
 
 /**
- * The latest time for an attempt, in milliseconds since the epoch.
- * @param kept the message's header `RETRY_UNTIL`, which the first attempt set
- * @param begun when this attempt began
+ * Returns the latest time at which an attempt may be due, in milliseconds since the epoch.
+ * @param kept the header `RETRY_UNTIL` of the message, which the first attempt set
+ * @param begun the time when this attempt began
  */
 export function retryUntil({ retryUntil: until }: RetryPolicy, kept: unknown, begun: number): number | undefined {
   if (until === undefined) return undefined
@@ -54,8 +57,8 @@ export function retryUntil({ retryUntil: until }: RetryPolicy, kept: unknown, be
 }
 
 /**
- * The implementation of `ctx.retry()`.
- * @throws Retry; if no attempt is left, `options.error` or else MaxRetriesExceededError
+ * Implements `ctx.retry()`.
+ * @throws Retry; if no attempt is left, `options.error`, or MaxRetriesExceededError if no error was given
  */
 export function throwRetry(
   policy: RetryPolicy,
@@ -68,7 +71,7 @@ export function throwRetry(
   throw new MaxRetriesExceededError(`can't retry ${attempt.task}[${attempt.id}] after ${attempt.retries} retries`)
 }
 
-/** Does the policy retry the task after this error? @throws whatever a function of the policy throws */
+/** Returns true if the policy retries the task after this error. @throws whatever a function of the policy throws */
 export const isRetried = (policy: RetryPolicy, error: unknown): boolean =>
   policy.autoretryFor !== undefined && matches(policy.autoretryFor, error) && !matches(policy.dontAutoretryFor, error)
 
@@ -78,7 +81,10 @@ function matches(match: ErrorMatch | undefined, error: unknown): boolean {
   return match.some((each) => (typeof each === 'string' ? isNamed(error, each) : isOfClass(error, each)))
 }
 
-/** `Error` does not match time limits, because a retry would most likely exceed them again. They must be named. */
+/**
+ * The class `Error` in a policy does not match time limit errors, because a retry would most likely exceed the limit again. To
+ * retry after them, a policy must name their classes.
+ */
 const isOfClass = (error: unknown, each: abstract new (...args: never[]) => unknown): boolean =>
   error instanceof each &&
   !((each as unknown) === Error && (isNamed(error, 'TimeLimitExceeded') || isNamed(error, 'SoftTimeLimitExceeded')))

@@ -1,12 +1,13 @@
 /**
- * The request of a thrown Retry, Ignore, Reject or MaxRetriesExceededError. Recognised by the property `controlFlow`, not by class: the
- * application may import another copy of this package, and an error thrown in a worker thread reaches the main thread as a copy.
+ * The action that a thrown Retry, Ignore, Reject or MaxRetriesExceededError asks for. Such an error is recognised by its
+ * property `controlFlow`, not by its class: the application may import another copy of this package, and an error from a worker
+ * thread reaches the main thread as a copy.
  */
 export type ControlFlow = 'retry' | 'ignore' | 'reject' | 'exhausted'
 
 const PREFIX = 'onedyno.'
 
-/** Returns undefined for any other error. Never throws. */
+/** Returns the control flow that an error asks for, or undefined for any other error. Never throws. */
 export function controlFlowOf(thrown: unknown): ControlFlow | undefined {
   try {
     const { controlFlow } = thrown as { controlFlow?: unknown }
@@ -17,14 +18,14 @@ export function controlFlowOf(thrown: unknown): ControlFlow | undefined {
   }
 }
 
-/** Ends this attempt; the task runs again at `dueAt`. Thrown by `ctx.retry()`, with the reason as `cause`. */
+/** Ends this attempt; the task runs again at `dueAt`. `ctx.retry()` throws it, with the reason of the retry as `cause`. */
 export class Retry extends Error {
   override readonly name = 'Retry'
   readonly controlFlow = 'onedyno.retry'
   readonly dueAt: Date
 
   constructor(dueAt: Date, cause?: unknown) {
-    // The message of Celery's Retry (celery/app/task.py).
+    // The error text of Celery's Retry (celery/app/task.py).
     const seconds = Math.round(Math.max(0, dueAt.getTime() - Date.now()) / 1000)
     super(`Retry in ${seconds}s`, cause === undefined ? undefined : { cause })
     this.dueAt = dueAt
@@ -38,12 +39,12 @@ export class Ignore extends Error {
 }
 
 export interface RejectOptions {
-  /** true: requeues the message for another worker or a later delivery. Default false: keeps it as a dead letter and stores FAILURE. */
+  /** true: requeues the message for another delivery. false (default): keeps the message as a dead letter and stores FAILURE. */
   readonly requeue?: boolean
   readonly reason?: string
 }
 
-/** Rejects the message. */
+/** Rejects the message: ends the attempt as the option `requeue` says. */
 export class Reject extends Error {
   override readonly name = 'Reject'
   readonly controlFlow = 'onedyno.reject'
@@ -55,7 +56,7 @@ export class Reject extends Error {
   }
 }
 
-/** `ctx.retry()` found no attempt left and was called without an error to throw instead. */
+/** Thrown by `ctx.retry()` if no attempt is left and the caller gave no error to throw instead. */
 export class MaxRetriesExceededError extends Error {
   override readonly name = 'MaxRetriesExceededError'
   readonly controlFlow = 'onedyno.exhausted'
@@ -64,7 +65,7 @@ export class MaxRetriesExceededError extends Error {
 /** The reason of `ctx.signal` at the soft time limit. */
 export class SoftTimeLimitExceeded extends Error {
   override readonly name = 'SoftTimeLimitExceeded'
-  /** The limit. */
+  /** The limit in seconds. */
   readonly seconds: number
 
   constructor(seconds: number) {
@@ -73,10 +74,10 @@ export class SoftTimeLimitExceeded extends Error {
   }
 }
 
-/** The error of an attempt that reached its time limit. The attempt ends even if its code goes on. */
+/** The error of an attempt that reached its hard time limit. The attempt ends even if its code continues. */
 export class TimeLimitExceeded extends Error {
   override readonly name = 'TimeLimitExceeded'
-  /** The limit. */
+  /** The limit in seconds. */
   readonly seconds: number
 
   constructor(seconds: number) {

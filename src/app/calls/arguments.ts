@@ -3,13 +3,16 @@ import type { ValidateFunction } from 'ajv'
 import { AppError } from '../../errors.ts'
 import type { ArgumentSchemas } from '../task-options.ts'
 
-/** The name of a parameter: its schema's `title`, else its position. */
+/** Returns the name of a parameter: the `title` of its schema, or else its position. */
 export function argumentName(schemas: ArgumentSchemas, index: number): string {
   const { title } = (schemas[index] ?? {}) as { title?: string }
   return title ?? `argument ${index + 1}`
 }
 
-/** Checks arguments against schemas. The first check loads Ajv, a dependency of Fastify, because a worker needs no check. */
+/**
+ * Returns a function that checks arguments against schemas. Ajv, a dependency of Fastify, is loaded at the first check, because
+ * a worker never checks arguments.
+ */
 export function createArgumentCheck(task: string, schemas: ArgumentSchemas): (args: readonly unknown[]) => void {
   let validators: ValidateFunction[] | undefined
   const required = schemas.filter(
@@ -33,7 +36,7 @@ export function createArgumentCheck(task: string, schemas: ArgumentSchemas): (ar
   }
 }
 
-/** Such as `tasks.fetch_url(url)`. */
+/** Returns the name and parameters of a task, such as `tasks.fetch_url(url)`. */
 export const signatureOf = (task: string, schemas: ArgumentSchemas): string =>
   `${task}(${schemas.map((_, index) => argumentName(schemas, index)).join(', ')})`
 

@@ -8,13 +8,16 @@ import type { Route } from './routes.ts'
 import { traceHeaders } from './tracing.ts'
 import { type UniqueClaim, uniqueClaimOf } from './unique.ts'
 
-/** When a message is due: a Date, or seconds after the database stored it, by the database's clock. */
+/**
+ * The time when a message is due: a Date, or a number of seconds after the database stored the message, by the clock of the
+ * database.
+ */
 export type Due = Date | { readonly afterSeconds: number }
 
 /** A checked call, ready to be sent. */
 export interface Prepared {
   readonly message: Message
-  /** undefined: at once. */
+  /** The time when the message is due; undefined means at once. */
   readonly due: Due | undefined
   readonly unique: UniqueClaim | undefined
 }
@@ -23,14 +26,17 @@ export interface Call {
   readonly name: string
   readonly args: readonly unknown[]
   readonly options: ApplyOptions
-  /** The options of the task; undefined if it is not registered here. */
+  /** The options of the task; undefined if the task is not registered in this process. */
   readonly task: TaskOptions | undefined
   readonly route: Route | undefined
-  /** The task that makes the call, if any. */
+  /** The task that makes the call; undefined outside a task. */
   readonly parent: CurrentTask | undefined
 }
 
-/** Makes the message of a checked call. Options of the call override those of the task, and these override its route. HOT: once per call. */
+/**
+ * Makes the message of a checked call. Options of the call override the options of the task, which override the route. HOT: once
+ * per call.
+ */
 export function prepare(call: Call): Prepared {
   const { name, args, options, task, route } = call
   const id = options.taskId ?? uuidv7()
@@ -63,12 +69,12 @@ function headersOf({ name, options, task, parent }: Call, eta: Date | undefined)
   if (trace !== undefined) Object.assign(headers, trace)
   Object.assign(headers, options.headers)
   if (options.ignoreResult || task?.ignoreResult) headers.ignore_result = true
-  // The worker already has the limits of the task.
+  // The limits of the task are not sent, because the worker already has them.
   if (options.timeLimit !== undefined || options.softTimeLimit !== undefined)
     headers.timelimit = [options.timeLimit ?? null, options.softTimeLimit ?? null]
   if (options.shadow !== undefined) headers.shadow = options.shadow
   if (task?.unique !== undefined && task.unique.until !== 'time') headers[UNIQUE] = 'end'
-  // The message waits in the outbox until its eta. A worker whose clock is behind must not park it again.
+  // The message waits in the outbox until its eta. This header stops a worker whose clock is behind from parking it again.
   if (eta !== undefined) headers[PARKED] = eta.toISOString()
   return headers
 }

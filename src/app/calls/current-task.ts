@@ -1,13 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Child } from '../effects.ts'
 
-/** The task that runs in the current asynchronous context. A task that is sent from there becomes its child. */
+/** The task that runs in the current asynchronous context. Each task that its code sends becomes its child. */
 export interface CurrentTask {
   readonly id: string
   readonly rootId: string
-  /** Headers that its children inherit, such as `traceparent`. */
+  /** Headers that its children inherit, such as `traceparent`; undefined if there are none. */
   readonly inherited: Readonly<Record<string, unknown>> | undefined
-  /** Called after each task or group that was sent from here. */
+  /** Called after this task has sent a task or a group. */
   sent(child: Child): void
 }
 
@@ -15,5 +15,5 @@ const SHARED = Symbol.for('onedyno.currentTask')
 const shared = globalThis as { [SHARED]?: AsyncLocalStorage<CurrentTask> }
 shared[SHARED] ??= new AsyncLocalStorage<CurrentTask>()
 
-/** Shared by the whole process, because the application may import another copy of this package than the worker. */
+/** Shared by all copies of this package in the process, because the application may import another copy than the worker. */
 export const currentTask: AsyncLocalStorage<CurrentTask> = shared[SHARED]

@@ -4,16 +4,17 @@ import { AppError } from '../../errors.ts'
 export interface RateLimit {
   /** Milliseconds from one start to the next. */
   readonly intervalMs: number
-  /** `app`: for all workers together; `worker`: for each worker. */
+  /** `app`: the limit holds for all workers together. `worker`: it holds for each worker. */
   readonly scope: 'worker' | 'app'
 }
 
 const PERIOD_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 }
-/** Ten years between two tasks. More is most likely a typing error. */
+/** Ten years between two starts. A longer interval is most likely a typing error. */
 const MAX_INTERVAL_MS = 3.2e11
 
 /**
- * Parses `10/m`, `0.5/s`, `3/h`; without a unit per second, as Celery does. 0, null, undefined and an empty text mean no limit.
+ * Parses a rate such as `10/m`, `0.5/s` or `3/h`. A rate without a unit counts per second, as with Celery. 0, null, undefined
+ * and an empty text mean no limit.
  * @returns milliseconds from one start to the next
  * @throws AppError TASK_OPTION_INVALID
  */
@@ -28,7 +29,7 @@ export function parseRate(limit: string | number | null | undefined): number | u
   return intervalMs
 }
 
-/** @throws AppError TASK_OPTION_INVALID */
+/** Returns the rate limit of a task, or undefined if it has none. @throws AppError TASK_OPTION_INVALID */
 export function rateLimitOf(
   option: string | number | { readonly limit: string | number; readonly scope: 'worker' | 'app' } | undefined,
 ): RateLimit | undefined {

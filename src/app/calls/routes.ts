@@ -1,24 +1,24 @@
 import { AppError } from '../../errors.ts'
 import type { ApplyOptions } from '../apply-options.ts'
 
-/** Queue and priority of a task for which neither the call nor the task sets them. */
+/** The queue and priority of a task, used if neither the call nor the task sets them. */
 export interface Route {
   readonly queue?: string | undefined
-  /** 0 to 255, higher first. */
+  /** 0 to 255. Higher priorities run first. */
   readonly priority?: number | undefined
 }
 
-/** A route, or a function that returns one. If it returns undefined, the next matching route is used. */
+/** A route, or a function that returns a route. If the function returns undefined, the next matching route is used. */
 export type RouteTarget = Route | ((name: string, args: readonly unknown[], options: ApplyOptions) => Route | undefined)
 
 export interface Routes {
-  /** @throws AppError TASK_OPTION_INVALID */
+  /** Adds a route. @throws AppError TASK_OPTION_INVALID */
   add(pattern: string | RegExp | Readonly<Record<string, RouteTarget>>, target?: RouteTarget): void
-  /** The first route that matches, or undefined. */
+  /** Returns the first route that matches, or undefined. */
   find(name: string, args: readonly unknown[], options: ApplyOptions): Route | undefined
 }
 
-/** Creates a list of routes. The first match in the order of adding decides, as with Celery's `task_routes`. */
+/** Creates a list of routes. The first matching route in the order of adding is used, as with Celery's `task_routes`. */
 export function createRoutes(check: (route: Route, where: string) => void): Routes {
   const routes: { readonly matches: (name: string) => boolean; readonly target: RouteTarget; readonly where: string }[] = []
 
@@ -37,7 +37,7 @@ export function createRoutes(check: (route: Route, where: string) => void): Rout
       if (typeof pattern === 'string' || pattern instanceof RegExp) return addOne(pattern, target)
       if (pattern === null || typeof pattern !== 'object' || target !== undefined)
         throw new AppError('TASK_OPTION_INVALID', 'a route is given as (pattern, target), or as one object of patterns')
-      // In one object, an exact name takes precedence over a glob, whatever their order.
+      // Within one object, an exact name takes precedence over a glob, in whatever order they are written.
       const entries = Object.entries(pattern)
       for (const [name, to] of entries) if (!isGlob(name)) addOne(name, to)
       for (const [glob, to] of entries) if (isGlob(glob)) addOne(glob, to)
@@ -59,14 +59,17 @@ export function createRoutes(check: (route: Route, where: string) => void): Rout
 const isGlob = (pattern: string) => /[*?[]/.test(pattern)
 
 function matcherOf(pattern: string | RegExp): (name: string) => boolean {
-  // A global or sticky expression keeps `lastIndex` and would match only every second time.
+  // A RegExp with the flag g or y keeps `lastIndex` between calls and would match only every second time.
   if (pattern instanceof RegExp) return (name) => new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).test(name)
   if (!isGlob(pattern)) return (name) => name === pattern
   const expression = globExpression(pattern)
   return (name) => expression.test(name)
 }
 
-/** A glob as Python's fnmatch reads it: `*`, `?`, `[abc]`, `[!abc]`. An unclosed bracket matches itself. */
+/**
+ * Converts a glob to a RegExp, with the syntax of Python's fnmatch: `*`, `?`, `[abc]`, `[!abc]`. An unclosed bracket matches a
+ * bracket.
+ */
 function globExpression(glob: string): RegExp {
   const source = glob.replace(/\*+|\?|\[(!?)(\]?[^\]]*)\]|[^*?]/gs, (token, not: string | undefined, set: string | undefined) => {
     if (token.startsWith('*')) return '.*'

@@ -12,7 +12,7 @@ import { currentTask } from './current-task.ts'
 import type { Routes } from './routes.ts'
 import type { UniqueClaim } from './unique.ts'
 
-/** A task, or the name of a task that may be registered elsewhere. */
+/** A task, or the name of a task that need not be registered in this process. */
 export type EnqueueTask =
   | string
   | { readonly name: string; applyAsync(args: never, options?: ApplyOptions): Promise<AsyncResult> }
@@ -23,13 +23,13 @@ type ResultOf<Of> = Of extends Task<infer _Args, infer Result> ? Result : unknow
 /** One call of `app.enqueue`. */
 export type EnqueueItem<Of = EnqueueTask> = {
   readonly task: Of
-  /** Without `transaction`, which is an option of the whole list. */
+  /** `transaction` is an option of the whole list, not of a single call. */
   readonly options?: Omit<ApplyOptions, 'transaction'> | undefined
 } & ([] extends ArgsOf<Of> ? { readonly args?: Readonly<ArgsOf<Of>> | undefined } : { readonly args: Readonly<ArgsOf<Of>> })
 
 export type EnqueueItems<Tasks extends readonly EnqueueTask[]> = { readonly [Index in keyof Tasks]: EnqueueItem<Tasks[Index]> }
 
-/** The handles that `app.enqueue` returns, each with the result type of its task. */
+/** The handles that `app.enqueue` returns, each typed with the result of its task. */
 export type EnqueueResults<Tasks extends readonly EnqueueTask[]> = {
   -readonly [Index in keyof Tasks]: AsyncResult<ResultOf<Tasks[Index]>>
 }
@@ -50,7 +50,7 @@ export interface SenderOptions {
   readonly handle: (id: string) => AsyncResult
 }
 
-/** Checks calls and sends them as messages. All calls are checked before any is sent. */
+/** Creates the sender of the app. It checks all calls of a list before it sends any of them. */
 export function createSender({ task: find, routes, connect, handle }: SenderOptions): Sender {
   const ready = (name: string, args: readonly unknown[], options: ApplyOptions): Prepared => {
     const task = find(name)
@@ -68,7 +68,7 @@ export function createSender({ task: find, routes, connect, handle }: SenderOpti
     try {
       await publishOrKeep(backend, wanted, transaction)
     } catch (error) {
-      // The rollback of the caller's transaction frees a claim inside it.
+      // With a transaction, its rollback already frees the claim.
       if (claimed !== undefined && transaction === undefined)
         await backend.notSent(claimed.claims, !(error instanceof AppError && error.code === 'BROKER_UNREACHABLE'))
       throw error
@@ -106,7 +106,9 @@ export function createSender({ task: find, routes, connect, handle }: SenderOpti
   }
 }
 
-/** One round trip: publishes the messages if all are due at once, else writes all of them to the outbox. */
+/**
+ * Publishes the messages if all of them are due at once; otherwise writes all of them to the outbox. Both take one round trip.
+ */
 async function publishOrKeep(
   backend: Backend,
   calls: readonly Prepared[],
@@ -119,13 +121,16 @@ async function publishOrKeep(
 }
 
 interface Claimed {
-  /** The calls to send, with the ids that their keys hold. */
+  /** The calls to send. A unique call has the id that is stored with its key. */
   readonly wanted: readonly Prepared[]
   readonly claims: readonly UniqueClaim[]
   readonly holders: readonly { readonly id: string; readonly deduplicated: boolean }[]
 }
 
-/** Claims the keys of unique calls. Only the first call of a key is sent, in this list or earlier; the others get its id. */
+/**
+ * Claims the keys of unique calls. A call whose key is already held, by an earlier call or by a call before it in this list, is
+ * not sent; it gets the id of the holder.
+ */
 async function claim(backend: Backend, calls: readonly Prepared[], transaction?: TransactionClient): Promise<Claimed> {
   const first = new Map<string, UniqueClaim>()
   for (const { unique } of calls) if (unique !== undefined && !first.has(unique.key)) first.set(unique.key, unique)
@@ -153,7 +158,7 @@ async function claim(backend: Backend, calls: readonly Prepared[], transaction?:
 
 const withId = (message: Message, id: string): Message => ({ ...message, headers: { ...message.headers, id } })
 
-/** Adds the index of the call to an error. */
+/** Runs `work`. If it throws, the index of the call is added to the error. */
 function atIndex<T>(index: number, work: () => T): T {
   try {
     return work()

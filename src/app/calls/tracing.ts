@@ -1,19 +1,22 @@
 import { createRequire } from 'node:module'
 import type * as Api from '@opentelemetry/api'
 
-/** The global key that a registered SDK sets (@opentelemetry/api 1.x, internal/global-utils). */
+/** The key in globalThis that a registered OpenTelemetry SDK sets (@opentelemetry/api 1.x, internal/global-utils). */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 const NAME = 'onedyno'
 
 let api: typeof Api | false | undefined
 
-/** The user's OpenTelemetry API; undefined, and nothing loaded, if no SDK is registered. HOT: once per task. */
+/**
+ * Returns the OpenTelemetry API of the application. If no SDK is registered, returns undefined and loads nothing. HOT: once per
+ * task.
+ */
 function openTelemetry(): typeof Api | undefined {
   if (api === undefined && REGISTERED in globalThis) {
     try {
       api = createRequire(import.meta.url)('@opentelemetry/api') as typeof Api
     } catch {
-      api = false // Only the application can load the package. Trace headers are still passed on to children.
+      api = false // Only the application may have the package installed. Without it, trace headers are still passed on to children.
     }
   }
   return api || undefined
@@ -25,7 +28,10 @@ export interface TraceHeaders {
   readonly tracestate?: string
 }
 
-/** Headers that make the task's run a part of the sender's trace; undefined if there is no trace. HOT: once per sent task. */
+/**
+ * Returns headers that make the run of the task a part of the sender's trace; undefined if there is no trace. HOT: once per sent
+ * task.
+ */
 export function traceHeaders(task: string): TraceHeaders | undefined {
   const otel = openTelemetry()
   if (otel === undefined) return undefined
@@ -71,13 +77,13 @@ export function traceRun<T>(
     })
 }
 
-/** The trace headers of a message, which its children inherit if no SDK is registered here. */
+/** Returns the trace headers of a message. Children inherit them if no SDK is registered in this process. */
 export function traceOf({ traceparent, tracestate }: Readonly<Record<string, unknown>>): TraceHeaders | undefined {
   if (typeof traceparent !== 'string') return undefined
   return { traceparent, ...(typeof tracestate === 'string' && { tracestate }) }
 }
 
-/** Attribute names of the semantic conventions for messaging (OpenTelemetry 1.27). */
+/** Returns span attributes with the names of the semantic conventions for messaging (OpenTelemetry 1.27). */
 const attributesOf = (task: string, operation: 'send' | 'process') => ({
   'messaging.system': 'celery',
   'messaging.operation.type': operation,

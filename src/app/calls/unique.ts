@@ -2,33 +2,39 @@ import type { TransactionClient } from '../apply-options.ts'
 import { refuse } from '../check-options.ts'
 import type { TaskOptions } from '../task-options.ts'
 
-/** The claim of a unique call to its key. */
+/** A request to hold the key of a unique call. */
 export interface UniqueClaim {
   readonly key: string
-  /** The id of the message that will hold the key if the key is free. */
+  /** The id of the message that will hold the key if no other message holds it. */
   readonly id: string
   readonly forMs: number
 }
 
-/** The holder of a key. `taken`: the claim succeeded; the message must be sent under `id`, which may come from an earlier attempt to send. */
+/**
+ * The message that holds a key. `taken`: true if the claim succeeded. The caller must then send its message under `id`, which
+ * may come from an earlier attempt to send it.
+ */
 export interface UniqueHolder {
   readonly id: string
   readonly taken: boolean
 }
 
-/** Stores keys, one row each, in PostgreSQL. */
+/** Stores the keys of unique calls in PostgreSQL, one row per key. */
 export interface UniqueStore {
-  /** Claims keys in one statement, in the caller's transaction if there is one. Keys must differ. @returns holders in the order of the claims */
+  /**
+   * Claims keys in one statement, in the caller's transaction if there is one. All keys must be different.
+   * @returns holders in the order of the claims
+   */
   claim(claims: readonly UniqueClaim[], transaction?: TransactionClient): Promise<readonly UniqueHolder[]>
   /**
-   * Reports that sending these messages failed. `certain`: none was sent, and the keys are free again. Else some may have been sent, and the
-   * next call with such a key sends the message again under the same id, so that only one outcome is stored. Never throws: if the report
-   * is lost, the key is free after `forMs`.
+   * Reports that sending these messages failed. `certain`: true if none of them was sent; their keys are then free again. If
+   * false, some may have been sent, and the next call with such a key sends its message again under the same id, so that only
+   * one outcome is stored. Never throws: if the report is lost, the key is free after `forMs`.
    */
   notSent(claims: readonly UniqueClaim[], certain: boolean): Promise<void>
 }
 
-/** The claim of a call; undefined if its task is not unique. @throws AppError TASK_OPTION_INVALID */
+/** Returns the claim of a call; undefined if its task is not unique. @throws AppError TASK_OPTION_INVALID */
 export function uniqueClaimOf(
   name: string,
   options: TaskOptions | undefined,
@@ -46,7 +52,7 @@ export function uniqueClaimOf(
   return { key: `${name} ${own}`, id, forMs: unique.forMs }
 }
 
-/** JSON with sorted keys, so that `{a, b}` and `{b, a}` are the same work. */
+/** Returns JSON with sorted keys, so that `{a, b}` and `{b, a}` give the same key. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, inner) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)

@@ -14,12 +14,15 @@ import {
 
 type Signatures = readonly AnySignature[]
 
-/** Checks that every step accepts the result of the step before it. A step that does not is replaced by the type that it should have. */
+/**
+ * Checks that every step accepts the result of the step before it. A step that does not accept it is replaced by the type that
+ * the step should have, which makes the compiler report it.
+ */
 type Linked<Steps extends Signatures> = number extends Steps['length'] ? LinkedList<Steps> : LinkedTuple<Steps>
 type LinkedTuple<Steps extends Signatures> = {
   [Index in keyof Steps]: Index extends keyof Before<Steps> ? After<Before<Steps>[Index], Steps[Index]> : Steps[Index]
 }
-/** The steps, shifted by one: at each index the step before it. */
+/** The steps shifted by one index: each index holds the step before it. */
 type Before<Steps extends Signatures> = [undefined, ...Steps]
 /** In a list of unknown length, every step must accept the result of every step. */
 type LinkedList<Steps extends Signatures> = Steps extends readonly [unknown, ...unknown[]]
@@ -29,14 +32,14 @@ type After<Previous, Step extends AnySignature> = Previous extends AnySignature 
 
 type Last<Steps extends Signatures> = Steps extends readonly [...unknown[], infer End extends AnySignature] ? End : Steps[number]
 
-/** A chain. Its missing arguments are those of the first step, its result is that of the last step. */
+/** A chain. Its missing arguments are the missing arguments of its first step; its result is the result of its last step. */
 export type ChainSignature<Steps extends Signatures> = TaskSignature<
   MissingOf<Steps[0] extends AnySignature ? Steps[0] : AnySignature>,
   ResultOf<Last<Steps>>,
   HandleOf<Last<Steps>>
 >
 
-/** The results of the members, in order. A group among them contributes the results of its own members. */
+/** The results of the members, in order. A member that is a group contributes the results of its own members. */
 export type GroupResults<Members extends Signatures> = number extends Members['length']
   ? ResultsOf<Members[number]>
   : Members extends readonly [infer First extends AnySignature, ...infer Rest extends Signatures]
@@ -45,7 +48,7 @@ export type GroupResults<Members extends Signatures> = number extends Members['l
 type ResultsOf<Member extends AnySignature, Single extends boolean = false> =
   HandleOf<Member> extends GroupResult<infer Results> ? Results : Single extends true ? [ResultOf<Member>] : ResultOf<Member>[]
 
-/** The missing arguments of all members, because each member receives the same ones. */
+/** The missing arguments of all members together, because every member receives the same arguments. */
 type MissingOfAll<Members extends Signatures> = Intersection<
   Members[number] extends infer Member ? (Member extends AnySignature ? { missing: MissingOf<Member> } : never) : never
 >
@@ -65,8 +68,8 @@ export type GroupSignature<Members extends Signatures> = TaskSignature<
 >
 
 /**
- * Runs signatures one after the other. Each receives the result of the one before it, unless it is immutable (`task.si`). The step after a
- * group receives the list of the group's results.
+ * Creates a chain: its signatures run one after the other. Each signature receives the result of the one before it, unless it is
+ * immutable (`task.si`). A step after a group receives the list of the group's results.
  * @throws AppError SIGNATURE_INVALID without a step
  */
 export function chain<const Steps extends Signatures>(...steps: Steps & Linked<Steps>): ChainSignature<Steps> {
@@ -74,14 +77,17 @@ export function chain<const Steps extends Signatures>(...steps: Steps & Linked<S
   return createSignature(composition('chain', { tasks: wire(steps) }), senderOf(steps))
 }
 
-/** Runs signatures in parallel. The result is the list of their results, in order. A group inside a group is flattened. */
+/**
+ * Creates a group: its signatures run in parallel. Its result is the list of their results, in order. A group inside a group is
+ * flattened.
+ */
 export function group<const Members extends Signatures>(members: readonly [...Members]): GroupSignature<Members> {
   return createSignature(composition('group', { tasks: wire(members) }), senderOf(members))
 }
 
 /**
- * Runs `body` with the list of the results of `header` after all of these have succeeded. If one fails, the body fails at once with
- * `ChordError`, and the body's errbacks are sent.
+ * Creates a chord: `body` runs after all signatures of `header` have succeeded, and receives the list of their results. If one
+ * of them fails, the body fails at once with `ChordError`, and the body's errbacks are sent.
  */
 export function chord<const Header extends Signatures, Body extends AnySignature>(
   header: readonly [...Header],

@@ -3,14 +3,17 @@ import { type RouteOf, routeNameOf } from './signature-message.ts'
 import { listOf } from './signature-options.ts'
 import type { ChordTree, GroupTree, TaskTree, Tree } from './tree.ts'
 
-/** A result that a caller can wait for: of one task, or of the members of a group. `parent` runs before it. */
+/**
+ * The result of one task, or of the members of a group, that a caller can wait for. `parent` is the result of the step before
+ * it.
+ */
 export interface ResultNode {
   readonly id: string
   readonly members?: readonly ResultNode[]
   readonly parent?: ResultNode | undefined
 }
 
-/** A tree in which every task has its id. `leaves` are the tasks whose results make the result of the tree. */
+/** A tree in which every task has its id. `leaves` are the tasks whose results form the result of the tree. */
 export type Frozen = FrozenTask | FrozenChain | FrozenGroup | FrozenChord
 
 interface Resulting {
@@ -29,7 +32,7 @@ export interface FrozenGroup extends Resulting {
   readonly kind: 'group'
   readonly id: string
   readonly members: readonly Frozen[]
-  /** Its members are members of another group, so that this group needs no handle. */
+  /** true: the members of this group are members of another group too, so this group needs no handle. */
   readonly nested: boolean
   readonly chord: Signature | undefined
 }
@@ -41,14 +44,17 @@ export interface FrozenChord extends Resulting {
 
 /** The group or chord header that a task is a member of. */
 interface Membership {
-  /** undefined until the group starts. Freezing it again at its start sets the id. */
+  /** The id of the group; undefined until the group starts, when it is frozen again and gets its id. */
   readonly id: string | undefined
   readonly chord: Signature | undefined
   readonly nextIndex: () => number
 }
 
 interface Position {
-  /** true: its messages are about to be sent. false: it is a later step, which is frozen again when it is reached. */
+  /**
+   * true: the messages of the tree are about to be sent. false: the tree is a later step, which is frozen again when the
+   * workflow reaches it.
+   */
   readonly begun: boolean
   readonly member?: Membership | undefined
   readonly parent?: ResultNode | undefined
@@ -56,15 +62,18 @@ interface Position {
 
 export interface FreezeContext {
   readonly ids: () => string
-  /** The reply queue of the client, for every task that has none. */
+  /** The reply queue of the client, set on every task that has no reply queue of its own. */
   readonly replyTo?: string | undefined
-  /** Queues and priorities of tasks. Later steps carry them, because the worker that sends them (in Python perhaps) may not have them. */
+  /**
+   * Returns queue and priority of a task. They are written into later steps, because the worker that sends these steps (a Python
+   * worker, for example) may not have the routes.
+   */
   readonly route?: RouteOf | undefined
 }
 
 /**
- * Gives every task of the tree its id and its position in its group, as Celery's `freeze`. Existing ids are kept: a worker that reaches a
- * step freezes it again, which only adds what `position` says.
+ * Gives every task of the tree its id and its position in its group, as Celery's `freeze` does. Existing ids are kept: when a
+ * worker reaches a step, it freezes the step again, which only adds the fields of `position`.
  */
 export function freeze(tree: Tree, context: FreezeContext, position: Position = { begun: true }): Frozen {
   switch (tree.kind) {
@@ -98,7 +107,7 @@ export function freeze(tree: Tree, context: FreezeContext, position: Position = 
 
 function freezeTask({ signature: given }: TaskTree, { ids, replyTo, route }: FreezeContext, position: Position): FrozenTask {
   const { begun, member, parent } = position
-  // A task that is sent now gets its queue when its message is made.
+  // A task that is sent now gets its queue later, when its message is made.
   const signature = begun ? given : routed(given, route)
   const id = signature.options.task_id ?? ids()
   const { link, link_error } = signature.options
@@ -111,7 +120,7 @@ function freezeTask({ signature: given }: TaskTree, { ids, replyTo, route }: Fre
   return { kind: 'task', signature: { ...signature, options: options as SignatureOptions }, leaves: [result], result }
 }
 
-/** Adds the queue and priority of its route to a task, unless it has its own. A composition is left unchanged. */
+/** Adds the queue and priority of its route to a task that sets none. A composition is left unchanged. */
 function routed(signature: Signature, route: RouteOf | undefined): Signature {
   const { task, args = [], options = {}, subtask_type } = signature
   if (route === undefined || subtask_type != null || typeof task !== 'string') return signature
@@ -130,7 +139,7 @@ function join(options: Record<string, unknown>, { id, chord, nextIndex }: Member
   if (id !== undefined) options.group_id = id
   if (chord !== undefined) {
     options.chord = chord
-    // The body needs the result. A Python worker would not store it with ignore_result.
+    // The body of the chord needs the result, and a Python worker does not store it if ignore_result is true.
     if (options.ignore_result === true) options.ignore_result = false
   }
   options.group_index = index
@@ -152,15 +161,16 @@ function groupOf(
   return { kind: 'group', id, members, nested, chord, leaves, result: { id, members: leaves, parent } }
 }
 
-/** Freezes the body first, because every member of the header carries it. */
+/** Freezes a chord, beginning with its body, because every member of the header carries the body. */
 function freezeChord(tree: ChordTree, context: FreezeContext, { begun, member, parent }: Position): FrozenChord {
   const id = tree.id ?? context.ids()
   const members: ResultNode[] = []
   const headerNode: ResultNode = { id, members, parent }
   const frozen = freeze(tree.body, context, { begun: false, member, parent: headerNode })
   const body = begun ? ofGroup(frozen, id) : frozen
-  // A chord that has not started gets its body when it starts. Until then only a body of one task is copied into every member, as Celery
-  // does: with bodies within bodies the message would grow exponentially.
+  // The members of a chord that has not started get its body when the chord starts. Before that, only a body that is a single
+  // task is copied into every member, as Celery does. If bodies within bodies were copied, the size of the message would grow
+  // exponentially.
   const chord = begun || body.kind === 'task' ? signatureOf(body) : undefined
   const membership = { id: begun ? id : undefined, chord, nextIndex: counter() }
   const header = tree.members.map((inner) => freeze(inner, context, { begun, member: membership, parent }))
@@ -169,7 +179,7 @@ function freezeChord(tree: ChordTree, context: FreezeContext, { begun, member, p
   return { kind: 'chord', header: group, body, leaves: body.leaves, result: body.result }
 }
 
-/** Sets the group of the header in the body, unless the body is a member of another group. */
+/** Sets the id of the header's group in the body, unless the body is a member of another group. */
 function ofGroup(body: Frozen, id: string): Frozen {
   if (body.kind === 'chain') return { ...body, steps: [...body.steps.slice(0, -1), ofGroup(body.steps.at(-1)!, id)] }
   if (body.kind !== 'task') return body
@@ -182,7 +192,7 @@ function counter(): () => number {
   return () => next++
 }
 
-/** The JSON signature of a frozen tree. */
+/** Returns the JSON signature of a frozen tree. */
 export function signatureOf(frozen: Frozen): Signature {
   switch (frozen.kind) {
     case 'task':
@@ -202,7 +212,7 @@ export function signatureOf(frozen: Frozen): Signature {
   }
 }
 
-/** The JSON signature of a chain, group or chord of these parts. */
+/** Returns the JSON signature of a chain, group or chord that consists of these parts. */
 export const composition = (
   type: 'chain' | 'group' | 'chord',
   kwargs: Signature['kwargs'],

@@ -30,26 +30,26 @@ export type PlanSignature = (signature: Signature, args: readonly unknown[], of:
 export type PlanErrbacks = (signature: Signature, failedId: string, of: Lineage) => Plan
 
 export interface PlanOptions extends Partial<FreezeContext>, Partial<MessageContext> {
-  /** Partial arguments, which come before the signature's. */
+  /** Partial arguments, which are put before the arguments of the signature. */
   readonly args?: readonly unknown[] | undefined
   readonly kwargs?: Readonly<Record<string, unknown>> | undefined
-  /** Override the signature's options. */
+  /** Options that override the options of the signature. */
   readonly options?: SignatureOptions | undefined
 }
 
-/** A plan, and the tasks or groups that it starts with. */
+/** A plan, and the tasks or groups that it starts first. */
 export interface PlanWithChildren extends Plan {
   readonly children: readonly Child[]
 }
 
-/** A plan, and the result that its sender can wait for. */
+/** A plan, and the result that the sender can wait for. */
 export interface Planned extends PlanWithChildren {
   readonly result: ResultNode
 }
 
 /**
- * Plans a signature: the messages that start it, and the chords and groups that must be stored before these run. Pure, because ids and the
- * clock are parameters.
+ * Plans a signature: returns the messages that start it, and the chords and groups that must be stored before these messages
+ * run. Pure: the caller passes ids and clock.
  * @throws AppError SIGNATURE_INVALID
  */
 export function planOf(signature: Signature, { args = [], kwargs = {}, options = {}, ...context }: PlanOptions = {}): Planned {
@@ -57,11 +57,14 @@ export function planOf(signature: Signature, { args = [], kwargs = {}, options =
   return planTree(linked(overridden(tree, options), options), context)
 }
 
-/** Sets the id before the signature is read, because each kind of composition gives it to another part. */
+/** The id is set before the signature is read, because each kind of composition gives the id to a different part. */
 const withId = (signature: Signature, { task_id }: SignatureOptions): Signature =>
   task_id === undefined ? signature : { ...signature, options: { ...signature.options, task_id } }
 
-/** Plans the next steps of a chain, in order. `args` (the result before them) go to the first step. @throws AppError SIGNATURE_INVALID */
+/**
+ * Plans the next steps of a chain, in order. The first step receives `args`, the result of the step before it.
+ * @throws AppError SIGNATURE_INVALID
+ */
 export function planSteps(steps: readonly unknown[], { args = [], ...context }: PlanOptions): Planned {
   return planTree(give(chainOf(steps.map((step) => readTree(step))), args, {}), context)
 }
@@ -78,7 +81,10 @@ interface BeginContext extends MessageContext {
   readonly planBody: (body: Signature) => Plan
 }
 
-/** The messages that start a frozen tree: the first task of a chain, every member of a group or chord header, and so on inside of these. */
+/**
+ * Returns the messages that start a frozen tree: the first task of a chain, and every member of a group or chord header, also
+ * inside nested compositions.
+ */
 function begin(frozen: Frozen, context: BeginContext): Plan {
   const messages: Message[] = []
   const chords: ChordPlan[] = []
@@ -123,13 +129,14 @@ export interface Planner {
   /** Plans a signature that can run now, such as the body of a complete chord. @throws AppError SIGNATURE_INVALID */
   readonly planSignature: PlanSignature
   /**
-   * Plans the errbacks of a signature that can no longer run, such as the body of a chord whose header failed. Each receives the id of the
-   * failed task. An invalid errback is left out. @throws AppError SIGNATURE_INVALID if the signature itself cannot be read
+   * Plans the errbacks of a signature that can no longer run, such as the body of a chord whose header failed. Each errback
+   * receives the id of the failed task. An invalid errback is left out.
+   * @throws AppError SIGNATURE_INVALID if the signature itself cannot be read
    */
   readonly planErrbacks: PlanErrbacks
 }
 
-/** A planner that sends tasks to the queues of `route`, such as those of the app in a worker. */
+/** Creates a planner that uses the queues of `route`; a worker passes the routes of its app. */
 export function createPlanner(route?: RouteOf): Planner {
   return {
     planSignature: (signature, args, of) => planOf(signature, { args, route, ...of }),
@@ -164,7 +171,7 @@ export function mergePlans(plans: readonly PlanWithChildren[]): PlanWithChildren
   }
 }
 
-/** Errbacks of the first tasks in the tree. */
+/** Returns the errbacks of the tasks that run first in the tree. */
 function errbacksOf(tree: Tree): readonly Signature[] {
   switch (tree.kind) {
     case 'task':
@@ -181,14 +188,18 @@ function errbacksOf(tree: Tree): readonly Signature[] {
 }
 
 /**
- * The tasks of a signature that can no longer run: the rest of a chain, the body of a chord. They get the outcome of the task that they
- * depended on, so that no caller waits for ever. @throws AppError SIGNATURE_INVALID
+ * Returns the tasks of a signature that can no longer run: the rest of a chain, or the body of a chord. They get the outcome of
+ * the task that they depended on, so that no caller waits for ever.
+ * @throws AppError SIGNATURE_INVALID
  */
 export function unreachableIn(signature: unknown): NonNullable<Effects['unreachable']> {
   return unreachable(readTree(signature), true)
 }
 
-/** @param counts the chord that the tasks are members of has started and waits for them */
+/**
+ * Returns the tasks of a tree that can no longer run.
+ * @param counts true if the tasks are members of a chord that has started and waits for them
+ */
 function unreachable(tree: Tree, counts: boolean): NonNullable<Effects['unreachable']> {
   switch (tree.kind) {
     case 'task': {

@@ -5,14 +5,14 @@ import type { Embed, Signature, SignatureOptions } from '../../message/signature
 import { traceHeaders } from '../calls/tracing.ts'
 import { isRecord, listOf } from './signature-options.ts'
 
-/** Defaults of a task from the app, for options that its signature does not set. */
+/** Returns the defaults that the app has for a task. They apply to options that the signature does not set. */
 export type RouteOf = (task: string, args: readonly unknown[]) => TaskDefaults | undefined
 
 export interface TaskDefaults {
   readonly queue?: string | undefined
   readonly priority?: number | undefined
   readonly ignoreResult?: boolean | undefined
-  /** Seconds from the time of sending, or from the eta. */
+  /** Seconds from the eta, or from the time of sending if there is no eta. */
   readonly expires?: number | undefined
 }
 
@@ -23,11 +23,15 @@ export interface MessageContext {
   readonly route?: RouteOf | undefined
   readonly parentId?: string | undefined
   readonly rootId?: string | undefined
-  /** Headers that children inherit from their parent task, such as `traceparent`. */
+  /** Headers that the tasks inherit from their parent task, such as `traceparent`. */
   readonly inherited?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** The message of a frozen task. @param next the steps after it in its chain, in order. @throws AppError SIGNATURE_INVALID */
+/**
+ * Makes the message of a frozen task.
+ * @param next the steps that follow the task in its chain, in order.
+ * @throws AppError SIGNATURE_INVALID
+ */
 export function messageOf(signature: Signature, next: readonly Signature[], context: MessageContext): Message {
   const { task, args, kwargs, options } = signature
   const defaults = context.route?.(routeNameOf(signature), args)
@@ -44,7 +48,10 @@ export function messageOf(signature: Signature, next: readonly Signature[], cont
   })
 }
 
-/** The task name for routing. `celery.map` and its relatives go where the task that they call would go. */
+/**
+ * Returns the task name that decides the route. For `celery.map` and the other mapping tasks it is the name of the task that
+ * they call.
+ */
 export function routeNameOf({ task, kwargs }: Signature): string {
   if (task !== 'celery.map' && task !== 'celery.starmap' && task !== 'celery.chunks') return task
   return isRecord(kwargs?.task) && typeof kwargs.task.task === 'string' ? kwargs.task.task : task
@@ -66,7 +73,7 @@ function headersOf(
   }
   const eta = options.eta ?? momentOf(task, 'countdown', options.countdown, context.now)
   set('eta', eta)
-  // The message waits in the outbox until its eta. A worker whose clock is behind must not park it again.
+  // The message waits in the outbox until its eta. This header stops a worker whose clock is behind from parking it again.
   set(PARKED, eta)
   set('expires', expiresOf(task, options, defaults, typeof eta === 'string' ? Date.parse(eta) : context.now))
   set('root_id', context.rootId ?? options.root_id)
@@ -82,7 +89,9 @@ function headersOf(
   return headers
 }
 
-/** A signature has each stamp as an option of its own name; a message has all of them in the header `stamps`. */
+/**
+ * Copies stamps. A signature has each stamp as an option with the stamp's name; a message has all stamps in the header `stamps`.
+ */
 function stamp(headers: Record<string, unknown>, options: SignatureOptions): void {
   const names = options.stamped_headers
   if (!Array.isArray(names) || names.length === 0) return
@@ -103,7 +112,7 @@ function momentOf(task: string, name: string, seconds: unknown, from: number): s
   return at.toISOString()
 }
 
-/** Leaves out empty parts, because every reader takes an absent part as null. */
+/** Returns the embed without its empty parts, because every reader treats an absent part as null. */
 function embedOf({ link, link_error, chord }: SignatureOptions, next: readonly Signature[]): Embed | undefined {
   const callbacks = listOf(link)
   const errbacks = listOf(link_error)

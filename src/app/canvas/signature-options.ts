@@ -7,25 +7,31 @@ import { refuse } from '../check-options.ts'
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** `link` and `link_error` are one signature or several. */
+/** Returns `link` or `link_error` as a list, because each may be one signature or several. */
 export function listOf(links: SignatureOptions['link']): readonly Signature[] {
   if (links == null) return []
   return Array.isArray(links) ? links : [links as Signature]
 }
 
-/** The caller's options override the signature's, except the group that it is a member of (`_merge` in celery/canvas.py). */
+/**
+ * Merges options. Options of the caller override options of the signature, except the group of which the signature is a member
+ * (`_merge` in celery/canvas.py).
+ */
 export function merged(own: SignatureOptions, given: SignatureOptions): SignatureOptions {
   const kept = own.group_id == null ? {} : { group_id: own.group_id }
   return { ...own, ...given, ...kept, ...stamps(own, given) }
 }
 
-/** The stamps of both are kept. */
+/** Merges the stamps of both, so that none is lost. */
 function stamps(own: SignatureOptions, given: SignatureOptions): SignatureOptions {
   if (own.stamped_headers == null || given.stamped_headers == null) return {}
   return { stamped_headers: [...new Set([...own.stamped_headers, ...given.stamped_headers])] }
 }
 
-/** Checks the options that building a tree relies on. The others are checked when a message is made. @throws AppError SIGNATURE_INVALID */
+/**
+ * Checks the options that are needed to build a tree. Other options are checked when a message is made.
+ * @throws AppError SIGNATURE_INVALID
+ */
 export function checkOptions(task: string, options: SignatureOptions): SignatureOptions {
   for (const name of ['task_id', 'group_id'] as const) {
     const id = options[name]
@@ -46,7 +52,7 @@ export function invalid(problem: string): never {
   throw new AppError('SIGNATURE_INVALID', `the signature is not one: ${problem}`)
 }
 
-/** Options of a call under the names of Celery's `apply_async`. The opposite of `callOptions`. */
+/** Converts options of a call to the keywords of Celery's `apply_async`. The reverse of `callOptions`. */
 export function wireOptions(options: ApplyOptions): SignatureOptions {
   const { countdown, eta, expires, queue, priority, taskId, headers, softTimeLimit, timeLimit, ignoreResult, shadow } = options
   return defined({
@@ -56,17 +62,17 @@ export function wireOptions(options: ApplyOptions): SignatureOptions {
   })
 }
 
-/** The call that a signature of one task stands for. */
+/** The call that a signature of one task describes. */
 export interface SignatureCall {
   readonly task: string
   readonly args: readonly unknown[]
   readonly options: ApplyOptions
 }
 
-/** Options that make a task a part of a workflow: its links, and the groups that it is a member of. */
+/** Options by which a task belongs to a workflow: its links, and the groups of which it is a member. */
 const OF_WORKFLOWS = ['link', 'link_error', 'chord', 'group_id'] as const
 
-/** @throws AppError TASK_OPTION_INVALID if the signature is more than one task */
+/** Returns the call of a signature. @throws AppError TASK_OPTION_INVALID if the signature has more than one task */
 export function callOf({ task, args, kwargs, options, subtask_type }: Signature): SignatureCall {
   if (subtask_type !== null || OF_WORKFLOWS.some((name) => hasSome(options[name])))
     refuse(`${task} is a part of a workflow, which is sent with its own delay()`)
@@ -75,7 +81,7 @@ export function callOf({ task, args, kwargs, options, subtask_type }: Signature)
 
 const hasSome = (value: unknown) => value != null && !(Array.isArray(value) && value.length === 0)
 
-/** Celery's keywords under our names. The opposite of `wireOptions`. */
+/** Converts Celery's keywords to options of a call. The reverse of `wireOptions`. */
 function callOptions(wire: SignatureOptions, kwargs: Signature['kwargs']): ApplyOptions {
   const { task_id, queue, priority, countdown, eta, expires, time_limit, soft_time_limit, ignore_result, shadow, headers } = wire
   return defined({

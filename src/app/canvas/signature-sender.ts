@@ -19,7 +19,7 @@ export interface SignatureSenderOptions {
   readonly connect: () => Promise<Backend>
 }
 
-/** Defaults of a task: its registered options, else its route. */
+/** Creates the function that returns the defaults of a task: its registered options, or else its route. */
 export function createRouteOf(task: SignatureSenderOptions['task'], routes: Routes): RouteOf {
   return (name, args) => {
     const options = task(name)?.options
@@ -29,7 +29,9 @@ export function createRouteOf(task: SignatureSenderOptions['task'], routes: Rout
   }
 }
 
-/** Sends all messages of a composition or none. Everything that can be checked is checked before anything is sent. */
+/**
+ * Creates a sender of signatures. It sends either all messages of a composition or none, and makes every check before it sends.
+ */
 export function createSignatureSender({ task, routeOf: route, connect }: SignatureSenderOptions): SignatureSender {
   return {
     async send(signature, args, options) {
@@ -56,7 +58,10 @@ function checkArguments({ messages }: Plan, task: SignatureSenderOptions['task']
   }
 }
 
-/** Makes one handle per node. Nodes are shared: the header of a chord is the parent of every task of its body. */
+/**
+ * Returns the handle of a node. A node that several results share gets one handle: the header of a chord, for example, is the
+ * parent of every task of its body.
+ */
 function handleOf(
   node: ResultNode,
   connect: () => Promise<Backend>,

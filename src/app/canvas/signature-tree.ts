@@ -3,22 +3,22 @@ import { checkOptions, invalid, isRecord } from './signature-options.ts'
 import type { ChainTree, Tree } from './tree.ts'
 import { give, joined, linked, named, overridden } from './tree-options.ts'
 
-/** Deeper than hand-written workflows, and far below the limit of the call stack. */
+/** Largest depth of nesting. It is deeper than any workflow written by hand, and far below the limit of the call stack. */
 const MAX_DEPTH = 100
 
-/** Reads a signature from a message or from this process. @throws AppError SIGNATURE_INVALID naming the problem */
+/** Reads a signature that comes from a message or from this process. @throws AppError SIGNATURE_INVALID naming the problem */
 export function readTree(value: unknown, depth = 0): Tree {
   const signature = readSignature(value)
   if (depth > MAX_DEPTH) invalid(`it is nested more than ${MAX_DEPTH} deep`)
   const { options } = signature
   const tree = treeOf(signature, depth + 1)
   if (options.chain == null) return tree
-  // Celery's worker passes the rest of a chain on as an option of a chord's body.
+  // In Celery, a worker passes the rest of a chain on as the option `chain` of a chord's body.
   if (!Array.isArray(options.chain)) invalid('options.chain is not a list')
   return chainOf([tree, ...options.chain.map((step) => readTree(step, depth + 1)).reverse()])
 }
 
-/** @throws AppError SIGNATURE_INVALID */
+/** Checks and returns the fields of a signature. @throws AppError SIGNATURE_INVALID */
 export function readSignature(value: unknown): Signature {
   if (!isRecord(value)) invalid(`${JSON.stringify(value)?.slice(0, 80)} is not an object`)
   const { task, args, kwargs, options, subtask_type = null, immutable } = value
@@ -59,7 +59,7 @@ function chordOf(kwargs: Signature['kwargs'], { task_id }: SignatureOptions, dep
   const { header, body } = kwargs
   if (body == null) invalid('celery.chord: it has no body')
   const parts = Array.isArray(header) ? header.map((part: unknown) => readTree(part, depth)) : [readTree(header, depth)]
-  // A chord that Celery froze has the id of its header.
+  // If Celery froze the chord, its header is one group that has an id.
   const id = parts.length === 1 && !Array.isArray(header) && parts[0]!.kind === 'group' ? parts[0]!.id : undefined
   const callback = readTree(body, depth)
   const members = unrolled(parts)
@@ -67,13 +67,13 @@ function chordOf(kwargs: Signature['kwargs'], { task_id }: SignatureOptions, dep
   return { kind: 'chord', id, members, body: id === task_id ? callback : named(callback, task_id) }
 }
 
-/** Flattens groups within groups, in order. An empty group disappears, because it has no result. */
+/** Flattens groups within groups, in order. An empty group is left out, because it has no result. */
 const unrolled = (parts: readonly Tree[]): readonly Tree[] =>
   parts.flatMap((part) => (part.kind === 'group' ? part.members : [part]))
 
 const isEmpty = (tree: Tree): boolean => tree.kind === 'group' && tree.members.length === 0
 
-/** A chain of these parts, in normal form. */
+/** Returns a chain of these parts, in normal form. */
 export function chainOf(parts: readonly Tree[]): Tree {
   const last = parts.at(-1)
   const steps = parts.flatMap((part) => (part.kind === 'chain' ? stepsOf(part, part === last) : [part]))
@@ -93,6 +93,6 @@ export function chainOf(parts: readonly Tree[]): Tree {
   return steps.length === 1 && !endsEmpty ? steps[0]! : { kind: 'chain', steps, endsEmpty }
 }
 
-/** The step after a chain that ends with an empty group receives an empty list, not the result of the last task. */
+/** If a chain ends with an empty group, the step after it receives an empty list instead of the result of the last task. */
 const stepsOf = ({ steps, endsEmpty }: ChainTree, isLast: boolean): readonly Tree[] =>
   endsEmpty && !isLast ? [...steps, { kind: 'group', id: undefined, members: [] }] : steps

@@ -15,17 +15,17 @@ const SENDER = Symbol.for('onedyno.sender')
 
 /** The types of a signature at compile time. */
 export interface SignatureTypes {
-  /** The leading arguments that are still missing: a tuple, `[]` if the signature is complete. */
+  /** The leading arguments that are still missing, as a tuple. `[]` if the signature is complete. */
   readonly missing: unknown[]
   readonly result: unknown
-  /** The type of the handle that `delay` resolves with. */
+  /** The type of the handle that `delay` returns. */
   readonly handle: unknown
 }
 
 /** A signature of a task, chain, group or chord. */
 export interface AnySignature {
   readonly [TYPES]?: SignatureTypes
-  /** The JSON form that messages carry and that `app.signature()` and Python read. */
+  /** Returns the JSON form, which messages carry and which `app.signature()` and Python read. */
   toJSON(): Signature
 }
 
@@ -36,31 +36,42 @@ export type MissingOf<S extends AnySignature> = NonNullable<S[typeof TYPES]>['mi
 export type ResultOf<S extends AnySignature> = NonNullable<S[typeof TYPES]>['result']
 export type HandleOf<S extends AnySignature> = NonNullable<S[typeof TYPES]>['handle']
 
-/** Options of a signature: the options of a call, without those that only make sense when it is sent. */
+/** Options of a signature: all options of a call except those that only make sense at the moment of sending. */
 export type SetOptions = Omit<ApplyOptions, 'transaction' | 'kwargs'>
 
 /**
- * A task call that is not sent yet: a name, arguments and options. `Missing` are the arguments that come before its own and are given when
- * it is sent. A signature can be sent any number of times; each time makes new tasks.
+ * A task call that is not sent yet: a name, arguments and options. `Missing` are the arguments that are passed when the
+ * signature is sent; they are put before its own arguments. A signature can be sent any number of times, and each time makes new
+ * tasks.
  */
 export interface TaskSignature<Missing extends unknown[] = unknown[], Result = unknown, Handle = AsyncResult<Result>>
   extends AnySignature {
   readonly [TYPES]?: { readonly missing: Missing; readonly result: Result; readonly handle: Handle }
   /** Sends the signature with the missing arguments. @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, SIGNATURE_INVALID, BROKER_UNREACHABLE */
   delay(...missing: Missing): Promise<Handle>
-  /** `delay` with options, which override the signature's. @throws as `delay`, and AppError TASK_OPTION_INVALID */
+  /**
+   * Sends the signature like `delay`. `options` override the options of the signature.
+   * @throws as `delay`, and AppError TASK_OPTION_INVALID
+   */
   applyAsync(missing?: Missing, options?: ApplyOptions): Promise<Handle>
   /** Sets options of this signature. @returns itself. @throws AppError TASK_OPTION_INVALID, VALUE_NOT_JSON */
   set(options: SetOptions): this
-  /** Sends `callback` with the result after success. @returns itself. @throws AppError SIGNATURE_INVALID for a group */
+  /**
+   * Adds a callback, which is sent with the result after the task succeeded.
+   * @returns itself.
+   * @throws AppError SIGNATURE_INVALID for a group
+   */
   link<Callback extends AnySignature>(callback: Fits<Result, Callback>): this
-  /** Sends `errback` with the id of the failed task after a failure. @returns itself */
+  /** Adds an errback, which is sent with the id of the failed task after a failure. @returns itself */
   linkError<Errback extends AnySignature>(errback: Fits<string, Errback>): this
-  /** An independent copy. */
+  /** Returns an independent copy. */
   clone(): TaskSignature<Missing, Result, Handle>
 }
 
-/** `S` if its first missing argument accepts `Given`; else a type that no signature has, so that the compiler's error names `Given`. */
+/**
+ * `S` if its first missing argument accepts `Given`. Otherwise a type that no signature has, so that the compiler's error names
+ * `Given`.
+ */
 export type Fits<Given, S extends AnySignature> = [Given] extends MissingOf<S> ? S : MustTake<Given>
 export interface MustTake<Given> extends AnySignature {
   readonly firstMissingArgument: Given
@@ -68,24 +79,26 @@ export interface MustTake<Given> extends AnySignature {
 
 /** The ways to make a signature of a task. */
 export interface TaskSignatures<Args extends unknown[], Result> {
-  /** A signature with all arguments or only the last ones. The missing arguments are given when it is sent. */
+  /**
+   * Creates a signature with all arguments or only the last ones. The missing arguments are passed when the signature is sent.
+   */
   s<const Given extends Suffixes<Args>>(...args: Given): TaskSignature<Missing<Args, Given>, Result>
-  /** An immutable signature: it does not receive the result of the task before it. */
+  /** Creates an immutable signature, which does not receive the result of the task before it. */
   si(...args: Args): TaskSignature<unknown[], Result>
-  /** One task that calls this task for each item in turn and returns the list of results. */
+  /** Creates a signature of one task that calls this task for each item in turn and returns the list of results. */
   map(items: readonly FirstOf<Args>[]): TaskSignature<unknown[], Result[]>
-  /** `map` with a list of arguments for each call. */
+  /** Like `map`, but each item is a list of all arguments of one call. */
   starmap(items: readonly Args[]): TaskSignature<unknown[], Result[]>
-  /** A group of `starmap`s of `size` calls each. @throws AppError ARGUMENTS_INVALID */
+  /** Creates a group of `starmap`s, each with `size` calls. @throws AppError ARGUMENTS_INVALID */
   chunks(items: readonly Args[], size: number): TaskSignature<unknown[], Result[][], GroupResult<Result[][]>>
 }
 
-/** All tuples that an argument list can end with. */
+/** All tuples that can be the end of an argument list. */
 export type Suffixes<Args extends unknown[]> =
   | Args
   | (Required<Args> extends [unknown, ...unknown[]] ? (Args extends [unknown?, ...infer Rest] ? Suffixes<Rest> : never) : never)
 
-/** The arguments that must come before `Given` to complete an argument list. */
+/** The arguments that must stand before `Given` to complete an argument list. */
 export type Missing<Args extends unknown[], Given extends readonly unknown[], Before extends unknown[] = []> =
   Required<Args> extends [infer First, ...unknown[]]
     ?
@@ -99,19 +112,19 @@ export type FirstOf<Args extends unknown[]> = Required<Args> extends [infer Firs
 
 /** Checks and sends signatures for an app. */
 export interface SignatureSender {
-  /** @throws as `TaskSignature.applyAsync` */
+  /** Sends a signature. @throws as `TaskSignature.applyAsync` */
   send(signature: Signature, args: readonly unknown[], options: ApplyOptions): Promise<AsyncResult | GroupResult>
 }
 
 type Sending = AnySignature & { readonly [SENDER]?: SignatureSender | undefined }
 
-/** The sender of a composition: that of its first part which has one. */
+/** Returns the sender of a composition: the sender of the first part that has one. */
 export const senderOf = (parts: readonly AnySignature[]): SignatureSender | undefined =>
   parts.map((part) => (part as Sending)[SENDER]).find((sender) => sender !== undefined)
 
 const neverAsked = () => Promise.reject(new Error('a group without members asked for them'))
 
-/** Creates a handle of a JSON signature. The caller states its types. */
+/** Creates a signature from its JSON form. The caller states its types. */
 export function createSignature<S extends AnySignature = TaskSignature>(
   initial: Signature,
   sender: SignatureSender | undefined,
@@ -122,7 +135,7 @@ export function createSignature<S extends AnySignature = TaskSignature>(
     return handle
   }
   const apply = async (args: readonly unknown[], options: ApplyOptions = {}) => {
-    // Only an empty group has no sender, because it has no part. Its results are complete.
+    // Only an empty group has no sender, because it has no part with a sender. Its empty list of results is complete.
     if (sender === undefined) return createGroupResult({ id: uuidv7(), results: [] }, neverAsked)
     return sender.send(signature, args, options)
   }
@@ -136,7 +149,7 @@ export function createSignature<S extends AnySignature = TaskSignature>(
     },
     link(callback: AnySignature) {
       const link = added(signature.options.link, [callback.toJSON()])
-      // Throws now instead of when the signature is sent.
+      // Checked here so that an invalid callback throws now instead of when the signature is sent.
       linked(readTree(signature), { link })
       return setOptions({ ...signature.options, link })
     },
@@ -154,7 +167,7 @@ interface TaskSignatureOptions {
   readonly options?: SetOptions
 }
 
-/** The JSON signature of a call. @throws AppError VALUE_NOT_JSON, TASK_OPTION_INVALID */
+/** Returns the JSON signature of a call. @throws AppError VALUE_NOT_JSON, TASK_OPTION_INVALID */
 export function taskSignature(
   name: string,
   args: readonly unknown[],
@@ -165,14 +178,14 @@ export function taskSignature(
   return { task: name, args, kwargs, options: wireOptions(options), subtask_type: null, immutable }
 }
 
-/** `s`, `si`, `map`, `starmap` and `chunks` of one task. */
+/** Creates the functions `s`, `si`, `map`, `starmap` and `chunks` of one task. */
 export function createTaskSignatures<Args extends unknown[], Result>(
   name: string,
   sender: SignatureSender,
 ): TaskSignatures<Args, Result> {
   const of = (task: string, args: readonly unknown[], more?: TaskSignatureOptions) =>
     createSignature(taskSignature(task, args, more), sender) as never
-  /** Celery reads the task and its items from keyword arguments. */
+  /** Celery passes the task and its items as keyword arguments. */
   const mapped = (task: 'celery.map' | 'celery.starmap', it: readonly unknown[]) => {
     if (!Array.isArray(it)) refuse(`${task} takes a list of items for ${name}`)
     return taskSignature(task, [], { immutable: true, kwargs: { task: taskSignature(name, []), it } })

@@ -2,7 +2,7 @@ import type { Signature, SignatureOptions } from '../../message/signature.ts'
 import { invalid, listOf, merged } from './signature-options.ts'
 import type { GroupTree, TaskTree, Tree } from './tree.ts'
 
-/** Prepends partial arguments to the tasks that run first, unless these are immutable. */
+/** Puts partial arguments before the arguments of the tasks that run first, unless these tasks are immutable. */
 export function give(tree: Tree, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): Tree {
   if (args.length === 0 && Object.keys(kwargs).length === 0) return tree
   switch (tree.kind) {
@@ -21,7 +21,7 @@ export function give(tree: Tree, args: readonly unknown[], kwargs: Readonly<Reco
   }
 }
 
-/** Gives the id to the part that the caller waits for: the last task of a chain, the body of a chord. */
+/** Sets the id of the part whose result the caller waits for: the last task of a chain, or the body of a chord. */
 export function named(tree: Tree, id: string | undefined): Tree {
   if (id === undefined) return tree
   return atEnd(tree, (end) =>
@@ -29,7 +29,7 @@ export function named(tree: Tree, id: string | undefined): Tree {
   )
 }
 
-/** Changes the task or group that ends the tree. */
+/** Applies `change` to the task or group at the end of the tree. */
 function atEnd(tree: Tree, change: (end: TaskTree | GroupTree) => Tree): Tree {
   if (tree.kind === 'chain') return { ...tree, steps: [...tree.steps.slice(0, -1), atEnd(tree.steps.at(-1)!, change)] }
   return tree.kind === 'chord' ? { ...tree, body: atEnd(tree.body, change) } : change(tree)
@@ -53,7 +53,10 @@ const START = ['countdown', 'eta']
 /** Options of a chain that a later step inherits unless it has its own. */
 const FOR_STEPS = ['queue', 'exchange', 'routing_key', 'priority', 'headers', 'time_limit', 'soft_time_limit']
 
-/** Options of a composition override those of its parts (`_merge` in celery/canvas.py). Later steps of a chain get only what they lack. */
+/**
+ * Sets the options of a composition, which override the options of its parts (`_merge` in celery/canvas.py). A later step of a
+ * chain gets only the options that it does not set itself.
+ */
 export function overridden(tree: Tree, options: SignatureOptions): Tree {
   const given = without(options, STRUCTURE)
   if (Object.keys(given).length === 0) return tree
@@ -87,7 +90,11 @@ function eachTask(tree: Tree, change: (task: TaskTree) => TaskTree): Tree {
   return tree.kind === 'group' ? { ...tree, members } : { ...tree, members, body: eachTask(tree.body, change) }
 }
 
-/** Adds callbacks to the end of the tree, and errbacks to every task that can fail; for a chord, to its body. @throws AppError SIGNATURE_INVALID */
+/**
+ * Adds callbacks to the end of the tree, and errbacks to every task that can fail. In a chord, the errbacks are added to its
+ * body.
+ * @throws AppError SIGNATURE_INVALID
+ */
 export function linked(tree: Tree, { link, link_error }: SignatureOptions): Tree {
   const callbacks = listOf(link)
   const errbacks = listOf(link_error)
@@ -116,7 +123,7 @@ function guarded(tree: Tree, errbacks: readonly Signature[]): Tree {
   }
 }
 
-/** Adds signatures that are not in the list yet, as Celery does, so that freezing again changes nothing. */
+/** Adds the signatures that are not in the list yet. Celery does the same, so that freezing a tree again changes nothing. */
 export function added(present: SignatureOptions['link'], more: readonly Signature[]): readonly Signature[] {
   const list = [...listOf(present)]
   const known = new Set(list.map((signature) => JSON.stringify(signature)))
@@ -124,7 +131,7 @@ export function added(present: SignatureOptions['link'], more: readonly Signatur
   return list
 }
 
-/** A composition that is a member of a group or chord: the task or group at its end becomes the member. */
+/** Makes a composition a member of a group or chord: the task or group at its end becomes the member. */
 export function joined(tree: Tree, { chord, group_id, group_index }: SignatureOptions): Tree {
   if (chord == null && group_id == null && group_index == null) return tree
   const membership = { ...(chord == null ? {} : { chord }), ...(group_id == null ? {} : { group_id }) }

@@ -6,7 +6,9 @@ import type { GroupBackend } from './stored-result.ts'
 import { TaskError } from './task-error.ts'
 import { createWaitSignal } from './wait-signal.ts'
 
-/** Creates a handle that reads through `connect()`, which opens the connections of the process when first called. */
+/**
+ * Creates a handle that reads results through `connect()`. The first call of `connect()` opens the connections of the process.
+ */
 export function createAsyncResult<Result>(
   id: string,
   connect: () => Promise<GroupBackend>,
@@ -50,7 +52,7 @@ export function createAsyncResult<Result>(
   return handle
 }
 
-/** The handle of a group that was sent; undefined if the group is unknown or forgotten. */
+/** Returns the handle of a group that was sent; undefined if the group is unknown or forgotten. */
 export async function findGroupResult(id: string, connect: () => Promise<GroupBackend>): Promise<GroupResult | undefined> {
   const members = await (await connect()).group(id)
   if (members === undefined) return undefined

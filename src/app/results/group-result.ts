@@ -84,7 +84,10 @@ const completed = (stored: StoredResult, index: number): Completed =>
     ? { index, id: stored.id, state: stored.state, value: stored.result }
     : { index, id: stored.id, state: stored.state, error: new TaskError(stored) }
 
-/** A queue of values for one reader, which waits for the next value. A failure reaches the reader after the values before it. */
+/**
+ * Creates a queue of values for one reader, which waits for the next value. A failure reaches the reader only after the values
+ * that arrived before it.
+ */
 function createArrivals<T>() {
   const arrived: T[] = []
   let failure: { readonly error: unknown } | undefined

@@ -12,14 +12,19 @@ export interface StoredResult {
   readonly queue: string | null
   readonly worker: string | null
   readonly retries: number
-  /** The arguments of a task that was sent from the console; null for all others, because only the message had them. */
+  /**
+   * The arguments if the task was sent from the console; null for any other task, because its arguments are only in the message.
+   */
   readonly args: readonly unknown[] | null
   readonly createdAt: Date
   readonly startedAt: Date | null
   readonly doneAt: Date | null
-  /** RETRY: when the next attempt is due. This field and all that follow are present only in a result that was read by its id. */
+  /**
+   * For RETRY: the time when the next attempt is due. `nextAt` and all fields below it are present only in a result that was
+   * read by its id.
+   */
   readonly nextAt?: Date | null
-  /** When the task's own TTL ends; null if RESULT_TTL applies. */
+  /** The time when the result expires by the TTL of its task; null if RESULT_TTL applies. */
   readonly expiresAt?: Date | null
   readonly parentId?: string | null
   readonly rootId?: string | null
@@ -38,16 +43,16 @@ export interface Progress {
 /** The source of results: the database in a process, a map in a test. */
 export interface ResultBackend {
   find(id: string): Promise<StoredResult | undefined>
-  /** Resolves with the final result, or with undefined if `signal` aborts first. */
+  /** Waits for the final result. Returns undefined if `signal` aborts first. */
   wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined>
   forget(id: string): Promise<void>
 }
 
 /** Results, and the operations on many ids that groups need. */
 export interface GroupBackend extends ResultBackend {
-  /** Ids of the members of a group that was sent; undefined if the group is unknown or forgotten. */
+  /** Returns the ids of the members of a group that was sent; undefined if the group is unknown or forgotten. */
   group(id: string): Promise<readonly string[] | undefined>
-  /** The states of the known ids. */
+  /** Returns the states of those ids that are known. */
   states(ids: readonly string[]): Promise<readonly State[]>
   revoke(unwanted: { readonly ids: readonly string[] }, options?: { readonly terminate?: boolean | undefined }): Promise<unknown>
 }

@@ -8,7 +8,7 @@ export class TaskError extends Error {
   readonly state: State
   /** Class name of the exception in the worker, such as `TypeError`. */
   readonly excType: string
-  /** The stack in the worker, if it was stored. */
+  /** The stack trace in the worker; null if none was stored. */
   readonly traceback: string | null
 
   constructor(stored: StoredResult) {

@@ -9,8 +9,9 @@ export interface WaitSignal extends Disposable {
 }
 
 /**
- * Used instead of AbortSignal.timeout, whose timer cannot be stopped and keeps every signal that AbortSignal.any derived from it alive
- * until then (Node.js 24.21). An answer that came in time would stay in memory for the rest of a timeout of one hour.
+ * Used instead of AbortSignal.timeout, whose timer cannot be stopped. Until its timer fires, it keeps every signal that
+ * AbortSignal.any derived from it in memory (Node.js 24.21), so that after an early answer a timeout of one hour would hold
+ * memory for the rest of the hour.
  */
 export function createWaitSignal({ timeoutMs, signal }: WaitOptions): WaitSignal {
   const late = new AbortController()
