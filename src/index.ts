@@ -27,15 +27,17 @@ export type { Log } from './log.ts'
 
 export interface App extends Registry {
   /**
-   * For tests: calls run at once in this process, without a server, as with Celery's task_always_eager. See also onedyno/testing.
-   * @param options `propagate`: a call rejects with the TaskError of its run
+   * For tests: each call runs at once in this process, without a server, as with Celery's task_always_eager. For more control
+   * use onedyno/testing.
+   * @param options `propagate`: true makes a call reject with the TaskError of its run
    */
   eager(options?: { readonly propagate?: boolean }): Promise<TestApp>
 }
 
 /**
- * An application: register tasks on it and call them; `onedyno worker --app FILE` takes the module that exports it.
- * Outside a worker, the first task that is sent opens its connections as the environment says (DATABASE_URL, …); `close()` ends them.
+ * Creates an application. Register tasks on it and call them; `onedyno worker --app FILE` takes the module that exports it.
+ * Outside a worker, the first task that is sent opens connections as the environment says (DATABASE_URL, …), and `close()`
+ * closes them.
  */
 export function createApp(): App {
   const app = createRegistry(openFromEnvironment)

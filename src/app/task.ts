@@ -9,11 +9,14 @@ import type { ArgumentSchemas, TaskOptions } from './task-options.ts'
 export interface Task<Args extends unknown[] = unknown[], Result = unknown> extends TaskSignatures<Args, Result> {
   readonly name: string
   readonly options: TaskOptions<Args, Result>
-  /** Enqueues the task. Resolves when the broker has confirmed it. @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, BROKER_UNREACHABLE */
+  /**
+   * Enqueues the task. Returns its handle after the broker has confirmed the message.
+   * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, BROKER_UNREACHABLE
+   */
   delay(...args: Args): Promise<AsyncResult<Result>>
-  /** `delay` with options. @throws as `delay`, and AppError TASK_OPTION_INVALID */
+  /** Enqueues the task like `delay`, with options. @throws as `delay`, and AppError TASK_OPTION_INVALID */
   applyAsync(args: Args, options?: ApplyOptions): Promise<AsyncResult<Result>>
-  /** The handle of a run whose id is known. */
+  /** Returns the handle of a run by its id. */
   asyncResult(id: string): AsyncResult<Result>
   /** Calls the function in this process, for the worker and for tests. */
   run(context: TaskContext, args: readonly unknown[]): Promise<Result>

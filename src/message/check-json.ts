@@ -1,8 +1,8 @@
 import { AppError } from '../errors.ts'
 
 /**
- * Refuses a value that JSON cannot hold. JSON.stringify would drop functions and turn NaN into null and a Map into {}, so that the task
- * ran with other arguments than the caller's.
+ * Refuses a value that JSON cannot hold. JSON.stringify would drop functions and turn NaN into null and a Map into {}, so that
+ * the task would run with other arguments than the caller passed.
  * @throws AppError VALUE_NOT_JSON naming the path, such as `args[0].when`
  */
 export function checkJson(value: unknown, path: string): void {

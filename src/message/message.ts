@@ -4,25 +4,25 @@ import type { Embed } from './signature.ts'
 import { UndecodableMessageError } from './undecodable.ts'
 
 /**
- * The headers of Celery's message protocol 2. Only `id` and `task` are required, here and by Celery's workers; an absent header has its
- * default value. `encodeCelery` fills in the defaults for brokers that Python workers read.
+ * The headers of Celery's message protocol 2. As in Celery, only `id` and `task` are required; an absent header has its default
+ * value. `encodeCelery` adds the default values for brokers that Python workers read.
  */
 export interface MessageHeaders {
   readonly id: string
   readonly task: string
-  /** ISO 8601, UTC: the earliest time to run. */
+  /** The earliest time to run, in ISO 8601, UTC. */
   readonly eta?: string | null
-  /** ISO 8601, UTC: the latest time to start. */
+  /** The latest time to start, in ISO 8601, UTC. */
   readonly expires?: string | null
-  /** Attempts before this one. */
+  /** The number of attempts before this one. */
   readonly retries?: number
-  /** Seconds: [hard, soft]. */
+  /** Time limits in seconds: [hard, soft]. */
   readonly timelimit?: readonly [number | null, number | null]
   readonly root_id?: string | null
   readonly parent_id?: string | null
   readonly group?: string | null
   readonly group_index?: number | null
-  /** Logs and monitors show it instead of the name. */
+  /** The name that logs and monitors show instead of the task's name. */
   readonly shadow?: string | null
   readonly ignore_result?: boolean
   readonly lang?: string
@@ -31,11 +31,11 @@ export interface MessageHeaders {
   readonly origin?: string
   readonly stamped_headers?: readonly string[] | null
   readonly stamps?: Readonly<Record<string, unknown>>
-  /** Custom headers of the producer. */
+  /** Any other name is a custom header of the producer. */
   readonly [custom: string]: unknown
 }
 
-/** The AMQP properties that we read. */
+/** The AMQP properties that onedyno reads. */
 export interface MessageProperties {
   readonly reply_to?: string
   readonly correlation_id?: string
@@ -47,14 +47,14 @@ export interface MessageProperties {
 export interface Message {
   readonly headers: MessageHeaders
   readonly properties: MessageProperties
-  /** JSON text: `[args, kwargs, embed]`. */
+  /** The body as JSON text: `[args, kwargs, embed]`. */
   readonly body: string
   readonly queue: string
-  /** Higher first, 0 to 255. */
+  /** 0 to 255. Higher priorities run first. */
   readonly priority: number
 }
 
-/** The decoded body. `embed` (callbacks, errbacks, chain, chord) continues the workflow. */
+/** A decoded body. `embed` (callbacks, errbacks, chain, chord) says how the workflow continues. */
 export interface Body {
   readonly args: readonly unknown[]
   readonly kwargs: Readonly<Record<string, unknown>>
@@ -98,7 +98,10 @@ const origin = () => {
 }
 let sender: string | undefined
 
-/** All headers that Celery sends, in its order (docs/internals/wire-protocol.md, "Headers"), for brokers that Python workers read. */
+/**
+ * Returns all headers that Celery sends, in Celery's order (docs/internals/wire-protocol.md, "Headers"), for brokers that Python
+ * workers read.
+ */
 export function fullHeaders(message: Message): MessageHeaders {
   const { id, task, ...given } = message.headers
   return {
@@ -124,7 +127,9 @@ export function fullHeaders(message: Message): MessageHeaders {
   }
 }
 
-/** The texts that monitors show for the arguments. A long body is cut instead of parsed, because the sender waits. */
+/**
+ * Returns the texts that monitors show for the arguments. A long body is truncated instead of parsed, because the sender waits.
+ */
 function representations(body: string): { argsrepr: string; kwargsrepr: string } {
   if (body.length > 8192) return { argsrepr: body.slice(1, 1025), kwargsrepr: '{...}' }
   try {
@@ -136,7 +141,7 @@ function representations(body: string): { argsrepr: string; kwargsrepr: string }
 }
 
 /**
- * HOT: once per task.
+ * Decodes a body. HOT: once per task.
  * @throws UndecodableMessageError if the text is neither `[args, kwargs, embed]` nor an object of protocol 1
  */
 export function decodeBody(text: string): Body {
@@ -146,7 +151,10 @@ export function decodeBody(text: string): Body {
   throw new UndecodableMessageError('the body is not [args, kwargs, embed]')
 }
 
-/** Protocol 1: one object with callbacks beside the arguments (docs/internals/wire-protocol.md, "Protocol 1"). */
+/**
+ * Decodes a body of protocol 1: one object that has the callbacks beside the arguments (docs/internals/wire-protocol.md,
+ * "Protocol 1").
+ */
 function protocol1(value: Record<string, unknown>): Body {
   const { callbacks = null, errbacks = null, chord = null } = value
   return checkBody(value.args, value.kwargs ?? {}, { callbacks, errbacks, chain: null, chord }, 3)
@@ -163,7 +171,10 @@ function checkBody(args: unknown, kwargs: unknown, embed: unknown, length: numbe
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Milliseconds since the epoch, or NaN if the text is not a time. Celery also writes times without a zone, which means UTC. */
+/**
+ * Parses a time. Celery also writes times without a zone, which mean UTC.
+ * @returns milliseconds since the epoch, or NaN if the text is not a time
+ */
 export function parseCeleryTime(iso: string): number {
   if (!/^\d{4}-\d{2}-\d{2}/.test(iso)) return Number.NaN
   const zoned = /(?:Z|[+-]\d{2}:?\d{2})$/i.test(iso.slice(10))

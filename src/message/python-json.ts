@@ -13,7 +13,7 @@ export function parseJson(text: string, integers: 'exact' | 'any' = 'exact'): un
   return text.includes('"__type__"') ? reviveTyped(value) : value
 }
 
-/** Searches for NaN and Infinity only after the strict parser has refused the text. */
+/** The text is searched for NaN and Infinity only after the strict parser has refused it. */
 function parseLoosely(text: string, reviver: Reviver | undefined): unknown {
   try {
     return JSON.parse(text, reviver)
@@ -36,7 +36,7 @@ function parsePatched(patched: string, cause: Error, reviver: Reviver): unknown 
   }
 }
 
-/** Starts a text that stands for a number which JSON does not have. */
+/** Prefix of a text that stands for a number which JSON does not have. */
 const PREFIX = '\u0000onedyno:'
 
 const replaceNonFinite = (text: string) =>
@@ -46,14 +46,15 @@ const reviveNonFinite = (value: unknown) =>
   typeof value === 'string' && value.startsWith(PREFIX) ? Number(value.slice(PREFIX.length)) : value
 
 /**
- * May the text hold an integer beyond 2^53, which has at least 16 digits? Matches only after a character that can precede a number in
- * JSON, so that fractions do not count. 0.1 µs for a small body, a tenth of JSON.parse for one megabyte.
+ * Returns true if the text may hold an integer beyond 2^53, which has at least 16 digits. Digits count only after a character
+ * that can precede a number in JSON, so that fractions do not match. Takes 0.1 µs for a small body, and for one megabyte a tenth
+ * of the time of JSON.parse.
  */
 const mayHoldLongIntegers = (text: string): boolean => /[\s[,:-]\d{16}/.test(text)
 
 /**
- * A reviver that refuses integers which a number cannot hold exactly. Python's integers have any length, a number has 53 bits, and a
- * rounded integer would go unnoticed.
+ * A reviver for JSON.parse that refuses integers which a number cannot hold exactly. Python's integers have any length, a number
+ * has 53 bits, and a rounded integer would go unnoticed.
  * @throws UndecodableMessageError
  */
 function refuseInexact(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
@@ -72,8 +73,9 @@ const text = (value: unknown): string => {
 }
 
 /**
- * Every type of kombu 5.3 and later becomes a text, as older versions of kombu send it. So argument schemas do not depend on the
- * sender's version, microseconds are kept (a Date has none), and a task can return an argument unchanged.
+ * Every type that kombu 5.3 and later encodes becomes a text, which is what older versions of kombu send. This way argument
+ * schemas do not depend on the sender's version, microseconds are kept (a Date has none), and a task can return an argument
+ * unchanged.
  */
 const READERS: Readonly<Record<string, Reader>> = {
   datetime: text,
@@ -86,8 +88,9 @@ const READERS: Readonly<Record<string, Reader>> = {
 }
 
 /**
- * Replaces each `{"__type__": …, "__value__": …}`, Python's form of values that JSON does not have. Changes the value in place.
- * @throws UndecodableMessageError for an unknown type, as kombu does
+ * Replaces each `{"__type__": …, "__value__": …}`, which is Python's form of a value that JSON does not have. Changes the value
+ * in place.
+ * @throws UndecodableMessageError if the type is unknown; kombu fails there too
  */
 function reviveTyped(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value

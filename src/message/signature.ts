@@ -1,6 +1,6 @@
 /**
- * A task call that is not sent yet, in Celery's JSON form (docs/internals/wire-protocol.md, "Signatures"). `subtask_type` is null for a
- * task, also for `celery.map` and its relatives.
+ * A task call that is not sent yet, in Celery's JSON form (docs/internals/wire-protocol.md, "Signatures"). `subtask_type` is
+ * null for a task, also for the tasks `celery.map`, `celery.starmap` and `celery.chunks`.
  */
 export interface Signature {
   readonly task: string
@@ -8,11 +8,11 @@ export interface Signature {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly options: SignatureOptions
   readonly subtask_type: 'chain' | 'group' | 'chord' | string | null
-  /** Does not receive the result of the task before it. */
+  /** true: the task does not receive the result of the task before it. */
   readonly immutable: boolean
 }
 
-/** Options of a signature, as JSON: keywords of Celery's `apply_async`, and the ids that freezing adds. */
+/** Options of a signature as JSON: the keywords of Celery's `apply_async`, and the ids that freezing adds. */
 export interface SignatureOptions {
   readonly task_id?: string
   readonly reply_to?: string
@@ -27,15 +27,15 @@ export interface SignatureOptions {
   readonly queue?: string
   readonly routing_key?: string
   readonly priority?: number
-  /** Seconds. */
+  /** Seconds from the time of sending. */
   readonly countdown?: number
-  /** ISO 8601. */
+  /** A time in ISO 8601. */
   readonly eta?: string
-  /** ISO 8601, or seconds. */
+  /** A time in ISO 8601, or seconds. */
   readonly expires?: string | number
-  /** Seconds. */
+  /** In seconds. */
   readonly time_limit?: number
-  /** Seconds. */
+  /** In seconds. */
   readonly soft_time_limit?: number
   readonly ignore_result?: boolean
   readonly shadow?: string
@@ -48,8 +48,8 @@ export interface SignatureOptions {
 export interface Embed {
   readonly callbacks?: readonly Signature[] | null
   readonly errbacks?: readonly Signature[] | null
-  /** In reverse order: the last step runs next. */
+  /** The steps that follow in the chain, in reverse order: the last item runs next. */
   readonly chain?: readonly Signature[] | null
-  /** The body of the chord that the task is a header member of; its `options.group_id` is the chord's id. */
+  /** The body of the chord of whose header the task is a member. `options.group_id` of the body is the id of the chord. */
   readonly chord?: Signature | null
 }

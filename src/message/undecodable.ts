@@ -1,4 +1,7 @@
-/** A message whose body cannot be read. `name` is Celery's name of the error. The message becomes a dead letter or a FAILURE. */
+/**
+ * The error for a message whose body cannot be read. `name` is the name of the error in Celery. The message becomes a dead
+ * letter or a FAILURE.
+ */
 export class UndecodableMessageError extends Error {
   override readonly name: 'InvalidTaskError' | 'DecodeError'
 

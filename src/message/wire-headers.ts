@@ -3,7 +3,9 @@ import type { MessageHeaders } from './message.ts'
 /** Headers that RabbitMQ adds (dead lettering, quorum queues, federation). They describe one delivery, not the task. */
 const OF_THE_BROKER = /^x-(?:death|first-death|last-death|delivery-count|received-from)/
 
-/** Headers that our own encoder fills in. A message of ours needs no copy of them, because the encoder fills them in again. */
+/**
+ * Headers that our own encoder adds. They are not kept when a message of ours is decoded, because the encoder adds them again.
+ */
 const OURS = new Set(['lang', 'argsrepr', 'kwargsrepr', 'origin'])
 
 const NULL_BY_DEFAULT = new Set([
@@ -22,8 +24,8 @@ const NULL_BY_DEFAULT = new Set([
 ])
 
 /**
- * Removes headers with default values, headers of the broker, and `compression`, because the body is decompressed. Everything that
- * Celery's workflows need stays: group, root, parent, stamps, custom headers. HOT: once per message.
+ * Removes headers with default values, headers of the broker, and `compression`, because the body is decompressed. All headers
+ * that Celery's workflows need are kept: group, root, parent, stamps, custom headers. HOT: once per message.
  */
 export function sparseHeaders(headers: Readonly<Record<string, unknown>>, id: string, task: string): MessageHeaders {
   const sparse: Record<string, unknown> = { id, task }
@@ -44,7 +46,7 @@ function isDefault(name: string, value: unknown, id: string): boolean {
     case 'compression':
       return true
     case 'retries':
-      // Stored in an integer column. A value that is not a count is read as 0.
+      // The count is stored in an integer column. Any other value is read as 0.
       return !Number.isInteger(value) || (value as number) <= 0 || (value as number) > 0x7fffffff
     case 'timelimit':
       return !Array.isArray(value) || (value[0] == null && value[1] == null)
@@ -61,7 +63,7 @@ function isDefault(name: string, value: unknown, id: string): boolean {
   }
 }
 
-/** Protocol 1 has its headers in the body (docs/internals/wire-protocol.md, "Protocol 1"). */
+/** Reads headers of protocol 1, which are in the body (docs/internals/wire-protocol.md, "Protocol 1"). */
 export function headersOfProtocol1(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { args, kwargs, callbacks, errbacks, chord, utc, taskset, ...headers } = body
   return taskset == null ? headers : { group: taskset, ...headers }

@@ -2,7 +2,7 @@ import { decompress } from './decompress.ts'
 import { fullHeaders, type Message, type MessageHeaders, parseCeleryTime } from './message.ts'
 import { headersOfProtocol1, sparseHeaders } from './wire-headers.ts'
 
-/** AMQP's properties under Celery's names. An envelope in Redis has the same ones. */
+/** AMQP's properties under Celery's names. A message in Redis has the same properties. */
 export interface WireProperties {
   readonly content_type?: string | undefined
   readonly content_encoding?: string | undefined
@@ -10,30 +10,33 @@ export interface WireProperties {
   readonly priority?: number | undefined
   readonly correlation_id?: string | undefined
   readonly reply_to?: string | undefined
-  /** Milliseconds as a decimal text. */
+  /** The time to live in milliseconds, as a decimal text. */
   readonly expiration?: string | undefined
 }
 
-/** A message as sent to the broker. */
+/** A message in the form that is sent to the broker. */
 export interface WireMessage {
   readonly headers: Readonly<Record<string, unknown>>
   readonly properties: WireProperties
   readonly body: Buffer
 }
 
-/** Why a message cannot be run: the class and the text of Celery's error. */
+/** The reason why a message cannot be run: class and text of the error that Celery would raise. */
 export interface WireRefusal {
   readonly name: 'ContentDisallowed' | 'DecodeError' | 'InvalidTaskError'
   readonly message: string
 }
 
 export interface Decoded {
-  /** For a refused message, the part that could be read. `headers.id` is empty if there is none. */
+  /** If the message is refused: the part that could be read. `headers.id` is empty if the id could not be read. */
   readonly message: Message
   readonly refused: WireRefusal | undefined
 }
 
-/** Encodes a message in Celery's form, with all headers (docs/internals/wire-protocol.md, "Messages"). HOT: once per publish. */
+/**
+ * Encodes a message in Celery's form with all of Celery's headers (docs/internals/wire-protocol.md, "Messages"). HOT: once per
+ * publish.
+ */
 export function encodeCelery(message: Message, now: number = Date.now()): WireMessage {
   const headers = fullHeaders(message)
   const { correlation_id = headers.id, reply_to } = message.properties
@@ -74,7 +77,9 @@ export function decodeCelery(wire: WireMessage & { readonly queue: string }): De
   return fromBody(headers, body, known)
 }
 
-/** Without the headers `id` and `task`, the body must hold all fields (protocol 1), or the message is not a task. */
+/**
+ * If the headers `id` and `task` are missing, the body must hold all fields (protocol 1); otherwise the message is not a task.
+ */
 function fromBody(
   headers: Readonly<Record<string, unknown>>,
   body: string,
@@ -118,7 +123,7 @@ const KOMBU_NAMES: Readonly<Record<string, string>> = {
   'application/x-msgpack': 'msgpack',
 }
 
-/** An absent type means JSON. A real Celery worker ends with an error on such a message. */
+/** An absent content type means JSON. (A Celery worker ends with an error on such a message.) */
 function disallowedContent(type: string | undefined): WireRefusal | undefined {
   if (type === undefined || type === '' || /^application\/json\b/i.test(type)) return undefined
   const name = KOMBU_NAMES[type] ?? type

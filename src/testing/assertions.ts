@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 
-/** A call, as a test checks it. */
+/** A recorded call. */
 export interface Enqueued {
   readonly id: string
   readonly task: string
@@ -9,26 +9,26 @@ export interface Enqueued {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly queue: string
   readonly priority: number
-  /** The call does not run earlier. undefined: it may run at once. */
+  /** The earliest time to run; undefined: the call may run at once. */
   readonly eta: Date | undefined
   readonly expires: Date | undefined
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-/** Expected properties of a call. A property that is missing may have any value. */
+/** Expected properties of a call. A property that is not given may have any value. */
 export interface Expected {
   readonly args?: readonly unknown[]
   readonly kwargs?: Readonly<Record<string, unknown>>
   readonly queue?: string
   readonly priority?: number
-  /** Number of such calls. Default: at least one. */
+  /** The expected number of matching calls. Default: at least one. */
   readonly times?: number
 }
 
-/** A task, or its name. */
+/** A task, or the name of a task. */
 export type TaskOrName = string | { readonly name: string }
 
-/** @returns the matching calls. @throws AssertionError that lists the enqueued calls */
+/** Asserts that matching calls were enqueued. @throws AssertionError that lists the enqueued calls */
 export function assertEnqueued(enqueued: readonly Enqueued[], task: TaskOrName, expected: Expected = {}): readonly Enqueued[] {
   const { times } = expected
   const found = enqueued.filter((call) => fits(call, task, expected))
@@ -38,7 +38,7 @@ export function assertEnqueued(enqueued: readonly Enqueued[], task: TaskOrName, 
   throw new AssertionError({ message, actual: found.length, expected: times ?? 'at least 1', operator: 'assertEnqueued' })
 }
 
-/** @throws AssertionError that lists the matching calls */
+/** Asserts that no matching call was enqueued. */
 export function assertNotEnqueued(enqueued: readonly Enqueued[], task: TaskOrName, expected: Omit<Expected, 'times'> = {}): void {
   const found = enqueued.filter((call) => fits(call, task, expected))
   if (found.length === 0) return

@@ -16,7 +16,7 @@ export interface DeadMessage {
   readonly reason: string
 }
 
-/** Results, groups, chords, unique keys and waiting messages in memory, in place of database and broker. */
+/** Keeps results, groups, chords, unique keys and waiting messages in memory, in place of database and broker. */
 export interface MemoryStore {
   readonly results: Map<string, StoredResult>
   readonly groups: Map<string, readonly string[]>
@@ -24,9 +24,9 @@ export interface MemoryStore {
   readonly deadLetters: DeadMessage[]
   waiting: Waiting[]
   send(plan: Plan): void
-  /** As in the database, the first final outcome wins, and effects are written only with the outcome. */
+  /** Stores an outcome. As in the database, the first final outcome wins, and effects are written only with their outcome. */
   record(outcome: Outcome | null, id: string, effects?: Effects): void
-  /** Resolves with the final result, or with undefined when `signal` aborts first. */
+  /** Waits for the final result. Returns undefined if `signal` aborts first. */
   wait(id: string, signal: AbortSignal): Promise<StoredResult | undefined>
 }
 
@@ -47,7 +47,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     send({ messages, chords: started, groups: saved }) {
       for (const { id, members } of saved) groups.set(id, members)
       for (const plan of started) chords.set(plan.id, { plan, open: new Set(plan.members) })
-      // The eta was computed with the real clock, so only its distance from now counts.
+      // The eta was computed with the real clock, so only its distance from the real time counts.
       for (const message of messages) {
         const { eta } = message.headers
         const delayMs = eta == null ? 0 : Math.max(0, Date.parse(eta) - Date.now())
@@ -69,7 +69,7 @@ export function createMemoryStore(planner: Planner, clock: { nowMs(): number }):
     },
   }
 
-  /** @returns false if another final outcome was stored first */
+  /** Stores an outcome. @returns false if another final outcome was stored first */
   const keep = (outcome: Outcome, effects?: Effects): boolean => {
     const former = results.get(outcome.id)
     if (former !== undefined && READY_STATES.has(former.state)) return false

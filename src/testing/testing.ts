@@ -15,16 +15,16 @@ import { createMemoryStore, type DeadMessage, type MemoryStore, type Waiting } f
 
 export type { Enqueued, Expected, TaskOrName } from './assertions.ts'
 
-/** Time that a test lets pass. A number is seconds. */
+/** The time by which a test moves its clock ahead. A number is seconds. */
 export type Duration =
   | number
   | { readonly days?: number; readonly hours?: number; readonly minutes?: number; readonly seconds?: number }
 
-/** An application without servers. Its calls are kept in memory and run here, with the executor of the worker. */
+/** An application without servers. Its calls are kept in memory and run in this process, with the executor of the worker. */
 export interface TestApp extends AsyncDisposable {
-  /** Every call, in order, without the messages that workflows and retries send. */
+  /** All calls, in order, without the messages that workflows and retries send. */
   readonly enqueued: readonly Enqueued[]
-  /** The results, as in the results table, by id. */
+  /** The results by id, with the fields of the results table. */
   readonly results: ReadonlyMap<string, StoredResult>
   /** Dead letters with their reasons. */
   readonly deadLetters: readonly DeadMessage[]
@@ -32,28 +32,37 @@ export interface TestApp extends AsyncDisposable {
   readonly scheduled: readonly Enqueued[]
   /** The time of the test: the real time plus the time that `advance` added. */
   now(): Date
-  /** Runs the due calls, and the messages that follow from them at once. @returns how many attempts ran */
+  /** Runs the calls that are due, and the messages that they send if these are due at once. @returns how many attempts ran */
   run(): Promise<number>
-  /** Lets time pass and runs each call that becomes due, at its time: countdowns, retries. @returns how many attempts ran */
+  /**
+   * Moves the clock ahead and runs each call that becomes due, at its due time (countdowns, retries).
+   * @returns how many attempts ran
+   */
   advance(by: Duration): Promise<number>
-  /** @returns the matching calls. @throws AssertionError that lists the enqueued calls */
+  /** Asserts that matching calls were enqueued. @throws AssertionError that lists the enqueued calls */
   assertEnqueued(task: TaskOrName, expected?: Expected): readonly Enqueued[]
-  /** @throws AssertionError that lists the matching calls */
+  /** Asserts that no matching call was enqueued. */
   assertNotEnqueued(task: TaskOrName, expected?: Omit<Expected, 'times'>): void
   /** Deletes calls, results and waiting messages. */
   clear(): void
 }
 
 export interface TestAppOptions {
-  /** A call runs before it resolves, as with Celery's task_always_eager. A call with a later due time waits for `advance`. Default false. */
+  /**
+   * true: a call runs before its promise resolves, as with Celery's task_always_eager. A call with a later due time waits for
+   * `advance`. Default false.
+   */
   readonly eager?: boolean
-  /** With `eager`: a call whose task fails rejects with its TaskError. Default false: `get()` rejects. */
+  /** With `eager`, true: a call rejects with the TaskError of its task if the task fails. Default false: only `get()` rejects. */
   readonly propagate?: boolean
-  /** A task that is delivered more often does not run. Default 3. */
+  /** A message that is delivered more often than this does not run. Default 3. */
   readonly maxDeliveries?: number
 }
 
-/** Replaces the connections of an application, so that nothing leaves this process. Tasks that still run when it is disposed are abandoned. */
+/**
+ * Replaces the connections of an application, so that nothing leaves this process. When the returned object is disposed, tasks
+ * that still run are abandoned.
+ */
 export function createTestApp(app: App, { eager = false, propagate = false, maxDeliveries = 3 }: TestAppOptions = {}): TestApp {
   const clock = createClock()
   const store = createMemoryStore(createPlanner(app.routeOf), clock)
@@ -107,10 +116,10 @@ export function createTestApp(app: App, { eager = false, propagate = false, maxD
   }
 }
 
-/** The real clock, and the time that it was moved ahead. Milliseconds since the epoch. */
+/** The clock of the test: the real time plus the time by which it was moved ahead. Milliseconds since the epoch. */
 interface Clock {
   nowMs(): number
-  /** Does nothing if this moment has passed. */
+  /** Moves the clock ahead to a time. Does nothing if this time has passed. */
   jumpTo(ms: number): void
 }
 
@@ -132,7 +141,7 @@ interface RunParts {
   readonly maxDeliveries: number
 }
 
-/** Runs the waiting messages that are due until a moment, in the order of their times. @returns how many attempts ran */
+/** Runs the waiting messages that are due until a time, in the order of their due times. @returns how many attempts ran */
 function createRun(app: App, { store, clock, revoked, maxDeliveries }: RunParts): (untilMs: number) => Promise<number> {
   const consumer: Pick<Consumer, 'finish' | 'started' | 'acknowledge' | 'requeue' | 'deadLetter' | 'begin'> = {
     finish: ({ message }, outcome, options) => store.record(outcome, message.headers.id, options?.effects),
@@ -174,7 +183,7 @@ interface BackendParts {
   readonly clock: Clock
   readonly revoked: Set<string>
   readonly take: (messages: readonly Waiting[]) => Promise<void>
-  /** Runs due messages if the application is eager. */
+  /** Runs due messages if the option `eager` is set. */
   readonly runNow: () => Promise<void>
 }
 
@@ -198,7 +207,7 @@ function createBackend({ store, clock, revoked, take, runNow }: BackendParts): B
     forget: async (id) => void store.results.delete(id),
     group: async (id) => store.groups.get(id),
     states: async (ids) => ids.flatMap((id) => store.results.get(id)?.state ?? []),
-    // There is no beat here, so no task belongs to a schedule.
+    // A test has no beat, so no task belongs to a schedule.
     async revoke({ ids = [], task }) {
       for (const id of ids) revoked.add(id)
       for (const { message } of store.waiting) if (message.headers.task === task) revoked.add(message.headers.id)
@@ -227,7 +236,7 @@ function callOf({ headers, body, queue, priority }: Message): Enqueued {
   return { id, task, args, kwargs, queue, priority, eta: at(eta), expires: at(expires), headers }
 }
 
-/** The eta of a planned message was computed with the real clock a moment ago, so it is moved to the clock of the test. */
+/** The eta of a planned message was just computed with the real clock, so it is moved to the clock of the test. */
 const dueOf = ({ headers: { eta } }: Message, nowMs: number) =>
   eta == null ? nowMs : nowMs + Math.max(0, Date.parse(eta) - Date.now())
 
