@@ -5,15 +5,18 @@ import type { Arguments } from './panel.ts'
 export interface Question {
   readonly method: string
   readonly given: Arguments
-  /** Names of workers; undefined: all. */
+  /** Names of the workers to ask; undefined means all workers. */
   readonly destination?: readonly string[] | undefined
-  /** Time to wait for answers. Without `destination` the whole time is used, because the number of workers is not known. 0: no answer is wanted. */
+  /**
+   * Time to wait for answers, in milliseconds. Without `destination` the whole time is used, because the number of workers is
+   * not known. 0 means that no answer is wanted.
+   */
   readonly timeoutMs: number
   /** Called with each answer when it arrives. */
   readonly onAnswer?: ((worker: string, answer: unknown) => void) | undefined
 }
 
-/** Asks workers of either language. @returns their answers by worker name. Silent workers are absent. */
+/** Asks workers, in Node.js or Python. @returns their answers by worker name. Workers that did not answer are absent. */
 export async function askWorkers(transport: ControlTransport, question: Question): Promise<Map<string, unknown>> {
   const { method, given, destination, timeoutMs, onAnswer } = question
   const body = { method, arguments: given, destination: destination ?? null, pattern: null, matcher: null }

@@ -19,7 +19,8 @@ export const CONTROL: Readonly<Record<string, Command>> = {
     shutdown()
     return undefined
   },
-  // A Python worker that starts asks all workers for revoked ids. We answer with our clock only, and keep the ids that it sends.
+  // When a Python worker starts, it asks all workers for revoked ids. We answer with our clock only, and add the revoked ids of
+  // the request to our own.
   hello(panel, { from_node, revoked }) {
     if (from_node === panel.hostname) return null
     panel.revoked.add(Object.keys((revoked ?? {}) as object))
@@ -33,7 +34,7 @@ export const CONTROL: Readonly<Record<string, Command>> = {
   }),
 }
 
-/** Sets the rate limit in this worker until it ends. null, 0 or an empty text removes the limit. */
+/** Sets the rate limit of a task in this worker until the worker ends. null, 0 or an empty text removes the limit. */
 function rateLimit({ worker, tasks }: Panel, { task_name, rate_limit }: Arguments) {
   if (typeof task_name !== 'string' || !tasks.has(task_name)) return { error: 'unknown task' }
   try {
@@ -44,7 +45,10 @@ function rateLimit({ worker, tasks }: Panel, { task_name, rate_limit }: Argument
   return { ok: rate_limit ? 'new rate limit set successfully' : 'rate limit disabled successfully' }
 }
 
-/** Sets the time limits of later attempts in this worker until it ends, in seconds. An absent limit is removed. */
+/**
+ * Sets the time limits, in seconds, of later attempts of a task in this worker until the worker ends. A limit that is absent is
+ * removed.
+ */
 function timeLimit({ worker, tasks }: Panel, { task_name, soft, hard }: Arguments) {
   if (typeof task_name !== 'string' || !tasks.has(task_name)) return { error: 'unknown task' }
   const [softSeconds, hardSeconds] = [seconds(soft), seconds(hard)]
@@ -53,13 +57,16 @@ function timeLimit({ worker, tasks }: Panel, { task_name, soft, hard }: Argument
   return { ok: 'time limits set successfully' }
 }
 
-/** @returns undefined for no limit, null if the value is not a number of seconds */
+/** Checks a time limit. @returns undefined for no limit, null if the value is not a number of seconds */
 function seconds(value: unknown): number | undefined | null {
   if (value == null || value === 0) return undefined
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
 }
 
-/** Revokes here at once, and in the database for workers that start later. The other workers receive the same request. */
+/**
+ * Revokes tasks in this worker at once, and stores the revocations for workers that start later. Other running workers receive
+ * the same request.
+ */
 async function revoke(panel: Panel, { task_id, terminate }: Arguments) {
   const ids = [task_id ?? []].flat().filter((id): id is string => typeof id === 'string' && id !== '')
   if (ids.length === 0) return { error: 'task_id is missing' }
@@ -83,7 +90,7 @@ async function cancelConsumer({ worker }: Panel, { queue }: Arguments) {
   return { ok: `no longer consuming from ${queue}` }
 }
 
-/** The limit of the option CONCURRENCY. */
+/** The largest value that the option CONCURRENCY accepts. */
 const MAX_CONCURRENCY = 1000
 
 async function resize({ worker }: Panel, direction: 1 | -1, { n = 1 }: Arguments) {

@@ -1,4 +1,6 @@
-/** The receivers of a request, in kombu's form: a list of worker names, a pattern, or neither for all workers. */
+/**
+ * The receivers of a request, in kombu's form: a list of worker names, or a pattern. If both are absent, all workers receive it.
+ */
 export interface Destination {
   readonly destination?: readonly string[] | null
   readonly pattern?: string | null
@@ -6,7 +8,10 @@ export interface Destination {
   readonly matcher?: string | null
 }
 
-/** No worker name needs a longer pattern, and input from the network is limited. */
+/**
+ * Largest length of a pattern, in characters. No worker name needs a longer pattern, and the size of input from the network must
+ * be limited.
+ */
 const MAX_PATTERN = 200
 
 export function isAddressed({ destination, pattern, matcher }: Destination, hostname: string): boolean {
@@ -17,7 +22,7 @@ export function isAddressed({ destination, pattern, matcher }: Destination, host
   return matcher === 'pcre' ? matchesExpression(pattern, hostname) : matchesGlob(pattern, hostname)
 }
 
-/** As Python's `re.match`: anchored at the start only. */
+/** Matches like Python's `re.match`, which is anchored at the start only. */
 function matchesExpression(pattern: string, hostname: string): boolean {
   try {
     return new RegExp(`^(?:${pattern})`).test(hostname)
@@ -26,7 +31,7 @@ function matchesExpression(pattern: string, hostname: string): boolean {
   }
 }
 
-/** As Python's `fnmatch`: `*`, `?` and `[abc]`. */
+/** Matches like Python's `fnmatch`, with `*`, `?` and `[abc]`. */
 function matchesGlob(pattern: string, text: string): boolean {
   const parts = pattern.split(/(\*|\?|\[!?[^\]]+\])/).filter((part) => part !== '')
   const expression = parts

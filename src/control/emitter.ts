@@ -14,12 +14,12 @@ import type { Lamport } from './lamport.ts'
 
 export interface Emitter {
   readonly observer: WorkerObserver
-  /** Started tasks by name. */
+  /** The number of started tasks by task name. */
   readonly totals: ReadonlyMap<string, number>
   readonly enabled: boolean
-  /** @returns false if events were enabled already */
+  /** Starts sending events. @returns false if events were enabled already */
   enable(): boolean
-  /** @returns false if events were disabled already */
+  /** Stops sending events. @returns false if events were disabled already */
   disable(): boolean
   heartbeat(): void
   /** Sends worker-offline and stops. */
@@ -31,13 +31,13 @@ export interface EmitterOptions {
   readonly version: string
   readonly transport: Pick<ControlTransport, 'emit' | 'carriesEvents'>
   readonly clock: Lamport
-  /** Number of running tasks. */
+  /** Returns the number of running tasks. */
   readonly active: () => number
 }
 
 /**
- * Always counts tasks, and sends events while events are enabled. Nothing is sent before that, because a metered broker charges for each event.
- * Task events of one turn of the event loop leave as one message, as in Celery.
+ * Creates the part that counts tasks, and sends events while events are enabled. No events are sent by default, because a
+ * metered broker charges for each event. Task events of one turn of the event loop leave as one message, as in Celery.
  */
 export function createEmitter({ hostname, version, transport, clock, active }: EmitterOptions): Emitter {
   const totals = new Map<string, number>()

@@ -14,8 +14,8 @@ export interface Event extends Record<string, unknown> {
 export const HEARTBEAT_S = 2
 
 /**
- * The fields of every event (docs/internals/wire-protocol.md). Without `utcoffset`: the timestamp counts from the epoch, and monitors in another
- * time zone would shift it.
+ * Returns an event with the fields that every event has (docs/internals/wire-protocol.md). `utcoffset` is left out: the
+ * timestamp counts from the epoch, and monitors in another time zone would shift it.
  */
 export const event = (type: string, sender: { hostname: string; clock: number; now: number }, fields: EventFields): Event => ({
   hostname: sender.hostname,
@@ -45,7 +45,7 @@ export function receivedFields({ message }: Delivery): EventFields {
 
 export const startedFields = ({ message }: Delivery): EventFields => ({ uuid: message.headers.id })
 
-/** The event of an outcome. */
+/** Returns the event of an outcome. */
 export function endedEvent(outcome: Outcome): [type: string, fields: EventFields] {
   const { id: uuid, state, result, traceback, startedAt, doneAt } = outcome
   if (state === 'SUCCESS') {

@@ -13,7 +13,7 @@ export const INSPECT: Readonly<Record<string, Command>> = {
     panel.worker.active().map(({ delivery, startedAt }) => requestInfo(panel, delivery, startedAt, given.safe === true)),
   reserved: (panel, given) =>
     panel.worker.reserved().map((delivery) => requestInfo(panel, delivery, undefined, given.safe === true)),
-  // Messages with an eta wait in the outbox of the database for any worker, so no worker holds them.
+  // Empty, because messages with an eta wait in the outbox of the database, not in a worker.
   scheduled: () => [],
   registered: ({ tasks }) => [...tasks.keys()].sort(),
   revoked: ({ revoked }) => revoked.ids(),
@@ -24,7 +24,7 @@ export const INSPECT: Readonly<Record<string, Command>> = {
   query_task: queryTask,
 }
 
-/** Names of old clients for the same commands. */
+/** Names under which old clients send the same commands. */
 export const ALIASES: Readonly<Record<string, string>> = {
   dump_active: 'active',
   dump_reserved: 'reserved',
@@ -43,7 +43,7 @@ function requestInfo({ hostname }: Panel, { message, deliveries }: Delivery, sta
     type: task,
     hostname,
     time_start: startedAt === undefined ? null : startedAt / 1000,
-    // A message is acknowledged once its outcome is stored.
+    // Always false, because a message is acknowledged only after its outcome is stored.
     acknowledged: false,
     delivery_info: { exchange: '', routing_key: message.queue, priority: message.priority, redelivered: deliveries > 1 },
     worker_pid: startedAt === undefined ? null : process.pid,
@@ -127,7 +127,7 @@ function brokerInfo(choice: Panel['config']['broker']) {
   }
 }
 
-/** All fields of kombu's `Queue.as_dict`. Flower reads name, exchange and routing_key. */
+/** Returns all fields of kombu's `Queue.as_dict`. Flower reads name, exchange and routing_key. */
 const queueInfo = (name: string) => ({
   name,
   exchange: {
@@ -158,7 +158,7 @@ const queueInfo = (name: string) => ({
   max_priority: null,
 })
 
-/** The settings of this worker under Celery's names. URLs are masked. */
+/** Returns the settings of this worker under Celery's names. Passwords in URLs are masked. */
 function configuration({ config, worker }: Panel): Record<string, unknown> {
   const url = brokerUrl(config.broker)
   return {

@@ -1,9 +1,9 @@
 /** Celery's logical clock. Monitors order the events of several machines by it. */
 export interface Lamport {
   readonly value: number
-  /** Call before each message that is sent. */
+  /** Advances the clock. Call it before each message that is sent. @returns the new clock */
   forward(): number
-  /** Call with the clock of each message that arrived. */
+  /** Advances the clock past the clock of another process. Call it for each message that arrives. */
   adjust(other: unknown): void
 }
 

@@ -12,21 +12,21 @@ export interface Panel {
   readonly tasks: ReadonlyMap<string, unknown>
   readonly emitter: Emitter
   readonly revoked: Pick<RevokedHere, 'ids' | 'add'>
-  /** Stores revocations for workers that start later. Never rejects: a failure is logged. */
+  /** Stores revocations for workers that start later. Never rejects: if storing fails, the failure is logged. */
   keepRevoked(ids: readonly string[], terminate: boolean): Promise<void>
   readonly clock: Lamport
   readonly config: Pick<
     Config,
     'broker' | 'maxDeliveries' | 'shutdownMs' | 'publishTimeoutMs' | 'resultTtlSeconds' | 'resultMirror'
   >
-  /** `performance.now()` of the worker's start. */
+  /** The value of `performance.now()` when the worker started. */
   readonly since: number
-  /** Asks the process to stop as SIGTERM does. */
+  /** Makes the process stop as SIGTERM does. */
   shutdown(): void
 }
 
 export type Arguments = Readonly<Record<string, unknown>>
-/** Returns the answer. undefined: no answer is sent. */
+/** Runs a command. Returns the answer; undefined means that no answer is sent. */
 export type Command = (panel: Panel, given: Arguments) => unknown
 
 export const brokerUrl = (choice: BrokerChoice): string | undefined =>

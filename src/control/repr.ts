@@ -1,7 +1,7 @@
-/** Longer values are cut. */
+/** Longer values are truncated. Characters. */
 const MAX_CHARS = 1024
 
-/** A JSON value as Python prints it: None, True, 'text'. */
+/** Returns a JSON value as Python prints it: None, True, 'text'. */
 export function pythonRepr(value: unknown): string {
   if (value === null || value === undefined) return 'None'
   if (value === true) return 'True'
@@ -15,13 +15,13 @@ export function pythonRepr(value: unknown): string {
   return String(value)
 }
 
-/** The result in a JSON text as Python prints it. A long text is cut instead of parsed. */
+/** Returns a result, which is given as JSON text, as Python prints it. A long text is truncated instead of parsed. */
 export function reprOfJson(text: string | null): string {
   if (text === null) return 'None'
   return text.length > 4 * MAX_CHARS ? `${text.slice(0, MAX_CHARS)}...` : cut(pythonRepr(JSON.parse(text)))
 }
 
-/** An encoded exception as Python prints it: `ValueError('boom', 7)`. */
+/** Returns an encoded exception as Python prints it: `ValueError('boom', 7)`. */
 export function reprOfException(text: string | null): string {
   const { exc_type = 'Exception', exc_message = [] } = JSON.parse(text ?? '{}') as { exc_type?: string; exc_message?: unknown }
   const messages = Array.isArray(exc_message) ? exc_message : [exc_message]

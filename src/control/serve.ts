@@ -16,13 +16,15 @@ interface Request {
   readonly reply_to?: ReplyTo
 }
 
-/** Not logged: commands that monitors repeat every few seconds, and read-only ones. */
+/** Commands that are not logged: read-only commands, and commands that monitors repeat every few seconds. */
 const QUIET = new Set(['enable_events', 'heartbeat', 'hello', ...Object.keys(INSPECT), ...Object.keys(ALIASES)])
 
-/** Expired requests are dropped. The tolerance allows for clocks of two machines that differ by some seconds. */
+/**
+ * Requests that expired longer ago than this are dropped. The clocks of two machines may differ by some seconds. Milliseconds.
+ */
 const CLOCK_TOLERANCE_MS = 60_000
 
-/** Answers requests, one after the other: `add_consumer` and `cancel_consumer` of one client must not overtake each other. */
+/** Answers requests one after the other, because `add_consumer` and `cancel_consumer` of one client must keep their order. */
 export function serveControl(transport: ControlTransport, panel: Panel, log: Log): Promise<Stop> {
   const answers = createMutex()
   return transport.serve(panel.hostname, (message) => {
@@ -61,7 +63,7 @@ export function find(method: string): Command | undefined {
   return undefined
 }
 
-/** @returns undefined if the message is for another worker, expired, or not a request */
+/** Reads a request. @returns undefined if the message is for another worker, expired, or not a request */
 function requestOf({ headers, body }: ControlMessage, hostname: string): Request | undefined {
   const request = body as Request | null
   if (typeof request?.method !== 'string') return undefined

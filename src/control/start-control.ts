@@ -16,22 +16,25 @@ export interface ControlOptions {
   /** The name of the worker, as in `celery@host`. */
   readonly hostname: string
   readonly tasks: ReadonlyMap<string, unknown>
-  /** Sends events from the start (`--events`). */
+  /** true: sends events from the start (`--events`). */
   readonly events: boolean
-  /** Asks the process to stop as SIGTERM does. */
+  /** Makes the process stop as SIGTERM does. */
   readonly shutdown: () => void
   readonly revoked: Pick<RevokedHere, 'ids' | 'add'>
   readonly revoke: Revoke
 }
 
 export interface Control extends Pick<Emitter, 'observer'> {
-  /** Starts to answer requests. Does not wait for a broker that is away. */
+  /** Starts to answer requests. Does not wait for a broker that is unreachable. */
   attach(worker: Worker): void
   /** Stops answering, and sends worker-offline. */
   stop(): Promise<void>
 }
 
-/** Remote control and events of one worker. Created before the worker, because it observes every task, and attached when the worker runs. */
+/**
+ * Creates the remote control and the events of one worker. Call it before the worker is created, because it observes every task;
+ * call `attach` when the worker runs.
+ */
 export async function createControl(options: ControlOptions): Promise<Control> {
   const { broker, config, log, hostname, tasks, shutdown, revoked } = options
   const transport = await broker.control()
@@ -58,7 +61,8 @@ export async function createControl(options: ControlOptions): Promise<Control> {
       worker = running
       const parts = { hostname, version, worker, tasks, emitter, revoked, clock, config }
       const panel = { ...parts, keepRevoked, shutdown, since: performance.now() }
-      // Events start when requests are received: before that, a broker that is away would lose the first events.
+      // Events start only after requests are received. An earlier start would lose the first events if the broker is
+      // unreachable.
       serveControl(transport, panel, log).then(
         () => {
           if (options.events && transport.carriesEvents && !stopped) emitter.enable()
