@@ -13,7 +13,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     return depth!.ready + depth!.running
   }
 
-  it('happens before the code runs, and the outcome is stored nevertheless', async () => {
+  it('happens before the code of the task runs, and the outcome is stored afterwards', async () => {
     const left: number[] = []
     const task = at.app.task(
       'early',
@@ -29,7 +29,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect(left).toEqual([0])
   })
 
-  it('means that a task never runs again when its worker is killed', async () => {
+  it('keeps a task from running again when its worker is killed', async () => {
     const first = await at.process(APP)
     const { id } = await at.app.sendTask('acks.early', [])
     await until('it runs', () => first.output().includes('acks.early runs'))
@@ -44,7 +44,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect((await at.results.find(id))?.state ?? 'PENDING').not.toBe('SUCCESS')
   })
 
-  it('stores FAILURE when the worker stops before the task ends', async () => {
+  it('makes a task end as FAILURE when its worker stops before the task ends', async () => {
     const task = at.app.task('endless', () => new Promise(() => {}), { acks: 'early' })
     const worker = await at.work({ graceMs: 50 })
     const { id } = await task.delay()
@@ -54,7 +54,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect(await waiting()).toBe(0)
   })
 
-  it('allows a retry, which is a message of its own', async () => {
+  it('allows a retry, which is a new message', async () => {
     const task = at.app.task('again', ({ attempt, retry }: TaskContext) => (attempt === 1 ? retry({ countdown: 0 }) : attempt), {
       bind: true,
       acks: 'early',
@@ -63,7 +63,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect(await (await task.delay()).get({ timeoutMs: 10_000 })).toBe(2)
   })
 
-  it('allows the refusal of an expired message', async () => {
+  it('allows the worker to refuse an expired message', async () => {
     const task = at.app.task('early', () => 1, { acks: 'early' })
     await at.broker.publish([
       createMessage({ id: 'old', task: task.name, args: [], headers: { expires: '2020-01-01T00:00:00' } }),
@@ -88,7 +88,7 @@ onEveryBroker('a late acknowledgement', (at) => {
 })
 
 onEveryBroker('a task that throws a control flow error', (at) => {
-  it('leaves no outcome by Ignore', async () => {
+  it('stores no outcome if it throws Ignore', async () => {
     let runs = 0
     const task = at.app.task('ignoring', () => {
       runs++
@@ -103,7 +103,7 @@ onEveryBroker('a task that throws a control flow error', (at) => {
     expect(runs).toBe(1)
   })
 
-  it('is a FAILURE by Reject, and its message is a dead letter that can be requeued', async () => {
+  it('is stored as FAILURE if it throws Reject, and its message becomes a dead letter that can be requeued', async () => {
     const task = at.app.task('rejecting', (_x: number) => {
       throw new Reject({ reason: 'not mine' })
     })
@@ -115,7 +115,7 @@ onEveryBroker('a task that throws a control flow error', (at) => {
     ])
   })
 
-  it('runs again by Reject with requeue', async () => {
+  it('runs again if it throws Reject with requeue', async () => {
     let runs = 0
     const task = at.app.task('requeuing', () => {
       if (++runs < 3) throw new Reject({ requeue: true })

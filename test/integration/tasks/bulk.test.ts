@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { onEveryBroker } from '../../support/task-worker.ts'
 
 onEveryBroker('many calls at once', (at) => {
-  it('are sent in one round trip, and a thousand of them return their results in order', async () => {
+  it('are sent in one round trip, and a thousand calls return their results in order', async () => {
     const square = at.app.task('square', (x: number) => x * x)
     const results = await at.app.enqueue(Array.from({ length: 1000 }, (_, x) => ({ task: square, args: [x] as [number] })))
     await at.work({ concurrency: 50 })
@@ -11,7 +11,7 @@ onEveryBroker('many calls at once', (at) => {
     expect(values).toEqual(Array.from({ length: 1000 }, (_, x) => x * x))
   })
 
-  it('keep their order while they wait together, and their own due times', async () => {
+  it('keep their order and their own due times while they wait together', async () => {
     const ran: string[] = []
     at.app.task('note', (text: string) => void ran.push(text))
     const note = (text: string, options: { countdown?: number; eta?: Date } = {}) => ({ task: 'note', args: [text], options })
@@ -27,7 +27,7 @@ onEveryBroker('many calls at once', (at) => {
     expect(ran).toEqual(['long ago', 'third', 'first', 'second', 'later'])
   })
 
-  it('are sent together or not at all in a transaction', async () => {
+  it('are either all sent or all not sent in a transaction', async () => {
     at.app.task('note', () => 1)
     const client = new Client({ connectionString: at.schema.url })
     await client.connect()
@@ -47,7 +47,7 @@ onEveryBroker('many calls at once', (at) => {
 onEveryBroker(
   'a countdown',
   (at) => {
-    it('follows the clock of the database, not those of the sender and the worker', async () => {
+    it('follows the clock of the database, not the clocks of the sender and the worker', async () => {
       const ran: number[] = []
       at.app.task('later', () => void ran.push(performance.now()))
       const sentAt = performance.now()

@@ -8,7 +8,7 @@ import { composable } from './compositions.ts'
 const WAIT = { timeoutMs: 15_000 }
 
 onEveryBroker('a chain', (at) => {
-  it('gives each step the result of the step before it, and the caller the result of the last step', async () => {
+  it('gives each step the result of the step before, and the caller the result of the last step', async () => {
     const { add, mul, note, runs } = composable(at.app)
     await at.work()
     const last = await chain(add.s(1, 2), mul.s(3), add.s(4), note.si('done'), note.s()).delay()
@@ -25,7 +25,7 @@ onEveryBroker('a chain', (at) => {
     expect(child!.id).toBe(last.parent!.parent!.parent!.id)
   })
 
-  it('that fails runs no further step, stores a failure for each of them and calls the errback once', async () => {
+  it('that fails runs no further step, stores a FAILURE for each remaining step and calls the errback once', async () => {
     const { add, fail, note, runs } = composable(at.app)
     const errback = at.app.task('errback', (id: string) => void runs.push(['errback', id]))
     await at.work()
@@ -44,7 +44,7 @@ onEveryBroker('a chain', (at) => {
     ])
   })
 
-  it('continues after a retry', async () => {
+  it('continues after the retry of a step', async () => {
     const { note } = composable(at.app)
     let runs = 0
     const flaky = at.app.task(

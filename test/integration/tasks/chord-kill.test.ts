@@ -36,7 +36,7 @@ onEveryBroker('a composition whose worker is killed', (at) => {
     expect([times('begin a'), times('begin b') >= 2, times('begin c')]).toEqual([1, true, 1])
   })
 
-  it('runs the body of its chord once, with every result', async () => {
+  it('runs the body of its chord once, with every result of the header', async () => {
     const worker = await at.process(APP)
     const header = Array.from({ length: 8 }, (_, n) => chain(step(`m${n}`, n < 4 ? 0 : 60_000), step(`n${n}`)))
     const result = await chord(header, step('body')).delay('start')

@@ -24,7 +24,7 @@ onEveryBroker('a chord', (at) => {
     expect(await (await chord([], sum.s()).delay()).get(WAIT)).toBe(0)
   })
 
-  it('fails at once when its header fails, and its errback is called', async () => {
+  it('fails at once when a member of its header fails, and its errback is called', async () => {
     const { fail, note, runs } = composable(at.app)
     let release = () => {}
     const held = at.app.task('held', () => new Promise<number>((resolve) => (release = () => resolve(1))))
@@ -43,7 +43,7 @@ onEveryBroker('a chord', (at) => {
     expect(runs.filter(([name]) => name === 'note')).toEqual([['note', result.id]])
   })
 
-  it('of chains, groups and chords, within a chain, has the right result', async () => {
+  it('whose header has chains, groups and chords returns the right result within a chain', async () => {
     const { add, mul, sum, note } = composable(at.app)
     await at.work()
     const inner = chord([add.s(1), mul.s(2)], sum.s())
@@ -58,7 +58,7 @@ onEveryBroker('a chord', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('counts a revoked member, and a member whose chain failed, as failed', async () => {
+  it('counts a member as failed if it is revoked or its chain fails', async () => {
     const { add, fail, sum, runs } = composable(at.app)
     await at.work()
     const late = await chord([add.s(1, 2), add.s(3, 4).set({ expires: -1 })], sum.s()).delay()
@@ -68,7 +68,7 @@ onEveryBroker('a chord', (at) => {
     expect(runs.some(([name]) => name === 'sum')).toBe(false)
   })
 
-  it('waits for members that are retried', async () => {
+  it('waits for members that are retried before it runs its body', async () => {
     const { add, sum } = composable(at.app)
     let runs = 0
     const flaky = at.app.task(

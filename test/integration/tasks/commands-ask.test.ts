@@ -31,7 +31,7 @@ onEveryBroker(
       ['Enter', '\r', 1, 1],
       ['no', 'no\r', 1, 1],
       ['y', 'y\r', 0, 0],
-    ])('deletes messages only after yes, here with %s', async (_name, typed, status, left) => {
+    ])('deletes messages only if the answer is yes (answer: %s)', async (_name, typed, status, left) => {
       await at.app.sendTask('tasks.none', [])
       const { code, said } = await purge(typed)
       expect(said).toContain('Delete 1 waiting message')

@@ -58,7 +58,7 @@ onEveryBroker('the command line', (at) => {
     expect(await at.broker.depths(['celery'])).toMatchObject([{ ready: 0 }])
   })
 
-  it('lists dead letters, and requeues them for a worker that has the task', async () => {
+  it('lists dead letters, and requeues them for a worker that has their task', async () => {
     const first = await at.work()
     const { id } = await at.app.sendTask('tasks.late', ['hi'])
     expect(await at.ended(id)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'NotRegistered' } })
@@ -84,7 +84,7 @@ onEveryBroker('the command line', (at) => {
     })
   })
 
-  it('reports the servers that answer, without secrets', async () => {
+  it('reports which servers answer, without secrets', async () => {
     const { code, stdout } = await onedyno('report')
     expect(code).toBe(0)
     expect(stdout).toContain(`broker:        ${at.kind} (`)

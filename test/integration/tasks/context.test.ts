@@ -6,7 +6,7 @@ import { until } from '../../support/until.ts'
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-onEveryBroker('a run reports', (at: TaskFixture) => {
+onEveryBroker('a run', (at: TaskFixture) => {
   const work = async () => {
     const { database } = await at.connect()
     const reports = createTaskReports(database, 'celery@test')
@@ -19,7 +19,7 @@ onEveryBroker('a run reports', (at: TaskFixture) => {
     return { reports, lines }
   }
 
-  it('its log lines with their attempt, also in the log of the worker', async () => {
+  it('reports its log lines with the number of the attempt, and the worker logs the same lines', async () => {
     at.app.task(
       'tasks.talk',
       ({ log, attempt, retry }) => {
@@ -40,7 +40,7 @@ onEveryBroker('a run reports', (at: TaskFixture) => {
     expect(lines).toEqual(expect.arrayContaining([expect.objectContaining({ task: 'tasks.talk', id, part: 'end', msg: 'ends' })]))
   })
 
-  it('its progress, while it runs and when it has ended', async () => {
+  it('reports its progress while it runs and after it has ended', async () => {
     let go = () => {}
     const held = new Promise<void>((resolve) => {
       go = resolve
@@ -67,7 +67,7 @@ onEveryBroker('a run reports', (at: TaskFixture) => {
     expect(await result.progress()).toMatchObject({ n: 10, of: 10 })
   })
 
-  it('its parent and its children, which all carry the trace', async () => {
+  it('reports its parent and its children, which all carry the same trace', async () => {
     const seen: { id: string; parentId: string | undefined; rootId: string; trace: unknown }[] = []
     const look = ({
       id,

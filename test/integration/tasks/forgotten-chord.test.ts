@@ -12,7 +12,7 @@ const DAY = 86_400
 onEveryBroker(
   'a chord whose members were purged',
   (at) => {
-    it('fails after seven days: its body is a FAILURE, its errback is called, and the log names it', async () => {
+    it('fails after seven days: its body is stored as FAILURE, its errback is called, and a log line names the chord', async () => {
       const { add, sum, note, runs } = composable(at.app)
       const result = await chord([add.s(1, 2), add.s(3, 4)], sum.s())
         .linkError(note.s())
@@ -40,7 +40,7 @@ onEveryBroker(
       expect(runs).toEqual([['note', result.id]])
     })
 
-    it('does not fail while its members still end', async () => {
+    it('does not fail while further members still end', async () => {
       const { add, sum } = composable(at.app)
       const held = at.app.task('held', () => 4, { queue: 'later' })
       const worker = await at.work({ queues: ['celery'] })

@@ -8,7 +8,7 @@ import { composable } from './compositions.ts'
 const WAIT = { timeoutMs: 15_000 }
 
 onEveryBroker('a group', (at) => {
-  it('has the results of its members in order, and can be found by its id in another process', async () => {
+  it('returns the results of its members in order, and can be found by its id in another process', async () => {
     const { add } = composable(at.app)
     await at.work()
     const sent = await group(Array.from({ length: 50 }, (_, n) => add.s(n, n))).delay()
@@ -29,7 +29,7 @@ onEveryBroker('a group', (at) => {
     expect(await found.completedCount()).toBe(0)
   })
 
-  it('yields each member as it ends, and throws the error of the first failed one', async () => {
+  it('yields each member as it ends, and throws the error of the first failed member', async () => {
     const { add, fail } = composable(at.app)
     let release = () => {}
     const held = at.app.task('held', () => new Promise<number>((resolve) => (release = () => resolve(1))))
@@ -59,7 +59,7 @@ onEveryBroker('a group', (at) => {
     expect(await nested.get(WAIT)).toEqual([2, 7, 6])
   })
 
-  it('is a child of the task that sends it', async () => {
+  it('is stored as a child of the task that sends it', async () => {
     const { add } = composable(at.app)
     const parent = at.app.task('parent', async () => (await group([add.s(1, 2), add.s(3, 4)]).delay()).id)
     await at.work()
@@ -80,7 +80,7 @@ onEveryBroker('a group', (at) => {
     expect(runs).toEqual([])
   })
 
-  it('of many calls is one task, or one for each chunk', async () => {
+  it('that map or starmap makes of many calls is one task, and chunks makes one task for each chunk', async () => {
     const { add, range } = composable(at.app)
     registerCanvasTasks(at.app, { config: { resultTtlSeconds: 60 }, results: at.results })
     await at.work()

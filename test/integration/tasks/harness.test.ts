@@ -20,7 +20,7 @@ onEveryBroker('the harness of task tests', (at) => {
     expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', result: 'again' })
     expect(await at.rows('SELECT state FROM $task_result')).toEqual([{ state: 'SUCCESS' }])
   })
-  it('ends although a killed worker still holds a message by the view of the server', async () => {
+  it('ends although the server still counts a message as held by a killed worker', async () => {
     const worker = await at.process('test/fixtures/apps/held.ts')
     await at.app.sendTask('held.once', [])
     await until('it runs', () => worker.output().includes('held.once runs'))
@@ -28,7 +28,7 @@ onEveryBroker('the harness of task tests', (at) => {
     await worker.exited
   })
 
-  it('starts with empty queues, even if a worker of the former test still holds messages', async () => {
+  it('starts with empty queues, even if a worker of the test before still holds messages', async () => {
     await at.app.sendTask('nobody.takes', [])
     const [depth] = await at.broker.depths(['celery'])
     expect(depth!.ready + depth!.running).toBe(1)

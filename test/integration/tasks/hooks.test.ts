@@ -4,7 +4,7 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
 onEveryBroker('hooks', (at) => {
-  it('run for each attempt, in order, before its outcome is stored', async () => {
+  it('run for each attempt, in order, before the outcome of the attempt is stored', async () => {
     const told: unknown[] = []
     const state = async (id: string) => (await at.results.find(id))?.state ?? 'PENDING'
     at.app.before(({ attempt }, args) => told.push(['before', attempt, args]))
@@ -37,7 +37,7 @@ onEveryBroker('hooks', (at) => {
     ])
   })
 
-  it('run for a failure once, after the last attempt, and for a time limit', async () => {
+  it('for a failure run once, after the last attempt or a time limit', async () => {
     const told: string[] = []
     const onFailure = ({ attempt }: TaskContext, _args: unknown[], error: unknown) =>
       told.push(`${attempt} ${(error as Error).name}`)
@@ -69,7 +69,7 @@ onEveryBroker('hooks', (at) => {
     expect(failed.map(({ hook }) => hook)).toEqual(['before', 'onSuccess', 'after', 'after'])
   })
 
-  it('have the time limit of the task, and occupy its slot meanwhile', async () => {
+  it('are ended by the time limit of their task, and occupy the slot of the task while they run', async () => {
     const task = at.app.task('hooked', () => 'fine', { timeLimit: 0.3, onSuccess: () => new Promise(() => {}) })
     const worker = await at.work()
     const { id } = await task.delay()
@@ -96,7 +96,7 @@ onEveryBroker('hooks', (at) => {
     ])
   })
 
-  it('that still run when the worker stops do not lose the outcome', async () => {
+  it('that still run when the worker stops do not prevent the outcome from being stored', async () => {
     let hooked = false
     const task = at.app.task('hooked', () => 'fine', {
       onSuccess: () => {

@@ -17,7 +17,7 @@ onEveryBroker('a task that throws Ignore', (at) => {
       options,
     )
 
-  it('fails the chord that it is a member of, with an error that names it, and the errback is called', async () => {
+  it('fails the chord that has it as a member, with an error that names the task, and the errback is called', async () => {
     const { add, sum, note, runs } = composable(at.app)
     const ignored = ignoring()
     await at.work()
@@ -37,7 +37,7 @@ onEveryBroker('a task that throws Ignore', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('fails the chord also as an earlier step of a member chain, and as a member of an inner chord', async () => {
+  it('fails the chord also if it is an earlier step of a member chain, or a member of an inner chord', async () => {
     const { add, sum } = composable(at.app)
     const ignored = ignoring()
     await at.work()
@@ -52,7 +52,7 @@ onEveryBroker('a task that throws Ignore', (at) => {
     expect(await at.rows('SELECT task_id FROM $chord_member')).toEqual([])
   })
 
-  it('fails the chord also when it was acknowledged early', async () => {
+  it('fails the chord also if its message was acknowledged early', async () => {
     const { add, sum } = composable(at.app)
     const ignored = ignoring({ acks: 'early' })
     await at.work()
@@ -84,7 +84,7 @@ onEveryBroker('a task that throws Ignore', (at) => {
 })
 
 onEveryBroker('a task that rejects its message', (at) => {
-  it('fails the chord that it is a member of, and is kept as a dead letter', async () => {
+  it('fails the chord that has it as a member, and its message is kept as a dead letter', async () => {
     const { add, sum } = composable(at.app)
     const rejecting = at.app.task('rejecting', (): number => {
       throw new Reject({ reason: 'not mine' })
@@ -98,7 +98,7 @@ onEveryBroker('a task that rejects its message', (at) => {
     expect(await at.rows('SELECT task, reason FROM $dead_letter')).toEqual([{ task: 'rejecting', reason: 'not mine' }])
   })
 
-  it('with requeue, delays its chord until it ends', async () => {
+  it('with requeue delays the end of its chord until the task has ended', async () => {
     const { add, sum } = composable(at.app)
     let runs = 0
     const requeuing = at.app.task('requeuing', () => {

@@ -39,7 +39,7 @@ onEveryBroker('a soft time limit', (at) => {
     expect(stored.traceback).toContain('caused by: AbortError')
   })
 
-  it('does not fail a task that catches it and returns', async () => {
+  it('does not fail a task that catches the error and returns a value', async () => {
     const reasons: unknown[] = []
     const task = at.app.task(
       'tidy',
@@ -90,7 +90,7 @@ onEveryBroker('a hard time limit', (at) => {
     expect(at.logged.filter(({ msg }) => msg === 'task succeeded')).toHaveLength(1)
   })
 
-  it('also aborts the signal', async () => {
+  it('also aborts the signal of the task', async () => {
     const reasons: unknown[] = []
     const task = at.app.task(
       'watching',
@@ -104,7 +104,7 @@ onEveryBroker('a hard time limit', (at) => {
     expect(reasons).toEqual([expect.any(TimeLimitExceeded)])
   })
 
-  it('comes after the soft limit when the task ignores its signal', async () => {
+  it('comes after the soft time limit when the task ignores its signal', async () => {
     const { task } = stubborn(at, { softTimeLimit: 0.05, timeLimit: 0.15 })
     await at.work()
     expect(await at.ended((await task.delay()).id)).toMatchObject({ result: hard })
@@ -113,15 +113,15 @@ onEveryBroker('a hard time limit', (at) => {
   it.each<[what: string, limits: TaskOptions<[]>, attempts: number]>([
     ['the class of the hard limit', { timeLimit: 0.05, autoretryFor: [TimeLimitExceeded] }, 2],
     ['the name of the hard limit', { timeLimit: 0.05, autoretryFor: ['TimeLimitExceeded'] }, 2],
-    ['every error, which does not include it', { timeLimit: 0.05, autoretryFor: [Error] }, 1],
-  ])('is retried as the policy says when the task names %s', async (_what, options, attempts) => {
+    ['Error, which does not match the hard time limit', { timeLimit: 0.05, autoretryFor: [Error] }, 1],
+  ])('is retried as the retry policy says if autoretryFor has %s', async (_what, options, attempts) => {
     const { task, begun } = stubborn(at, { ...options, maxRetries: 1, retryDelay: 0 })
     await at.work()
     expect(await at.ended((await task.delay()).id)).toMatchObject({ state: 'FAILURE', result: hard, retries: attempts - 1 })
     expect(begun()).toBe(attempts)
   })
 
-  it('of the message wins over that of the task, which wins over that of the worker', async () => {
+  it('of the message overrides the limit of the task, which overrides the limit of the worker', async () => {
     const seconds = async (id: string) => ((await at.ended(id)).result as { exc_message: number[] }).exc_message[0]
     const { task } = stubborn(at, { timeLimit: 0.1 })
     const bare = at.app.task('bare', () => new Promise(() => {}))
@@ -147,7 +147,7 @@ onEveryBroker('a hard time limit', (at) => {
 })
 
 onEveryBroker('limits of a worker process', (at) => {
-  it('are options of the command', async () => {
+  it('can be set by options of the command', async () => {
     const app = 'test/fixtures/apps/never-ends.ts'
     const worker = await at.process(app, { args: ['--time-limit', '1', '--soft-time-limit', '1'] })
     const { id } = await at.app.sendTask('never.ends', [])
@@ -157,7 +157,7 @@ onEveryBroker('limits of a worker process', (at) => {
 })
 
 onEveryBroker('a running task that is revoked', (at) => {
-  it('is REVOKED when it stops by its signal', async () => {
+  it('is stored as REVOKED when it stops on its abort signal', async () => {
     const task = obedient(at)
     const worker = await at.work()
     const { id } = await task.delay()
@@ -168,7 +168,7 @@ onEveryBroker('a running task that is revoked', (at) => {
     })
   })
 
-  it('is REVOKED after 500 ms when it ignores its signal, and its slot is free', async () => {
+  it('is stored as REVOKED after 500 ms when it ignores its signal, and its slot becomes free', async () => {
     const { task } = stubborn(at)
     const worker = await at.work({ concurrency: 1 })
     const { id } = await task.delay()

@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 onEveryBroker(
   'a queue with a limit of 1',
   (at) => {
-    it('keeps its order when its worker is killed, and continues in another one', async () => {
+    it('keeps its order when its worker is killed, and continues in another worker', async () => {
       const file = join(folder, at.schema.schema)
       const lines = () => (existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [])
       const processes = [await at.process(APP), await at.process(APP)]

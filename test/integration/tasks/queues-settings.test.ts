@@ -16,7 +16,7 @@ onEveryBroker('onedyno queues', (at) => {
   const queues = async (...argv: string[]) =>
     (await promisify(execFile)(process.execPath, [join(root, 'src/main.ts'), 'queues', ...argv], { env: { ...at.env } })).stdout
 
-  it('lists, pauses, resumes and limits', async () => {
+  it('lists, pauses, resumes and limits queues', async () => {
     await at.app.enqueue([{ task: 'a' }, { task: 'b', options: { queue: 'mail' } }])
     expect(await queues('pause', 'mail')).toBe('mail is paused\n')
     expect(await queues('limit', 'ledger', '1')).toBe('ledger: 1 at once over all workers\n')
@@ -55,7 +55,7 @@ onEveryBroker(
       [['list', 'a'], 'list takes nothing more'],
       [['limit', 'a', '0'], '0 is not a whole number from 1 to 1000'],
       [['pause', 'a,b'], '"a,b" is not a name'],
-    ])('%j is refused', async (argv, message) => {
+    ])('are not changed by the invalid arguments %j', async (argv, message) => {
       await expect(run(argv, at.env)).rejects.toThrow(message)
     })
 
@@ -88,7 +88,7 @@ onEveryBroker(
       await one.close()
     })
 
-    it('gives slots back to their process after a lost connection, before other processes ask for them', async () => {
+    it('return slots to their process after its connection was lost, before other processes can get the slots', async () => {
       const [mine, others] = [await at.connect(), await at.connect()]
       const [one, other] = [await createSlots(mine.database), await createSlots(others.database)]
       expect(await one.take('q', 1, 1)).toBe(1)
@@ -101,7 +101,7 @@ onEveryBroker(
       expect(await other.take('q', 1, 1)).toBe(0)
     })
 
-    it('keeps a message that is parked again before its relay has deleted it', async () => {
+    it('do not delete a message that is parked again before its relay has deleted the earlier copy', async () => {
       const message = createMessage({ id: 'i', task: 't', args: [] })
       await parkInOutbox(at.database, message, new Date())
       let parked: Promise<void> | undefined

@@ -61,7 +61,7 @@ onEveryBroker(
     )
 
     it(
-      'are not taken from when they are paused before a worker starts',
+      'deliver no messages to a worker that starts while they are paused',
       tidy(async () => {
         at.app.task('note', () => 1)
         await settings().pause('celery')
@@ -75,7 +75,7 @@ onEveryBroker(
     )
 
     it(
-      'never run more tasks at once than their limit over all workers',
+      'never run more tasks at once than their limit, counted over all workers',
       tidy(async () => {
         let now = 0
         let most = 0
@@ -101,7 +101,7 @@ onEveryBroker(
     )
 
     it(
-      'with a limit of 1 run tasks one after the other in order, even if some are slow',
+      'with a limit of 1 run their tasks one after the other in order, even if some tasks are slow',
       tidy(async () => {
         const ran: number[] = []
         let now = 0
@@ -124,7 +124,7 @@ onEveryBroker(
     )
 
     it(
-      'with a limit of 1 continue in order in another worker when theirs stops',
+      'with a limit of 1 continue in order in another worker when their worker stops',
       tidy(async () => {
         const ran: number[] = []
         at.app.task(
@@ -177,7 +177,7 @@ onEveryBroker(
     )
 
     it(
-      'can be added and removed by remote control, paused or not',
+      'can be added and removed by remote control, whether they are paused or not',
       tidy(async () => {
         at.app.task('note', () => 1)
         const worker = await gated({ queues: [] })

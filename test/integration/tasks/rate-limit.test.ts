@@ -21,7 +21,7 @@ onEveryBroker('rate limits', (at) => {
     expect(last - first).toBeGreaterThanOrEqual(((begins.length - 1) * 1000) / perSecond - 30)
   }
 
-  it('of one worker start no more tasks a second than allowed, lose none and hold none meanwhile', async () => {
+  it('of one worker start no more tasks per second than allowed, lose no task and hold no waiting task', async () => {
     const task = limited(at.app, '20/s')
     const worker = await at.work({ limiter: limiter(), concurrency: 50 })
     const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
@@ -32,7 +32,7 @@ onEveryBroker('rate limits', (at) => {
     expectRate(20)
   })
 
-  it('over all workers allow several workers no more than one', async () => {
+  it('over all workers allow several workers together no more tasks than one worker', async () => {
     const task = limited(at.app, { limit: '20/s', scope: 'app' })
     for (let n = 0; n < 3; n++) await at.work({ limiter: limiter(), concurrency: 10 })
     const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
@@ -42,7 +42,7 @@ onEveryBroker('rate limits', (at) => {
   })
 
   it.each(['worker', 'app'] as const)(
-    'of the scope %s: what expires before its place is REVOKED at once, and takes none',
+    'of the scope %s store REVOKED at once for a message that expires before its permit, and use up no permit',
     async (scope) => {
       const task = at.app.task('rare', () => 1, { rateLimit: { limit: '1/m', scope } })
       await at.work({ limiter: limiter() })
@@ -56,7 +56,7 @@ onEveryBroker('rate limits', (at) => {
     },
   )
 
-  it('count a retry as another start', async () => {
+  it('count a retry like the start of another task', async () => {
     begins.length = 0
     const task = at.app.task(
       'retried',

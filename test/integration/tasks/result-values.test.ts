@@ -9,10 +9,10 @@ onEveryBroker('a result', (at) => {
     ['BigInt', () => ({ a: [1n] }), 'EncodeError', 'result.a[0] is a bigint'],
     ['Date', () => [{ when: new Date(0) }], 'EncodeError', 'result[0].when is a Date'],
     ['Map', () => new Map([[1, 2]]), 'EncodeError', 'result is a Map'],
-    ['a circle', () => circle, 'EncodeError', 'result.list[0] refers to a value that contains it'],
+    ['a circular object', () => circle, 'EncodeError', 'result.list[0] refers to a value that contains it'],
     ['NaN', () => ({ x: Number.NaN }), 'EncodeError', 'result.x is NaN'],
     ['a function', () => ({ f: () => 1 }), 'EncodeError', 'result.f is a function'],
-  ])('that is not JSON is a FAILURE that names its path: %s', async (_what, value, excType, words) => {
+  ])('that is not JSON makes its task a FAILURE whose error names the path: %s', async (_what, value, excType, words) => {
     const task = at.app.task('odd', () => value(), { autoretryFor: [Error] })
     await at.work()
     const { result, state, retries } = await at.ended((await task.delay()).id)
@@ -23,7 +23,7 @@ onEveryBroker('a result', (at) => {
     })
   })
 
-  it('that is too large is a FAILURE that names its size, and the worker continues', async () => {
+  it('that is too large makes its task a FAILURE whose error names the size, and the worker continues', async () => {
     const big = at.app.task('big', (n: number) => 'ü'.repeat(n), { resultMaxBytes: 100 })
     const other = at.app.task('other', (n: number) => 'x'.repeat(n))
     await at.work({ resultMaxBytes: 50 })

@@ -24,7 +24,7 @@ onEveryBroker('a retry', (at) => {
     return { task, attempts }
   }
 
-  it('runs again with the same id, arguments and headers, and one more retry', async () => {
+  it('runs with the same id, arguments and headers, and its retry count is one higher', async () => {
     const seen: unknown[] = []
     const task = at.app.task(
       'again',
@@ -52,7 +52,7 @@ onEveryBroker('a retry', (at) => {
     expect(await at.rows('SELECT FROM $outbox')).toEqual([])
   })
 
-  it('waits in the outbox, and its result has the reason and the due time', async () => {
+  it('waits in the outbox, and the result of the task has the reason and the due time', async () => {
     const { task } = failing({ autoretryFor: [Flaky], retryDelay: 3600 })
     const worker = await at.work()
     const { id } = await task.delay()
@@ -91,14 +91,17 @@ onEveryBroker('a retry', (at) => {
       'Flaky',
     ],
     ['with maxRetries 0', { autoretryFor: [Error], maxRetries: 0 }, () => new Flaky('x'), 1, 'Flaky'],
-  ])('happens automatically for an error %s, and the last error is stored', async (_what, policy, error, count, excType) => {
-    const { task, attempts } = failing(policy, error)
-    await at.work()
-    const { id } = await task.delay()
-    const stored = await at.ended(id)
-    expect(stored).toMatchObject({ state: 'FAILURE', result: { exc_type: excType }, retries: count - 1 })
-    expect(attempts).toEqual(Array.from({ length: count }, (_, index) => index + 1))
-  })
+  ])(
+    'follows the retry policy of the task for an error %s, and the last error is stored',
+    async (_what, policy, error, count, excType) => {
+      const { task, attempts } = failing(policy, error)
+      await at.work()
+      const { id } = await task.delay()
+      const stored = await at.ended(id)
+      expect(stored).toMatchObject({ state: 'FAILURE', result: { exc_type: excType }, retries: count - 1 })
+      expect(attempts).toEqual(Array.from({ length: count }, (_, index) => index + 1))
+    },
+  )
 
   it.each<[what: string, options: object, state: string, excType: string]>([
     ['no attempt is left and no error is given', { max: 0 }, 'FAILURE', 'MaxRetriesExceededError'],
@@ -106,7 +109,7 @@ onEveryBroker('a retry', (at) => {
     ['the countdown is not a number', { countdown: Number.NaN }, 'FAILURE', 'TASK_OPTION_INVALID'],
     ['an attempt is left and an error is given', { max: 1, countdown: 3600, error: new Flaky('why') }, 'RETRY', 'Flaky'],
     ['an attempt is left and no error is given', { max: 1, eta: new Date(Date.now() + 3_600_000) }, 'RETRY', 'Retry'],
-  ])('that the task asks for has the right state when %s', async (_what, options, state, excType) => {
+  ])('that the task requests leads to the right state if %s', async (_what, options, state, excType) => {
     const task = at.app.task('asking', (context: TaskContext) => context.retry(options), { bind: true })
     await at.work()
     const { id } = await task.delay()
@@ -114,7 +117,7 @@ onEveryBroker('a retry', (at) => {
     expect(await task.asyncResult(id).info()).toMatchObject({ result: { exc_type: excType } })
   })
 
-  it('stops at the end of a time that counts from the first attempt', async () => {
+  it('is not made after retryUntil, which counts from the first attempt', async () => {
     const { task, attempts } = failing({ autoretryFor: [Flaky], maxRetries: null, retryUntil: 0.5, retryDelay: 0.2 })
     await at.work()
     const { id } = await task.delay()
@@ -181,7 +184,7 @@ onEveryBroker('a retry', (at) => {
     expect(told).toEqual(['RETRY', 'FAILURE'])
   })
 
-  it('stores nothing for a task with ignoreResult until it fails', async () => {
+  it('stores nothing for a task with ignoreResult until the task fails', async () => {
     let runs = 0
     const task = at.app.task('quiet', (context: TaskContext) => (++runs < 3 ? context.retry({ countdown: 0 }) : 'done'), {
       bind: true,

@@ -15,11 +15,11 @@ interface Case {
 const CASES: readonly Case[] = [
   { where: 'in the outbox', task: 'revoked.quick', options: { countdown: 3600 }, state: undefined },
   { where: 'between two attempts', task: 'revoked.retries', state: 'RETRY' },
-  { where: 'running, and stops by its signal', task: 'revoked.minds', state: 'STARTED', terminate: true },
-  { where: 'running, and ignores its signal', task: 'revoked.deaf', state: 'STARTED', terminate: true },
-  { where: 'computing in a thread', task: 'revoked.computes', state: 'STARTED', terminate: true },
+  { where: 'while it runs and stops on its signal', task: 'revoked.minds', state: 'STARTED', terminate: true },
+  { where: 'while it runs and ignores its signal', task: 'revoked.deaf', state: 'STARTED', terminate: true },
+  { where: 'while it computes in a thread', task: 'revoked.computes', state: 'STARTED', terminate: true },
   {
-    where: 'running in a queue that keeps the order',
+    where: 'while it runs in a queue that keeps the order',
     task: 'revoked.deaf',
     options: { queue: 'ledger' },
     state: 'STARTED',
@@ -37,19 +37,22 @@ onEveryBroker(
       return at.process('test/fixtures/apps/revoked.ts', { env })
     }
 
-    it.each(CASES)('$where is REVOKED, and its unique key is released', async ({ task, options, state, terminate = false }) => {
-      await start()
-      const same = at.app.task(task, () => {}, { unique: { forMs: 3_600_000 } })
-      const run = await same.applyAsync([], options)
-      if (state !== undefined) await until('it is there', async () => (await at.results.find(run.id))?.state === state)
-      await run.revoke({ terminate })
-      expect(await at.ended(run.id)).toMatchObject({ state: 'REVOKED', result: { exc_type: 'TaskRevokedError' } })
-      expect(await at.rows('SELECT FROM $unique_task')).toEqual([])
-      expect(await at.rows('SELECT FROM $outbox')).toEqual([])
-      await isFree(at, options?.queue)
-    })
+    it.each(CASES)(
+      '$where is stored as REVOKED, and its unique key is released',
+      async ({ task, options, state, terminate = false }) => {
+        await start()
+        const same = at.app.task(task, () => {}, { unique: { forMs: 3_600_000 } })
+        const run = await same.applyAsync([], options)
+        if (state !== undefined) await until('it is there', async () => (await at.results.find(run.id))?.state === state)
+        await run.revoke({ terminate })
+        expect(await at.ended(run.id)).toMatchObject({ state: 'REVOKED', result: { exc_type: 'TaskRevokedError' } })
+        expect(await at.rows('SELECT FROM $unique_task')).toEqual([])
+        expect(await at.rows('SELECT FROM $outbox')).toEqual([])
+        await isFree(at, options?.queue)
+      },
+    )
 
-    it('does not start when a worker has claimed it and not started it', async () => {
+    it('does not start if a worker has claimed it but not started it', async () => {
       await start({ CONCURRENCY: '1' })
       const queues = ['celery', 'ledger']
       const running = await Promise.all(queues.map((queue) => at.app.sendTask('revoked.minds', [], { queue })))

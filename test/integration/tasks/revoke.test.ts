@@ -44,7 +44,7 @@ onEveryBroker('a revoke', (at) => {
     await stop()
   })
 
-  it('stops a running task with terminate, and lets it finish without', async () => {
+  it('with terminate stops a running task, and without terminate lets it finish', async () => {
     const running = new Set<string>()
     const task = at.app.task(
       'tasks.wait',
@@ -66,7 +66,7 @@ onEveryBroker('a revoke', (at) => {
     await stop()
   })
 
-  it('by task name applies to all messages that were sent before it, and to none after it', async () => {
+  it('by task name applies to all messages that were sent before the revoke, and to no later message', async () => {
     const spam = at.app.task('tasks.spam', (n: number) => n)
     const other = at.app.task('tasks.other', () => 'ran')
     const before = await Promise.all([1, 2, 3].map((n) => spam.delay(n)))
@@ -81,7 +81,7 @@ onEveryBroker('a revoke', (at) => {
     await stop()
   })
 
-  it('calls the errback, and fails the chord of the task', async () => {
+  it('calls the errback of the task and fails its chord', async () => {
     const { chord } = await import('../../../src/app/canvas/canvas.ts')
     const add = at.app.task('tasks.add', (a: number, b: number) => a + b)
     const sum = at.app.task('tasks.sum', (numbers: number[]) => numbers.length)

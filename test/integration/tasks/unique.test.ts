@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts'
 onEveryBroker('a unique task', (at) => {
   const keys = () => at.rows('SELECT key, task_id FROM $unique_task ORDER BY key')
 
-  it('is queued once until it has ended, then again', async () => {
+  it('is queued only once until it has ended, and can be queued again afterwards', async () => {
     let runs = 0
     const task = at.app.task('report', (_user: number) => ++runs, { unique: { forMs: 60_000 } })
     const first = await task.delay(1)
@@ -25,7 +25,7 @@ onEveryBroker('a unique task', (at) => {
     expect(runs).toBe(3)
   })
 
-  it('keeps its key during retries, and releases it after the last attempt, also with ignoreResult', async () => {
+  it('keeps its key during retries, and releases the key after the last attempt, also with ignoreResult', async () => {
     const during: boolean[] = []
     const task = at.app.task(
       'flaky',
@@ -44,7 +44,7 @@ onEveryBroker('a unique task', (at) => {
     await until('the keys are free', async () => (await keys()).length === 0)
   })
 
-  it('keeps its key for the given time after its end, and releases it then in any case', async () => {
+  it('keeps its key for the given time after its end, and then releases the key in any case', async () => {
     const timed = at.app.task('timed', () => 1, { unique: { forMs: 400, until: 'time' } })
     const stuck = at.app.task('stuck', () => 1, { unique: { forMs: 400 }, queue: 'nobody' })
     await at.work()
@@ -98,7 +98,7 @@ onEveryBroker(
   (at) => {
     const claim = { key: 'k', id: 'a', forMs: 60_000 }
 
-    it('are released at once when the message was certainly not sent', async () => {
+    it('are released at once if their message was certainly not sent', async () => {
       const store = createUniqueStore(at.database)
       await store.claim([claim])
       await store.notSent([claim], true)
@@ -113,7 +113,7 @@ onEveryBroker(
       expect(await store.claim([{ ...claim, id: 'c' }])).toEqual([{ id: 'a', taken: false }])
     })
 
-    it('can be claimed again by the same message, and by one of many concurrent calls', async () => {
+    it('can be claimed again by the same message, and by only one of many concurrent calls', async () => {
       const store = createUniqueStore(at.database)
       expect(await store.claim([claim])).toEqual([{ id: 'a', taken: true }])
       expect(await store.claim([claim])).toEqual([{ id: 'a', taken: true }])
@@ -138,7 +138,7 @@ onEveryBroker(
       for (const key of odd) expect(await store.claim([{ key, id: 'other', forMs: 60_000 }])).toMatchObject([{ taken: false }])
     })
 
-    it('are deleted by the clean-up when they are over', async () => {
+    it('are deleted by the clean-up when they have expired', async () => {
       await at.rows(
         "INSERT INTO $unique_task (key, task_id, expires_at) SELECT 'old ' || n, 'i', now() - interval '1 day' FROM generate_series(1, 50) AS n",
       )
