@@ -1,5 +1,6 @@
--- Due schedules, oldest tick first. now() is stable, so the index is used; clock_timestamp() is volatile. old has the microseconds of
--- next_run_at, for the compare-and-swap of the claim. $1 int limit · $2 uuid[] ids to leave out
+-- Returns due schedules, oldest tick first. now() is a stable function, so the index is used; with the volatile clock_timestamp() it would
+-- not be. The column old has the microseconds of next_run_at, for the compare-and-swap of the claim.
+-- $1 int limit · $2 uuid[] ids to leave out
 SELECT id, name, task, kind, minute, hour, day_of_week, day_of_month, month_of_year, day_rule, timezone, every, period, anchor, clocked_time,
   one_off, start_time, expires, expire_seconds, catchup, catchup_limit, misfire_grace_seconds, next_run_at, next_run_at::text AS old, tzdata,
   version, now() AS db_now

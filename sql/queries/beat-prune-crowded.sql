@@ -1,5 +1,6 @@
--- Deletes all but the newest runs of each schedule in one page, ordered by id. A tick every second makes 400 MB of history in ten days.
--- $1 uuid: only schedules after this one · $2 int most schedules · $3 int runs to keep for each schedule
+-- For the schedules of one page, ordered by id: deletes all runs of each schedule except the newest. A schedule that runs every second
+-- makes 400 MB of history in ten days.
+-- $1 uuid: only schedules after this one · $2 int maximum number of schedules · $3 int runs to keep for each schedule
 WITH page AS (
   SELECT id FROM {schema}.schedule WHERE id > $1 AND total_run_count > $3 ORDER BY id LIMIT $2
 ), bound AS (

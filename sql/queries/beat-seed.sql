@@ -1,7 +1,8 @@
--- Seeds the schedules that onedyno creates by itself (origin 'code'), as intervals: inserts a missing one, updates one that differs, and
--- deletes one that the code no longer has. History stays. enabled is not changed. The anchor is the database's time, so that a host whose
--- clock is ahead does not delay the first tick.
--- $1 jsonb array of {name, description, task, every, period, catchup}. Locks: rows that differ, with SKIP LOCKED, so that a start never waits.
+-- Seeds the schedules that onedyno creates by itself (origin 'code'), as intervals: inserts missing seeds, updates seeds that differ, and
+-- deletes seeds that the code no longer has. Their history and the column enabled do not change. The anchor is the database's time, so
+-- that a host whose clock is ahead does not delay the first tick.
+-- $1 jsonb array of {name, description, task, every, period, catchup}. Locks: rows that differ, with SKIP LOCKED, so that the start of a
+-- beat never waits.
 WITH seed AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (name text, description text, task text, every integer, period text, catchup text)
 ), different AS (

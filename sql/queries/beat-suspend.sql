@@ -1,4 +1,5 @@
--- Suspends a due schedule that cannot be evaluated: it is finished, with an error, until its definition changes or a beat starts.
+-- Suspends a due schedule that cannot be evaluated: marks it finished and stores an error. It stays suspended until its definition changes
+-- or a beat starts.
 -- $1 uuid id · $2 bigint version · $3 text reason · $4 text tzdata version of this process. Locks: the row, with SKIP LOCKED.
 WITH locked AS (
   SELECT id FROM {schema}.schedule WHERE id = $1 AND version = $2 FOR UPDATE SKIP LOCKED

@@ -1,7 +1,7 @@
--- Counts members of chords that have ended, each once. Runs after chord-lock.sql as a statement of its own, so that it sees what the former
--- holders of the locks committed.
+-- Counts ended members of chords, each member once. Runs as a separate statement after chord-lock.sql, so that it sees the commits of
+-- transactions that held the locks before.
 -- $1 text[] task ids · $2 text[] locked chords · $3 text[] members that threw Ignore and have no outcome · $4 text[] their errors, JSON
--- last: the member that ended last · failed, reason: the first member that did not succeed, and its error if known
+-- Returns in last the member that ended last, in failed the first member that did not succeed, and in reason its error if known.
 WITH ended AS (
   UPDATE {schema}.chord_member SET counted = true WHERE task_id = ANY ($1::text[]) AND chord_id = ANY ($2::text[]) AND NOT counted
   RETURNING task_id, chord_id

@@ -1,4 +1,4 @@
--- Stores chords before their headers are sent. A chord that exists stays unchanged.
+-- Stores chords before their headers are sent. A chord that already exists stays unchanged.
 -- $1 text[] ids, each once · $2 text[] bodies, JSON · $3 text[] roots · $4 text[] the chord id of each member · $5 text[] members, in the
 -- order of their results
 WITH given AS MATERIALIZED (

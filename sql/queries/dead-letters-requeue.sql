@@ -1,7 +1,9 @@
--- Moves dead letters to the outbox, due now, and resets their outcomes and their counted deaths. A letter without an id stays, because its
--- outcome could not be stored. Two letters with the same id are one task. A row of the outbox with that id is replaced: the relay may have
--- published it and not yet deleted it, and without the replacement its DELETE would lose the letter.
--- $1 bigint[] rows; NULL: all · $2 text NOTIFY channel of the outbox. Locks: rows of dead_letter, outbox, task_result, redelivery.
+-- Moves dead letters to the outbox, due now, and resets their outcomes and their counted deaths. A dead letter without a task id stays,
+-- because its outcome could not be stored. Two dead letters with the same task id become one message. A row of the outbox with the same id
+-- is replaced: the relay may have published that row without having deleted it yet. If it were not replaced, the relay's DELETE would lose
+-- the message.
+-- $1 bigint[] ids of rows; NULL: every row · $2 text NOTIFY channel of the outbox. Locks: rows of dead_letter, outbox, task_result,
+-- redelivery.
 WITH taken AS (
   DELETE FROM {schema}.dead_letter WHERE ($1::bigint[] IS NULL OR id = ANY ($1::bigint[])) AND task_id <> '' AND task IS NOT NULL AND body IS NOT NULL
   RETURNING id, queue, priority, task_id, task, headers, properties, body

@@ -1,5 +1,6 @@
--- Deletes expired revokes, expired keys of unique tasks, and the history of messages that vanished from their broker more than $1 seconds ago.
--- $1 float8 seconds · $2 int rows at most of each. Locks: the rows, with SKIP LOCKED.
+-- Deletes expired revokes, expired keys of unique tasks, and the history of messages that vanished from their broker more than $1 seconds
+-- ago.
+-- $1 float8 seconds · $2 int maximum number of rows from each table. Locks: the rows, with SKIP LOCKED.
 WITH revokes AS (
   DELETE FROM {schema}.revoked WHERE ctid = ANY (ARRAY (SELECT ctid FROM {schema}.revoked WHERE expires_at < now() LIMIT $2 FOR UPDATE SKIP LOCKED))
   RETURNING 1

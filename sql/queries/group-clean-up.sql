@@ -1,4 +1,4 @@
--- Deletes groups that were saved more than $1 seconds ago. $1 float8 seconds · $2 int groups at most. Locks: the rows.
+-- Deletes groups that were saved more than $1 seconds ago. $1 float8 seconds · $2 int maximum number of groups. Locks: the rows.
 WITH gone AS (
   DELETE FROM {schema}.task_group WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM {schema}.task_group WHERE created_at < now() - make_interval(secs => $1) LIMIT $2

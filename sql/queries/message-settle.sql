@@ -1,5 +1,6 @@
--- One turn of a worker: stores outcomes, acknowledges their messages, notifies waiting processes and claims the next messages, in one commit.
--- A result exists if and only if its message will not run again. The message is deleted whoever holds it by now: its outcome is known.
+-- One turn of a worker: stores outcomes, acknowledges their messages, notifies waiting processes and claims the next messages, in one
+-- commit. A result exists if and only if its message will not run again. A finished message is deleted even if another worker holds it
+-- now, because its outcome is known.
 --
 --   parameter    type        meaning                                                    used by
 --   $1           bigint[]    finished messages                                          acknowledged, quick
@@ -16,8 +17,8 @@
 --
 -- src/database/settle-parameters.ts is the only place that counts the positions.
 -- Locks: rows of message with SKIP LOCKED; this worker's row, so that no other worker removes it meanwhile; NOTIFY queue at commit.
--- recorded: for redelivered messages, as in redelivery-count.sql.
--- The array of ctid makes the claim a TID scan of rows that this statement has locked: twice as fast as a join by id
+-- For redelivered messages, recorded has the same meaning as in redelivery-count.sql.
+-- The claim finds its rows by an array of ctid, a TID scan of rows that this statement has locked. It is twice as fast as a join by id
 -- (docs/internals/queue-design.md, "The claim").
 WITH acknowledged AS (
   DELETE FROM {schema}.message WHERE id = ANY ($1::bigint[])
@@ -31,11 +32,12 @@ WITH acknowledged AS (
   WHERE t.state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')
   RETURNING state
 ), notified AS MATERIALIZED (
-  -- If another outcome was stored first, this one must not be announced: an empty payload makes the waiting processes query the table.
+  -- If another outcome was stored first, the payload would announce a wrong one. The payload is then empty, and the waiting processes
+  -- query the table.
   SELECT pg_notify($13, CASE WHEN (SELECT count(*) FROM stored WHERE state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = $15::int THEN $14 ELSE '' END)
   WHERE $14::text IS NOT NULL
 ), quick AS MATERIALIZED (
-  -- A statement that only claims need not wait for the disk: if the server crashes and loses the claim, the message is claimed again.
+  -- A turn that only claims does not wait for the disk: if the server crashes and loses the claim, the messages are claimed again.
   SELECT set_config('synchronous_commit', 'off', true) WHERE cardinality($1::bigint[]) = 0 AND cardinality($4::text[]) = 0
 ), me AS (
   SELECT id FROM {schema}.worker WHERE id = $2 AND $17::int > 0 FOR KEY SHARE
@@ -51,4 +53,4 @@ SELECT c.id, c.queue, c.priority, c.deaths, c.task_id, c.task, c.headers, c.prop
   CASE WHEN c.deaths > 0 THEN (SELECT CASE WHEN r.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN r.state = 'RETRY' THEN r.retries
     WHEN r.state <> 'PENDING' THEN r.retries - 1 END FROM {schema}.task_result r WHERE r.id = c.task_id) END AS recorded
 FROM (SELECT count(*) FROM notified) AS t CROSS JOIN (SELECT count(*) FROM quick) AS k CROSS JOIN claimed AS c
-ORDER BY c.priority DESC, c.id -- UPDATE … RETURNING returns rows in the order of the scan
+ORDER BY c.priority DESC, c.id -- UPDATE … RETURNING returns rows in the order of its scan, not of the claim

@@ -1,7 +1,8 @@
--- Writes messages to the outbox. An id that exists stays unchanged. clock_timestamp() advances from row to row, so messages that are due now
--- keep their order. One array element per message: $1 text[] task ids · $2 text[] queues · $3 int[] priorities · $4 text[] tasks
--- $5 text[] headers, JSON or NULL · $6 text[] properties, JSON or NULL · $7 text[] bodies · $8 float8[] due, ms since the epoch; NULL: count
--- from now · $9 float8[] seconds from now by the server's clock · $10 text NOTIFY channel
+-- Writes messages to the outbox. A row whose id already exists stays unchanged. clock_timestamp() advances from row to row, so messages
+-- that are due now keep their order. One array element per message:
+-- $1 text[] task ids · $2 text[] queues · $3 int[] priorities · $4 text[] tasks · $5 text[] headers, JSON or NULL · $6 text[] properties,
+-- JSON or NULL · $7 text[] bodies · $8 float8[] due, ms since the epoch; NULL: counted from now by $9 · $9 float8[] seconds from now by
+-- the server's clock · $10 text NOTIFY channel
 WITH kept AS (
   INSERT INTO {schema}.outbox (task_id, queue, priority, task, headers, properties, body, due_at)
   SELECT task_id, queue, priority, task, headers, properties, body,

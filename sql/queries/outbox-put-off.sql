@@ -1,5 +1,6 @@
--- Delays the due messages of queues that the broker refuses now. They keep their order and do not block the messages behind them.
--- One array element per queue: $1 text[] queues · $2 float8[] milliseconds from now. Locks: rows of outbox with SKIP LOCKED.
+-- Delays the due messages of queues that the broker refuses at present. They keep their order and do not block messages of other queues.
+-- One array element per queue:
+-- $1 text[] queues · $2 float8[] milliseconds from now. Locks: rows of outbox with SKIP LOCKED.
 WITH due AS MATERIALIZED (
   SELECT task_id, due_at, ms FROM {schema}.outbox JOIN unnest($1::text[], $2::float8[]) AS refused (name, ms) ON name = queue
   WHERE due_at <= now() FOR UPDATE OF outbox SKIP LOCKED

@@ -1,7 +1,8 @@
--- Writes messages to the outbox. A row with the same id is replaced, because it is an older attempt. Messages that are due now keep their
--- order. One array element per message: $1 text[] queues · $2 int[] priorities · $3 text[] task ids, each once · $4 text[] tasks
--- $5 text[] headers, JSON or NULL · $6 text[] properties, JSON or NULL · $7 text[] bodies · $8 float8[] due, ms since the epoch; NULL: now by
--- the server's clock · $9 text NOTIFY channel. Locks: rows of outbox in the order of their ids.
+-- Writes messages to the outbox. A row with the same id is replaced, because it belongs to an older attempt. Messages that are due now
+-- keep their order. One array element per message:
+-- $1 text[] queues · $2 int[] priorities · $3 text[] task ids, each once · $4 text[] tasks · $5 text[] headers, JSON or NULL · $6 text[]
+-- properties, JSON or NULL · $7 text[] bodies · $8 float8[] due, ms since the epoch; NULL: now by the server's clock · $9 text NOTIFY
+-- channel. Locks: rows of outbox in the order of their ids.
 WITH kept AS (
   INSERT INTO {schema}.outbox (queue, priority, task_id, task, headers, properties, body, due_at)
   SELECT queue, priority, task_id, task, headers, properties, body,

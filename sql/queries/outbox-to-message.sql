@@ -1,7 +1,7 @@
 -- Moves due messages from the outbox to their queues in one commit, and returns when the next one is due.
--- $1 int messages at most · $2 text NOTIFY channel of messages. Locks: rows of outbox with SKIP LOCKED.
--- ARRAY (…) is evaluated once. IN (… LIMIT …) may be evaluated again for each row of a join and would then exceed the limit.
--- next_due_ms is 0 or less if a due row is left: it is beyond the limit, or another relay holds it and may still fail.
+-- $1 int maximum number of messages · $2 text NOTIFY channel of messages. Locks: rows of outbox with SKIP LOCKED.
+-- ARRAY (…) is evaluated once. PostgreSQL may evaluate IN (… LIMIT …) again for each row of a join, which would exceed the limit.
+-- next_due_ms is 0 or less if a due row is left: the row is beyond the limit, or another relay holds it and may still fail.
 WITH claimed AS MATERIALIZED (
   SELECT ARRAY (SELECT task_id FROM {schema}.outbox WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS ids
 ), due AS (

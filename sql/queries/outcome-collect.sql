@@ -1,7 +1,7 @@
 -- Stores outcomes of tasks that other programs ran, such as Python workers, and notifies waiting processes, in one commit. The first final
 -- outcome wins, as in outcome-store.sql. NULL leaves a column unchanged.
--- $1..$9 arrays, one element per outcome, each id once: id, task, state, result, traceback, queue, worker, started and done in ms since the
--- epoch · $10 text NOTIFY channel · $11 text payload; NULL: notify nobody · $12 int final outcomes in the payload
+-- $1..$9 arrays, one element per outcome, each id once: id, task, state, result, traceback, queue, worker, started and done in ms since
+-- the epoch · $10 text NOTIFY channel · $11 text payload; NULL: notify nobody · $12 int final outcomes in the payload
 -- Locks: NOTIFY queue at commit.
 WITH stored AS (
   INSERT INTO {schema}.task_result AS t (id, task, state, result, traceback, queue, worker, started_at, done_at)
@@ -16,7 +16,8 @@ WITH stored AS (
   WHERE t.state NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')
   RETURNING state
 ), notified AS MATERIALIZED (
-  -- If another outcome was stored first, this one must not be announced: an empty payload makes the waiting processes query the table.
+  -- If another outcome was stored first, the payload would announce a wrong one. The payload is then empty, and the waiting processes
+  -- query the table.
   SELECT pg_notify($10, CASE WHEN (SELECT count(*) FROM stored WHERE state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = $12::int THEN $11 ELSE '' END)
   WHERE $11::text IS NOT NULL
 )

@@ -1,7 +1,8 @@
--- Stores outcomes of messages that another broker holds and notifies waiting processes, in one commit. The caller acknowledges afterwards.
--- $1 text name of the worker · $2..$10 arrays, one element per outcome: id, task, state, result, traceback, queue, retries, started and done
--- in ms since the epoch · $11 text NOTIFY channel · $12 text payload; NULL: notify nobody · $13 int final outcomes in the payload
--- $14 text[] ids of redelivered messages, whose history ends. Locks: NOTIFY queue at commit.
+-- Stores outcomes of messages that another broker holds and notifies waiting processes, in one commit. The caller acknowledges the
+-- messages afterwards.
+-- $1 text name of the worker · $2..$10 arrays, one element per outcome: id, task, state, result, traceback, queue, retries, started and
+-- done in ms since the epoch · $11 text NOTIFY channel · $12 text payload; NULL: notify nobody · $13 int final outcomes in the payload
+-- $14 text[] ids of redelivered messages, whose history is deleted. Locks: NOTIFY queue at commit.
 WITH stored AS (
   INSERT INTO {schema}.task_result AS t (id, task, state, result, traceback, queue, worker, retries, started_at, done_at)
   SELECT o.id, o.task, o.state, o.result, o.traceback, o.queue, $1, o.retries, to_timestamp(o.started / 1000), to_timestamp(o.done / 1000)
@@ -14,7 +15,8 @@ WITH stored AS (
 ), forgotten AS (
   DELETE FROM {schema}.redelivery WHERE task_id = ANY ($14::text[])
 ), notified AS MATERIALIZED (
-  -- If another outcome was stored first, this one must not be announced: an empty payload makes the waiting processes query the table.
+  -- If another outcome was stored first, the payload would announce a wrong one. The payload is then empty, and the waiting processes
+  -- query the table.
   SELECT pg_notify($11, CASE WHEN (SELECT count(*) FROM stored WHERE state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = $13::int THEN $12 ELSE '' END)
   WHERE $12::text IS NOT NULL
 )

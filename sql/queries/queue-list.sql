@@ -1,5 +1,6 @@
--- Returns queues by name with their settings: queues with a setting, queues of workers and of messages in this database, and others.
--- Ready messages are not read one by one: each step jumps to the next queue in their index. $1 text[] other queues
+-- Returns queues by name with their settings: queues with a setting, queues of workers and of messages in this database, and the queues in
+-- $1. Does not read every ready message: each step jumps to the next queue in the index of ready messages.
+-- $1 text[] other queues
 WITH RECURSIVE ready AS (
   (SELECT queue FROM {schema}.message WHERE worker IS NULL ORDER BY queue LIMIT 1)
   UNION ALL

@@ -1,9 +1,11 @@
--- For redelivered messages: returns which attempts are stored already, and counts the workers that died with the message.
--- The first redelivery counts as a death, because nothing was written about the delivery before, unless its worker reports that it lives
--- (redelivery-lost.sql). Later redeliveries count only if the worker that started the message no longer holds its lock. A requeue is no death.
+-- For redelivered messages: returns which attempts are already stored, and counts the workers that died while they held the message. The
+-- first redelivery counts as a death unless the former worker reports that it lives (redelivery-lost.sql), because nothing was written
+-- about the first delivery. Later redeliveries count only if the worker that started the message no longer holds its lock. A requeue does
+-- not count as a death.
 -- $1 text[] task ids · $2 text key of the workers' locks
--- recorded: attempts up to this one (retries) are stored; all of them if the task ended; NULL: nothing is known.
--- worker is returned while it is alive: its connection to this database may end a moment after its connection to the broker.
+-- Returns recorded: the attempts up to this number (retries) are stored; the highest integer if the task ended; NULL if nothing is known.
+-- The column worker is set while the worker that started the message is alive: its connection to this database may end a moment after its
+-- connection to the broker.
 -- Locks: rows of redelivery; for the length of the statement the lock of a dead worker.
 WITH asked AS (
   SELECT a.id, CASE WHEN t.state IN ('SUCCESS', 'FAILURE', 'REVOKED') THEN 2147483647 WHEN t.state = 'RETRY' THEN t.retries

@@ -1,7 +1,8 @@
--- Deletes results that ended more than $1 seconds ago, results whose own time to live is over, and tasks that were sent $1 seconds ago, never
--- ended and are in no queue. Results that the body of an open chord will receive stay.
--- $1 float8 seconds · $2 int rows at most of each kind. Locks: the rows.
--- (SELECT 1 … LIMIT 1) IS NULL is a lookup for each row. NOT EXISTS would become a join, perhaps along the primary key of all results.
+-- Deletes results that ended more than $1 seconds ago, results whose own time to live is over, and tasks that were sent $1 seconds ago,
+-- never ended and are in no queue. Does not delete results that the body of an open chord will receive.
+-- $1 float8 seconds · $2 int maximum number of rows of each kind. Locks: the rows.
+-- (SELECT 1 … LIMIT 1) IS NULL is a lookup for each row. PostgreSQL would turn NOT EXISTS into a join, which may read the primary key of
+-- all results.
 WITH old AS (
   (SELECT r.ctid FROM {schema}.task_result r WHERE r.done_at < now() - make_interval(secs => $1) AND r.expires_at IS NULL
      AND (SELECT 1 FROM {schema}.chord_member m WHERE m.task_id = r.id LIMIT 1) IS NULL LIMIT $2)

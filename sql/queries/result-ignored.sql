@@ -1,4 +1,4 @@
--- Tasks threw Ignore: deletes what was stored of their attempts. A task that was sent from the console is PENDING again.
+-- For tasks that threw Ignore: deletes what their attempts stored. A task that was sent from the console becomes PENDING again.
 -- $1 text[] ids. Locks: the rows.
 WITH gone AS (
   DELETE FROM {schema}.task_result WHERE id = ANY ($1::text[]) AND done_at IS NULL AND args IS NULL

@@ -1,6 +1,7 @@
--- Stores the progress of running tasks. A task that has ended keeps what it has. One array element per task: $1 text[] ids · $2 text[] tasks
--- $3 text[] queues · $4 int[] retries · $5 text[] progress, JSON · $6 text name of the worker
--- A locked row is being written with its outcome, in another order than here. Waiting for it would be a deadlock, so it is skipped.
+-- Stores the progress of running tasks. A task that has ended keeps its last progress. One array element per task:
+-- $1 text[] ids · $2 text[] tasks · $3 text[] queues · $4 int[] retries · $5 text[] progress, JSON · $6 text name of the worker
+-- A locked row is about to get its outcome, from a transaction that locks rows in another order. To wait for it could be a deadlock, so
+-- the row is skipped.
 -- Locks: rows of task_result with SKIP LOCKED.
 WITH reported AS (
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) AS p (id, task, queue, retries, progress)

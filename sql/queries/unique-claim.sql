@@ -1,7 +1,7 @@
--- Claims the keys of unique tasks. A key is free if it has no row or an expired one. A row whose sender is NULL keeps its id and the claim
--- succeeds: the message is sent again under that id. Returns the holder of each key; a row that another transaction is writing is waited for.
--- The claim succeeded if sender is the id of the claimant, so it may be repeated.
--- $1 text[] keys, each once · $2 text[] ids of the claiming messages · $3 float8[] milliseconds to hold
+-- Claims the keys of unique tasks. A key is free if it has no row or an expired one. If the sender of a row is NULL, the claim succeeds
+-- and the row keeps its task id: the message is sent again under this id. Returns the holder of each key. Waits for a row that another
+-- transaction is writing. The claim succeeded if sender is the id of the claiming message, so the statement may be repeated.
+-- $1 text[] keys, each once · $2 text[] ids of the claiming messages · $3 float8[] milliseconds to hold the key
 -- Locks: rows of unique_task in the order of their keys, until the end of the transaction.
 INSERT INTO {schema}.unique_task AS held (key, task_id, sender, expires_at)
 SELECT key, task_id, task_id, statement_timestamp() + for_ms * interval '1 millisecond'

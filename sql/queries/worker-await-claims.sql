@@ -1,2 +1,3 @@
--- Waits until no claim of this worker runs: each claim holds its row FOR KEY SHARE (message-settle.sql). $1 int worker
+-- Waits until the server executes no claim of this worker. Each claim locks the worker's row FOR KEY SHARE (message-settle.sql).
+-- $1 int worker
 SELECT id FROM {schema}.worker WHERE id = $1 FOR UPDATE

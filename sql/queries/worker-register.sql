@@ -1,4 +1,4 @@
--- Inserts a worker. Its session lock is taken before its row exists, so that no other worker finds the row without the lock.
+-- Inserts a worker. Takes its session lock before the row exists, so that no other worker finds the row without the lock.
 -- $1 text key of the locks · $2 text name · $3 text[] queues · $4 int concurrency
 WITH number AS MATERIALIZED (
   SELECT nextval(pg_get_serial_sequence('{schema}.worker', 'id'))::int AS id
