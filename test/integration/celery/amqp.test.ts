@@ -100,13 +100,13 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
     expect(answer.value).toEqual({ args: [1], kwargs: { key: 'value' } })
   })
 
-  it('raises our exception in Python, with its type if Python has one', async () => {
+  it("raises a task's error in the Python client, as the builtin exception of that name if there is one", async () => {
     const known = await call('tasks.fail', ['boom'])
     expect(known).toMatchObject({ state: 'FAILURE', error: 'ValueError', module: 'builtins', args: ['boom'] })
     expect(await call('tasks.fail_here')).toMatchObject({ state: 'FAILURE', error: 'OurOwnError', args: ['only known to us'] })
   })
 
-  it('reports an unregistered task to Python', async () => {
+  it('raises NotRegistered in the Python client for an unregistered task', async () => {
     expect(await call('tasks.unknown')).toMatchObject({ state: 'FAILURE', error: 'NotRegistered', args: ['tasks.unknown'] })
   })
 
@@ -143,7 +143,7 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
     expect(await all.results.find(id)).toBeUndefined()
   })
 
-  it('accepts protocol 1', async () => {
+  it('accepts messages of protocol 1', async () => {
     const answer = await python1.call({ id: randomUUID(), task: 'tasks.echo', args: ['one'], kwargs: { k: 1 } })
     expect(answer).toMatchObject({ state: 'SUCCESS', value: { args: ['one'], kwargs: { k: 1 } } })
   })
@@ -151,7 +151,7 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
   it('accepts zlib compression', async () =>
     expect(await call('tasks.echo', ['small'], { options: { compression: 'zlib' } })).toMatchObject({ value: 'small' }))
 
-  it("refuses pickle with Celery's error, replies to the client, and continues", async () => {
+  it("refuses pickle with Celery's error ContentDisallowed, replies to the client, and continues", async () => {
     const answer = await call('tasks.echo', ['pickled'], { options: { serializer: 'pickle' } })
     expect(answer).toMatchObject({ state: 'FAILURE', error: 'ContentDisallowed' })
     expect(answer.args).toEqual(['Refusing to deserialize untrusted content of type pickle (application/x-python-serialize)'])
@@ -193,8 +193,8 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
 
   it.each([
     ['no id', '[[1],{},{}]', { ...json, headers: { task: 'tasks.echo' } }],
-    ['no headers and no JSON', 'hello', json],
-    ['no task anywhere', '{"hello":1}', json],
+    ['no headers and a body that is not JSON', 'hello', json],
+    ['no task name in its headers or body', '{"hello":1}', json],
   ])('stores a message with %s as a dead letter, and continues', async (_name, body, properties) => {
     const letters = async () => (await all.database.query({ name: 'l', text: 'SELECT FROM {schema}.dead_letter' })).length
     const before = await letters()
@@ -238,11 +238,11 @@ describe.skipIf(lacks('amqp', 'celery'))('our client and a Python worker on Rabb
     ['any priority', [9], { priority: 200 }, 9],
     ['an eta in the past', [2], { eta: new Date() }, 2],
     ['an expiry in the future', [3], { expires: new Date(Date.now() + 60_000) }, 3],
-  ])('has a task run with %s', async (_name, args, options, value) => {
+  ])('runs a Python task with %s', async (_name, args, options, value) => {
     expect(await send('tasks.echo', args, options)).toMatchObject({ status: 'SUCCESS', result: value })
   })
 
-  it('receives the exception of Python', async () => {
+  it('receives the exception that a Python task raised', async () => {
     const result = { exc_type: 'ValueError', exc_message: ['boom'], exc_module: 'builtins' }
     expect(await send('tasks.fail', ['boom'])).toMatchObject({ status: 'FAILURE', result })
   })

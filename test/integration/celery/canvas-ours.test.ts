@@ -19,7 +19,11 @@ type Row = readonly [name: string, compose: (py: Make, node: Make) => Sent, valu
 const EVERYWHERE: readonly Row[] = [
   ['a task that Python retries', (py) => py('twice', 7), [7, 1]],
   ['a chain in Python only', (py) => chain(py('add', 1, 2), py('add', 3), py('add', 4)), 10],
-  ['a chain across both', (py, node) => chain(node('add', 1, 2), py('add', 10), node('add', 100), py('add', 1000)), 1113],
+  [
+    'a chain with steps in both workers',
+    (py, node) => chain(node('add', 1, 2), py('add', 10), node('add', 100), py('add', 1000)),
+    1113,
+  ],
   ['a chain with a task that Python retries', (py, node) => chain(node('add', 1, 2), py('twice'), node('echo')), [3, 1]],
   ['a group in Python', (py) => group([py('add', 1, 2), py('add', 3, 4)]), [3, 7]],
   [
@@ -28,10 +32,10 @@ const EVERYWHERE: readonly Row[] = [
     [4, 8],
   ],
   ['a group after a step in Python', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)])), [4, 5]],
-  ['a chord with its body here', (py, node) => chord([py('add', 1, 2), py('add', 3, 4)], node('sum')), 10],
+  ['a chord with its body in our worker', (py, node) => chord([py('add', 1, 2), py('add', 3, 4)], node('sum')), 10],
   ['a chord with its body in Python', (py) => chord([py('add', 1, 2), py('add', 3, 4)], py('sum')), 10],
   [
-    'a chord with a header of both',
+    'a chord with members in both workers',
     (py, node) => chord([py('add', 1, 2), node('add', 3, 4), py('twice', 5)], node('echo')),
     [3, 7, [5, 1]],
   ],
@@ -55,9 +59,13 @@ const EVERYWHERE: readonly Row[] = [
     (py, node) => chord([py('echo', 1), py('echo', 2)], chord([py('sum'), node('sum')], py('sum'))),
     6,
   ],
-  ['a chord after a step here', (py, node) => chain(node('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
   [
-    'a chord of results that are not to be kept',
+    'a chord after a step in our worker',
+    (py, node) => chain(node('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')),
+    9,
+  ],
+  [
+    'a chord whose members ignore their results',
     (py, node) => chord([py('echo', 1).set({ ignoreResult: true }), node('quiet', 2)], node('sum')),
     3,
   ],
@@ -67,23 +75,27 @@ const EVERYWHERE: readonly Row[] = [
 const COUNTED_THERE: readonly Row[] = [
   ['a chord after a step in Python', (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)]), py('sum')), 9],
   [
-    'a chord that is reached there, with its body here',
+    'a chord that Python starts after a step, with its body in our worker',
     (py, node) => chain(py('add', 1, 2), group([py('add', 1), node('add', 2)]), node('sum')),
     9,
   ],
 ]
 
 const FAILING: readonly (readonly [name: string, compose: (py: Make, node: Make) => Sent, error: object])[] = [
-  ['a task that never succeeds in Python', (py) => py('never'), { excType: 'KeyError' }],
+  ['a task that fails in Python after its last retry', (py) => py('never'), { excType: 'KeyError' }],
   ['a chain that fails in Python', (py, node) => chain(node('add', 1, 2), py('fail'), py('add', 1)), { excType: 'ValueError' }],
-  ['a chain that fails here', (py, node) => chain(py('add', 1, 2), node('fail'), py('add', 1)), { excType: 'ValueError' }],
   [
-    'a chord with a member that fails there',
+    'a chain that fails in our worker',
+    (py, node) => chain(py('add', 1, 2), node('fail'), py('add', 1)),
+    { excType: 'ValueError' },
+  ],
+  [
+    'a chord with a member that fails in Python',
     (py, node) => chord([py('add', 1, 2), py('fail')], node('sum')),
     { excType: 'ChordError' },
   ],
   [
-    'a chord with a chain that fails there',
+    'a chord with a chain that fails in Python',
     (py, node) => chord([node('add', 1, 2), chain(py('fail'), py('add', 1))], py('sum')),
     { excType: 'ChordError' },
   ],
@@ -134,17 +146,21 @@ for (const place of CANVAS_PLACES)
 
     it.each<[string, (told: string) => Sent, (id: string) => unknown]>([
       [
-        'a link there',
+        'a callback in Python of our task',
         (told) => node('add', 1, 2).link(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
         () => 3,
       ],
-      ['a link of a Python task', (told) => py('add', 1, 2).link(node('echo').set({ taskId: told })), () => 3],
+      ['a callback in our worker of a Python task', (told) => py('add', 1, 2).link(node('echo').set({ taskId: told })), () => 3],
       [
-        'an errback there',
+        'an errback in Python of our task',
         (told) => node('fail').linkError(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
         (id) => id,
       ],
-      ['an errback of a Python task', (told) => py('fail').linkError(node('echo').set({ taskId: told })), (id) => id],
+      [
+        'an errback in our worker of a Python task',
+        (told) => py('fail').linkError(node('echo').set({ taskId: told })),
+        (id) => id,
+      ],
     ])('runs %s', async (_name, signature, given) => {
       const told = randomUUID()
       const { id } = (await signature(told).delay()) as AsyncResult

@@ -17,18 +17,22 @@ type Row = readonly [name: string, expression: string, answer: PythonValue]
 
 /** The end of each workflow as a Python client receives it, by every transport. */
 const EVERYWHERE: readonly Row[] = [
-  ['a chain across both', 'chain(node("add", 1, 2), py("add", 10), node("add", 100), py("add", 1000))', { value: 1113 }],
-  ['a chain that starts in Python and ends here', 'chain(py("add", 1, 2), node("add", 10))', { value: 13 }],
-  ['a chain that fails here', 'chain(node("fail", "x"), py("add", 1))', { error: 'ValueError', args: ['no x'] }],
+  [
+    'a chain with steps in both workers',
+    'chain(node("add", 1, 2), py("add", 10), node("add", 100), py("add", 1000))',
+    { value: 1113 },
+  ],
+  ['a chain that starts in Python and ends in our worker', 'chain(py("add", 1, 2), node("add", 10))', { value: 13 }],
+  ['a chain that fails in our worker', 'chain(node("fail", "x"), py("add", 1))', { error: 'ValueError', args: ['no x'] }],
   ['a chain that fails in Python', 'chain(py("fail"), node("add", 1))', { error: 'ValueError', args: ['no'] }],
-  ['a group of both', 'group(node("add", 1, 2), py("add", 3, 4), node("add", 5, 6))', { value: [3, 7, 11] }],
+  ['a group with members in both workers', 'group(node("add", 1, 2), py("add", 3, 4), node("add", 5, 6))', { value: [3, 7, 11] }],
   ['a group of chains', 'group(chain(node("add", 1, 2), py("add", 1)), node("add", 3, 4))', { value: [4, 7] }],
   ['a group after a step', 'chain(node("add", 1, 2), group(node("add", 1), py("add", 2)))', { value: [4, 5] }],
   ['a group with a member that fails', 'group(node("add", 1, 2), node("fail", "x"))', { error: 'ValueError', args: ['no x'] }],
-  ['a task that never succeeds', 'node("never")', { error: 'ValueError', args: ['never'] }],
+  ['a task that fails after its last retry', 'node("never")', { error: 'ValueError', args: ['never'] }],
   ['a hard time limit', 'node("slow", 20).apply_async(time_limit=0.3)', { error: 'TimeLimitExceeded', args: [0.3] }],
   [
-    'a hard limit of code that minds nothing',
+    'a hard time limit of code that ignores the soft one',
     'node("deaf", 5).apply_async(time_limit=0.3)',
     { error: 'TimeLimitExceeded', args: [0.3] },
   ],
@@ -40,9 +44,9 @@ const EXACT = 'chord([py("add", 2**64, 1), node("slow", 0.4)], py("echo"))'
 
 /** Chords that need a result backend that counts. */
 const CHORDS: readonly Row[] = [
-  ['its body here', 'chord([node("add", 1, 2), node("add", 3, 4)], node("sum"))', { value: 10 }],
+  ['its body in our worker', 'chord([node("add", 1, 2), node("add", 3, 4)], node("sum"))', { value: 10 }],
   ['its body in Python', 'chord([node("add", 1, 2), node("add", 3, 4)], py("sum"))', { value: 10 }],
-  ['a header of both', 'chord([node("add", 1, 2), py("add", 3, 4), node("add", 5, 6)], node("sum"))', { value: 21 }],
+  ['members in both workers', 'chord([node("add", 1, 2), py("add", 3, 4), node("add", 5, 6)], node("sum"))', { value: 21 }],
   [
     'a chain as its body',
     'chord([node("echo", 1), node("echo", 2)], chain(node("sum"), py("add", 10), node("add", 100)))',
@@ -64,7 +68,7 @@ const CHORDS: readonly Row[] = [
     { value: 9 },
   ],
   [
-    'results that are not to be kept',
+    'members that ignore their results',
     'chord([node("quiet", 5), node("echo", 7).set(ignore_result=True)], node("sum"))',
     { value: 12 },
   ],
@@ -73,7 +77,7 @@ const CHORDS: readonly Row[] = [
 ]
 
 const FAILING: readonly (readonly [name: string, expression: string])[] = [
-  ['a member fails here', 'chord([node("add", 1, 2), node("fail", "x")], py("sum"))'],
+  ['a member fails in our worker', 'chord([node("add", 1, 2), node("fail", "x")], py("sum"))'],
   ['a member fails in Python before our last member', 'chord([py("fail"), node("slow", 0.5)], node("sum"))'],
   [
     'the chain of a member fails before its end',
@@ -91,30 +95,34 @@ for (const place of CANVAS_PLACES)
     afterAll(() => at?.close())
     const countsChords = isCountingChords(place)
 
-    it.each(EVERYWHERE)('receives the end of %s', async (_name, expression, answer) => {
+    it.each(EVERYWHERE)('receives the outcome of %s', async (_name, expression, answer) => {
       expect(await at.python(expression)).toEqual(answer)
     })
 
-    it('reads the state RETRY of a task, and then its end', async () => {
+    it('reads the state RETRY of a task, and then its final state', async () => {
       const { value } = await at.python('watched(node("twice", 5))')
       expect(value).toMatchObject({ value: [5, 1], state: 'SUCCESS' })
       expect((value as { states: string[] }).states).toEqual(expect.arrayContaining(['RETRY', 'SUCCESS']))
     })
 
     it.each<[string, (failed: string, told: string) => string, (failed: string) => unknown]>([
-      ['a link there', (id, told) => `node("add", 1, 2).apply_async(task_id="${id}", link=py("relay", to="${told}"))`, () => 3],
       [
-        'a link here',
+        'a callback in Python',
+        (id, told) => `node("add", 1, 2).apply_async(task_id="${id}", link=py("relay", to="${told}"))`,
+        () => 3,
+      ],
+      [
+        'a callback in our worker',
         (id, told) => `py("add", 1, 2).apply_async(task_id="${id}", link=node("echo").set(task_id="${told}"))`,
         () => 3,
       ],
       [
-        'an errback there',
+        'an errback in Python',
         (id, told) => `node("fail").apply_async(task_id="${id}", link_error=py("relay", to="${told}"))`,
         (id) => id,
       ],
       [
-        'an errback here',
+        'an errback in our worker',
         (id, told) => `py("fail").apply_async(task_id="${id}", link_error=node("echo").set(task_id="${told}"))`,
         (id) => id,
       ],
@@ -143,7 +151,7 @@ for (const place of CANVAS_PLACES)
       expect(await answer).toEqual({ error: 'TaskRevokedError', args: ['terminated'] })
     })
 
-    it.runIf(countsChords).each(CHORDS)('receives the end of a chord with %s', async (_name, expression, answer) => {
+    it.runIf(countsChords).each(CHORDS)('receives the outcome of a chord with %s', async (_name, expression, answer) => {
       expect(await at.python(expression)).toEqual(answer)
     })
 
@@ -159,7 +167,7 @@ for (const place of CANVAS_PLACES)
       })
     })
 
-    it('has our worker unlock its chord if its result backend does not count', async () => {
+    it('lets our worker run celery.chord_unlock if the result backend does not count members', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'onedyno-celery-'))
       const [id, failed, told] = [randomUUID(), randomUUID(), randomUUID()]
       const python = at.another({ BACKEND: `file://${folder}` })

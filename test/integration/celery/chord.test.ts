@@ -42,12 +42,12 @@ function sharedCases(place: () => Place) {
 
   it.each<[string, PythonSignature[], PythonSignature, unknown]>([
     ['its body in Python', [ours(1), ours(2), ours(3)], ['tasks.sum', [], {}], 6],
-    ['its body here', [ours(1), ours(2), ours(3)], ['tasks.sum', [], OURS], 6],
+    ['its body in our worker', [ours(1), ours(2), ours(3)], ['tasks.sum', [], OURS], 6],
     ['one member', [ours(7)], ['tasks.sum', [], {}], 7],
-    ['members of both', [ours(1), theirs(2), ours(3), theirs(4)], ['tasks.sum', [], OURS], 10],
+    ['members in both workers', [ours(1), theirs(2), ours(3), theirs(4)], ['tasks.sum', [], OURS], 10],
     ['results in the order of the header', [ours('a'), theirs('b'), ours('c')], ['tasks.echo', [], {}], ['a', 'b', 'c']],
     [
-      'a result that is not to be kept',
+      'a member that ignores its result',
       [['tasks.echo', [5], { ...OURS, ignore_result: true }], ours(1)],
       ['tasks.sum', [], {}],
       6,
@@ -78,9 +78,9 @@ function sharedCases(place: () => Place) {
   })
 
   it.each<[string, PythonSignature[]]>([
-    ['of ours', [ours(1), ['tasks.fail', ['boom'], OURS]]],
-    ['of Python before our last member', [['tasks.fail', ['boom'], {}], ours(1)]],
-  ])('fails the body if a member %s fails', async (_name, header) => {
+    ['fails in our worker', [ours(1), ['tasks.fail', ['boom'], OURS]]],
+    ['fails in Python before our last member ends', [['tasks.fail', ['boom'], {}], ours(1)]],
+  ])('fails the body if a member %s', async (_name, header) => {
     const id = randomUUID()
     // `.get()` raises what the member raised, before it looks at the body.
     expect(await chord(header, ['tasks.sum', [], OURS], id)).toMatchObject({ error: 'ValueError', args: ['boom'] })

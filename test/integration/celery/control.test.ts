@@ -187,7 +187,7 @@ for (const [server, kind, open] of PLACES)
       })
     })
 
-    it('answers `reserved`, `scheduled`, `revoked`, `conf` and `report` without a password', async () => {
+    it('answers `reserved`, `scheduled`, `revoked`, `conf` and `report`, without any password', async () => {
       expect(await inspect('reserved')).toEqual([])
       expect(await inspect('scheduled')).toEqual([])
       expect(await inspect('revoked')).toEqual(expect.arrayContaining([expect.any(String)]))

@@ -49,7 +49,7 @@ describe.skipIf(lacks('redis'))('results mirrored to a Redis that is not the bro
     await ours.close()
   })
 
-  it('do not delay tasks while Redis is away: one line is logged, and the results follow', async () => {
+  it('do not delay tasks while Redis is away, which is logged once, and are written when Redis is back', async () => {
     const ours = await openOursBeside({ ONEDYNO_BROKER: 'postgres' })
     await ours.worker()
     await (await ours.app.sendTask('tasks.echo', ['before'])).get()
@@ -73,7 +73,7 @@ describe.skipIf(lacks('redis'))('results mirrored to a Redis that is not the bro
     await ours.close()
   })
 
-  it('open no connection in a process that only sends', async () => {
+  it('need no Redis connection in a process that only sends', async () => {
     const ours = await openOursBeside({ ONEDYNO_BROKER: 'postgres' })
     await ours.app.sendTask('tasks.echo', [1])
     const clients = (await redis.redis.call('CLIENT', 'LIST')) as string
@@ -95,7 +95,7 @@ describe.skipIf(lacks('redis'))('results mirrored to a Redis that is not the bro
       await vhost.drop()
     })
 
-    it('of Python workers are collected from that Redis', async () => {
+    it('of Python workers are collected from the Redis of the mirror', async () => {
       const vhost = await createTestVhost(amqpUrl!)
       const ours = await openOursBeside({ CLOUDAMQP_URL: vhost.url, RESULT_COLLECT: 'on' })
       const celery = createCeleryAmqp(vhost.url, { BACKEND: redis.url })

@@ -30,30 +30,33 @@ test.skipIf(lacks('redis', 'celery'))('a worker with REDIS_KEY_PREFIX runs tasks
   }
 })
 
-test.skipIf(lacks('redis', 'celery'))('RESULT_KEY_PREFIX is joined to the keys of results as Celery joins it', async () => {
-  const schema = await createTestSchema()
-  const server = await createOwnRedis()
-  const celery = await createCeleryRedis(server.url)
-  const env = {
-    ...schema.env,
-    REDIS_URL: server.url,
-    REDIS_KEY_PREFIX: celery.prefix,
-    RESULT_MIRROR: 'redis',
-    RESULT_KEY_PREFIX: 'shop',
-  }
-  const worker = await startRole('worker', env, [], { main: 'src/main.ts' })
-  try {
-    const id = randomUUID()
-    // Celery 5.2 has no prefix for results, so this client waits in vain.
-    const asked = celery.client().call({ id, task: 'tasks.echo', args: ['hello'], timeout: 1 })
-    await until('the result is stored', async () => (await server.redis.exists(`shop_celery-task-meta-${id}`)) === 1)
-    expect(await server.redis.exists(`celery-task-meta-${id}`)).toBe(0)
-    await asked
-  } finally {
-    worker.kill('SIGTERM')
-    await worker.exited
-    await celery.close()
-    await server.close()
-    await schema.drop()
-  }
-})
+test.skipIf(lacks('redis', 'celery'))(
+  'RESULT_KEY_PREFIX is joined to the keys of results in the same way as in Celery',
+  async () => {
+    const schema = await createTestSchema()
+    const server = await createOwnRedis()
+    const celery = await createCeleryRedis(server.url)
+    const env = {
+      ...schema.env,
+      REDIS_URL: server.url,
+      REDIS_KEY_PREFIX: celery.prefix,
+      RESULT_MIRROR: 'redis',
+      RESULT_KEY_PREFIX: 'shop',
+    }
+    const worker = await startRole('worker', env, [], { main: 'src/main.ts' })
+    try {
+      const id = randomUUID()
+      // Celery 5.2 has no prefix for results, so this client waits in vain.
+      const asked = celery.client().call({ id, task: 'tasks.echo', args: ['hello'], timeout: 1 })
+      await until('the result is stored', async () => (await server.redis.exists(`shop_celery-task-meta-${id}`)) === 1)
+      expect(await server.redis.exists(`celery-task-meta-${id}`)).toBe(0)
+      await asked
+    } finally {
+      worker.kill('SIGTERM')
+      await worker.exited
+      await celery.close()
+      await server.close()
+      await schema.drop()
+    }
+  },
+)

@@ -81,7 +81,7 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
     expect(answer.value).toEqual({ args: [1], kwargs: { key: 'value' } })
   })
 
-  it('raises our exception in Python, with its type if Python has one', async () => {
+  it("raises a task's error in the Python client, as the builtin exception of that name if there is one", async () => {
     expect(await call('tasks.fail', ['boom'])).toMatchObject({
       state: 'FAILURE',
       error: 'ValueError',
@@ -91,7 +91,7 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
     expect(await call('tasks.fail_here')).toMatchObject({ state: 'FAILURE', error: 'OurOwnError', args: ['only known to us'] })
   })
 
-  it('reports an unregistered task to Python', async () => {
+  it('raises NotRegistered in the Python client for an unregistered task', async () => {
     expect(await call('tasks.unknown')).toMatchObject({ state: 'FAILURE', error: 'NotRegistered', args: ['tasks.unknown'] })
   })
 
@@ -121,7 +121,7 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
     await until('acknowledged', async () => (await celery.redis.hlen(`${celery.prefix}unacked`)) === 0)
   })
 
-  it('accepts protocol 1', async () => {
+  it('accepts messages of protocol 1', async () => {
     const answer = await python1.call({ id: randomUUID(), task: 'tasks.echo', args: ['one'], kwargs: { k: 1 } })
     expect(answer).toMatchObject({ state: 'SUCCESS', value: { args: ['one'], kwargs: { k: 1 } } })
   })
@@ -142,9 +142,9 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
     ['garbage', '\u0000 not JSON'],
     ['a list', '[1, 2, 3]'],
     ['an envelope without properties', '{"body": "W10=", "headers": {}}'],
-    ['an envelope without a tag', '{"body": "W10=", "properties": {}}'],
+    ['an envelope without a delivery tag', '{"body": "W10=", "properties": {}}'],
     [
-      'a broken body',
+      'a body that cannot be decoded',
       JSON.stringify({ body: '!!!', headers: {}, properties: { delivery_tag: 'broken', body_encoding: 'base64' } }),
     ],
   ])('stores %s as a dead letter, and continues', async (_name, entry) => {
@@ -195,18 +195,18 @@ describe.skipIf(lacks('redis', 'celery'))('our client and a Python worker on Red
     ['a megabyte', ['x'.repeat(1 << 20)], {}, 'x'.repeat(1 << 20)],
     ['keyword arguments', [1], { kwargs: { key: 'value' } }, { args: [1], kwargs: { key: 'value' } }],
     ['any priority', [9], { priority: 200 }, 9],
-  ])('has a task run with %s', async (_name, args, options, value) => {
+  ])('runs a Python task with %s', async (_name, args, options, value) => {
     expect(await result(await send('tasks.echo', args, options))).toMatchObject({ status: 'SUCCESS', result: value })
   })
 
-  it('receives the exception of Python', async () => {
+  it('receives the exception that a Python task raised', async () => {
     expect(await result(await send('tasks.fail', ['boom']))).toMatchObject({
       status: 'FAILURE',
       result: { exc_type: 'ValueError', exc_message: ['boom'], exc_module: 'builtins' },
     })
   })
 
-  it('has a task run after its countdown', async () => {
+  it('runs a Python task after its countdown', async () => {
     const sentAt = Date.now()
     expect(await result(await send('tasks.echo', [1], { countdown: 1 }))).toMatchObject({ status: 'SUCCESS' })
     expect(Date.now() - sentAt).toBeGreaterThan(900)
@@ -242,7 +242,7 @@ describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the 
     await schema?.drop()
   })
 
-  it('hands the messages of our dead worker to the Python worker', async () => {
+  it('delivers the messages of our dead worker to the Python worker', async () => {
     const doomed = openOursOnRedis(schema, celery)
     const taken: string[] = []
     await doomed.broker.consume({
@@ -272,7 +272,7 @@ describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the 
     await broker.close()
   })
 
-  it('keeps the visibility timeout of a Python worker from restoring a long task that runs here', async () => {
+  it('keeps the visibility timeout of a Python worker from restoring a long task that runs in our worker', async () => {
     const { app, broker } = openOursOnRedis(schema, celery)
     const seen: string[] = []
     let held: Delivery | undefined

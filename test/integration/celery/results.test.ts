@@ -31,15 +31,15 @@ function sharedCases(ours: () => Ours) {
     ['a number', 'tasks.echo', [7], 7],
     ['text in several scripts', 'tasks.echo', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', 'tasks.echo', ['x'.repeat(1 << 20)], 'x'.repeat(1 << 20)],
-    ['nothing', 'tasks.echo', [null], null],
+    ['None as null', 'tasks.echo', [null], null],
     ['NaN as null', 'tasks.not_a_number', [], [null, 1]],
     ['the result of a second attempt', 'tasks.twice', [], 'second'],
     ['the result of a task that reported progress', 'tasks.progress', [], 'done'],
-  ])('receives %s', async (_name, task, args, value) => {
+  ])('receives %s from a Python worker', async (_name, task, args, value) => {
     expect(await (await send(task, args)).get(WAIT)).toEqual(value)
   })
 
-  it('receives the exception of Python with its stack', async () => {
+  it('receives the exception of a Python task with its stack', async () => {
     const error = await failure(await send('tasks.fail', ['boom']))
     expect(error).toMatchObject({ name: 'TaskError', state: 'FAILURE', excType: 'ValueError' })
     expect(error.message).toContain('boom')
@@ -57,7 +57,7 @@ function sharedCases(ours: () => Ours) {
     expect(error).toMatchObject({ name: 'TaskError', excType: 'NotRegistered' })
   })
 
-  it('stores all fields of a result, also for the pages', async () => {
+  it('stores the task, queue, times and worker of a result for the console', async () => {
     const run = await send('tasks.echo', ['known'])
     await run.get(WAIT)
     const stored = await run.info()
@@ -67,7 +67,7 @@ function sharedCases(ours: () => Ours) {
     expect(stored?.worker).toContain('@')
   })
 
-  it('reads the state STARTED', async () => {
+  it('reads the state STARTED of a running Python task', async () => {
     const run = await send('tasks.slow', [1])
     await until('started', async () => (await run.state()) === 'STARTED')
     expect(await run.get(WAIT)).toBe(1)
@@ -80,7 +80,7 @@ function sharedCases(ours: () => Ours) {
     await relay.stop()
   })
 
-  it('keeps the first final outcome', async () => {
+  it('keeps the first of two final outcomes', async () => {
     const run = await send('tasks.echo', ['first'])
     await run.get(WAIT)
     await (await send('tasks.echo', ['second'], { taskId: run.id })).get(WAIT)
@@ -144,7 +144,7 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
     expect(await (await ours.app.sendTask('tasks.echo', ['back'])).get(WAIT)).toBe('back')
   })
 
-  it('sends tasks although the reply queue is refused, and logs it', async () => {
+  it('sends tasks although the broker refuses the reply queue, and logs the refusal', async () => {
     const alone = await createTestSchema()
     const lines: string[] = []
     const log = createLog({ level: 'warn', format: 'text' }, { write: (line: string) => void lines.push(line) })
@@ -222,7 +222,7 @@ describe.skipIf(lacks('redis', 'celery'))('results of Python workers in Redis (R
     await until('unsubscribed', async () => !(await subscriptions()).includes(`celery-task-meta-${run.id}`))
   })
 
-  it('does not store the result of its own worker again', async () => {
+  it('does not store the results of our own worker again', async () => {
     const mirrored = openOursOnRedis(schema, celery, { RESULT_COLLECT: 'on' })
     mirrored.app.task('ours.echo', (value: unknown) => value)
     await mirrored.worker({ queues: ['ours'], name: 'celery@mirrored' })
@@ -233,7 +233,7 @@ describe.skipIf(lacks('redis', 'celery'))('results of Python workers in Redis (R
     await mirrored.close()
   })
 
-  it('looks up tasks that ended while its connection was away', async () => {
+  it('looks up the results of tasks that ended while its connection was away', async () => {
     const run = await ours.app.sendTask('tasks.slow', [0.5])
     const killed = (await celery.redis.call('CLIENT', 'LIST', 'TYPE', 'pubsub')) as string
     const line = killed
