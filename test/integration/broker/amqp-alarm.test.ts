@@ -13,7 +13,7 @@ const PUBLISH_TIMEOUT_MS = 700
 const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: [] })
 
 /** This file has its own server, because an alarm blocks the whole server. */
-describe.skipIf(!hasRabbit())('RabbitMQ without memory', () => {
+describe.skipIf(!hasRabbit())('RabbitMQ with a memory alarm', () => {
   let rabbit: ChaosRabbit
   let schema: TestSchema
   let reader: Database
@@ -87,7 +87,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ without memory', () => {
     }
   }
 
-  it('keeps sent messages in the outbox, still delivers messages, and publishes the outbox when the alarm ends', async () => {
+  it('leaves new messages in the outbox, still delivers its messages, and receives the outbox when the alarm ends', async () => {
     await broker.publish(Array.from({ length: 40 }, (_, index) => message(`m${index}`)))
     const go = await consume()
     for (const round of [1, 2]) {
@@ -122,7 +122,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ without memory', () => {
     expect(said('RabbitMQ is away')).toBe(0)
   })
 
-  it('does not delay a worker that stops', async () => {
+  it('does not delay the stop of a worker', async () => {
     await broker.publish([message('a'), message('b'), message('c')])
     await consume()
     await alarm(true)

@@ -43,7 +43,7 @@ describe.skipIf(lacks('amqp'))('a list of RabbitMQ servers', () => {
     expect(await call('first')).toMatchObject({ code: 0, stdout: '"first"\n' })
   })
 
-  test('leads to the next server when one goes away, and back to another when that one goes away', async () => {
+  test('leads to the next server when the connected server goes away, and to another server when that next server goes away', async () => {
     first.shut()
     await until('the worker is connected to the second server', () => second.connections === 1)
     expect(await call('second')).toMatchObject({ code: 0, stdout: '"second"\n' })
@@ -53,7 +53,7 @@ describe.skipIf(lacks('amqp'))('a list of RabbitMQ servers', () => {
     expect(await call('first again')).toMatchObject({ code: 0, stdout: '"first again"\n' })
   })
 
-  test('may be separated by commas, and between hosts only', async () => {
+  test('may be separated by commas, and a comma elsewhere in a URL separates nothing', async () => {
     second.open()
     const { username, password, pathname } = new URL(vhost.url)
     const url = `amqp://${username || 'guest'}:${password || 'guest'}@127.0.0.1:${await freePort()},127.0.0.1:${second.port}${pathname}`

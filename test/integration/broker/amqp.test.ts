@@ -31,7 +31,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', 
 
   it.each([
     ['a quorum queue', { durable: true, arguments: { 'x-queue-type': 'quorum' } }],
-    ['other arguments', { durable: true, arguments: { 'x-max-length': 1000 } }],
+    ['a queue with other arguments', { durable: true, arguments: { 'x-max-length': 1000 } }],
     ['a queue that is not durable', { durable: false }],
   ])('uses an existing queue as it is: %s', async (_name, options) => {
     await channel.assertQueue('celery', options)
@@ -42,7 +42,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', 
     await consumer.close()
   })
 
-  it('carries ids of 255 characters of several bytes', async () => {
+  it('carries ids of 255 multi-byte characters', async () => {
     const broker = await fixture.open()
     const ids = ['a'.repeat(255), 'ü'.repeat(255), '任務'.repeat(127), '🜚'.repeat(127)]
     await broker.publish(ids.map(message))
@@ -55,7 +55,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', 
   it.each([
     ['a header with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], headers: { ['k'.repeat(300)]: 1 } })],
     ['a queue with a name of 300 bytes', createMessage({ id: 'bad', task: 't', args: [], queue: 'q'.repeat(300) })],
-  ])('refuses %s, but no message that was sent with it', async (_name, bad) => {
+  ])('refuses %s, and accepts the messages that were sent together with it', async (_name, bad) => {
     const broker = await fixture.open()
     const sent = await Promise.allSettled([broker.publish([bad]), broker.publish([message('a')])])
     expect(sent).toMatchObject([{ status: 'rejected', reason: { code: 'MESSAGE_REFUSED' } }, { status: 'fulfilled' }])
@@ -69,7 +69,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', 
     await consumer.close()
   })
 
-  it('refuses a message that it cannot carry, during an outage too, without taking that for an outage', async () => {
+  it('refuses a message that it cannot carry, also during an outage, and does not treat the refusal as an outage', async () => {
     const broker = await fixture.open()
     const refused = (id: string) =>
       expect(broker.publish([createMessage({ id, task: 't', args: [], queue: 'q'.repeat(300) })])).rejects.toMatchObject({

@@ -70,7 +70,7 @@ describe.each<[name: string, url: string | undefined, open: (port: number, log: 
   const ready = async (broker: Broker) => (await broker.depths(['outage']))[0]!.ready
 
   it.skipIf(url === undefined).each(['shut', 'freeze'] as const)(
-    'makes one call wait and no other, and loses nothing (%s)',
+    'only one call waits, and no message is lost (%s)',
     async (how) => {
       const { broker, proxy, lines } = await opened()
       proxy[how]()

@@ -67,7 +67,7 @@ function listened(): { database: Database; asked: string[] } {
 }
 
 describe('a consumer of PostgreSQL', () => {
-  it('stores outcomes without effects by one statement', async () => {
+  it('stores several outcomes without effects in one statement', async () => {
     const { database: listening, asked } = listened()
     const { broker, consumer, got } = await consume(listening)
     await broker.publish([message('a'), message('b')])
@@ -99,7 +99,7 @@ describe('a consumer of PostgreSQL', () => {
     expect(await rows('SELECT task_id FROM {schema}.message')).toEqual([{ task_id: 'after b' }])
   })
 
-  it('acknowledges a redelivered attempt without running it when its outcome is stored', async () => {
+  it('acknowledges a redelivered attempt without running it if its outcome is already stored', async () => {
     const broker = createPostgresBroker(database, schema.config, silentLog())
     await rows(`INSERT INTO {schema}.task_result (id, task, state, retries) VALUES
       ('retried', 't', 'RETRY', 1), ('next', 't', 'RETRY', 0), ('started', 't', 'STARTED', 1), ('later', 't', 'STARTED', 2), ('requeued', 't', 'PENDING', 3)`)
@@ -125,7 +125,7 @@ describe('a consumer of PostgreSQL', () => {
   it.each([
     ['was done', true],
     ['was not done', false],
-  ])('repeats an early acknowledgement whose answer was lost when it %s', async (_what, done) => {
+  ])('repeats an early acknowledgement whose answer was lost, if the acknowledgement %s', async (_what, done) => {
     let asked = 0
     const query: Database['query'] = async (statement, values) => {
       if (statement.name !== 'message-acknowledge' || asked++ > 0) return database.query(statement, values)

@@ -95,7 +95,7 @@ const blocked = async () =>
   ).length > 0
 
 describe('a worker in PostgreSQL', () => {
-  it('receives the messages of a dead worker even if the last claim of that worker commits during the reaping', async () => {
+  it('receives the messages of a dead worker even if the last claim of the dead worker commits during the reaping', async () => {
     const dying = await client()
     await query(schema.url, `INSERT INTO "${schema.schema}".worker (name, queues, concurrency) VALUES ('dead', '{celery}', 1)`)
     await broker.publish([message('a')])
@@ -108,7 +108,7 @@ describe('a worker in PostgreSQL', () => {
     expect(got[0]?.deliveries).toBe(2)
   })
 
-  it('claims nothing before it is registered, also when a message wakes it', async () => {
+  it('claims nothing before it is registered, even if a message wakes it', async () => {
     const lines: string[] = []
     const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
     const slow = await client()
@@ -126,7 +126,7 @@ describe('a worker in PostgreSQL', () => {
     expect(lines.filter((line) => !line.includes('worker is dead'))).toEqual([])
   })
 
-  it('serves every queue, also while the first one is full', async () => {
+  it('serves every queue, even while its first queue is full', async () => {
     await broker.publish(Array.from({ length: 50 }, (_, index) => message(`a${index}`, 'a')))
     await broker.publish([message('b', 'b')])
     const { consumer, got, ids } = await consume(broker, { concurrency: 1, queues: ['a', 'b'] })
@@ -137,7 +137,7 @@ describe('a worker in PostgreSQL', () => {
     expect(ids()).toContain('b')
   })
 
-  it('keeps a result until a transient refusal of the database has passed', async () => {
+  it('keeps a result and stores it when a transient refusal of the database has passed', async () => {
     const lines: string[] = []
     const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
     await broker.publish([message('a')])
@@ -161,7 +161,7 @@ describe('a worker in PostgreSQL', () => {
     ])
   })
 
-  it('stores large results with several statements', async () => {
+  it('stores large results in several statements', async () => {
     const large = JSON.stringify('x'.repeat(5_000_000))
     await broker.publish(['a', 'b', 'c'].map((id) => message(id)))
     const { consumer, got } = await consume(broker)
@@ -177,7 +177,7 @@ describe('a worker in PostgreSQL', () => {
 })
 
 describe('a worker in PostgreSQL after its connection was broken', () => {
-  it('acknowledges messages that finished meanwhile, and runs none of them again', async () => {
+  it('acknowledges messages that ended meanwhile, and runs none of these messages again', async () => {
     const { far, proxy } = await openFar()
     await broker.publish(['a', 'b'].map((id) => message(id)))
     const { consumer, got, ids } = await consume(far)
@@ -203,7 +203,7 @@ describe('a worker in PostgreSQL after its connection was broken', () => {
     expect(got[1]?.deliveries).toBe(2)
   })
 
-  it('keeps its messages after it was declared dead, without a death on them and without losing a slot', async () => {
+  it('keeps its messages after it was declared dead, counts no death for them and loses no slot', async () => {
     const { far, proxy } = await openFar()
     await broker.publish(['a', 'b', 'c'].map((id) => message(id)))
     const { consumer, got, ids } = await consume(far, { concurrency: 3 })
@@ -240,8 +240,8 @@ describe('a worker in PostgreSQL after its connection was broken', () => {
   })
 })
 
-describe('publishing', () => {
-  it('refuses one message without refusing the others of its batch', async () => {
+describe('publishing to PostgreSQL', () => {
+  it('refuses one message and accepts the other messages of its batch', async () => {
     const first = broker.publish([message('first')])
     const sent = await Promise.allSettled([first, broker.publish([message('bad\0id')]), broker.publish([message('good')])])
     expect(sent.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])

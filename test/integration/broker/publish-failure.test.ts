@@ -67,7 +67,7 @@ describe('publishing to a PostgreSQL that does not accept a message', () => {
   it.each<[table: string, publish: () => Promise<unknown>]>([
     ['message', () => broker().publish([message('a')])],
     ['outbox', () => keepInOutbox(schema.open(), message('a'), new Date())],
-  ])('reports a connection that breaks during the write to %s as MESSAGE_UNCONFIRMED', async (table, publish) => {
+  ])('reports a connection that breaks during the write to the table %s as MESSAGE_UNCONFIRMED', async (table, publish) => {
     await breakOnInsert(table)
     expect(await code(publish())).toBe('MESSAGE_UNCONFIRMED')
   })
@@ -148,7 +148,7 @@ describe.each<[name: string, url: string | undefined, open: (port: number) => Pr
     expect(await code(broker.publish([message('a')]))).toBe('BROKER_UNREACHABLE')
   })
 
-  it.skipIf(url === undefined)('reports a message without an answer as MESSAGE_UNCONFIRMED', async () => {
+  it.skipIf(url === undefined)('reports a message that was sent but not answered as MESSAGE_UNCONFIRMED', async () => {
     const { broker, proxy } = await opened()
     await broker.publish([message('before')])
     proxy.freeze()

@@ -93,7 +93,7 @@ describe.skipIf(lacks('redis'))('a Redis broker during failures', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
 
-  it('stops a worker in order although the server refuses its sign-off', async () => {
+  it('stops a worker normally although the server refuses its sign-off', async () => {
     const consumer = await consume(() => {})
     const [key = ''] = await server.redis.keys('*workers*')
     await server.redis.set(key, 'of another kind')

@@ -81,7 +81,7 @@ describe.skipIf(lacks('redis'))('Redis behind TLS with a self-signed certificate
     expect(String(await server.redis.client('LIST'))).toMatch(/name=onedyno-listening/)
   })
 
-  it('is refused elsewhere: one log line says why, and messages stay in the outbox', async () => {
+  it('is refused elsewhere: one log line gives the reason, and messages stay in the outbox', async () => {
     const broker = open(url)
     await broker.publish([message('a')])
     expect(said('self-signed certificate')).toBeGreaterThanOrEqual(1)
@@ -89,7 +89,7 @@ describe.skipIf(lacks('redis'))('Redis behind TLS with a self-signed certificate
     expect(await schema.open().query({ name: 'kept', text: 'SELECT task_id FROM {schema}.outbox' })).toEqual([{ task_id: 'a' }])
   })
 
-  it('is accepted elsewhere when Node.js trusts it (NODE_EXTRA_CA_CERTS)', async () => {
+  it('is accepted elsewhere if Node.js trusts the certificate (NODE_EXTRA_CA_CERTS)', async () => {
     const { PATH = '', HOME = '' } = process.env
     const env = { PATH, HOME, ...schema.env, REDIS_URL: url, NODE_EXTRA_CA_CERTS: certificate, LOG_FORMAT: 'json' }
     const worker = spawn(process.execPath, [join(root, 'src/main.ts'), 'worker'], {
@@ -123,7 +123,7 @@ describe.skipIf(lacks('redis')).each([
     url = server.url.replace('redis://', 'redis://limited:secret@')
   })
 
-  it('logs that once, and finds messages of other producers within two seconds', async () => {
+  it('makes a worker log the refusal once and find messages of other producers within two seconds', async () => {
     const broker = open(url)
     const got = await collect(broker)
     for (let round = 1; round <= 3; round++) {
@@ -136,7 +136,7 @@ describe.skipIf(lacks('redis')).each([
     expect(said('"level":"error"')).toBe(0)
   })
 
-  it('receives messages of our own producers at once', async () => {
+  it('delivers messages of our own producers at once', async () => {
     const got = await collect(open(url))
     const producer = open(url)
     const waits: number[] = []

@@ -66,7 +66,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     ['with headers that look like properties', envelope('t3', 'q', lookalike), 't3', ['e', 'q']],
     ['with headers after the properties', envelope('t4').replace(/^\{(.*),("properties".*)\}$/, '{$2,$1}'), 't4', ['e', 'q']],
     [
-      'with a look-alike at its end',
+      'with text at its end that looks like properties',
       `{"properties":${JSON.stringify(properties('t5'))},"headers":${JSON.stringify(lookalike)}}`,
       't5',
       ['e', 'q'],
@@ -76,7 +76,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     ['with braces in the name of its queue', envelope('t7', '{a}b'), 't7', ['e', '{a}b']],
     ['with quotes and spaces in its tag', envelope('t "8"'), 't "8"', ['e', 'q']],
     ['without delivery_info', '{"body":"","properties":{"delivery_tag":"t9"}}', 't9', ['', list]],
-  ])('%s is its tag and where it goes back to', async (_what, text, tag, [exchange, key]) => {
+  ])('contain the tag and the queue of an envelope %s', async (_what, text, tag, [exchange, key]) => {
     await redis.lpush(list, text)
     expect(await take()).toEqual([0, [1], [], [text]])
     expect(await redis.hkeys(keys.unacked)).toEqual([tag])
@@ -90,7 +90,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
   })
 
   it.each(['', '{}', '{"properties":{"delivery_tag":null}}', 'no JSON'])(
-    'puts the text %j, which has no tag, into the list of broken messages',
+    'are not made for the text %j, which has no tag and goes into the list of broken messages',
     async (text) => {
       await redis.lpush(list, text)
       expect(await take()).toEqual([1, [0], [], []])
@@ -98,7 +98,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     },
   )
 
-  it('claims several lists in order, with the deaths of each message, up to the limit', async () => {
+  it('are made for several lists in order, with the deaths of each message, up to the limit', async () => {
     const other = `${prefix}other`
     for (const tag of ['a', 'b', 'c']) await redis.lpush(list, envelope(tag))
     for (const tag of ['d', 'e']) await redis.lpush(other, envelope(tag))
@@ -118,7 +118,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     expect(await redis.exists(keys.deaths)).toBe(0)
   })
 
-  it('are restored after the visibility timeout; unreadable entries stay where they are', async () => {
+  it('are restored to their queue after the visibility timeout, except unreadable entries', async () => {
     const held = envelope('held')
     await redis.hset(keys.unacked, {
       held: `[${held}, "e", "q"]`,

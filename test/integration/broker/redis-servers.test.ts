@@ -8,7 +8,7 @@ import { until } from '../../support/until.ts'
 
 const main = 'src/main.ts'
 
-describe.skipIf(lacks('redis'))('a Redis that is no plain primary', () => {
+describe.skipIf(lacks('redis'))('a Redis that is not a plain primary', () => {
   let schema: TestSchema
   let primary: OwnRedis
   let replica: OwnRedis
@@ -35,31 +35,31 @@ describe.skipIf(lacks('redis'))('a Redis that is no plain primary', () => {
   const call = (url: string, value: string, env: Record<string, string> = {}) =>
     runCommand({ ...envOf(url), ...env }, 'call', 'tasks.echo', '--args', JSON.stringify([value]), '--wait', '--timeout', '20')
 
-  test.each(['web', 'worker', 'beat'])('a replica ends %s with 78 at its start', async (role) => {
+  test.each(['web', 'worker', 'beat'])('that is a replica ends %s with code 78 at its start', async (role) => {
     const { code, stderr } = await runCommand(envOf(replica.url), role)
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('is a read-only replica of 127.0.0.1') })
     expect(stderr).toContain('hint: Use the primary')
   })
 
-  test('a node of Redis Cluster ends a worker with 78', async () => {
+  test('that is a node of Redis Cluster ends a worker with code 78', async () => {
     const cluster = await createOwnRedis(['--cluster-enabled', 'yes'])
     onTestFinished(() => cluster.close())
     const { code, stderr } = await runCommand(envOf(cluster.url), 'worker')
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('is a node of Redis Cluster') })
   })
 
-  test('a database that the server does not have ends a worker with 78', async () => {
+  test('without the database of its URL ends a worker with code 78', async () => {
     const { code, stderr } = await runCommand(envOf(`${primary.url}/99`), 'worker')
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('refuses its database') })
   })
 
-  test('a sender gets the error from its call, and nothing waits in the outbox', async () => {
+  test('makes the call of a sender throw, and no message waits in the outbox', async () => {
     const { code, stderr } = await call(replica.url, 'refused')
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('is a read-only replica') })
     expect(await query(schema.url, `SELECT FROM "${schema.schema}".outbox`)).toEqual([])
   })
 
-  test('a primary that is demoted under a running worker is away until it is a primary again', async () => {
+  test('that is demoted under a running worker counts as away until it is a primary again', async () => {
     const own = await createOwnRedis()
     onTestFinished(() => own.close())
     const role = await worker(own.url)
@@ -78,7 +78,7 @@ describe.skipIf(lacks('redis'))('a Redis that is no plain primary', () => {
 })
 
 describe.skipIf(lacks('redis'))('Redis behind Sentinels', () => {
-  test('is found by one Sentinel of a list, and again after a failover', async () => {
+  test('is found through one Sentinel of a list, and found again after a failover', async () => {
     const schema = await createTestSchema()
     const primary = await createOwnRedis()
     const replica = await createOwnRedis(['--replicaof', `127.0.0.1 ${new URL(primary.url).port}`])

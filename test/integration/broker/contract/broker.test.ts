@@ -75,7 +75,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(got[0]?.message).toEqual(sent)
   })
 
-  it('wakes a waiting consumer', async () => {
+  it('wakes a waiting consumer for a new message', async () => {
     const { got } = await consume(broker)
     const sentAt = performance.now()
     await broker.publish([message('a')])
@@ -112,14 +112,14 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await fixture.recorded()).toEqual(new Map([['same', 'SUCCESS']]))
   })
 
-  it('delivers higher priorities first, and equal priorities in order', async () => {
+  it('delivers higher priorities first, and equal priorities in the order of sending', async () => {
     await broker.publish([message('low1'), message('low2'), message('high', { priority: 9 }), message('mid', { priority: 5 })])
     const { ids, got } = await consume(broker, { concurrency: 1, run: (delivery, on) => setImmediate(finish, delivery, on) })
     await until('all delivered', () => got.length === 4)
     expect(ids()).toEqual(['high', 'mid', 'low1', 'low2'])
   })
 
-  it('delivers from several queues and from no other', async () => {
+  it("delivers messages of the consumer's queues and of no other queue", async () => {
     await broker.publish([message('a', { queue: 'one' }), message('b', { queue: 'two' }), message('c', { queue: 'three' })])
     const { ids, got } = await consume(broker, { queues: ['one', 'three'], run: finish })
     await until('two deliveries', () => got.length === 2)
@@ -137,7 +137,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(new Set([...first.ids(), ...second.ids()]).size).toBe(8)
   })
 
-  it('delivers a requeued message again, and counts a death only if the requeue says so', async () => {
+  it('delivers a requeued message again, and counts a death only if the requeue asks for it', async () => {
     await broker.publish([message('a')])
     const seen: number[] = []
     await consume(broker, {
@@ -198,7 +198,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     await until('delivered again', () => second.got.length === 1, redeliveredWithinMs + 1000)
   })
 
-  it('keeps a message that nobody can run as a dead letter', async () => {
+  it('keeps a message that cannot run as a dead letter', async () => {
     await broker.publish([message('a')])
     const { consumer, got } = await consume(broker, {
       run: (delivery, on) => on.deadLetter(delivery, { reason: 'no usable id' }),
@@ -238,7 +238,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(got[0]?.message.body.length).toBeGreaterThan(1 << 20)
   })
 
-  it('delivers thousands of messages of several publishers to several workers, each once', async () => {
+  it('delivers thousands of messages of several publishers to several workers, each message once', async () => {
     const total = 5000
     const publishers = [broker, await fixture.open(), await fixture.open()]
     const runs = new Map<string, number>()

@@ -141,7 +141,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
   })
 
   it.each(['later', 'at the same time'])(
-    'are not written when another outcome was stored first and this one comes %s',
+    'are not written when another outcome wins and their own outcome arrives %s',
     async (when) => {
       await broker.publish([message('same'), message('same')])
       const { consumer, got, of } = await consume(broker)
@@ -186,7 +186,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     expect(steps.toSorted()).toEqual(firsts.map((id) => `b${id}`).toSorted())
   })
 
-  it('keep the next attempt until it is due, in place of an older one', async () => {
+  it('store the next attempt until it is due, in place of an older attempt', async () => {
     const dueAt = new Date(Date.now() + 3_600_000)
     const attempt = (retries: number) => message('a', { headers: { retries } })
     await broker.publish([attempt(0), attempt(1)])
@@ -212,7 +212,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     expect(await ids('outbox')).toEqual([])
   })
 
-  it('free the key of a unique task when its outcome is final', async () => {
+  it('release the key of a unique task when its outcome is final', async () => {
     await rows(`INSERT INTO {schema}.unique_task (key, task_id, expires_at) VALUES ('k', 'a', now() + interval '1 hour')`)
     const dueAt = new Date(Date.now() + 3_600_000)
     await broker.publish([message('a'), message('a', { headers: { retries: 1 } })])
@@ -241,7 +241,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     ])
   })
 
-  it('delay neither their outcome nor others when the database refuses them', async () => {
+  it('delay neither their own outcome nor other outcomes when the database refuses the effects', async () => {
     const bad: Effects = { plan: { messages: [], chords: [], groups: [{ id: 'x'.repeat(300), members: [] }] } }
     await broker.publish([message('good'), message('bad'), message('unkept')])
     const { consumer, got } = await consume(broker)
@@ -282,7 +282,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       expect(await ids('chord_member')).toEqual([])
     })
 
-    it('give null for a member whose result is ignored', async () => {
+    it('give their body null for a member whose result is ignored', async () => {
       await send(chordOf(['m0', 'm1'], signature('tasks.sum', 'body')))
       const { of } = await consume(broker, (delivery, consumer) => {
         const kept = idOf(delivery) === 'm0' ? null : outcome(delivery, 'SUCCESS', '7')
@@ -327,7 +327,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       },
     )
 
-    it('end when a chain in the header fails, and so do chords that have their body as a member', async () => {
+    it('end when a chain in the header fails, and so does an outer chord that has their body as a member', async () => {
       const outer = chordOf(['inner', 'other'], signature('tasks.outer', 'outer body'))
       const inner = chordOf(
         ['chain end', 'm'],
@@ -394,7 +394,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       await eventually('both delivered', () => got.length === 2)
     })
 
-    it('is started in a transaction of the caller only if that commits', async () => {
+    it('in a transaction of the caller starts only if the transaction commits', async () => {
       const plan = chordOf(['m0', 'm1'], signature('tasks.sum', 'body'))
       const tables =
         'SELECT id FROM {schema}.chord UNION ALL SELECT task_id FROM {schema}.chord_member UNION ALL SELECT task_id FROM {schema}.outbox'
@@ -456,7 +456,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     })
 
     it.runIf(isOutside)(
-      'must not run if the acknowledgement is in doubt, and runs elsewhere if the broker still has it',
+      'does not run if the acknowledgement is in doubt, and runs in another worker if the broker still has the message',
       async () => {
         const doomed = await open()
         await broker.publish([message('a')])
@@ -472,7 +472,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       },
     )
 
-    it('must not run when another worker holds it', async () => {
+    it('does not run if another worker holds it', async () => {
       await broker.publish([message('a')])
       const { consumer, got } = await consume(broker)
       await until('delivered', () => got.length === 1)
@@ -482,7 +482,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     })
   })
 
-  it.runIf(isOutside)('acknowledges a redelivered attempt without running it when its outcome is stored', async () => {
+  it.runIf(isOutside)('acknowledges a redelivered attempt without running it if its outcome is already stored', async () => {
     const doomed = await open()
     const dueAt = new Date(Date.now() + 3_600_000)
     await broker.publish([message('a'), message('b', { headers: { retries: 1 } }), message('c', { headers: { retries: 2 } })])

@@ -10,7 +10,7 @@ const message = (id: string) => createMessage({ id, task: 'tasks.echo', args: []
 /** A broker outside the database keeps the messages that the database refuses. */
 const OUTSIDE = BROKERS.filter(({ isOutside }) => isOutside)
 
-describe.each(OUTSIDE)('$name and a database that refuses', ({ create, closeAll, isMissing }) => {
+describe.each(OUTSIDE)('$name beside a database that refuses a write', ({ create, closeAll, isMissing }) => {
   let fixture: BrokerFixture
   let broker: Broker
   afterAll(closeAll)
@@ -29,7 +29,7 @@ describe.each(OUTSIDE)('$name and a database that refuses', ({ create, closeAll,
   }
   const run = (text: string) => fixture.database.query<Record<string, unknown>>({ name: '', text })
 
-  it('delivers again a message whose id no table accepts, and the messages that came with it', async () => {
+  it('delivers a message again if no table accepts its id, and also the messages of the same batch', async () => {
     await broker.publish([message('a\0b'), message('good')])
     const { consumer, got } = await consume()
     await until('delivered', () => got.length === 2)
@@ -39,7 +39,7 @@ describe.each(OUTSIDE)('$name and a database that refuses', ({ create, closeAll,
     await consumer.close()
   })
 
-  it('acknowledges a dead letter only after it is stored, however long that takes', async () => {
+  it('acknowledges a message only after its dead letter is stored, however long this takes', async () => {
     await run('CREATE SEQUENCE {schema}.refusals')
     await run(`CREATE FUNCTION {schema}.no_room() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM nextval('{schema}.refusals'); RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$`)
