@@ -9,11 +9,14 @@ import type { OutcomeBacklog } from './outcomes/backlog.ts'
 /** A message that a worker holds. The broker keeps it until it is finished or requeued. */
 export interface Delivery {
   readonly message: Message
-  /** 1 plus the number of workers that died with this message (`Consumer.begin`). */
+  /** 1 plus the number of workers that died while they held this message (`Consumer.begin`). */
   readonly deliveries: number
-  /** The handle of the broker. */
+  /** The broker's own handle of the delivery. Its type depends on the broker. */
   readonly tag: unknown
-  /** Why the message cannot be read. It is stored as FAILURE, or kept as a dead letter if it has no id. */
+  /**
+   * Why the message cannot be read. undefined: it can be read. An unreadable message ends as FAILURE, or as a dead letter if it
+   * has no id.
+   */
   readonly refused?: WireRefusal | undefined
 }
 
@@ -27,7 +30,7 @@ export interface FinishOptions {
   readonly effects?: Effects | undefined
 }
 
-/** Called with the messages that are about to be sent. Sending waits for it. Does not reject. */
+/** Called with the messages that are about to be sent. They are sent after the promise resolves. It must not reject. */
 export type BeforeSending = (messages: readonly Message[]) => Promise<void>
 
 /** A stored outcome. `message` is undefined for STARTED and for tasks that another task ended. */
@@ -38,28 +41,38 @@ export interface StoredOutcome {
 
 /** Copies outcomes to the place where clients of Celery look for them. */
 export interface ResultMirror {
-  /** Resolves soon, also when the place is away; then the messages may be acknowledged. Never rejects. */
+  /**
+   * Writes outcomes. Resolves soon, even if the target server is away. After it resolves, the messages may be acknowledged.
+   * Never rejects.
+   */
   write(outcomes: readonly StoredOutcome[]): Promise<void>
 }
 
 export interface ConsumeOptions {
   readonly queues: readonly string[]
-  /** Slots. The broker hands out at least as many messages and not many more, so that other workers get their share. */
+  /**
+   * The number of slots. The broker hands out at least this many messages and not many more, so that other workers get their
+   * share.
+   */
   readonly concurrency: number
   /** Name of the worker, as in `celery@host`. */
   readonly name: string
   /** Called with new messages. Must not throw. */
   readonly onDeliveries: (deliveries: readonly Delivery[]) => void
   /**
-   * Deliveries keep the order of the queue, redelivered ones too: while a message is looked up, the messages behind it wait. There must be no
-   * other consumer. RabbitMQ refuses a second one, so this consumer begins after the former one and everything that it held is gone.
+   * True: deliveries keep the order of the queue, redelivered messages included. While the history of a message is looked up,
+   * the messages behind it wait. The queue must have no other consumer. RabbitMQ refuses a second consumer, so this consumer
+   * begins when the former consumer is gone and its messages are back in the queue.
    */
   readonly inOrder?: boolean | undefined
   /** Turns bodies of chords into messages. Default: a planner that uses their signatures alone, without the options of registered tasks. */
   readonly planner?: Planner | undefined
   /** Receives stored outcomes, with RabbitMQ and Redis before their messages are acknowledged. */
   readonly mirror?: ResultMirror | undefined
-  /** Counts outcomes that are not yet stored. The consumer only reports to it; the worker starts no task while it is full. */
+  /**
+   * Counts outcomes that are not yet stored. The consumer only reports to the backlog; the worker starts no task while the
+   * backlog is full.
+   */
   readonly backlog?: OutcomeBacklog | undefined
 }
 
@@ -69,35 +82,40 @@ export interface ConsumeOptions {
  */
 export interface Consumer {
   /**
-   * Stores the outcome and acknowledges the message, in this order or in one commit; the broker forms batches. `rejected`: the message never
-   * ran, so a broker with a dead letter exchange puts it there. `effects`: written in the commit of the outcome.
+   * Stores the outcome and acknowledges the message, in this order or in one commit. The broker forms batches. `rejected`: the
+   * message never ran, so a broker with a dead letter exchange moves the message there. `effects`: written in the commit of the
+   * outcome.
    */
   finish(delivery: Delivery, outcome: Outcome | null, options?: FinishOptions): void
   /**
-   * Acknowledges a message before it runs. From then on the message is lost if its worker dies, and `requeue` only removes it here. `finish`
-   * stores its outcome as usual. Never rejects; waits while the broker is away.
-   * @returns true once the broker has certainly deleted the message; false if the broker may deliver it again: then it must not run here, and
-   * this consumer does not hold it any more
+   * Acknowledges a message before it runs. After that, the message is lost if its worker dies, and `requeue` only removes it
+   * from this consumer. `finish` stores its outcome as usual. Never rejects; waits while the broker is away.
+   * @returns true when the broker has certainly deleted the message. false if the broker may deliver it again: the message must
+   * not run here, and this consumer does not hold it any more
    */
   acknowledge(delivery: Delivery): Promise<boolean>
   /**
-   * To be called before a message with `deliveries` over 1 runs: if this worker dies too, its death counts against the message. Durable when
-   * resolved. The first death counts without it, against every message that the worker held, so that a message that runs once costs no write.
+   * Must be called before a message with `deliveries` above 1 runs. If this worker dies too, its death then counts against the
+   * message. The call is durable when it resolves. A first death needs no call: it counts against every message that the worker
+   * held, so a message that is delivered once costs no write.
    */
   begin(delivery: Delivery): Promise<void>
-  /** Stores that a task runs, for clients that look at it meanwhile. May be dropped if the final outcome is in the same batch. */
+  /**
+   * Stores that a task runs, for clients that read its state before it ends. Not stored if the final outcome is in the same
+   * batch.
+   */
   started(delivery: Delivery, outcome: Outcome): void
-  /** Gives a message back to its queue at once. `counted`: counts as a death. */
+  /** Gives a message back to its queue at once. `counted`: the requeue counts as a death of a worker. */
   requeue(delivery: Delivery, options: { counted: boolean }): void
   /** Keeps a message that nobody can run as a dead letter. */
   deadLetter(delivery: Delivery, refusal: Refusal): void
-  /** Takes no more messages. Resolves when none will arrive any more. */
+  /** Stops taking messages. Resolves when no further message can arrive. */
   stop(): Promise<void>
   /** Resolves when every finish, requeue and dead letter is durable. */
   flush(): Promise<void>
   /**
-   * Stops, flushes, and requeues the messages that are still held. After `withinMs` milliseconds (default: no limit) it gives up the writes
-   * that did not succeed: the broker delivers those messages again.
+   * Stops, flushes, and requeues the messages that are still held. After `withinMs` milliseconds (default: no limit) it gives up
+   * the writes that did not succeed, and the broker delivers their messages again.
    */
   close(withinMs?: number): Promise<void>
 }
@@ -105,7 +123,10 @@ export interface Consumer {
 export interface QueueDepth {
   readonly queue: string
   readonly ready: number
-  /** Held by workers. RabbitMQ does not report it: there it counts the workers of this process only. */
+  /**
+   * Messages that workers hold. RabbitMQ does not report this number, so with RabbitMQ only the workers of this process are
+   * counted.
+   */
   readonly running: number
 }
 
@@ -117,21 +138,26 @@ export interface QueueDepth {
 export interface Broker {
   readonly kind: 'postgres' | 'amqp' | 'redis'
   /**
-   * Resolves when the broker has confirmed all messages. A broker outside the database that does not confirm within PUBLISH_TIMEOUT leaves
-   * them to the outbox, which publishes them when it is back; then it resolves too.
-   * @throws AppError BROKER_UNREACHABLE: no message was accepted; MESSAGE_UNCONFIRMED: some may have been; MESSAGE_REFUSED
+   * Resolves when the broker has confirmed all messages. If a broker outside the database does not confirm within
+   * PUBLISH_TIMEOUT, the messages are kept in the outbox, the call resolves, and the relay publishes them when the broker is
+   * back.
+   * @throws AppError BROKER_UNREACHABLE: no message was accepted; MESSAGE_UNCONFIRMED: some messages may have been accepted;
+   * MESSAGE_REFUSED
    */
   publish(messages: readonly Message[]): Promise<void>
   consume(options: ConsumeOptions): Promise<Consumer>
   /**
-   * Publishes due messages of the outbox, at most `limit`. Several processes may do so at once.
-   * @returns how many, and the milliseconds until the next one is due (null: none)
+   * Publishes due messages of the outbox, at most `limit`. Several processes may call it at once.
+   * @returns the number of published messages, and the milliseconds until the next message is due (null: the outbox is empty)
    */
   relayDue(limit: number): Promise<{ moved: number; nextDueMs: number | null }>
   depths(queues: readonly string[]): Promise<QueueDepth[]>
-  /** Removes the ready messages of a queue. @returns how many */
+  /** Removes the ready messages of a queue. @returns the number of removed messages */
   purge(queue: string): Promise<number>
-  /** The transport of events and remote control, on the broker's own connections. Loaded at the first call. To be closed before the broker. */
+  /**
+   * Returns the transport of events and remote control, on the broker's own connections. Its code is loaded at the first call.
+   * The caller closes it before the broker.
+   */
   control(): Promise<ControlTransport>
   close(): Promise<void>
 }

@@ -1,6 +1,6 @@
 import type { Consumer, Delivery } from './broker.ts'
 
-/** The owners of deliveries, for a worker that holds deliveries of several consumers. */
+/** Finds the consumer that owns a delivery, for a worker that holds deliveries of several consumers. */
 export interface Owners {
   ownerOf(delivery: Delivery): Consumer
   /** Called for each delivery that its consumer does not hold any more. HOT. */
@@ -17,7 +17,7 @@ export const byOwner = ({ ownerOf, settled }: Owners): Pick<Consumer, DeliveryMe
   },
   async acknowledge(delivery) {
     const mine = await ownerOf(delivery).acknowledge(delivery)
-    // Another worker may have it, so it is not finished here.
+    // Another worker may have the message, so this worker must not finish it.
     if (!mine) settled(delivery)
     return mine
   },

@@ -1,21 +1,28 @@
-/** While the circuit is open, one call tries the broker after this many milliseconds. */
+/** While the circuit is open, one call per interval probes the broker. Milliseconds. */
 const PROBE_EVERY_MS = 5000
-/** That call waits no longer than this. Milliseconds. */
+/** Longest wait of a call that probes the broker while the circuit is open. Milliseconds. */
 const PROBE_MS = 500
 
 /**
- * Decides how long a call waits for a broker. While the circuit is closed, a call waits for its timeout. A call without an answer opens the
- * circuit: then calls use the outbox at once, and one call every few seconds tries the broker shortly. Any answer closes the circuit.
+ * Decides how long a call waits for a broker. While the circuit is closed, a call waits for its timeout. A call without an
+ * answer opens the circuit. While the circuit is open, calls use the outbox at once, and one call every few seconds probes the
+ * broker for a short time. Any answer closes the circuit.
  */
 export interface Circuit {
   readonly isOpen: boolean
-  /** Milliseconds that this call may wait; 0: not at all. A call that receives more than 0 must try the broker. */
+  /**
+   * Returns the milliseconds that this call may wait for the broker. 0: do not try the broker. A call that receives more than 0
+   * must try it.
+   */
   waitMs(): number
-  /** A call got no answer. `since`: its beginning, by performance.now(). If the broker answered another call after that, the circuit stays closed. */
+  /**
+   * Reports a call without an answer. `since`: when the call began, by performance.now(). If the broker has answered another
+   * call since then, the circuit stays closed.
+   */
   unanswered(since: number): void
-  /** The broker answered a call: it may have refused the call, or answered after the timeout. */
+  /** Reports an answer of the broker. A refusal counts as an answer, and so does an answer after the timeout. */
   heard(): void
-  /** The connection is back: the next call tries the broker. */
+  /** Reports that the connection is back: the next call tries the broker. */
   tryAgain(): void
 }
 

@@ -1,4 +1,7 @@
-/** A message that is no task: a request to workers, a reply, an event. Never durable: a process that is away misses it. */
+/**
+ * A message that is not a task: a request to workers, a reply or an event. Never durable: a process that is not connected misses
+ * it.
+ */
 export interface ControlMessage {
   readonly headers: Readonly<Record<string, unknown>>
   readonly body: unknown
@@ -14,31 +17,34 @@ export interface ReplyTo {
 export type Stop = () => Promise<void>
 
 /**
- * Remote control and events on Celery's exchanges and channels (docs/internals/wire-protocol.md), over the connections that the broker already
- * has. Nothing is sent unless a request arrives or events are enabled. A message that cannot be sent now is dropped: later it would be out of
- * date.
+ * Remote control and events on Celery's exchanges and channels (docs/internals/wire-protocol.md), over the connections that the
+ * broker already has. Nothing is sent unless a request arrives or events are enabled. A message that cannot be sent at once is
+ * dropped, because it would be out of date later.
  */
 export interface ControlTransport {
-  /** Receives every request to workers, again after each lost connection. Resolves when it is subscribed; waits while the broker is away. */
+  /**
+   * Subscribes to all requests to workers, and subscribes again after each lost connection. Resolves when it is subscribed;
+   * waits while the broker is away.
+   */
   serve(worker: string, onRequest: (request: ControlMessage) => void): Promise<Stop>
-  /** Receives the replies to requests whose `reply_to.routing_key` is `address`. */
+  /** Subscribes to the replies to requests whose `reply_to.routing_key` is `address`. */
   collect(address: string, onReply: (reply: ControlMessage) => void): Promise<Stop>
-  /** Sends a request to all workers. @throws when it cannot be sent */
+  /** Sends a request to all workers. @throws if the request cannot be sent */
   broadcast(request: ControlMessage): Promise<void>
   reply(to: ReplyTo, reply: ControlMessage): void
   /** Sends an event of the kind `routingKey` (`worker.heartbeat`, `task.multi`). */
   emit(routingKey: string, event: ControlMessage): void
-  /** False: this broker carries no events, so they need not be made. */
+  /** False: this broker carries no events, so callers need not create any. */
   readonly carriesEvents: boolean
   close(): Promise<void>
 }
 
-/** Celery's names: of exchanges in RabbitMQ, of channels in Redis. */
+/** Celery's names of the exchanges in RabbitMQ and of the channels in Redis. */
 export const REQUESTS = 'celery.pidbox'
 export const REPLIES = 'reply.celery.pidbox'
 export const EVENTS = 'celeryev'
 
-/** @returns undefined for a text that is not JSON */
+/** @returns the parsed value, or undefined if the text is not JSON */
 export function readJson(text: string): unknown {
   try {
     return JSON.parse(text)

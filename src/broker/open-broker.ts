@@ -10,13 +10,14 @@ import { checkRedisClient } from './redis/client.ts'
 interface ChooseOptions {
   readonly name: string
   readonly log: Log
-  /** Of a role: connects at once, and calls this if the server cannot carry messages. */
+  /** Set by a role: the client then connects at once, and calls this function if the server cannot carry messages. */
   readonly onRefused?: (error: AppError) => void
 }
 
 /**
- * Opens the broker of the configuration and logs in one line why it was chosen. If the configuration names a Redis for results of Celery's
- * clients and workers (RESULT_MIRROR, RESULT_COLLECT), that is opened too. Loads only the client libraries that are needed.
+ * Opens the broker of the configuration and logs in one line why it was chosen. If the configuration names a Redis server for
+ * results of Celery's clients and workers (RESULT_MIRROR, RESULT_COLLECT), opens this server too. Loads only the client
+ * libraries that are needed.
  * @throws AppError BROKER_CLIENT_MISSING
  */
 export async function chooseBroker(database: Database, config: Config, options: ChooseOptions): Promise<Broker> {

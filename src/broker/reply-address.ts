@@ -8,8 +8,9 @@ const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
 const known = new WeakMap<Database, Promise<string>>()
 
 /**
- * The address for results of this application: the name of its reply queue (rpc://), and the mark on its documents in Redis. All of its
- * processes have the same address. Read once from the database; waits while the database is away.
+ * Returns the address for results of this application: the name of its reply queue (rpc://) and the mark on its documents in
+ * Redis. All processes of the application have the same address. Reads the address once from the database; waits while the
+ * database is away.
  */
 export function replyAddress(database: Database): Promise<string> {
   const address =

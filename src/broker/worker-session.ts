@@ -5,16 +5,25 @@ import { sql } from '../database/sql.ts'
 import type { Log } from '../log.ts'
 import type { ConsumeOptions } from './broker.ts'
 
-/** Half a second: a dead worker's messages are back within a second of its death. */
+/**
+ * Interval of the search for dead workers. Half a second, so that a dead worker's messages are requeued within a second.
+ * Milliseconds.
+ */
 const REAP_EVERY_MS = 500
-/** After a reconnection the other workers have this time to take their locks again before any worker is declared dead. */
+/**
+ * After a reconnection the other workers have this time to take their locks again before any worker is declared dead.
+ * Milliseconds.
+ */
 const REAP_AFTER_RECONNECT_MS = 3000
 
-/** A row in table `worker`, for workers of PostgreSQL and of RabbitMQ. Redis has its own register (redis/worker.ts). */
+/**
+ * A worker's row in table `worker`, if the broker is PostgreSQL or RabbitMQ. Workers on Redis register in Redis
+ * (redis/worker.ts).
+ */
 export interface WorkerSession {
-  /** Another one after the worker was declared dead and registered again. */
+  /** The worker's number. It changes if the worker is declared dead and registers again. */
   readonly id: number
-  /** Deletes the row and requeues the messages that it still holds. */
+  /** Deletes the row and requeues the messages that the worker still holds. */
   leave(): Promise<void>
 }
 
@@ -22,14 +31,17 @@ export interface WorkerSessionOptions extends Pick<ConsumeOptions, 'name' | 'que
   readonly log: Log
   /** Called when the queues may hold messages. */
   readonly wake: () => void
-  /** The connection is back. Another worker may have requeued the messages of this one meanwhile. */
+  /**
+   * Called when the connection is back. `declaredDead`: another worker declared this worker dead during the outage and requeued
+   * its messages.
+   */
   readonly onReconnected?: (how: { readonly declaredDead: boolean }) => void
 }
 
 /**
- * Registers a worker. It is alive while its session holds the advisory lock of its row. The server releases the lock the moment the
- * connection ends, so a kill -9 is noticed without a heartbeat, and a busy event loop cannot lose its messages. A worker that is the only
- * one registered sends no queries to look for dead ones.
+ * Registers a worker. A worker is alive while its session holds the advisory lock of its row. The server releases the lock as
+ * soon as the connection ends, so a kill -9 is noticed without a heartbeat, and a worker with a busy event loop does not lose
+ * its messages. While only one worker is registered, it sends no queries to find dead workers.
  */
 export async function openWorkerSession(database: Database, options: WorkerSessionOptions): Promise<WorkerSession> {
   const { log, wake } = options
@@ -55,7 +67,7 @@ export async function openWorkerSession(database: Database, options: WorkerSessi
   }
   let isAsked = false
   await untilConnected<unknown>(() => {
-    // The listener runs `register` with every new connection, so after a failure only the connection has to be awaited.
+    // The listener calls `register` on every new connection, so after a failure it is enough to wait for the connection.
     if (isAsked) return database.listener.query('SELECT 1')
     isAsked = true
     return database.listener.session(register)
@@ -87,11 +99,11 @@ export async function openWorkerSession(database: Database, options: WorkerSessi
 }
 
 interface Reaper {
-  /** Declares workers dead whose lock is free, and requeues their messages. */
+  /** Declares each worker whose lock is free dead, and requeues its messages. */
   reap(): Promise<void>
   /** Reaps soon, and again as long as there are other workers. */
   schedule(): void
-  /** Reaps nothing until the other workers had time to take their locks again. */
+  /** Reaps no worker until the other workers have had time to take their locks again. */
   postpone(): void
   stop(): void
 }
@@ -106,7 +118,8 @@ function createReaper(
 
   const reap = async () => {
     if (stopped) return
-    // A worker without its own lock must not judge others: after a restart of the server no worker has its lock yet.
+    // A worker that does not hold its own lock must not declare others dead: after a restart of the server no worker holds its
+    // lock yet.
     if (!database.listener.connected || performance.now() < notBefore) return schedule()
     const row = await database.transaction(async (client) => {
       const [found] = await client.query<{ names: string[]; ids: number[]; peers: number }>(sql('worker-reap'), [key, workerId()])
@@ -116,7 +129,7 @@ function createReaper(
     })
     if (row === undefined) return
     for (const name of row.names) log.warn({ worker: name }, 'worker is dead, its messages are requeued')
-    // Also without messages: claims passed over the rows that the dead worker had locked.
+    // Wakes even if no message was requeued, because earlier claims skipped the rows that the dead worker had locked.
     if (row.names.length > 0) wake()
     if (row.peers > 0) schedule()
     else clearTimeout(timer)
@@ -170,6 +183,6 @@ async function subscribe(
   ]
 }
 
-/** A worker that starts while the database is away waits for it: an exit would only mean another start. */
+/** A worker that starts while the database is away waits for it. If it exited, the supervisor would only start it again. */
 const untilConnected = <T>(work: () => Promise<T>): Promise<T> =>
   retry(work, { firstMs: 100, maxMs: 2000, isRetryable: isConnectionError })

@@ -1,12 +1,12 @@
-/** Promises that run in the background and that a flush waits for. */
+/** Work in the background that a flush waits for. */
 export interface Background {
   readonly size: number
   run(work: Promise<void>): void
-  /** Resolves when the work that runs now has ended. */
+  /** Resolves when all work that runs at the time of the call has ended. */
   idle(): Promise<void>
 }
 
-/** @param onFailure called when work rejects. Default: the rejection is left unhandled, for work that never rejects */
+/** @param onFailure called when work rejects. Without it, work must not reject: the rejection would be unhandled */
 export function createBackground(onFailure?: (error: unknown) => void): Background {
   const running = new Set<Promise<void>>()
   return {

@@ -1,10 +1,13 @@
-/** Items that wait to be written. They stay until the write of their batch succeeded, so that a failed write is repeated with them. */
+/**
+ * Items that wait to be written. They stay in the queue until the write of their batch has succeeded, so a failed write can be
+ * repeated.
+ */
 export interface BatchQueue<T> {
   readonly size: number
-  /** All items. Grows when items are added; a batch that is written has to be a copy (`first`). */
+  /** All items. The array changes when items are added, so a batch that is being written must be a copy (`first`). */
   readonly items: readonly T[]
   add(item: T): void
-  /** A copy of the first items, at most `limit`. */
+  /** Returns a copy of the first items, at most `limit`. */
   first(limit?: number): readonly T[]
   /** Removes a batch that `first` returned, or a shorter one. */
   written(batch: readonly T[]): void

@@ -4,15 +4,18 @@ import type { Consumer, Delivery, FinishOptions } from '../broker.ts'
 import type { HeldDelivery, HeldTable } from './held.ts'
 import type { LifeCycle } from './life-cycle.ts'
 
-/** The operations of one consumer in the protocol of its broker. They receive deliveries that were held until the call. */
+/**
+ * The operations of one consumer in the protocol of its broker. Each delivery that they receive was held at the moment of the
+ * call.
+ */
 export interface ConsumerProtocol<D extends HeldDelivery> {
   /** Stores the outcome and then, or in the same commit, acknowledges the message. */
   settle(delivery: D, outcome: Outcome | null, options: FinishOptions): void
-  /** Stores an outcome without its message: the task runs. */
+  /** Stores the outcome STARTED, which acknowledges no message. */
   storeStarted(outcome: Outcome): void
-  /** As `Consumer.acknowledge`. */
+  /** Does what `Consumer.acknowledge` promises. */
   acknowledge(delivery: D): Promise<boolean>
-  /** As `Consumer.begin`. The delivery may not be held any more. */
+  /** Does what `Consumer.begin` promises. This consumer may no longer hold the delivery. */
   begin(delivery: Delivery): Promise<void>
   requeue(delivery: D, counted: boolean): void
   deadLetter(delivery: D, reason: string): void
@@ -21,7 +24,7 @@ export interface ConsumerProtocol<D extends HeldDelivery> {
   flush(): Promise<void>
   /** Flushes for at most `withinMs` milliseconds (default: no limit). `close` calls it before `leave`. */
   drain(withinMs: number | undefined): Promise<void>
-  /** How many finished messages are not settled. */
+  /** The number of finished messages that are not yet settled. */
   readonly unsettled: number
   /** Signs off and requeues the messages that are still held. */
   leave(withinMs: number | undefined): Promise<void>

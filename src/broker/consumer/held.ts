@@ -3,30 +3,34 @@ import type { Prefetch } from './prefetch.ts'
 
 /** A message that the consumer has handed to its worker. */
 export interface HeldDelivery extends Delivery {
-  /** Acknowledged before it ran: its end acknowledges nothing, and it cannot be requeued. */
+  /** True: the message was acknowledged before it ran, so its end acknowledges nothing, and it cannot be requeued. */
   early: boolean
 }
 
-/** The messages that a worker holds, and their count in the prefetch. */
+/** The messages that a worker holds. Reports to the prefetch when they end. */
 export interface HeldTable<D extends HeldDelivery> {
   readonly size: number
   get(delivery: Delivery): D | undefined
   has(delivery: Delivery): boolean
-  /** @param key a result of `keyOf` */
+  /** @param key the key of a delivery, as `keyOf` returns it */
   hasKey(key: unknown): boolean
-  /** Does not count in the prefetch: the caller counts a whole claim at once (`Prefetch.taken`). */
+  /** Adds a delivery without counting it in the prefetch: the caller counts a whole claim at once (`Prefetch.taken`). */
   add(delivery: D): void
-  /** Exchanges a delivery for a copy with more fields. @returns false when it is not held any more */
+  /** Replaces a delivery by a copy with more fields. @returns false if the delivery is not held any more */
   replace(delivery: D, by: D): boolean
-  /** Removes a delivery that ended. @returns undefined when it is not held any more */
+  /** Removes a delivery that ended. @returns the delivery, or undefined if it is not held any more */
   finish(delivery: Delivery): D | undefined
-  /** Removes a delivery that did not run to its end. @returns undefined when it is not held any more */
+  /** Removes a delivery that did not run to its end. @returns the delivery, or undefined if it is not held any more */
   release(delivery: Delivery): D | undefined
   releaseKey(key: unknown): D | undefined
   values(): D[]
 }
 
-/** HOT. @param keyOf the identity of a delivery: the object itself, or its tag if the server may claim it twice */
+/**
+ * HOT.
+ * @param keyOf returns the key of a delivery: the object itself, or its tag if the server may deliver the message to this worker
+ * twice
+ */
 export function createHeldTable<D extends HeldDelivery>(
   prefetch: Pick<Prefetch, 'finished' | 'requeued'>,
   keyOf: (delivery: Delivery) => unknown = (delivery) => delivery,

@@ -62,7 +62,7 @@ function withLink(state: OpenState, link: Link): OpenState {
   return state.link === link ? state : { ...state, link }
 }
 
-/** The state of one consumer, with the conditions that its parts check. */
+/** The state of one consumer, and the conditions on it that the parts of the consumer check. */
 export interface LifeCycle {
   readonly state: ConsumerState
   send(event: ConsumerEvent): void

@@ -1,10 +1,10 @@
 /**
- * Looks up redelivered messages one batch after the other, so that a queue that is consumed in order stays in order: a batch that arrives
- * during a look-up waits behind it.
+ * Looks up redelivered messages one batch after the other, so that the messages of an ordered queue stay in order. A batch that
+ * arrives during a lookup waits until the lookup ends.
  */
 export interface OrderedLookup<D> {
   readonly isBusy: boolean
-  /** Settles as the look-up of these deliveries. */
+  /** Looks up deliveries after all earlier batches. Rejects if their lookup rejects. */
   add(deliveries: readonly D[]): Promise<void>
 }
 

@@ -1,27 +1,30 @@
-/** How far ahead of its slots a worker claims, in milliseconds of its work at the measured rate (docs/internals/queue-design.md). */
+/**
+ * A worker claims as many messages as it runs in this time at the measured rate (docs/internals/queue-design.md). Milliseconds.
+ */
 const AHEAD_MS = 30
 const MAX_AHEAD = 2000
-/** Weight of the newest measurement, and the shortest busy time that makes one. */
+/** Weight of the newest measurement (NEWEST), and the shortest busy time that counts as a measurement (MEASURE_MS). */
 const NEWEST = 0.3
 const MEASURE_MS = 0.2
 
 export interface Prefetch {
-  /** `count` more messages are held. */
+  /** Reports that `count` more messages are held. */
   taken(count: number): void
-  /** A held message ended. */
+  /** Reports that a held message ended. */
   finished(): void
-  /** A held message was given up without running to its end. */
+  /** Reports that a held message was given up before it ran to its end. */
   requeued(): void
-  /** How many messages to hold at the measured rate; never less than the slots. */
+  /** Returns how many messages to hold at the measured rate; never fewer than the slots. */
   target(): number
-  /** How many more messages to claim; 0 when there are too few to be worth a statement. */
+  /** Returns how many more messages to claim; 0 if the number is too small to be worth a statement. */
   room(): number
 }
 
 /**
- * How many messages a worker claims before a slot is free. Fast tasks are claimed hundreds at a time, slow ones never beyond the free slots,
- * so that two workers share fairly without a setting. The rate counts only time in which something was held: time spent waiting for the
- * database says nothing about the tasks, and counting it would make small batches the reason for small batches.
+ * Decides how many messages a worker claims before a slot is free. Fast tasks are claimed hundreds at a time, slow tasks only
+ * for free slots, so that two workers share fairly without a setting. The rate counts only the time in which messages were held.
+ * The time without messages is spent on claims: if it counted, small batches would lower the rate, and the lower rate would make
+ * the batches smaller still.
  */
 export function createPrefetch(concurrency: number, now: () => number = () => performance.now()): Prefetch {
   let held = 0
@@ -61,7 +64,8 @@ export function createPrefetch(concurrency: number, now: () => number = () => pe
       release()
     },
     requeued() {
-      // A prefetched message did not run in time, so the measured rate is wrong: without this it would be claimed again at once.
+      // A prefetched message did not run in time, so the measured rate is wrong. If the rate stayed, the message would be
+      // claimed again at once.
       perMs = 0
       release()
     },

@@ -1,9 +1,9 @@
 import { isConnectionError } from '../../concurrency/transient.ts'
 import type { Log } from '../../log.ts'
 
-/** Logs why outcomes cannot be stored: one line for each reason, not for each attempt. */
+/** Logs why outcomes cannot be stored, with one line for each reason instead of one for each attempt. */
 export interface StoreFailures {
-  /** @param finished outcomes that wait */
+  /** @param finished the number of outcomes that wait to be stored */
   failed(err: Error, finished: number): void
   succeeded(): void
 }
