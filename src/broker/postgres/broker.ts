@@ -14,9 +14,9 @@ import { createPostgresConsumer } from './consumer.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 }
 
-/** A broker in PostgreSQL. Nothing else has to be installed, and messages are as durable as the database. */
+/** A broker in PostgreSQL. No other server has to be installed, and messages are as durable as the database. */
 export function createPostgresBroker(database: Database, config: Pick<Config, 'publishTimeoutMs'>, log: Log): Broker {
-  /** Retries only if no connection was made: after a broken connection the message may already be stored. */
+  /** Retries only if no connection was made. If a connection broke, the messages may already be stored. */
   const insert = async (messages: readonly Message[]) => {
     const values = [...messageColumns(messages), database.channel('message')]
     const isRetryable = isConnectFailure

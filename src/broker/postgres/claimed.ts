@@ -56,8 +56,8 @@ export interface ClaimedParts {
 /** Passes claimed messages to the worker, except for those whose outcome is stored. HOT. */
 export function createClaimed({ held, prefetch, log, onDeliveries, acknowledge }: ClaimedParts) {
   /**
-   * A message that was made ready while it was held (message-reclaim.sql) may be claimed again. If it is finished, it only needs its
-   * acknowledgement: no statement acknowledges a message that it claims.
+   * A message that became ready while this worker held it (message-reclaim.sql) may be claimed again. If the message is
+   * finished, it only needs another acknowledgement, because a statement cannot acknowledge a message that it claims itself.
    */
   const isNew = ({ id }: MessageRow, finished: ReadonlySet<string | undefined>): boolean => {
     if (!finished.has(id)) return !held.hasKey(id)
@@ -65,7 +65,7 @@ export function createClaimed({ held, prefetch, log, onDeliveries, acknowledge }
     return false
   }
 
-  /** @param finished tags of settlements that waited when the rows were claimed */
+  /** @param finished tags of the settlements that were not yet written when the rows were claimed */
   return (claimed: readonly MessageRow[], finished: ReadonlySet<string | undefined>): void => {
     const rows = claimed.filter((row) => isNew(row, finished))
     const deliveries: PostgresHeld[] = []
@@ -91,7 +91,7 @@ export function createClaimed({ held, prefetch, log, onDeliveries, acknowledge }
   }
 }
 
-/** A row with unreadable headers is delivered too: the worker refuses the message and stores why. */
+/** A row with unreadable headers is delivered as an empty message: the worker refuses it and stores the reason. */
 function readMessage(row: MessageRow): Message {
   try {
     return toMessage(row)

@@ -14,7 +14,10 @@ import { blameAll } from './reconcile.ts'
 import { createPostgresReleases } from './releases.ts'
 import { createPostgresTurns } from './turns.ts'
 
-/** NOTIFY wakes the consumer. This timer is for a connection pooler that drops notifications; a look costs one empty statement. */
+/**
+ * NOTIFY wakes the consumer. This poll is for a connection pooler that drops notifications; it costs one empty statement.
+ * Milliseconds.
+ */
 const LOOK_AGAIN_MS = 30_000
 
 /**
@@ -69,7 +72,7 @@ export async function createPostgresConsumer(database: Database, options: Consum
         turns.wake()
       },
       async stop() {
-        // While the database is away no claim is under way, so no message can arrive.
+        // In doubt there is no claim under way, so no message can arrive.
         if (!life.isInDoubt) await turns.idle()
       },
       flush: turns.idle,

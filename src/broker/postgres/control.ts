@@ -3,9 +3,15 @@ import type { Database } from '../../database/database.ts'
 import type { Log } from '../../log.ts'
 import { type ControlMessage, type ControlTransport, readJson, type Stop } from '../control-transport.ts'
 
-/** Bytes of one part. A NOTIFY carries less than 8000 bytes (PostgreSQL 18, NOTIFY), and base64 turns three bytes into four. */
+/**
+ * Bytes of a message in one part. A NOTIFY carries less than 8000 bytes (PostgreSQL 18, NOTIFY), and base64 turns three bytes
+ * into four.
+ */
 const PART_BYTES = 5400
-/** Incomplete messages that are kept. A message stays incomplete if the connection breaks or its sender ends in the middle. */
+/**
+ * Most incomplete messages that are kept; beyond the limit the oldest is dropped. A message stays incomplete if the connection
+ * breaks or its sender ends before the last part.
+ */
 const MAX_OPEN = 100
 
 /** One part of a message. */
@@ -13,11 +19,14 @@ interface Part {
   readonly id: string
   readonly at: number
   readonly of: number
-  /** base64 */
+  /** A piece of the message's JSON text, in base64. */
   readonly data: string
 }
 
-/** Remote control by NOTIFY, on the connection that listens anyway. Carries no events: each one would be a commit that other commits wait for. */
+/**
+ * Remote control by NOTIFY, on the existing connection of the listener. Carries no events, because each event would be a commit
+ * that other commits wait for.
+ */
 export function createPostgresControl(database: Database, log: Log): ControlTransport {
   const stops = new Set<Stop>()
   const requests = database.channel('control')
@@ -71,7 +80,10 @@ function partsOf(message: ControlMessage): Part[] {
   }))
 }
 
-/** Parts of one message arrive in order, but between parts of other senders. @returns the message when its last part arrives */
+/**
+ * Joins parts to messages. The parts of one message arrive in order, but mixed with parts of other senders.
+ * @returns the message when its last part arrives, else undefined
+ */
 function joined(open: Map<string, string[]>, part: Part | undefined): ControlMessage | undefined {
   if (typeof part?.data !== 'string') return undefined
   const parts = open.get(part.id) ?? []

@@ -5,7 +5,10 @@ interface Waiting {
   readonly tag: string
   readonly worker: number
   readonly resolve: (gone: boolean) => void
-  /** Sent before, without an answer. */
+  /**
+   * True after the first attempt. If it is repeated, the first attempt got no answer, so the server may have deleted the message
+   * already.
+   */
   sent: boolean
 }
 
@@ -13,13 +16,17 @@ interface Waiting {
 export interface EarlyAcks {
   readonly size: number
   /**
+   * Acknowledges a message before it runs.
    * @param worker the worker that holds the message
-   * @returns true: the message is deleted and may run; false: another worker has it or will get it
+   * @returns true if the message is deleted and may run; false if another worker has the message or will receive it
    */
   add(tag: string, worker: number): Promise<boolean>
-  /** @returns tags that this worker does not hold any more. Rejects when the database is away; then it may be called again */
+  /**
+   * Sends the waiting acknowledgements. Rejects if the database is away; the call may be repeated.
+   * @returns tags of messages that this worker does not hold any more
+   */
   send(worker: number): Promise<readonly string[]>
-  /** Resolves waiting acknowledgements to false, because nothing will be sent any more. */
+  /** Resolves the waiting acknowledgements to false. Called when the consumer sends no more acknowledgements. */
   giveUp(): void
 }
 
@@ -43,7 +50,8 @@ export function createEarlyAcks(database: Database): EarlyAcks {
       const lost: string[] = []
       for (const each of batch) {
         const { gone = false, there = false, alive = false } = known.get(each.tag) ?? {}
-        // After a lost answer, a deleted message was deleted by this worker, unless the worker was declared dead.
+        // If the answer to an earlier attempt was lost and the message is gone, this worker deleted it, unless the worker was
+        // declared dead.
         const ours = gone || (inDoubt.has(each.tag) && !there && alive && each.worker === worker)
         if (!ours) lost.push(each.tag)
         each.resolve(ours)

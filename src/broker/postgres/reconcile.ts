@@ -6,14 +6,15 @@ import type { PostgresHeld } from './claimed.ts'
 export interface ReconcileParts {
   readonly workerId: number
   readonly held: HeldTable<PostgresHeld>
-  /** Tags of messages that ended or were released, and whose write has not succeeded. */
+  /** Returns the tags of messages that ended or were released, but whose write has not yet succeeded. */
   readonly unwritten: () => readonly string[]
 }
 
 /**
- * Makes the server and this worker agree about who holds which message, because the answer to a claim may have been lost on its way. Messages
- * that only the server thinks are ours become ready; messages of ours that became ready are taken again. A server that lost its client
- * finishes the statement that it executes, and the lock on the worker's row waits for that.
+ * Makes the server and this worker agree about the held messages, because the answer to a claim may have been lost. If only the
+ * server counts a message as held by this worker, the message becomes ready. If this worker holds a message that became ready,
+ * it claims the message again. A server that lost its client still finishes the statement that it executes; the lock on the
+ * worker's row waits for its end.
  */
 export async function reconcileClaims(database: Database, { workerId, held, unwritten }: ReconcileParts): Promise<void> {
   const blamed = held.values().filter((each) => each.blamed)
@@ -21,7 +22,8 @@ export async function reconcileClaims(database: Database, { workerId, held, unwr
     const isRegistered = (await client.query(sql('worker-await-claims'), [workerId])).length > 0
     const ours = [...tagsOf(held.values()), ...unwritten()]
     await client.query(sql('message-unclaim'), [workerId, ours])
-    // A worker that was declared dead and is not registered again takes nothing: after its death no worker would requeue that.
+    // A worker that was declared dead and is not registered again claims nothing: if it died, no worker would requeue the
+    // messages.
     if (!isRegistered) return
     const begun = held.values().filter((each) => each.begun)
     await client.query(sql('message-reclaim'), [workerId, ours, tagsOf(blamed), tagsOf(begun)])
@@ -29,7 +31,10 @@ export async function reconcileClaims(database: Database, { workerId, held, unwr
   for (const each of blamed) each.blamed = false
 }
 
-/** Marks the messages that got a death because this worker was declared dead, by the same rule as worker-requeue.sql. */
+/**
+ * Marks the held messages against which a death was counted because this worker was declared dead. Uses the rule of
+ * worker-requeue.sql.
+ */
 export function blameAll(held: HeldTable<PostgresHeld>): void {
   for (const each of held.values()) each.blamed = each.blamed || each.deliveries === 1 || each.begun
 }

@@ -2,13 +2,16 @@ import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 import { createBatchQueue } from '../consumer/batch-queue.ts'
 
-/** Messages that end without an outcome: requeued, or kept as dead letters. Each write is repeated until it succeeds. */
+/**
+ * Writes messages that end without an outcome: they are requeued or kept as dead letters. Each write is repeated until it
+ * succeeds.
+ */
 export interface PostgresReleases {
   readonly size: number
   readonly tags: readonly string[]
   requeue(tag: string, counted: boolean): void
   deadLetter(tag: string, reason: string): void
-  /** Rejects when the database is away; the next call repeats the write. */
+  /** Writes the waiting releases. Rejects if the database is away; the next call repeats the write. */
   write(worker: number): Promise<void>
 }
 

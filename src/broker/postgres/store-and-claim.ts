@@ -13,9 +13,9 @@ import type { Settlement } from '../outcomes/settlement.ts'
 import type { MessageRow } from './claimed.ts'
 
 export interface PostgresSettlement extends Settlement {
-  /** undefined: the task has only started. */
+  /** The tag of the message to acknowledge. undefined for STARTED, which acknowledges no message. */
   readonly tag: string | undefined
-  /** Acknowledged before it ran, so a missing message is expected. */
+  /** True: the message was acknowledged before it ran, so it is expected to be missing. */
   readonly early: boolean
 }
 
@@ -24,9 +24,9 @@ export type StoreAndClaim = (batch: readonly PostgresSettlement[], room: number)
 
 export interface StoredBatch {
   readonly rows: readonly MessageRow[]
-  /** False when the claim had to be left out. */
+  /** False if the batch was stored without claiming messages. */
   readonly claimed: boolean
-  /** Outcomes of other tasks that the same commit stored. */
+  /** Outcomes of other tasks that the same commit has stored. */
   readonly alsoStored: readonly Outcome[]
 }
 
@@ -47,7 +47,7 @@ export function createStoreAndClaim(database: Database, options: StoreAndClaimOp
     const chosen = lastOfEach(batch.map(({ outcome }) => outcome))
     const done: string[] = []
     for (const { tag } of batch) if (tag !== undefined) done.push(tag)
-    // Each claim begins with another queue: a full one must not keep the others waiting.
+    // Each claim begins with another queue, so that a full queue does not delay the others.
     const first = claims++ % queues.length
     const order = [...queues.slice(first), ...queues.slice(0, first)]
     const values = settleParameters({
@@ -83,8 +83,8 @@ export function createStoreAndClaim(database: Database, options: StoreAndClaimOp
 }
 
 /**
- * The settlements whose effects this transaction may write. Without a stored outcome only the message shows which worker was first: if
- * another transaction deleted the message, that one won.
+ * Returns the settlements whose effects this transaction may write. If a settlement stores no outcome, only its message shows
+ * which worker was first: if another transaction has deleted the message, that transaction won.
  */
 async function stillOurs(client: Queryable, batch: readonly PostgresSettlement[]): Promise<readonly PostgresSettlement[]> {
   const unstored = batch.filter(({ outcome, effects, early }) => outcome === null && effects !== undefined && !early)

@@ -28,10 +28,10 @@ export interface PostgresTurnsParts {
   readonly workerId: () => number
 }
 
-/** `idle` also starts the work that waits. */
+/** `idle` also starts the waiting work, and resolves when it is done. */
 export interface PostgresTurns extends Pick<Pump, 'wake' | 'idle' | 'stop'> {
   settle(settlement: PostgresSettlement): void
-  /** Settlements, requeues, dead letters and early acknowledgements that are not written. */
+  /** The number of settlements, requeues, dead letters and early acknowledgements that are not yet written. */
   readonly unwritten: number
 }
 
@@ -68,7 +68,7 @@ export function createPostgresTurns(parts: PostgresTurnsParts, options: ConsumeO
   const storeAndClaimNext = async () => {
     const batch = nextBatch(settlements.items)
     const room = claimable()
-    // Before the statement, not after it: a signal that arrives meanwhile must not be forgotten.
+    // This precedes the statement, so that a signal that arrives during the statement is not lost.
     if (room > 0) life.send('claim-sent')
     const { rows, claimed, alsoStored } = await storeAndClaim(batch, room)
     const finished = rows.length === 0 ? undefined : new Set(settlements.items.map(({ tag }) => tag))
@@ -104,7 +104,7 @@ export function createPostgresTurns(parts: PostgresTurnsParts, options: ConsumeO
   }
 }
 
-/** Settlements that are not stored. They count in the backlog of the process; stored ones go to the mirror. */
+/** The settlements that are not yet stored. They count in the backlog of the process. Stored settlements go to the mirror. */
 function createSettlementQueue({ backlog, mirror }: Pick<ConsumeOptions, 'backlog' | 'mirror'>) {
   const waiting = createBatchQueue<PostgresSettlement>()
   return {
