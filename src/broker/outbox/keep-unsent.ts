@@ -5,8 +5,10 @@ import { AppError } from '../../errors.ts'
 import type { Message } from '../../message/message.ts'
 
 /**
- * Keeps messages in the outbox that a broker outside the database did not confirm. `sent`: they left this process, so the broker may have them.
- * @throws AppError BROKER_UNREACHABLE: no message was accepted; MESSAGE_UNCONFIRMED: some may have been; MESSAGE_REFUSED
+ * Keeps messages in the outbox that a broker outside the database did not confirm. `sent`: the messages left this process, so
+ * the broker may have them.
+ * @throws AppError BROKER_UNREACHABLE: no message was accepted; MESSAGE_UNCONFIRMED: some messages may have been accepted;
+ * MESSAGE_REFUSED
  */
 export async function keepUnsent(database: Database, messages: readonly Message[], sent: boolean): Promise<void> {
   const each = messages.map((message) => keepInOutbox(database, message, new Date()))

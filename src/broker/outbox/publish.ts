@@ -6,15 +6,18 @@ import { type MessageRow, toMessage } from '../postgres/claimed.ts'
 /** A message that the broker did not confirm. It stays in the outbox. */
 export interface Untaken {
   readonly message: Message
-  /** The broker refuses its queue: every due message of the queue is put off for this many milliseconds. */
+  /**
+   * Set if the broker refuses the queue of the message: every due message of this queue is put off for this many milliseconds.
+   */
   readonly putOffMs?: number | undefined
 }
 
 /**
- * `Broker.relayDue` for brokers outside the database: due rows are locked, published, and deleted after the broker has confirmed them. A crash
- * between the two publishes a message twice under the same id, so that its outcome is stored once.
+ * `Broker.relayDue` for brokers outside the database: due rows are locked, published, and deleted after the broker has confirmed
+ * them. If the process dies after publishing and before deleting, the message is published twice, with the same id, so its
+ * outcome is still stored once.
  * @param publish resolves with the messages that were not confirmed
- * @returns `left`: messages that were not confirmed and are not put off
+ * @returns `left`: the number of messages that were neither confirmed nor put off
  */
 export async function publishDue(
   database: Database,

@@ -6,16 +6,25 @@ import type { Broker } from '../broker.ts'
 
 const BATCH = 500
 const MAX_SLEEP_MS = 5000
-/** The pause when another relay has locked due rows. It usually publishes them within milliseconds, but it may fail or its machine may vanish. */
+/**
+ * The growing pause while due rows are left, because another relay has locked them. That relay usually publishes them within
+ * milliseconds, but it may fail, or its machine may vanish.
+ */
 const HELD = { firstMs: 20, maxMs: 1000 }
 
-/** The loop that publishes due messages of the outbox. It runs in worker and beat; rows are locked, so any number of loops may run. */
+/**
+ * The loop that publishes due messages of the outbox. It runs in worker and beat. Each loop locks its rows, so any number of
+ * loops may run.
+ */
 export interface OutboxRelay {
-  /** Resolves when the statement under way has ended. */
+  /** Stops the loop. Resolves when the statement under way has ended. */
   stop(): Promise<void>
 }
 
-/** NOTIFY wakes the loop when a row is added, and a timer at the next due time. Never rejects: while the database or the broker is away it tries again. */
+/**
+ * Starts the loop. NOTIFY wakes it when a row is added, and a timer wakes it at the next due time. While the database or the
+ * broker is away, the loop tries again.
+ */
 export async function startOutboxRelay(database: Database, broker: Broker, log: Log): Promise<OutboxRelay> {
   let held = 0
 

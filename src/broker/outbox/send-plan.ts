@@ -9,13 +9,18 @@ import { AppError } from '../../errors.ts'
 import { parseCeleryTime } from '../../message/message.ts'
 import type { Broker } from '../broker.ts'
 
-/** Retries only if no connection was made: a plan that may be stored is not sent again, because its chords may have ended by then. */
+/**
+ * Retries only if no connection was made. A plan that may be stored is not sent again, because its chords may have ended by
+ * then.
+ */
 const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectFailure }
 
 /**
- * Sends a plan completely or not at all: chords, groups and messages are written in one transaction, and the outbox brings the messages to the
- * broker. In a transaction of the caller the plan is sent if and only if that commits. A single message is published directly.
- * @throws AppError BROKER_UNREACHABLE: the plan may be stored all the same. Errors of the caller's connection are thrown unchanged
+ * Sends a plan completely or not at all: chords, groups and messages are written in one transaction, and the relay publishes the
+ * messages from the outbox. In a transaction of the caller, the plan is sent if and only if this transaction commits. A single
+ * message outside a transaction is published directly.
+ * @throws AppError BROKER_UNREACHABLE: the plan may be stored nevertheless. Errors of the caller's connection are thrown
+ * unchanged
  */
 export async function sendPlan(
   { database, broker }: { readonly database: Database; readonly broker: Pick<Broker, 'kind' | 'publish'> },

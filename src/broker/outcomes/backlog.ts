@@ -2,25 +2,32 @@ import type { Log } from '../../log.ts'
 import type { Settlement } from './settlement.ts'
 
 /**
- * Characters of results and arguments, over all consumers of a process, that may wait for the database. A dyno has 512 MB; the effects of a
- * result may contain it again, and so does the statement that stores it. Tasks that run at this moment may each add their own.
+ * Most characters of results and arguments that may wait for the database, over all consumers of a process. A dyno has 512 MB,
+ * and one result may be in memory three times: in the outcome, in its effects and in the statement that stores it. Tasks that
+ * already run still add their results above the limit.
  */
 const MAX_BACKLOG_LENGTH = 32 * 1024 * 1024
-/** Outcomes of one statement: bounds its size, and the damage of an outcome that cannot be stored. */
+/**
+ * Most outcomes in one statement. Limits the size of the statement, and the number of outcomes that fail with one outcome that
+ * the database refuses.
+ */
 const MAX_BATCH = 2000
-/** Characters of the values in one statement, except for a single larger one: PostgreSQL takes a message of 1 GB, V8 a string of half of it. */
+/**
+ * Most characters of the values in one statement; a single larger value goes alone. PostgreSQL accepts a message of 1 GB, and a
+ * string of V8 has at most half of this length.
+ */
 const MAX_BATCH_LENGTH = 8_000_000
 
 type Item = Pick<Settlement, 'outcome'> & Partial<Pick<Settlement, 'message'>>
 
-/** Outcomes of a process that are not yet stored. While there are too many, no more tasks begin. */
+/** Counts the outcomes of a process that are not yet stored. While there are too many, no more tasks begin. */
 export interface OutcomeBacklog {
   readonly isFull: boolean
   /** HOT: once per outcome. */
   added(item: Item): void
-  /** The same items as were added. */
+  /** Reports stored items. Each item must have been added before. */
   stored(batch: readonly Item[]): void
-  /** @param room called whenever the backlog is not full any more @returns unsubscribes */
+  /** @param room called whenever the backlog is not full any more @returns a function that unsubscribes */
   onRoom(room: () => void): () => void
 }
 
@@ -41,7 +48,8 @@ export function createOutcomeBacklog(log: Log, maxLength = MAX_BACKLOG_LENGTH): 
     },
     stored(batch) {
       for (const item of batch) length -= valueLength(item) + (item.message?.body.length ?? 0)
-      // Half of the limit, because a busy worker at the limit itself would log with every statement.
+      // The backlog stays full until half of the limit: otherwise a busy worker near the limit would log a change with every
+      // statement.
       if (!isFull || length > maxLength / 2) return
       isFull = false
       log.info({ length }, 'the database takes results again, tasks are started again')
@@ -54,7 +62,7 @@ export function createOutcomeBacklog(log: Log, maxLength = MAX_BACKLOG_LENGTH): 
   }
 }
 
-/** As many of the first items as fit into one statement. */
+/** Returns as many of the first items as fit into one statement. */
 export function nextBatch<T extends Item>(waiting: readonly T[]): readonly T[] {
   let length = 0
   const end = waiting.findIndex((item, index) => {

@@ -9,16 +9,16 @@ import type { Log } from '../../log.ts'
 import type { Message } from '../../message/message.ts'
 import type { Settlement } from './settlement.ts'
 
-/** False: the statement that stores the outcomes needs no transaction around it. HOT. */
+/** Returns false if the batch has no effects: then one statement stores its outcomes, without a transaction. HOT. */
 export function haveEffects(batch: readonly Settlement[]): boolean {
   for (const { effects } of batch) if (effects !== undefined) return true
   return false
 }
 
 /**
- * Writes the effects of a batch, in the transaction that has just stored its outcomes. `chosen`: the outcomes that the statement received;
- * it receives one for each id.
- * @returns outcomes of other tasks that were stored with them
+ * Writes the effects of a batch, in the transaction that has just stored its outcomes. `chosen`: the outcomes that the statement
+ * received, one for each id.
+ * @returns outcomes of other tasks that the transaction stored too
  */
 export async function writeBatchEffects(
   client: Queryable,
@@ -35,9 +35,9 @@ export async function writeBatchEffects(
 }
 
 /**
- * Writes one settlement. If the database refuses its outcome or its effects, the outcome is stored as FAILURE without its value and nothing
- * is sent: a refused settlement must not hold up the others, nor come back for ever.
- * @throws what `write` throws unless that is a refusal
+ * Writes one settlement. If the database refuses its outcome or its effects, the outcome is stored as FAILURE without its value,
+ * and nothing is sent: a refused settlement must neither delay the others nor be repeated for ever.
+ * @throws the error of `write` if it is not a refusal, or if the FAILURE is refused too
  */
 export async function withoutValueIfRefused<S extends Settlement, T>(
   settlement: S,
@@ -63,14 +63,20 @@ export async function withoutValueIfRefused<S extends Settlement, T>(
   }
 }
 
-/** Drops what would be sent, but keeps what others wait for: chords, the rest of a chain, the key of a unique task. */
+/**
+ * Removes the messages to send from the effects. Keeps the effects that other tasks wait for: chords, the rest of a chain, the
+ * key of a unique task.
+ */
 function withoutPlan(effects: Effects | undefined): Effects | undefined {
   if (effects === undefined) return undefined
   const { countsForChord, unreachable, ignored, releasesUnique } = effects
   return { countsForChord, unreachable, ignored, releasesUnique }
 }
 
-/** Is the outcome of this attempt, or of a later one, stored? `recorded`: a column of sql/queries/redelivery-count.sql. */
+/**
+ * Returns true if the outcome of this attempt or of a later attempt is stored. `recorded`: the column of
+ * sql/queries/redelivery-count.sql.
+ */
 export function isStored(message: Message, recorded: number | null | undefined): boolean {
   return recorded != null && recorded >= retriesOf(message)
 }

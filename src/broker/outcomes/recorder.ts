@@ -20,22 +20,22 @@ import { storedOutcomesOf } from './stored-outcomes.ts'
 
 /** A settlement whose message is acknowledged on another server than PostgreSQL. */
 export interface RemoteSettlement extends Settlement {
-  /** Set when the message was redelivered: its history in table `redelivery` is deleted. */
+  /** The task id, if the message was redelivered: its history in table `redelivery` is deleted. */
   readonly redeliveredId?: string | undefined
 }
 
-/** Stores outcomes for brokers outside PostgreSQL. Only a stored outcome is acknowledged. */
+/** Stores outcomes for brokers outside PostgreSQL. A message is acknowledged only after its outcome is stored. */
 export interface Recorder<T extends RemoteSettlement> {
   /**
-   * Stores an outcome, in the order of the calls. After it is stored, and only then, `onStored` receives it. While the database is away
-   * everything is kept, without a limit of time.
+   * Stores an outcome, in the order of the calls. `onStored` receives the settlement after its outcome is stored. While the
+   * database is away, settlements are kept without a time limit.
    */
   record(settlement: T): void
   /** Keeps a message as a dead letter. Durable when resolved. */
   deadLetter(message: Message, reason: string): Promise<void>
-  /** Resolves when every settlement was stored and passed to `onStored`, also those that arrive during the wait. */
+  /** Resolves when every settlement is stored and passed to `onStored`, including settlements that arrive during the wait. */
   flush(): Promise<void>
-  /** Settlements that are not stored, and batches that are not mirrored. */
+  /** The number of settlements that are not stored plus the number of batches that are not mirrored. */
   readonly pending: number
 }
 
@@ -44,7 +44,7 @@ export interface RecorderOptions<T extends RemoteSettlement> {
   readonly log: Log
   readonly planner?: Planner | undefined
   readonly backlog?: OutcomeBacklog | undefined
-  /** Receives the outcomes of a batch before `onStored` does, so that a client that waits there is notified at least once. */
+  /** Receives the outcomes of a batch before `onStored` does. So a client that waits at the mirror is notified at least once. */
   readonly mirror?: ResultMirror | undefined
   /** Called once for each batch, so that acknowledgements are batched too. Must not throw. `alsoStored`: outcomes of other tasks. */
   readonly onStored: (settlements: readonly T[], alsoStored: readonly Outcome[]) => void
@@ -93,7 +93,7 @@ export function createRecorder<T extends RemoteSettlement>(database: Database, o
   }
 }
 
-/** Stores a batch with its effects in one commit; what the database refuses together is stored one by one. */
+/** Stores a batch with its effects in one commit. If the database refuses a batch, its outcomes are stored one by one. */
 function createBatchStore(database: Database, target: EffectsTarget, log: Log) {
   const write = async (batch: readonly RemoteSettlement[]): Promise<readonly Outcome[]> => {
     const outcomes = lastOfEach(batch.map(({ outcome }) => outcome))

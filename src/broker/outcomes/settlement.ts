@@ -4,10 +4,13 @@ import type { Message } from '../../message/message.ts'
 
 /** One item of a consumer's batch: the outcome to store before, or together with, the acknowledgement of a message. */
 export interface Settlement {
-  /** null: nothing to store, because the result is ignored or another message with this id was stored first. */
+  /**
+   * null: there is nothing to store, because the result is ignored or the outcome of another message with this id was stored
+   * first.
+   */
   readonly outcome: Outcome | null
-  /** Kept until the message is acknowledged. undefined: the task has only started. */
+  /** The message that the outcome belongs to. undefined for STARTED. */
   readonly message: Message | undefined
-  /** What the commit of the outcome writes besides. undefined: most tasks have none. */
+  /** Further writes in the commit of the outcome. undefined for most tasks. */
   readonly effects?: Effects | undefined
 }
