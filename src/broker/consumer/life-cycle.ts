@@ -1,13 +1,14 @@
 /**
- * The connection to the server that hands out messages. `in-doubt`: a request failed, so the server and this process may disagree about who
- * holds which message. `recovering`: they are being reconciled; a failure meanwhile leads back to `in-doubt`.
+ * The connection to the server that delivers messages. `in-doubt`: a request failed, so the server and this process may disagree
+ * about the held messages. `recovering`: the consumer reconciles its held messages with the server; a failure during this leads
+ * back to `in-doubt`.
  */
 export type Link = 'sound' | 'in-doubt' | 'recovering'
 
-/** The life of a consumer. Only a running one claims messages; all but a closed one write. */
+/** The life of a consumer. Only a running consumer claims messages. A closed consumer writes nothing. */
 export type ConsumerState =
   | { readonly phase: 'registering'; readonly link: Link }
-  /** `mayHoldMore`: the queues may hold messages: true after each signal, false from a claim until the next signal. */
+  /** `mayHoldMore`: the queues may hold messages. True after each signal, false from a claim until the next signal. */
   | { readonly phase: 'running'; readonly link: Link; readonly mayHoldMore: boolean }
   /** `stopping`: tasks go on and their outcomes are written. `flushing`: the last outcomes are written. */
   | { readonly phase: 'stopping' | 'flushing'; readonly link: Link }
@@ -39,7 +40,8 @@ export function next(state: ConsumerState, event: ConsumerEvent): ConsumerState 
     case 'recovery-started':
       return withLink(state, 'recovering')
     case 'recovered':
-      // A failure during the recovery needs another recovery. What the server took back may be claimed again.
+      // After a failure during the recovery another recovery is needed. Messages that the recovery requeued can be claimed
+      // again.
       return withHint(state.link === 'recovering' ? withLink(state, 'sound') : state, true)
     case 'stop-requested':
       return state.phase === 'flushing' || state.phase === 'stopping' ? state : { phase: 'stopping', link: state.link }

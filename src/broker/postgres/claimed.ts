@@ -17,7 +17,10 @@ export interface MessageRow {
   readonly headers: string | null
   readonly properties: string | null
   readonly body: string
-  /** For a redelivered message the last attempt whose outcome is stored (sql/queries/redelivery-count.sql); null: none. */
+  /**
+   * The last attempt whose outcome is stored, for a redelivered message (sql/queries/redelivery-count.sql). null: no attempt, or
+   * not redelivered.
+   */
   readonly recorded: number | null
 }
 
@@ -35,9 +38,9 @@ export function toMessage(row: MessageRow): Message {
 
 export interface PostgresHeld extends HeldDelivery {
   readonly tag: string
-  /** The task runs although a worker died with the message before. */
+  /** True: the task runs although a worker has died with this message before (`Consumer.begin`). */
   begun: boolean
-  /** A death was counted against the message because this worker was wrongly declared dead. */
+  /** True: a death was counted against the message because this worker was wrongly declared dead. */
   blamed: boolean
 }
 
