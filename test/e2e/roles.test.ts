@@ -155,7 +155,7 @@ describe('a database that does not answer yet', () => {
     const env = { ...schema.env, DATABASE_URL: gate.url, PORT: String(await freePort()) }
     const base = `http://127.0.0.1:${env.PORT}`
     roles.push(await startRole('web', env))
-    roles.push(await startRole('worker', env, [], { ready: /database does not answer yet/ }))
+    roles.push(await startRole('worker', env, [], { ready: /database does not answer, waiting/ }))
     expect((await fetch(`${base}/`)).status).toBe(200)
     expect((await fetch(`${base}/healthz`)).status).toBe(200)
     expect((await fetch(`${base}/readyz`)).status).toBe(503)

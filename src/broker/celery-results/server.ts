@@ -57,6 +57,8 @@ export function openResultServer(
       return {
         ...joined,
         consume(wanted) {
+          // A role ends at its start if this server cannot be used. While it is away, nothing waits for it.
+          if (onRefused !== undefined) away?.commands.ready().catch(() => {})
           if (resultCollect === 'on') void collecting().recover()
           return joined.consume(wanted)
         },

@@ -41,6 +41,11 @@ describe.skipIf(lacks('redis'))('a Redis that is not a plain primary', () => {
     expect(stderr).toContain('hint: Use the primary')
   })
 
+  test('that is the Redis for results and a replica ends a worker with code 78 at its start', async () => {
+    const { code, stderr } = await runCommand({ ...schema.env, RESULT_MIRROR: replica.url }, 'worker')
+    expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('is a read-only replica') })
+  })
+
   test('that is a node of Redis Cluster ends a worker with code 78', async () => {
     const cluster = await createOwnRedis(['--cluster-enabled', 'yes'])
     onTestFinished(() => cluster.close())

@@ -70,7 +70,7 @@ onEveryBroker(
       expect(stderr).toContain('Database: postgresql://me:***@db/x schema=onedyno\n')
       expect(stderr).toContain(`Broker: amqp amqp://me:***@${NOWHERE}/ (CLOUDAMQP_URL is set)\n`)
       const wrong = await runCommand({ ...env, CLOUDAMQP_URL: 'http://x' }, 'check', '-f', 'Procfile.real')
-      expect(wrong).toMatchObject({ code: 78, stderr: expect.stringContaining('CLOUDAMQP_URL=http://x/ does not begin with') })
+      expect(wrong).toMatchObject({ code: 78, stderr: expect.stringContaining('CLOUDAMQP_URL=http://x does not begin with') })
     })
 
     it.each([

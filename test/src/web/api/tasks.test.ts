@@ -81,7 +81,7 @@ describe('POST /api/tasks', () => {
     expect(statusCode).toBe(503)
     expect(JSON.parse(body).error).toMatchObject({
       code: 'BROKER_UNREACHABLE',
-      hint: expect.stringContaining('nothing was queued'),
+      hint: expect.stringContaining('Nothing was queued'),
     })
   })
 
