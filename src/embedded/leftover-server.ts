@@ -12,26 +12,26 @@ import { type Answer, askServer } from './server-connection.ts'
 import { isOwnSocketDirectory } from './socket-directory.ts'
 
 export type LeftoverOptions = Omit<PostmasterOptions, 'address'> & {
-  /** The address of the server of an earlier run, from its postmaster.pid. */
+  /** Returns the address of the server of an earlier run, from its postmaster.pid. */
   readonly addressOf: (file: PostmasterFile) => Address
   readonly note: (message: string, fields?: object) => void
   readonly signal: AbortSignal
 }
 
-/** Limit for a server that is still starting (recovering after a crash) or stopping. Milliseconds. */
+/** Milliseconds to wait for a server that is still starting (recovering after a crash) or stopping. */
 const SETTLE_MS = 30_000
 
 /**
- * Handles the server that a killed owner left. Adopts a server that answers and stops one that does not. After a dead server it removes what
- * PostgreSQL does not remove itself. If the result is undefined, a new server can be started.
- * @throws AppError ALREADY_RUNNING if a server that we did not start uses the data
+ * Handles a server whose owner was killed. Adopts it if it answers, and stops it if it does not. If it is dead, removes the
+ * files that PostgreSQL does not remove itself. If this returns undefined, a new server can be started.
+ * @throws AppError ALREADY_RUNNING if a server that onedyno did not start uses the data
  */
 export async function takeOverLeftover(options: LeftoverOptions): Promise<Postmaster | undefined> {
   const { dataDirectory } = options.home
   const file = await readPostmasterFile(dataDirectory)
   if (file === undefined) return undefined
   const answer = await ask(options, file)
-  // On Windows only the server itself can tell which data directory it serves.
+  // On Windows only the server itself can report its data directory.
   const isHere = (await isPostgresOf(file.pid, dataDirectory)) && (process.platform !== 'win32' || answer === 'this')
   if (answer === 'this' && !isHere) throw new AppError('ALREADY_RUNNING', `a server of another container uses ${dataDirectory}`)
   if (isHere) {
@@ -45,13 +45,17 @@ export async function takeOverLeftover(options: LeftoverOptions): Promise<Postma
     await stopPostmaster(found)
   }
   await endOrphans(options)
-  // PostgreSQL refuses to start while any process has the pid in the file: an unrelated one, or the dead server as a zombie that is never
-  // reaped (node as pid 1 of a container). If the pid is free, PostgreSQL removes the file itself, with more checks than we have.
+  // PostgreSQL refuses to start while any process has the pid in the file: an unrelated process, or the dead server as a zombie
+  // that is never reaped (node as pid 1 of a container). If the pid is free, PostgreSQL removes the file itself, after more
+  // checks than this code makes.
   if (isPidTaken(file.pid)) await rm(postmasterFilePath(dataDirectory), { force: true })
   return undefined
 }
 
-/** Refuses a server that a person started on these data. A server whose folder was moved away from its socket is ours. */
+/**
+ * Throws if a person started the server on these data. A server whose folder was moved away from its socket still belongs to
+ * onedyno.
+ */
 function requireOurs({ home }: LeftoverOptions, { pid, isStandalone, socketDirectory }: PostmasterFile): void {
   const isForeign = socketDirectory !== '' && !isOwnSocketDirectory(socketDirectory, home) && existsSync(socketDirectory)
   if (!isStandalone && !isForeign) return
@@ -59,7 +63,7 @@ function requireOurs({ home }: LeftoverOptions, { pid, isStandalone, socketDirec
   throw new AppError('ALREADY_RUNNING', `${what}, process ${pid}, uses ${home.dataDirectory}`)
 }
 
-/** Waits while the server is starting or stopping. */
+/** Returns whether the server serves. Waits while it is starting or stopping. */
 async function isServing(options: LeftoverOptions, file: PostmasterFile, found: Postmaster): Promise<boolean> {
   const settled = new AbortController()
   const signal = AbortSignal.any([settled.signal, options.signal, AbortSignal.timeout(SETTLE_MS)])
@@ -86,8 +90,8 @@ async function ask({ home, addressOf }: LeftoverOptions, file: PostmasterFile): 
 }
 
 /**
- * Backends whose postmaster was killed exit at their next check, and until then hold the shared memory, which keeps a new server from
- * starting. They get two seconds, then SIGQUIT, then SIGKILL: their clients have lost the server anyway.
+ * Backends whose postmaster was killed exit at their next check. Until then they hold the shared memory, which prevents the
+ * start of a new server. They get two seconds, then SIGQUIT, then SIGKILL, because their clients have lost the server anyway.
  */
 async function endOrphans({ home, note, signal }: LeftoverOptions): Promise<void> {
   for (const [after, step] of [
@@ -97,7 +101,7 @@ async function endOrphans({ home, note, signal }: LeftoverOptions): Promise<void
   ] as const) {
     const until = Date.now() + after
     let orphans = await processesIn([home.dataDirectory], true)
-    // There is no event for the end of a process that is not our child.
+    // Polls, because the end of a process that is not a child causes no event.
     while (orphans.length > 0 && Date.now() < until) {
       await sleep(50, signal)
       signal.throwIfAborted()

@@ -6,15 +6,16 @@ import { isSameStart, pidNamespace, startOf } from './process-identity.ts'
 
 interface Owner {
   readonly pid: number
-  /** From `startOf`: the lock outlives kill -9, and the pid may be reused. */
+  /** The result of `startOf`. The lock file outlives kill -9, and its pid may be reused, so the pid alone is not enough. */
   readonly start: string
   readonly pidNamespace: string
   readonly since: string
 }
 
 /**
- * Makes this process the only one that runs a database in `folder`. @returns a function that removes the lock
- * Node has no flock(2), so the lock is a file that names its owner. link(2) creates it complete; the lock of a dead owner is replaced.
+ * Makes this process the only one that runs a database in `folder`. Node has no flock(2), so the lock is a file that names its
+ * owner. link(2) creates it complete; the lock of a dead owner is replaced.
+ * @returns a function that removes the lock
  * @throws AppError ALREADY_RUNNING
  */
 export async function takeOwnership(folder: string): Promise<() => Promise<void>> {
@@ -29,7 +30,7 @@ export async function takeOwnership(folder: string): Promise<() => Promise<void>
   for (let attempt = 0; attempt < 5; attempt++) {
     if (await createWhole(path, text)) return () => giveBack(path, text)
     const found = await readFile(path, 'utf8').catch(() => undefined)
-    if (found === undefined) continue // removed between the two calls
+    if (found === undefined) continue // another process removed the lock between the two calls
     const owner = parseOwner(found)
     if (owner !== undefined && (await isHeld(owner, me.pidNamespace))) throw alreadyRunning(folder, owner)
     await setAside(path, found)
@@ -38,7 +39,7 @@ export async function takeOwnership(folder: string): Promise<() => Promise<void>
 }
 
 async function isHeld(owner: Owner, myNamespace: string): Promise<boolean> {
-  // A pid of another container has no meaning here. If its server runs, leftover-server.ts refuses it later.
+  // The pid of another container has no meaning in this one. If its server still runs, leftover-server.ts refuses it later.
   if (owner.pidNamespace !== myNamespace) return false
   const start = await startOf(owner.pid)
   return start !== undefined && isSameStart(start, owner.start)
@@ -47,14 +48,14 @@ async function isHeld(owner: Owner, myNamespace: string): Promise<boolean> {
 const alreadyRunning = (folder: string, owner: Owner) =>
   new AppError('ALREADY_RUNNING', `process ${owner.pid} runs the database of ${folder} since ${owner.since}`)
 
-/** @returns false if the file exists */
+/** Creates a file with its whole content at once. @returns false if the file already exists */
 async function createWhole(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${process.pid}.${randomUUID()}`
   try {
     await writeFile(draft, text, { flush: true })
     await link(draft, path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'EEXIST') throw error
-      return writeFile(path, text, { flag: 'wx' }) // a file system without hard links (exFAT, some shared folders)
+      return writeFile(path, text, { flag: 'wx' }) // the file system has no hard links (exFAT, some shared folders)
     })
     return true
   } catch (error) {
@@ -65,7 +66,7 @@ async function createWhole(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Removes the lock only if it is still the one that was read: another process may have replaced it meanwhile. */
+/** Removes the lock only if its content is still `judged`, because another process may have replaced it meanwhile. */
 async function setAside(path: string, judged: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`
   try {
@@ -82,7 +83,7 @@ async function giveBack(path: string, text: string): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) await rm(path, { force: true })
 }
 
-/** Undefined for a file that a crash of the machine left empty or incomplete; it has no owner. */
+/** Returns undefined for a file that a crash of the machine left empty or incomplete. Such a file has no owner. */
 function parseOwner(text: string): Owner | undefined {
   try {
     const owner = JSON.parse(text) as Partial<Owner>

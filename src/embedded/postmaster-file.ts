@@ -2,15 +2,15 @@ import { type FSWatcher, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The contents of postmaster.pid, which a running server writes (utils/pidfile.h of PostgreSQL; unchanged since version 10). */
+/** The content of postmaster.pid, which a running server writes (utils/pidfile.h of PostgreSQL; unchanged since version 10). */
 export interface PostmasterFile {
   readonly pid: number
   /** True for a single-user session, which has no socket. */
   readonly isStandalone: boolean
   readonly port: number
-  /** '' if the server listens only on TCP. */
+  /** Empty if the server listens only on TCP. */
   readonly socketDirectory: string
-  /** `starting`, `stopping`, `ready`, `standby`; '' if it is not written yet. */
+  /** `starting`, `stopping`, `ready`, `standby`; empty if the server has not written it yet. */
   readonly status: string
 }
 
@@ -18,7 +18,7 @@ const FILE = 'postmaster.pid'
 
 export const postmasterFilePath = (dataDirectory: string): string => join(dataDirectory, FILE)
 
-/** Undefined if there is no file, or only its beginning. */
+/** Returns undefined if the file does not exist or is not yet complete. */
 export async function readPostmasterFile(dataDirectory: string): Promise<PostmasterFile | undefined> {
   const text = await readFile(postmasterFilePath(dataDirectory), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return ''
@@ -41,8 +41,9 @@ export function parsePostmasterFile(text: string): PostmasterFile | undefined {
 }
 
 /**
- * Resolves when postmaster.pid says that the server `pid` is ready. An earlier connection would write "the database system is starting up"
- * into the log. Reads the file whenever it changes, and also at a slow interval, for file systems that report no changes.
+ * Resolves when postmaster.pid says that the server `pid` is ready. Does not test by connecting, because that would write "the
+ * database system is starting up" into the log. Reads the file whenever it changes, and also at a slow interval, for file
+ * systems that report no changes.
  * @throws the signal's reason
  */
 export async function untilReady(dataDirectory: string, pid: number, signal: AbortSignal): Promise<void> {
@@ -70,6 +71,6 @@ function watchFile(directory: string, onChange: () => void): FSWatcher | undefin
     const watcher = watch(directory, (_event, name) => name === FILE && onChange())
     return watcher.on('error', () => watcher.close())
   } catch {
-    return undefined // the limit of watches is reached (fs.inotify.max_user_watches)
+    return undefined // the system allows no more watches (fs.inotify.max_user_watches)
   }
 }

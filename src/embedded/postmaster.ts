@@ -14,29 +14,35 @@ import type { ServerLog } from './server-log.ts'
 import { serverSettings } from './server-settings.ts'
 import { asUser } from './server-user.ts'
 
-/** How a server ended. For an adopted server, which is not our child, it is unknown. */
+/** How a server ended. It is unknown for an adopted server, which is not a child of this process. */
 export type Exit = { readonly code: number } | { readonly signal: NodeJS.Signals } | { readonly adopted: true }
 
 /** The main process of a running server, which this process started or adopted. */
 export interface Postmaster {
   readonly pid: number
   readonly address: Address
-  /** Never rejects. */
+  /** Resolves when the server has ended. Never rejects. */
   readonly exited: Promise<Exit>
-  /** SIGINT: fast shutdown. SIGQUIT: immediate shutdown, with recovery at the next start. Sent only to the main process. */
+  /**
+   * Sends a signal to the main process only. SIGINT means fast shutdown; SIGQUIT means immediate shutdown, with recovery at the
+   * next start.
+   */
   send(signal: StopSignal): Promise<void>
 }
 
 type StopSignal = 'SIGINT' | 'SIGQUIT' | 'SIGKILL'
 
-/** Signals and the milliseconds to wait after each. Also the last wait is limited, because a process can hang in the kernel. */
+/** Signals, and the milliseconds to wait after each. The last wait is limited too, because a process can hang in the kernel. */
 const STOP_STEPS: readonly (readonly [StopSignal, number])[] = [
   ['SIGINT', 5_000],
   ['SIGQUIT', 3_000],
   ['SIGKILL', 3_000],
 ]
 
-/** Limit for the last output of a server, because a backend that outlives it still holds the pipe. Milliseconds. */
+/**
+ * Milliseconds to wait for the last output of a server. It is limited, because a backend that outlives the server still holds
+ * the pipe.
+ */
 const LAST_OUTPUT_MS = 500
 
 export interface PostmasterOptions {
@@ -47,15 +53,15 @@ export interface PostmasterOptions {
 }
 
 /**
- * Starts the server, which is not ready yet. It has its own session, so that Ctrl-C and a closing terminal do not end it: it ends last,
- * by `send`.
+ * Starts the server; it is not ready yet when the promise resolves. The server has its own session, so that Ctrl-C and a closing
+ * terminal do not end it: it must end last, by `send`.
  * @throws AppError DATABASE_START_FAILED if the program cannot be run
  */
 export async function spawnPostmaster(options: PostmasterOptions): Promise<Postmaster> {
   const { server, home, address, log } = options
   const settings = Object.entries(serverSettings(server.major, address)).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn(join(server.binDirectory, 'postgres'), ['-D', home.dataDirectory, ...settings], {
-    cwd: home.dataDirectory, // the project's folder may be closed to the server's user
+    cwd: home.dataDirectory, // the server's user may not be able to enter the project's folder
     env: PROGRAM_ENV,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: process.platform !== 'win32',
@@ -80,7 +86,7 @@ export async function spawnPostmaster(options: PostmasterOptions): Promise<Postm
   return { pid, address, exited, send }
 }
 
-/** Adopts a running server. Watches it through a connection, because its exit is reported to another process. */
+/** Adopts a running server. Watches it through a connection, because its exit is reported only to its parent process. */
 export function adoptPostmaster(
   pid: number,
   address: Address,
@@ -90,7 +96,8 @@ export function adoptPostmaster(
   const watch = async (): Promise<Exit> => {
     while (await isAlive()) {
       await untilDisconnected(address)
-      // Polls: a server that is ending does so within milliseconds, without an event. Otherwise it restarts after a crash of a backend.
+      // Polls: a server that stops does so within milliseconds, without an event. If it does not, it restarts after a crash of a
+      // backend.
       await delay(50)
     }
     return { adopted: true }
@@ -104,8 +111,9 @@ export function adoptPostmaster(
 }
 
 /**
- * Fast shutdown, then immediate, then SIGKILL, each with its time. Resolves when the process has ended.
- * @throws Error if it does not end after SIGKILL
+ * Stops the server by fast shutdown, then immediate shutdown, then SIGKILL, each with its own time limit. Resolves when the
+ * process has ended.
+ * @throws Error if the process does not end after SIGKILL
  */
 export async function stopPostmaster(postmaster: Postmaster): Promise<void> {
   for (const [signal, graceMs] of STOP_STEPS) {
@@ -115,7 +123,7 @@ export async function stopPostmaster(postmaster: Postmaster): Promise<void> {
   throw new Error(`PostgreSQL, process ${postmaster.pid}, did not end after SIGKILL`)
 }
 
-/** Windows has no signals: pg_ctl tells the server through a named pipe. */
+/** Windows has no signals: pg_ctl sends the request to the server through a named pipe. */
 async function stopOnWindows(signal: StopSignal, { server, home }: PostmasterOptions): Promise<void> {
   const mode = signal === 'SIGINT' ? 'fast' : 'immediate'
   await runProgram(join(server.binDirectory, 'pg_ctl'), ['stop', '-W', '-D', home.dataDirectory, '-m', mode], {

@@ -4,13 +4,13 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** The process lives, but the system does not show when it started (Windows, or /proc mounted with hidepid). */
+/** Stands for the start of a living process if the system does not show the start (Windows, or /proc mounted with hidepid). */
 const UNKNOWN = 'unknown'
 
 /**
- * When the process `pid` started, in a form only for comparison: pids are reused, starts are not. Undefined if there is no such process. A
- * zombie counts as none, because it may never be reaped (node as pid 1 of a container does not reap).
- * Linux: boot id and field 22 of /proc/<pid>/stat (proc_pid_stat(5)); elsewhere `ps -o lstart`.
+ * Returns the time when the process `pid` started, as a text that is only for comparison: pids are reused, starts are not.
+ * Undefined if there is no such process. A zombie counts as no process, because it may never be reaped (node as pid 1 of a
+ * container does not reap). Linux: boot id and field 22 of /proc/<pid>/stat (proc_pid_stat(5)); elsewhere `ps -o lstart`.
  */
 export async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') return startFromProc(pid)
@@ -19,27 +19,34 @@ export async function startOf(pid: number): Promise<string | undefined> {
   return stdout.trim() === '' ? undefined : stdout.trim()
 }
 
-/** Are both starts of the same process? An unknown start counts as the same, so that a living process is never taken for dead. */
+/**
+ * Returns true if both starts are of the same process. An unknown start counts as the same, so that a living process is never
+ * taken for dead.
+ */
 export const isSameStart = (a: string, b: string): boolean => a === b || a === UNKNOWN || b === UNKNOWN
 
-/** Identifies the pid namespace: two containers that share a folder do not share pids. */
+/** Returns an id of the pid namespace: two containers that share a folder do not share pids. */
 export async function pidNamespace(): Promise<string> {
   return process.platform === 'linux' ? readlink('/proc/self/ns/pid').catch(() => UNKNOWN) : 'host'
 }
 
 /**
- * Is `pid` a PostgreSQL process of this data directory? Every server process has the data directory as its working directory, which stays
- * true after the folder is renamed, and is false for the postmaster.pid of a copied folder. Compares device and inode.
+ * Returns true if `pid` is a PostgreSQL process of this data directory. Every server process has the data directory as its
+ * working directory. This stays true after the folder is renamed, and is false if postmaster.pid belongs to a copied folder.
+ * Compares device and inode.
  */
 export async function isPostgresOf(pid: number, dataDirectory: string): Promise<boolean> {
   if ((await startOf(pid)) === undefined) return false
   if (process.platform === 'linux') return (await isNamedPostgres(pid)) && (await isWorkingIn(pid, await inodeOf(dataDirectory)))
-  if (process.platform === 'win32') return true // the caller has asked the server which directory it serves
+  if (process.platform === 'win32') return true // on Windows the caller has asked the server for its data directory
   const { stdout } = await run('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
   return stdout.includes('postgres') && stdout.includes(dataDirectory)
 }
 
-/** Pids of all processes whose working directory is in `directories`; `onlyPostgres`: only PostgreSQL's. Empty on other systems than Linux. */
+/**
+ * Returns the pids of all processes whose working directory is in `directories`. `onlyPostgres`: only PostgreSQL processes.
+ * Returns no pids on systems other than Linux.
+ */
 export async function processesIn(directories: readonly string[], onlyPostgres: boolean): Promise<number[]> {
   if (process.platform !== 'linux') return []
   const inodes = (await Promise.all(directories.map(inodeOf))).filter((inode) => inode !== undefined)
@@ -54,7 +61,7 @@ export async function processesIn(directories: readonly string[], onlyPostgres: 
   return found
 }
 
-/** Sends a signal. A process that has ended is not an error. */
+/** Sends a signal. Does nothing if the process has already ended. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
@@ -66,7 +73,8 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
 async function startFromProc(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)
   if (text === undefined) return isPidTaken(pid) ? UNKNOWN : undefined
-  // The second field is the program's name in parentheses, which may itself contain parentheses and spaces.
+  // The second field is the program's name in parentheses. The name may itself contain parentheses and spaces, so the last `)`
+  // ends it.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined
   return `${await bootId()} ${fields[19]}`
@@ -90,7 +98,7 @@ const inodeOf = (path: string) =>
 const isWorkingIn = async (pid: number, inode: string | undefined) =>
   inode !== undefined && (await inodeOf(`/proc/${pid}/cwd`)) === inode
 
-/** Is there a process or a zombie with this pid? */
+/** Returns true if a process or a zombie has this pid. */
 export function isPidTaken(pid: number): boolean {
   try {
     return process.kill(pid, 0)

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { asUser, type ServerUser } from './server-user.ts'
 
 /**
- * PostgreSQL's programs do not get the application's environment: neither PG* variables, which would change them, nor secrets, which logs or
- * extensions could show. `TZ` saves initdb the search for the machine's zone.
+ * PostgreSQL's programs do not get the application's environment: PG* variables would change their behaviour, and logs or
+ * extensions could show secrets. `TZ` saves initdb the search for the machine's time zone.
  */
 export const PROGRAM_ENV: Readonly<Record<string, string>> = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
@@ -18,8 +18,8 @@ interface ProgramOptions {
 }
 
 /**
- * Runs one of PostgreSQL's programs to its end, in its own process group, so that Ctrl-C does not reach it and its children end with it.
- * `code` is undefined if a signal ended it; `output` is the end of its output.
+ * Runs one of PostgreSQL's programs until it ends. It has its own process group, so that Ctrl-C does not reach it and its
+ * children end with it. `code` is undefined if a signal ended it; `output` is the end of its output.
  * @throws the error of spawn (ENOENT, EACCES); the signal's reason if it aborted
  */
 export async function runProgram(
@@ -45,7 +45,7 @@ export async function runProgram(
   const kill = () => killGroup(child.pid)
   options.signal?.addEventListener('abort', kill, { once: true })
   try {
-    // 'close', not 'exit': a child that still holds the pipes still runs.
+    // Waits for 'close' and not for 'exit': a child of the program that still holds the pipes still runs.
     const [code] = (await once(child, 'close')) as [number | null]
     options.signal?.throwIfAborted()
     return { code: code ?? undefined, output }

@@ -1,17 +1,21 @@
 import { Client, DatabaseError } from 'pg'
 import { type Address, clientConfig, NAME } from './address.ts'
 
-/** invalid_catalog_name */
+/** invalid_catalog_name: the database does not exist */
 const NO_SUCH_DATABASE = '3D000'
-/** cannot_connect_now: starting up or shutting down */
+/** cannot_connect_now: the server starts or shuts down */
 const CANNOT_CONNECT_NOW = '57P03'
 
-/** The server at an address: that of this data directory, another one, one that refuses to answer (no connection left), or none. */
+/**
+ * The server that listens at an address: `this`: the server of this data directory; `another`: a different server; `busy`: it
+ * refuses to answer, for example because no connection is free; `none`: there is no server.
+ */
 export type Answer = 'this' | 'another' | 'busy' | 'none'
 
 /**
- * Asks the server whether its data directory contains the file `marker`, whose name is unique (`pg_stat_file` takes relative paths). Paths and
- * identifiers do not distinguish two servers, because a data directory may be copied, renamed or mounted elsewhere.
+ * Asks the server whether its data directory contains the file `marker`, whose name is unique (`pg_stat_file` takes relative
+ * paths). Paths and identifiers cannot tell two servers apart, because a data directory may be copied, renamed or mounted
+ * elsewhere.
  */
 export async function askServer(address: Address, marker: string): Promise<Answer> {
   try {
@@ -20,12 +24,12 @@ export async function askServer(address: Address, marker: string): Promise<Answe
       return rows[0]?.here === true ? 'this' : 'another'
     })
   } catch (error) {
-    // A server sent a DatabaseError; errors such as ECONNREFUSED and ENOENT mean that there is no server.
+    // A DatabaseError comes from a server. Errors such as ECONNREFUSED and ENOENT mean that there is no server.
     return error instanceof DatabaseError && error.code !== CANNOT_CONNECT_NOW ? 'busy' : 'none'
   }
 }
 
-/** Proves that the server answers. Makes the application's database if it is missing. */
+/** Checks that the server answers. Creates the application's database if it is missing. */
 export async function ensureDatabase(address: Address, isNew: boolean): Promise<void> {
   if (!isNew) {
     try {
@@ -37,7 +41,7 @@ export async function ensureDatabase(address: Address, isNew: boolean): Promise<
   await withClient(address, 'postgres', (client) => client.query(`CREATE DATABASE ${NAME}`))
 }
 
-/** Resolves when a connection breaks that is open only for this: it shows the end of a process that is not our child. */
+/** Opens a connection and resolves when it breaks. This shows the end of a server that is not a child of this process. */
 export async function untilDisconnected(address: Address): Promise<void> {
   const client = new Client(clientConfig(address, 'postgres'))
   const { promise, resolve } = Promise.withResolvers<void>()
@@ -47,7 +51,7 @@ export async function untilDisconnected(address: Address): Promise<void> {
     await client.connect()
     await promise
   } catch {
-    // The caller checks whether the server still lives.
+    // A failure is ignored: the caller checks whether the server still lives.
   } finally {
     await client.end().catch(() => {})
   }
@@ -55,7 +59,7 @@ export async function untilDisconnected(address: Address): Promise<void> {
 
 async function withClient<T>(address: Address, database: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client(clientConfig(address, database))
-  client.on('error', () => {}) // the running query rejects
+  client.on('error', () => {}) // the running query rejects with the same error
   try {
     await client.connect()
     return await work(client)

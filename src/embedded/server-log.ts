@@ -1,17 +1,23 @@
-/** Passes on the server's log as bytes, without the usual lines of a start and a stop. */
+/** Passes the server's log on as bytes, but without the usual lines of a start and a stop. */
 export interface ServerLog {
   write(chunk: Buffer): void
-  /** Holds lines back until `pass`, but for at most three seconds: a start that takes longer is unusual. */
+  /**
+   * Holds lines back until `pass` is called, but for at most three seconds, because a longer start is unusual and its lines must
+   * be seen.
+   */
   hold(): void
-  /** Passes on held lines and all later ones. `unusual`: drops held lines at level LOG, keeps warnings and errors. */
+  /**
+   * Passes on the held lines and all later lines. `unusual`: of the held lines, passes on only warnings and errors, not level
+   * LOG.
+   */
   pass(what: 'all' | 'unusual'): void
 }
 
 const LONGEST_HOLD_MS = 3_000
 
 /**
- * PostgreSQL logs the death of one of its processes at the same level as "listening on…", so the level must stay on. Instead, lines of
- * that level are dropped while the server starts and stops as requested; our own life-cycle lines report that.
+ * PostgreSQL logs the death of one of its processes at the same level as "listening on…", so this level must stay on. Lines of
+ * this level are dropped only while the server starts and stops as requested; onedyno reports these two events in its own lines.
  */
 export function createServerLog(log: (chunk: Buffer) => void): ServerLog {
   let held: Buffer[] | undefined
@@ -37,7 +43,7 @@ export function createServerLog(log: (chunk: Buffer) => void): ServerLog {
   }
 }
 
-/** With `lc_messages=C` the level is a constant text. A line that begins with a tab continues the line before. */
+/** With `lc_messages=C` the level is a constant text. A line that begins with a tab continues the line before it. */
 function withoutUsual(bytes: Buffer): Buffer {
   let isUsual = false
   const kept = bytes

@@ -1,8 +1,9 @@
 import type { Address } from './address.ts'
 
 /**
- * The `-c` settings of the embedded server. They are on the command line, so that an edited file cannot override them. They fit a small
- * machine (512 MB in all) that also runs three or four of our processes. Reasons: docs/adr/0005-embedded-postgresql.md.
+ * Returns the `-c` settings of the embedded server. They are on the command line, so that an edited file cannot override them.
+ * They suit a small machine (512 MB of memory) that also runs three or four processes of onedyno. Reasons:
+ * docs/adr/0005-embedded-postgresql.md.
  */
 export function serverSettings(major: number, address: Address): Record<string, string> {
   return { ...reachedAt(address), ...DURABLE, ...SMALL, ...TERSE, ...(major >= 18 ? SINCE_18 : {}) }
@@ -13,7 +14,7 @@ function reachedAt(address: Address): Record<string, string> {
   return {
     listen_addresses: '',
     port: String(address.port),
-    // The value is a list, so it is quoted: a folder's name may contain a comma.
+    // The setting is a list, so the path is quoted: a folder's name may contain a comma.
     unix_socket_directories: `"${address.directory.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
   }
@@ -28,27 +29,30 @@ const SMALL = {
   maintenance_work_mem: '32MB',
   effective_cache_size: '256MB',
   huge_pages: 'off',
-  // Compiling one of our queries takes longer than running it, and needs memory.
+  // Compiling a query of onedyno takes longer than running it, and needs memory.
   jit: 'off',
-  // Parallel queries need /dev/shm, which has 64 MB in a container, and more processors than a dyno has.
+  // Parallel queries need /dev/shm, which has only 64 MB in a container, and more processors than a dyno has.
   max_worker_processes: '2',
   max_parallel_workers: '0',
   max_parallel_workers_per_gather: '0',
   max_parallel_maintenance_workers: '0',
   autovacuum_max_workers: '2',
-  // The queue's table changes constantly, so it is vacuumed more often than once a minute.
+  // The message table changes constantly, so autovacuum runs more often than once a minute.
   autovacuum_naptime: '15s',
-  // Without replication there is less WAL and one process less.
+  // Without replication the server writes less WAL and needs one process less.
   wal_level: 'minimal',
   max_wal_senders: '0',
   max_logical_replication_workers: '0',
-  // Limits disk usage and the duration of a crash recovery.
+  // Limits disk usage and the time that recovery after a crash takes.
   max_wal_size: '256MB',
   min_wal_size: '32MB',
   timezone: 'UTC',
 }
 
-/** One line per event, because other processes write to the same log. No statements, because they contain personal data. */
+/**
+ * One line per event, because other processes write to the same log. Statements are not logged, because they contain personal
+ * data.
+ */
 const TERSE = {
   log_destination: 'stderr',
   logging_collector: 'off',
@@ -60,9 +64,9 @@ const TERSE = {
   log_autovacuum_min_duration: '-1',
   log_timezone: 'UTC',
   lc_messages: 'C',
-  // Shown by ps: "postgres: onedyno: checkpointer".
+  // `ps` shows this name: "postgres: onedyno: checkpointer".
   cluster_name: 'onedyno',
 }
 
-/** By default 18 reads through three worker processes and reserves memory for 16 autovacuum workers. */
+/** By default version 18 reads through three worker processes and reserves memory for 16 autovacuum workers. */
 const SINCE_18 = { io_method: 'sync', autovacuum_worker_slots: '2' }

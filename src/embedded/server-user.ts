@@ -14,8 +14,9 @@ export interface ServerUser {
 }
 
 /**
- * Undefined: the server runs as the user of this process. As root: the owner of the data if there are data, else `postgres` if that user exists,
- * else `nobody`, which exists everywhere. No user is created. initdb refuses a uid without an entry in /etc/passwd.
+ * Chooses the user that runs the server. Undefined: the server runs as the user of this process. If this process is root: the
+ * owner of the data if there are data, else `postgres` if this user exists, else `nobody`, which exists everywhere. Creates no
+ * user. initdb refuses a uid without an entry in /etc/passwd.
  * @throws AppError DATABASE_FOLDER_UNUSABLE if the data belong to a user that this process cannot become
  */
 export async function chooseServerUser(dataDirectory: string): Promise<ServerUser | undefined> {
@@ -44,7 +45,7 @@ export async function chooseServerUser(dataDirectory: string): Promise<ServerUse
 
 const isUsual = (name: string) => (user: ServerUser) => user.name === name && user.uid !== 0
 
-/** passwd(5): name:password:uid:gid:… */
+/** The lines have the form of passwd(5): name:password:uid:gid:… */
 export function parsePasswd(text: string): ServerUser[] {
   const users: ServerUser[] = []
   for (const line of text.split('\n')) {
@@ -54,17 +55,17 @@ export function parsePasswd(text: string): ServerUser[] {
   return users
 }
 
-/** Options of spawn that make a child run as `user`. */
+/** Returns the options of spawn that make a child run as `user`. */
 export const asUser = (user: ServerUser | undefined) => (user === undefined ? {} : { uid: user.uid, gid: user.gid })
 
-/** Makes the server's user the owner of one of our directories. */
+/** Makes the server's user the owner of a directory of onedyno. */
 export async function giveTo(user: ServerUser | undefined, path: string): Promise<void> {
   if (user !== undefined) await chown(path, user.uid, user.gid)
 }
 
 /**
- * Can `user` keep files in `folder`? Tests it by writing a file as that user: mode bits do not show ACLs, root-squashed mounts, or shared
- * folders of a virtual machine that ignore chown.
+ * Returns true if `user` can keep files in `folder`. Tests it by writing a file as this user: mode bits do not show ACLs, root-
+ * squashed mounts, or shared folders of a virtual machine that ignore chown.
  */
 export async function canKeepFiles(user: ServerUser | undefined, folder: string): Promise<boolean> {
   const probe = await mkdtemp(join(folder, 'probe-'))
@@ -79,17 +80,17 @@ export async function canKeepFiles(user: ServerUser | undefined, folder: string)
   }
 }
 
-/** Can `user` enter `directory` and all folders above it? */
+/** Returns true if `user` can enter `directory` and all folders above it. */
 export const canEnter = async (user: ServerUser | undefined, directory: string): Promise<boolean> =>
   user === undefined || canDo(user, 'cd -- "$1"', directory)
 
-/** Runs a shell command as `user`. initdb itself needs a shell, so there is one wherever it works. */
+/** Runs a shell command as `user`. initdb itself needs a shell, so every machine on which initdb works has one. */
 async function canDo(user: ServerUser, script: string, argument: string): Promise<boolean> {
   try {
     await run('/bin/sh', ['-c', script, 'sh', argument], { ...asUser(user), cwd: '/', env: {} })
     return true
   } catch (cause) {
-    if (typeof (cause as { code: unknown }).code === 'number') return false // the shell's exit code
+    if (typeof (cause as { code: unknown }).code === 'number') return false // the shell ran, and its exit code is not 0
     throw new AppError(
       'DATABASE_START_FAILED',
       `this process is root but cannot run a program as user ${user.name} (${user.uid})`,

@@ -7,15 +7,16 @@ import { SOCKET_PORT, socketName } from './address.ts'
 import { type Home, shortHash } from './data-home.ts'
 import { canEnter, giveTo } from './server-user.ts'
 
-/** `sun_path` of unix(7) has 108 bytes, with the final zero, on Linux and 104 on macOS and the BSDs. */
+/** Bytes. `sun_path` of unix(7) has 108 bytes on Linux, 104 on macOS and the BSDs; the last byte is zero. */
 const LONGEST_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
-/** Prefix of socket directories outside the home. */
+/** Prefix of socket directories that are not beside the data. */
 const PREFIX = 'onedyno-run-'
 
 /**
- * A 0700 directory for the socket: beside the data if the path is short enough and the file system supports sockets (some shared folders of
- * virtual machines do not), else in the temporary directory. It is the same at each start, so that a noted URL stays valid.
+ * Makes a 0700 directory for the socket: beside the data if the path is short enough and the file system supports sockets (some
+ * shared folders of virtual machines do not), else in the temporary directory. The path is the same at each start, so that a
+ * saved URL stays valid.
  */
 export async function prepareSocketDirectory(home: Home, temporary: string): Promise<string> {
   const name = `${PREFIX}${shortHash(home.path)}`
@@ -43,21 +44,21 @@ export async function prepareSocketDirectory(home: Home, temporary: string): Pro
 }
 
 /**
- * Called just before a server starts, when no server listens there. A lock file that a killed server left would stop the start if its pid is
- * reused, and a cleaner of temporary files may have removed the directory.
+ * Called just before a server starts, when no server listens in the directory. If a killed server left its lock file and its pid
+ * is reused, the file would prevent the start; and a cleaner of temporary files may have removed the directory.
  */
 export async function renewSocketDirectory(directory: string, home: Home): Promise<void> {
   await makePrivate(directory, home)
   await clear(directory)
 }
 
-/** False for the directory of a server that a person started. */
+/** Returns false for the directory of a server that a person started. */
 export const isOwnSocketDirectory = (directory: string, home: Home): boolean =>
   directory === join(home.path, 'run') || basename(directory).startsWith(PREFIX)
 
 export async function removeSocketDirectory(directory: string): Promise<void> {
   await clear(directory)
-  await rmdir(directory).catch(() => {}) // a directory with other files stays
+  await rmdir(directory).catch(() => {}) // a directory that contains other files stays
 }
 
 async function clear(directory: string): Promise<void> {

@@ -4,20 +4,23 @@ import { type Postmaster, type PostmasterOptions, spawnPostmaster, stopPostmaste
 import { untilReady } from './postmaster-file.ts'
 import { ensureDatabase } from './server-connection.ts'
 
-/** Limit for the start of a server. Recovery after a crash replays at most 256 MB of WAL (max_wal_size), which takes far less. */
+/**
+ * Milliseconds to wait until a started server is ready. Recovery after a crash replays at most 256 MB of WAL (max_wal_size),
+ * which takes far less.
+ */
 const READY_MS = 120_000
 
 export type StartOptions = PostmasterOptions &
   LeftoverOptions & {
-    /** Called just before a new server is started, when no server of ours listens at the address. */
+    /** Called just before a new server is started, when no server of onedyno listens at the address. */
     readonly prepareAddress: (options: PostmasterOptions) => Promise<void>
     /** True if this start made the data directory. */
     readonly isNew: boolean
   }
 
 /**
- * Brings up a server that answers and has the application's database: the one that an earlier run left, or a new one. After a failure or an
- * abort no process that was started here stays.
+ * Returns a server that answers and has the application's database: the server that an earlier run left, or a new one. After a
+ * failure or an abort, no process that this function started remains.
  * @throws AppError DATABASE_START_FAILED, ALREADY_RUNNING; the signal's reason
  */
 export async function startServer(options: StartOptions): Promise<Postmaster> {
