@@ -6,15 +6,15 @@ import type { Executor } from './executor.ts'
 import type { Inbox } from './inbox.ts'
 import type { ReplaceableConsumer } from './replaceable-consumer.ts'
 
-/** Whether a worker may start tasks. */
+/** Says whether a worker may start tasks. */
 export type WorkerState =
-  /** Its consumer is not open yet. Messages that arrive wait. */
+  /** The consumer is not open yet. Messages that arrive wait. */
   | { readonly tag: 'opening' }
-  /** Starts tasks while slots are free. */
+  /** The worker starts tasks while slots are free. */
   | { readonly tag: 'taking' }
-  /** Starts nothing and keeps its messages, so that no other worker starts them. */
+  /** The worker starts nothing and keeps its messages, so that no other worker starts them. */
   | { readonly tag: 'suspended' }
-  /** Starts nothing any more. `done` resolves when every outcome is stored and every other message is requeued. */
+  /** The worker starts nothing any more. `done` resolves when every outcome is stored and every other message is requeued. */
   | { readonly tag: 'stopping'; readonly done: Promise<void> }
 
 export type WorkerEvent =
@@ -23,7 +23,7 @@ export type WorkerEvent =
   | { readonly tag: 'resumeAsked' }
   | { readonly tag: 'stopAsked'; readonly done: Promise<void> }
 
-/** Pure. The table in test/src/worker/dispatch.test.ts is its specification. */
+/** Returns the next state. Pure. The table in test/src/worker/dispatch.test.ts is its specification. */
 export function next(state: WorkerState, event: WorkerEvent): WorkerState {
   switch (event.tag) {
     case 'opened':
@@ -52,13 +52,15 @@ export interface Core {
   state: WorkerState
   queues: readonly string[]
   concurrency: number
-  /** undefined while `opening`. */
+  /** The consumer; undefined in the state `opening`. */
   consumer: ReplaceableConsumer | undefined
 }
 
 /** A message that waits for a slot for this time is requeued, so that another worker can have it. Milliseconds. */
 const WAITS_TOO_LONG_MS = 250
-/** Tasks that start in one turn of the event loop. Between turns answers, signals and heartbeats are handled. */
+/**
+ * Largest number of tasks that start in one turn of the event loop. Between turns, answers, signals and heartbeats are handled.
+ */
 const STARTS_PER_TURN = 128
 
 export function requeue({ consumer }: Pick<Core, 'consumer'>, deliveries: readonly Delivery[]): void {
@@ -70,9 +72,9 @@ export interface Dispatch {
   open(): void
   /** HOT: called for each batch of messages and for each end of a task. */
   fill(): void
-  /** Resolves when nothing runs, or after this time. */
+  /** Waits until no task runs, for at most `ms` milliseconds. */
   idle(ms: number): Promise<void>
-  /** Watches no timer and no backlog any more. */
+  /** Stops the timer and the observation of the backlog. */
   close(): void
 }
 
@@ -111,7 +113,10 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
     else void begin(delivery).then(() => executor.execute(attempt))
   }
 
-  /** A worker died with this message before. If the database does not answer, the task still runs: it may then run once more than allowed. */
+  /**
+   * Counts a delivery of a message with which a worker died before. If the database does not answer, the task still runs, and
+   * may then run once more often than allowed.
+   */
   const begin = (delivery: Delivery): Promise<void> =>
     core
       .consumer!.begin(delivery)
@@ -122,7 +127,7 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
   const ended = ({ delivery }: Attempt, requeued: boolean) => {
     const duplicates = inbox.ended(delivery)
     if (duplicates === undefined) return
-    // If the attempt was requeued its outcome is unknown, and a duplicate may be the only message that the broker still has.
+    // If the attempt was requeued, its outcome is unknown, and a duplicate may be the only message that the broker still has.
     if (requeued) requeue(core, duplicates)
     else for (const duplicate of duplicates) core.consumer?.finish(duplicate, null)
     if (inbox.running === 0) onIdle?.()
@@ -155,15 +160,19 @@ function createWaitLimit(core: Core): { watch(): void; close(): void } {
   const { inbox, backlog, options } = core
   let timer: NodeJS.Timeout | undefined
 
-  /** HOT: called for each end of a task. */
+  /** Watches the last waiting message. HOT: called for each end of a task. */
   const watch = () => {
     const { last } = inbox
     if (last === undefined || options.inOrder === true || core.state.tag === 'opening' || core.state.tag === 'stopping') return
-    // Without the database no other worker can store an outcome either, and RabbitMQ would count the requeue as a death.
+    // If the database does not answer, no other worker can store an outcome either, and RabbitMQ would count the requeue as a
+    // death.
     if (!backlog.isFull) timer ??= setTimeout(requeueLate, WAITS_TOO_LONG_MS, last)
   }
 
-  /** `last` was the last one when the timer started. If it still waits, it has waited too long, and so have all before it. */
+  /**
+   * `last` was the last waiting message when the timer started. If it still waits, it has waited too long, and so have all
+   * messages before it.
+   */
   const requeueLate = (last: Delivery) => {
     timer = undefined
     if (!backlog.isFull) requeue(core, inbox.takeUpTo(last))

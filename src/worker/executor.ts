@@ -16,20 +16,20 @@ import { createStillRunning, type StillRunning } from './attempt/still-running.t
 export interface Executor {
   /** Runs one message and hands its outcome to the consumer. `attempt.onEnd` is called when the slot is free. Never throws. */
   execute(attempt: Attempt): void
-  /** The worker stops and does not wait any longer: stores the ending if it is decided, else requeues the message. */
+  /** The worker stops and does not wait any longer. Stores the ending if it is decided; otherwise requeues the message. */
   cutOff(attempt: Attempt): void
   /** Aborts the signal of a revoked task. If the task does not stop, its attempt ends after a grace period. */
   terminate(attempt: Attempt): void
-  /** For attempts that start from now on. */
+  /** Sets the time limits of a task for attempts that start from now on. */
   setTimeLimits(task: string, limits: TimeLimits): void
 }
 
-/** Only `app`, `log` and `maxDeliveries` are required. A missing part costs nothing. */
+/** Only `app`, `log` and `maxDeliveries` are required. An optional part that is missing costs no time. */
 export interface ExecutorOptions extends AdmissionOptions, ConcludeOptions, ContextParts, Defaults {
   readonly app: Pick<App, 'tasks'> & Partial<Pick<App, 'hooks' | 'routeOf'>>
 }
 
-/** A task that still runs after this time is stored as STARTED. A shorter task is never written twice. Milliseconds. */
+/** A task that still runs after this time is stored as STARTED. A task that ends sooner is written only once. Milliseconds. */
 const STARTED_AFTER_MS = 100
 /** A revoked task that ignores its signal is stored as REVOKED after this time. Milliseconds. */
 const REVOKED_AFTER_MS = 500
@@ -74,7 +74,7 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
   const run = async (attempt: Attempt): Promise<void> => {
     const { delivery, options } = attempt
     try {
-      // false: another worker has the message, or will get it.
+      // If acknowledging fails, another worker has the message, or will get it.
       if (options!.early && !(await consumer().acknowledge(delivery))) return conclude.release(attempt, { requeued: true })
       if (isOver(attempt)) return
       observer?.started(delivery)
@@ -107,7 +107,10 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
   }
 }
 
-/** The steps decode → context → limits → run. Throws, or rejects, what the code throws, and UndecodableMessageError. */
+/**
+ * Creates the function for the steps decode → context → limits → run. The function throws, or rejects with, what the code
+ * throws, or UndecodableMessageError.
+ */
 function createStart(
   { runner, tracing, watch, ...parts }: ExecutorOptions,
   conclude: Conclude,
@@ -122,7 +125,7 @@ function createStart(
     const context = new RunContext(message, body, { attempt, policy: task.options, parts: contextParts })
     attempt.body = body
     attempt.context = context
-    // In a thread the limits count from the moment when the task has its thread.
+    // If the task needs a thread, its limits count from the moment when it has one.
     if (runner?.waits(task) !== true) startLimits(attempt)
     if (tracing !== true) return currentTask.run(context, runHooksAndCode, attempt)
     const { headers, queue } = message

@@ -1,22 +1,28 @@
 import type { Delivery } from '../broker/broker.ts'
 import type { Attempt } from './attempt/attempt.ts'
 
-/** The next step of a message when a slot is free. */
+/** The action for a message when a slot is free. */
 export type Turn =
-  /** It runs. */
+  /** The message runs. */
   | 'run'
-  /** A message with the same id runs here. This one waits for the outcome of that one, because an outcome is stored once. */
+  /**
+   * A message with the same id already runs in this worker. This one waits for that outcome, because an outcome is stored only
+   * once.
+   */
   | 'duplicate'
-  /** It was delivered as often as allowed, and another such message runs. They run one at a time: if the worker dies again, only one is blamed. */
+  /**
+   * The message was delivered as often as allowed, and another such message runs. They run one at a time: if the worker dies
+   * again, only one of them is blamed.
+   */
   | 'last-chance'
 
 /** The messages that a worker has claimed, and what each of them waits for. */
 export interface Inbox {
-  /** Number of attempts that run. */
+  /** Number of attempts that run now. */
   readonly running: number
   /** Number of messages that wait for a slot. */
   readonly waiting: number
-  /** The last message that waits for a slot. undefined: none waits. */
+  /** The last message that waits for a slot; undefined if none waits. */
   readonly last: Delivery | undefined
   add(deliveries: readonly Delivery[]): void
   /** Takes the first message that waits for a slot. */
@@ -24,29 +30,29 @@ export interface Inbox {
   /** Decides what happens to a message that was shifted. `run` marks its id as running. HOT: once per message. */
   turnOf(delivery: Delivery): Turn
   started(attempt: Attempt): void
-  /** The attempt of a message is over. @returns its duplicates; undefined when it was over before */
+  /** Called when the attempt of a message is over. @returns its duplicates; undefined if the attempt was already over */
   ended(delivery: Delivery): readonly Delivery[] | undefined
-  /** Attempts that run, in the order of their starts. */
+  /** Returns the attempts that run, in the order of their starts. */
   attempts(): Iterable<Attempt>
-  /** Messages that have not started, without duplicates. */
+  /** Returns the messages that have not started, without duplicates. */
   reserved(): Delivery[]
-  /** Everything that the worker has claimed, duplicates included. */
+  /** Returns every message that the worker has claimed, including duplicates. */
   all(): Iterable<Delivery>
-  /** Takes all messages that have not started, without duplicates. */
+  /** Removes and returns all messages that have not started, without duplicates. */
   takeReserved(): Delivery[]
-  /** Takes this message and all that wait before it. Empty when it does not wait any more. */
+  /** Removes and returns this message and all that wait before it. Empty if this message does not wait any more. */
   takeUpTo(delivery: Delivery): Delivery[]
-  /** Takes the waiting messages of queues other than these. */
+  /** Removes and returns the waiting messages of all queues except the given ones. */
   takeOtherQueues(queues: readonly string[]): Delivery[]
 }
 
 const NONE: readonly Delivery[] = []
 
-/** @param maxDeliveries a message that is delivered for this time has its last chance */
+/** Creates an inbox. @param maxDeliveries with this number of deliveries a message has its last chance */
 export function createInbox(maxDeliveries: number): Inbox {
   const waiting: Delivery[] = []
   const running = new Map<Delivery, Attempt>()
-  /** Duplicates by the id of the message that runs. */
+  /** The duplicates of each running message, by its id. */
   const duplicates = new Map<string, readonly Delivery[]>()
   const lastChances: Delivery[] = []
   let lastChance: Delivery | undefined

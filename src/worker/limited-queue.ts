@@ -9,22 +9,21 @@ export interface LimitedQueueOptions extends WorkerOptions {
   readonly onStart: (worker: Worker) => void
 }
 
-/** How often a process asks for free slots. If a worker dies, its queue is resumed within about a second. Milliseconds. */
+/** Time between two attempts to take free slots. If a worker dies, its queue is resumed within about a second. Milliseconds. */
 const TICK_MS = 500
-/** How often a process looks whether the tasks that it waits for are over. Milliseconds. */
+/** Time between two checks whether the tasks that this process waits for are over. Milliseconds. */
 const WAIT_MS = 100
 /**
- * Redis may list a message as running although its worker, a Python one, is gone. After this time the queue does not wait for such messages
- * any longer. Milliseconds.
+ * Redis may list a message as running although its worker is gone, if that was a Python worker. After this time the queue does
+ * not wait for such messages any longer. Milliseconds.
  */
 const REDIS_WAIT_MS = 60_000
 
 /**
- * A queue with a concurrency over all workers, as far as this process has slots of it.
- *
- * A slot is a session advisory lock. A process that has slots runs a worker of its own for the queue, with as many slots as it has locks. A
- * process without a slot asks again and again. With a limit of 1 a worker starts only when no worker has a message of the queue, so that the
- * order is kept when a worker dies: its message is the first again.
+ * A queue whose concurrency is limited over all workers, and the slots of it that this process has. A slot is a session advisory
+ * lock. A process that has slots runs a separate worker for the queue, with as many slots as it has locks. A process without
+ * slots asks again and again. With a limit of 1, a worker starts only when no worker has a message of the queue. This keeps the
+ * order when a worker dies, because its message is the first again.
  */
 export class LimitedQueue {
   readonly #name: string
@@ -32,10 +31,10 @@ export class LimitedQueue {
   readonly #options: LimitedQueueOptions
   readonly #slots: Slots
   #limit: number | undefined
-  /** The limit under which slots were taken. 0: this process has none. */
+  /** The limit that was valid when the slots were taken. 0: this process has no slots. */
   #limitTaken = 0
   #worker: SuspendableWorker | undefined
-  /** A consumer that takes nothing. It recovers the messages of dead workers while no worker takes from the queue. */
+  /** A consumer that takes no messages. It recovers the messages of dead workers while no worker takes from the queue. */
   #standby: Consumer | undefined
   #waitingSince: number | undefined
   #loop: Promise<void> | undefined
@@ -50,12 +49,12 @@ export class LimitedQueue {
     this.#slots = slots
   }
 
-  /** The worker that takes from the queue while this process has slots. */
+  /** The worker that takes from the queue; undefined while this process has no slots. */
   get worker(): Worker | undefined {
     return this.#worker
   }
 
-  /** undefined: start no tasks of this queue here any more. */
+  /** Sets the limit. undefined: this process starts no more tasks of this queue. */
   set(limit: number | undefined): void {
     if (this.#limit === limit) return
     this.#limit = limit
@@ -65,7 +64,7 @@ export class LimitedQueue {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#rest.abort()
-    // The loop may wait for a broker that is away. The running worker has to stop in time nevertheless.
+    // The running worker is stopped first: the loop may wait for an unreachable broker, but the worker must stop in time.
     const ended = this.#worker?.stop()
     await waitAtMost(this.#loop ?? Promise.resolve(), this.#options.graceMs)
     await (ended ?? this.#worker?.stop())
@@ -103,11 +102,11 @@ export class LimitedQueue {
     }
   }
 
-  /** Takes slots, then starts or adapts the worker. @returns milliseconds until the next step */
+  /** Takes slots, then starts or changes the worker. @returns milliseconds until the next step */
   async #step(): Promise<number> {
     const limit = this.#limit ?? 0
     const wanted = Math.min(limit, this.#options.concurrency)
-    // Slots have numbers up to the limit. If the limit is lower now, this process may have slots with higher numbers.
+    // The numbers of slots are at most the limit. If the limit is lower now, this process may have slots with higher numbers.
     const slots = wanted === 0 || limit < this.#limitTaken ? 0 : await this.#slots.take(this.#key, wanted, limit)
     if (slots === 0) return this.#leave()
     this.#limitTaken = limit
@@ -126,19 +125,23 @@ export class LimitedQueue {
     const worker = await startWorker({ ...options, queues: [this.#name], concurrency, inOrder: limit === 1 })
     this.#worker = worker
     onStart(worker)
-    // `stop` was called while the worker started, and found none to stop.
+    // `stop` was called while the worker started, so it could not stop this worker.
     if (this.#stopped) await worker.stop()
     const fields = { queue: this.#name, concurrency, limit: this.#limit }
     options.log.info(fields, 'worker takes from a queue with a limit over all workers')
     return TICK_MS
   }
 
-  /** Starts nothing any more. Tasks that run go on, and keep the slots until they are over. */
+  /**
+   * Starts no more tasks. Tasks that run continue, and keep their slots until they are over.
+   * @returns milliseconds until the next step
+   */
   async #leave(): Promise<number> {
     this.#waitingSince = undefined
     await this.#endStandby()
     this.#worker?.suspend(true)
-    // Claimed messages are requeued only when nothing runs any more, because the next process starts as soon as it gets them.
+    // Claimed messages are requeued only when no task runs any more, because the next process starts them as soon as it receives
+    // them.
     if (this.#worker !== undefined && this.#worker.running > 0) return WAIT_MS
     await this.#worker?.stop()
     this.#worker = undefined
@@ -148,7 +151,7 @@ export class LimitedQueue {
     return again ? 0 : TICK_MS
   }
 
-  /** Does no worker have a message of the queue? */
+  /** Returns true if no worker has a message of the queue. */
   async #isQuiet(): Promise<boolean> {
     const { broker, log, name } = this.#options
     const queue = this.#name

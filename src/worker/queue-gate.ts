@@ -9,7 +9,10 @@ import type { TimeLimits } from './attempt/effective-options.ts'
 import { LimitedQueue } from './limited-queue.ts'
 import { startWorker, type Worker, type WorkerOptions } from './worker.ts'
 
-/** Changes arrive by NOTIFY. Settings are also read this often, for connections that get no NOTIFY, such as through a pooler. Milliseconds. */
+/**
+ * Longest time between two reads of the settings. Changes arrive by NOTIFY, but some connections get no NOTIFY, such as those
+ * through a pooler. Milliseconds.
+ */
 const MAX_SLEEP_MS = 5000
 
 type Settings = ReadonlyMap<string, QueueSetting>
@@ -18,12 +21,12 @@ type Settings = ReadonlyMap<string, QueueSetting>
 interface Gate {
   readonly options: WorkerOptions
   readonly database: Database
-  /** Takes from all queues without a setting. */
+  /** The worker that takes from all queues without a setting. */
   readonly main: Worker
   readonly limited: Map<string, LimitedQueue>
-  /** Limits that were set while the worker runs, for workers that start later. */
+  /** Time limits that were set while the worker runs. Workers that start later get them too. */
   readonly timeLimits: Map<string, TimeLimits>
-  /** Changes are applied one after the other. */
+  /** Makes changes run one after the other. */
   readonly changes: Mutex
   slots: Promise<Slots> | undefined
   wanted: readonly string[]
@@ -32,8 +35,9 @@ interface Gate {
 }
 
 /**
- * A worker that takes from its queues only as far as they are open: not from a paused queue, and from a queue with a limit over all workers
- * only while it has a slot there. From outside it is one worker. Settings are applied at once, and read again after a reconnection.
+ * Starts a worker that takes from a queue only as far as the queue is open. It does not take from a paused queue, and it takes
+ * from a queue with a limit over all workers only while it has a slot of that queue. To its callers it is a single worker.
+ * Settings are applied at once, and read again after a reconnection.
  */
 export async function startGatedWorker(given: WorkerOptions, database: Database, stored: QueueSettings): Promise<Worker> {
   const { log, queues: wanted } = given
@@ -108,7 +112,7 @@ function logPauses({ wanted, settings, options }: Gate, former: Settings): void 
   }
 }
 
-/** The gated worker as its users see it. */
+/** Returns the interface of the gated worker for its callers. */
 function workerOf(gate: Gate, watching: WokenLoop): Worker {
   const { main, limited, timeLimits, changes } = gate
   const workers = (): Worker[] => [main, ...[...limited.values()].flatMap(({ worker }) => worker ?? [])]

@@ -1,14 +1,14 @@
 import type { Log } from '../log.ts'
 
 export interface RecyclingOptions {
-  /** Tasks after which the worker is recycled. 0: no limit. */
+  /** Number of tasks after which the worker is recycled. 0: no limit. */
   readonly maxTasks: number
-  /** Megabytes of the whole process (RSS) above which the worker is recycled. 0: no limit. */
+  /** Memory of the whole process (RSS), in megabytes, above which the worker is recycled. 0: no limit. */
   readonly maxMemoryMb: number
   readonly log: Log
   /** Called once, when a limit is reached. `idle` resolves when no task runs any more. */
   readonly recycle: (idle: Promise<void>) => void
-  /** Bytes of memory of this process. */
+  /** Returns the memory of this process in bytes. */
   readonly rss?: () => number
 }
 
@@ -19,15 +19,18 @@ export interface Recycling {
   ended(): void
 }
 
-/** Memory is measured this often at most, because it costs a system call. Milliseconds. */
+/** Shortest time between two measurements of memory, because each costs a system call. Milliseconds. */
 const LOOK_EVERY_MS = 1000
-/** A supervisor restarts a process that ends sooner after longer and longer pauses (supervisor/restart-policy.ts). Milliseconds. */
+/**
+ * If a process ends sooner than this, the supervisor restarts it after longer and longer pauses (supervisor/restart-policy.ts).
+ * Milliseconds.
+ */
 const HEALTHY_MS = 30_000
 const MB = 1024 * 1024
 
 /**
- * Recycles a worker whose tasks leak memory before it is too big, as Celery's `worker_max_tasks_per_child` and
- * `worker_max_memory_per_child` do. undefined if neither is limited.
+ * Creates the part that recycles a worker before memory leaks of its tasks make it too large, as Celery's
+ * `worker_max_tasks_per_child` and `worker_max_memory_per_child` do. Returns undefined if neither tasks nor memory are limited.
  */
 export function createRecycling(options: RecyclingOptions): Recycling | undefined {
   const { maxTasks, maxMemoryMb, log, rss = process.memoryUsage.rss } = options

@@ -3,18 +3,18 @@ import { byOwner } from '../broker/by-owner.ts'
 import { createMutex } from '../concurrency/mutex.ts'
 import { waitAtMost } from '../concurrency/with-timeout.ts'
 
-/** The consumer of a worker. It can be replaced by one with other queues or another concurrency while tasks run. */
+/** The consumer of a worker. While tasks run, it can be replaced by a consumer with other queues or another concurrency. */
 export interface ReplaceableConsumer extends Consumer {
-  /** `outstanding`: the messages that the worker has claimed. A failure changes nothing. */
+  /** Replaces the consumer. If that fails, nothing changes. `outstanding` returns the messages that the worker has claimed. */
   replace(change: Partial<Pick<ConsumeOptions, 'queues' | 'concurrency'>>, outstanding: () => Iterable<Delivery>): Promise<void>
 }
 
 /**
- * Each delivery is settled by the consumer that it came from. A replaced consumer is closed when the last of its deliveries is settled.
- * Until the first replacement this costs one comparison per message.
+ * Opens a consumer that can be replaced. Each delivery is settled by the consumer that it came from. A replaced consumer is
+ * closed when the last of its deliveries is settled. Until the first replacement this costs one comparison per message.
  */
 export async function createReplaceableConsumer(broker: Broker, options: ConsumeOptions): Promise<ReplaceableConsumer> {
-  /** Deliveries of replaced consumers. */
+  /** The deliveries of replaced consumers, with their consumer. */
   const former = new Map<Delivery, Consumer>()
   const replaced = new Set<Consumer>()
   const closing = new Map<Consumer, Promise<void>>()
@@ -81,14 +81,14 @@ export async function createReplaceableConsumer(broker: Broker, options: Consume
     },
     async close(withinMs) {
       const closed = all().map((consumer) => consumer.close(withinMs))
-      // Replaced consumers close without a time limit. From now on they have the same time as the others.
+      // Replaced consumers normally close without a time limit. From now on they have the same time limit as the current one.
       await Promise.all([...closed, waitAtMost(Promise.all(closing.values()), withinMs)])
     },
     replace: (change, outstanding) => replacements.run(() => replace(change, outstanding)),
   }
 }
 
-/** The consumer of a worker without queues. It waits until the worker gets another queue. */
+/** The consumer of a worker that has no queues. It waits until the worker gets a queue. */
 const NO_QUEUES: Consumer = {
   finish() {},
   acknowledge: async () => false,

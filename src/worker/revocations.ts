@@ -6,22 +6,25 @@ import type { Message } from '../message/message.ts'
 
 /** The revoked tasks of the table, loaded before the worker takes its first message. */
 export interface RevokedHere {
-  /** HOT: once per task. */
+  /** Returns true for a message of a revoked task. HOT: once per task. */
   isRevoked(message: Message): boolean
-  /** Revoked ids, for `inspect revoked`. */
+  /** Returns the revoked ids, for `inspect revoked`. */
   ids(): string[]
-  /** Adds ids here at once. The caller stores them in the table. */
+  /** Adds ids in this process at once. The caller stores them in the table. */
   add(ids: readonly string[]): void
   stop(): Promise<void>
 }
 
-/** Messages of other producers have no send time. For this time after a revoke by name they count as sent before it. Milliseconds. */
+/**
+ * Messages of other producers have no time of sending. After a revoke by name, they count as sent before it for this time.
+ * Milliseconds.
+ */
 const UNDATED_MS = 3_600_000
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 
 /**
- * Loads the revoked tasks and listens for more. `onTerminate` is called with tasks that must be stopped even if they run.
- * If the connection to the database is lost, the known ones stay revoked, and after it is back the table is read again.
+ * Loads the revoked tasks and listens for new ones. `onTerminate` is called with tasks that must be stopped even if they run. If
+ * the connection to the database is lost, known tasks stay revoked; after a reconnection the table is read again.
  */
 export async function startRevocations(
   revocations: Revocations,
@@ -91,7 +94,10 @@ export async function startRevocations(
   }
 }
 
-/** When a message was sent. Our ids are UUIDv7, which begin with the milliseconds; a run of a schedule carries its tick. */
+/**
+ * Returns the time when a message was sent; undefined if it is not known. Our ids are UUIDv7, which begin with the milliseconds;
+ * a run of a schedule carries its tick.
+ */
 function sentAt({ id, beat }: Message['headers']): number | undefined {
   if (/^[\da-f]{8}-[\da-f]{4}-7/i.test(id)) return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
   const tick = (beat as { tick?: unknown } | undefined)?.tick

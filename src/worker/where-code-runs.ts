@@ -4,21 +4,24 @@ import type { ThreadRunner } from './threads/runner.ts'
 import type { OwnLoopWatch } from './watchdog/loop-watch.ts'
 
 export interface RunnerOptions {
-  /** For tasks without the option `pool`. */
+  /** Where tasks without the option `pool` run. */
   readonly pool: 'async' | 'thread'
-  /** Called when the first task needs a thread. */
+  /** Creates the thread runner. Called when the first task needs a thread. */
   readonly threads: () => Promise<ThreadRunner>
   readonly watch?: OwnLoopWatch | undefined
   readonly recycling?: Recycling | undefined
 }
 
-/** Does this task run in a thread? */
+/** Returns true if this task runs in a thread. */
 export const runsInThread = (
   task: { readonly options: { readonly pool?: 'async' | 'thread' | undefined } },
   pool: string,
 ): boolean => (task.options.pool ?? pool) === 'thread'
 
-/** Runs code on the event loop, or in a thread if the option of the task or of the worker asks for it. */
+/**
+ * Creates a runner. It runs code on the event loop, or in a thread if the option `pool` of the task or of the worker is
+ * `thread`.
+ */
 export function createRunner({ pool, watch, recycling, ...options }: RunnerOptions): Runner {
   let opening: Promise<ThreadRunner> | undefined
   let threads: ThreadRunner | undefined
@@ -31,7 +34,7 @@ export function createRunner({ pool, watch, recycling, ...options }: RunnerOptio
     return threads.run(run)
   }
 
-  /** HOT. Until its first await a task blocks the loop. That part is timed. */
+  /** Runs a task on the event loop. The task blocks the loop until its first await, so that part is timed. HOT. */
   const onLoop = (run: TaskRun): Promise<unknown> => {
     if (watch === undefined) return run.task.run(run.context, run.body.args)
     watch.enter(run.delivery)

@@ -12,16 +12,16 @@ import { createReplaceableConsumer } from './replaceable-consumer.ts'
 
 export interface WorkerOptions extends ExecutorOptions {
   readonly broker: Broker
-  /** For example `celery@host`. */
+  /** Name of the worker, for example `celery@host`. */
   readonly name: string
   readonly queues: readonly string[]
-  /** Tasks that run at once. */
+  /** Largest number of tasks that run at once. */
   readonly concurrency: number
-  /** Time from the request to stop until tasks that still run are requeued. Milliseconds. */
+  /** When the worker stops, tasks that still run after this time are requeued. Milliseconds. */
   readonly graceMs: number
-  /** Starts tasks in the order of the queue. Messages that wait for a slot are not requeued for other workers either. */
+  /** true: starts tasks in the order of the queue, and does not requeue messages that wait for a slot. */
   readonly inOrder?: boolean | undefined
-  /** Shared by the workers of a process. Default: each has its own. */
+  /** The backlog that the workers of a process share. Default: each worker has its own. */
   readonly backlog?: OutcomeBacklog | undefined
 }
 
@@ -38,34 +38,53 @@ export interface Worker {
   readonly queues: readonly string[]
   readonly concurrency: number
   active(): readonly Active[]
-  /** Messages that this worker has claimed and not started. */
+  /** Returns the messages that this worker has claimed and not started. */
   reserved(): readonly Delivery[]
-  /** Aborts the signal of a task that runs here. It is stored as REVOKED unless it returns at once. @returns false if it does not run here */
+  /**
+   * Aborts the signal of a task that runs in this worker. The task is stored as REVOKED unless it returns at once.
+   * @returns false if the task does not run here
+   */
   terminate(id: string): boolean
-  /** Sets other time limits for attempts that start from now on. undefined: none. The limits of a message still win. */
+  /**
+   * Changes the time limits of a task for attempts that start from now on. An undefined limit means no limit. Limits in a
+   * message still override them.
+   */
   setTimeLimits(task: string, limits: TimeLimits): void
-  /** Sets another rate limit for a task in this worker. null, 0 or an empty text: none. @throws AppError TASK_OPTION_INVALID, TASK_UNKNOWN */
+  /**
+   * Changes the rate limit of a task in this worker. null, 0 or an empty text removes it.
+   * @throws AppError TASK_OPTION_INVALID, TASK_UNKNOWN
+   */
   setRateLimit(task: string, limit: string | number | null): void
   /** Changes the queues or the concurrency. Running tasks are not interrupted. Rejects if the broker or the database is unreachable. */
   reconfigure(change: { readonly queues?: readonly string[]; readonly concurrency?: number }): Promise<void>
   /**
-   * Takes no more tasks, waits up to `graceMs` for those that run, then aborts and requeues the rest. Resolves when every outcome is stored
-   * and every other message is requeued. A second call returns the same promise.
+   * Stops the worker: takes no more messages, waits up to `graceMs` for running tasks, then aborts and requeues the tasks that
+   * still run. Resolves when every outcome is stored and every other message is requeued. A second call returns the same
+   * promise.
    */
   stop(): Promise<void>
 }
 
 export interface SuspendableWorker extends Worker {
-  /** true: starts nothing and keeps its messages, so that no other worker starts them. false: starts tasks again. */
+  /**
+   * Suspends or resumes the worker. true: starts nothing and keeps its messages, so that no other worker starts them. false:
+   * starts tasks again.
+   */
   suspend(on: boolean): void
 }
 
-/** A task that ignores its aborted signal is requeued after this time. Milliseconds. */
+/** When the worker stops, a task that ignores its aborted signal is requeued after this time. Milliseconds. */
 const ABORT_GRACE_MS = 500
-/** Time for the database to store the last outcomes. After it the process ends. Milliseconds. */
+/**
+ * When the worker stops, the database has this time to store the last outcomes. Then the process ends even if they are not
+ * stored. Milliseconds.
+ */
 const CLOSE_MS = 1000
 
-/** claim → run → store → acknowledge. This file decides only what runs when. The broker batches outcomes and acknowledgements. */
+/**
+ * Starts a worker, which handles each message in these steps: claim → run → store → acknowledge. This file only decides which
+ * message runs when. The broker batches outcomes and acknowledgements.
+ */
 export async function startWorker(options: WorkerOptions): Promise<SuspendableWorker> {
   const { app, broker, log, name, queues, concurrency, inOrder, backlog = createOutcomeBacklog(options.log) } = options
   const inbox = createInbox(options.maxDeliveries)
@@ -91,7 +110,7 @@ interface Parts {
   readonly executor: Executor
 }
 
-/** The worker as its users see it. */
+/** Returns the interface of the worker for its callers. */
 function workerOf(core: Core, parts: Parts): SuspendableWorker {
   const { inbox } = core
   const { options, dispatch, executor } = parts
@@ -142,7 +161,10 @@ function workerOf(core: Core, parts: Parts): SuspendableWorker {
   }
 }
 
-/** Stop taking → requeue what waits → wait for what runs → abort it → requeue it → store what is left. Each step has a time limit. */
+/**
+ * Stops a worker in these steps: stop taking → requeue waiting messages → wait for running tasks → abort them → requeue them →
+ * store the remaining outcomes. Each step has a time limit.
+ */
 async function stopWorker({ inbox, consumer }: Core, { options, dispatch, executor }: Parts): Promise<void> {
   const { log, graceMs } = options
   const open = consumer!

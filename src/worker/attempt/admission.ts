@@ -11,35 +11,44 @@ import { parked } from './parked-message.ts'
 import type { Limiter, Permit } from './ports.ts'
 import { withPermit } from './rate-limiter.ts'
 
-/** Why a message is stored as ended instead of run. */
+/** The reason why a message is stored as ended instead of run. */
 export interface Refused {
   readonly state: State
-  /** The class that Celery would raise. */
+  /** The name of the exception class that Celery would raise. */
   readonly name: string
   readonly message: string
 }
 
 export interface RefusalRules {
   readonly app: { readonly tasks: ReadonlyMap<string, unknown> }
-  /** A message delivered more often is stored as FAILURE. */
+  /** A message that is delivered more often than this is stored as FAILURE. */
   readonly maxDeliveries: number
-  /** Such a message is stored as REVOKED. */
+  /** Returns true for a revoked message, which is stored as REVOKED. */
   readonly isRevoked?: ((message: Message) => boolean) | undefined
 }
 
 export interface AdmissionOptions extends RefusalRules {
   readonly log: Log
-  /** Stores a message that runs later. Durable when resolved. Without it such a message runs at once. */
+  /**
+   * Stores a message that runs later. When its promise resolves, the message is durable. Without `park`, such a message runs at
+   * once.
+   */
   readonly park?: ((message: Message, dueAt: Date) => Promise<void>) | undefined
-  /** Rate limits. They need `park`. */
+  /** Rate limits, which need `park`. undefined: no task is limited. */
   readonly limiter?: Limiter | undefined
 }
 
-/** The first two steps of an attempt: may its message run, and when? HOT: allocates nothing for a message that may run now. */
+/**
+ * The first two steps of an attempt: they decide whether its message may run, and when. HOT: allocates nothing for a message
+ * that may run now.
+ */
 export interface Admission {
-  /** Ends the attempt of a message that must not run. @returns true if it did */
+  /** Ends the attempt if its message must not run. @returns true if the attempt was ended */
   refuse(attempt: Attempt): boolean
-  /** undefined: the task may run now. Else resolves to true if it may run then, false if the attempt has ended. Never rejects. */
+  /**
+   * Waits until the task may run. Returns undefined if it may run now; otherwise a promise of true when it may run, or of false
+   * if the attempt has ended. Never rejects.
+   */
   permit(attempt: Attempt): Promise<boolean> | undefined
 }
 
@@ -63,7 +72,10 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
     conclude.refused(attempt, refusedEnding(refused))
   }
 
-  /** The outbox stores the message until its time. Neither the memory of this worker nor the acknowledge timeout of the broker limits it. */
+  /**
+   * Parks the message in the outbox until its time, so that neither the memory of this worker nor the broker's acknowledge
+   * timeout limits how long it waits.
+   */
   const keep = async (attempt: Attempt, dueAt: Date, message: Message): Promise<false> => {
     const { id, task, eta } = message.headers
     try {
@@ -71,7 +83,8 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
       if (isOver(attempt)) return false
       log.info({ task, id, eta }, 'task is not due yet, kept in the outbox until its eta')
       consumer().finish(attempt.delivery, null)
-      // The message may be due, and here again as a duplicate, before `park` resolved. It is then the only copy, so it must be requeued.
+      // Before `park` resolves, the parked message may be due and arrive here as a duplicate. That duplicate is then the only
+      // copy, so it must be requeued.
       conclude.release(attempt, { requeued: true })
     } catch (error) {
       log.warn(
@@ -85,11 +98,11 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
 
   const permitLater = async (attempt: Attempt, asked: Permit | Promise<Permit>): Promise<boolean> => {
     const permit = await Promise.resolve(asked).catch((err) => {
-      // Running too often is better than not running at all.
+      // It is better to exceed the limit than not to run the task at all.
       log.error({ task: attempt.options!.task.name, err }, 'rate limit is unavailable, task runs without it')
       return undefined
     })
-    // Revoked or requeued meanwhile: if the message were parked too, it would exist twice.
+    // The attempt was revoked or requeued while it waited. If its message were parked too, it would exist twice.
     if (isOver(attempt)) return false
     if (permit === undefined) return true
     if (permit !== 'expired') return keep(attempt, permit, parked(withPermit(attempt.delivery.message), permit))
@@ -120,7 +133,10 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
 }
 
 const NOT_REGISTERED = 'task is not registered here, recorded as FAILURE'
-/** Refusals that are kept as dead letters, because the message can run later: in a worker that has the task, or when its fault is repaired. */
+/**
+ * Refusals after which the message is kept as a dead letter, because it can run later: in a worker that has the task, or after
+ * its fault is repaired.
+ */
 const DEAD_LETTERS: ReadonlySet<string> = new Set(['NotRegistered', 'WorkerLostError'])
 const EXPIRED: Refused = Object.freeze({ state: 'REVOKED', name: 'TaskRevokedError', message: 'expired' })
 
@@ -131,10 +147,13 @@ function refusedEnding({ state, name, message }: Refused): Ending {
   return { tag: 'ending', state, value, result: JSON.stringify(value), endedAt: Date.now(), deadLetter, ...none }
 }
 
-/** Can the results table store this id? */
+/** Returns true if the results table can store this id. */
 const isStorable = (id: unknown): boolean => typeof id === 'string' && id.length >= 1 && id.length <= 255 && !id.includes('\0')
 
-/** undefined: the message may run, now or at its eta. @param now milliseconds since the epoch */
+/**
+ * Returns the reason to refuse a message; undefined if the message may run, now or at its eta.
+ * @param now milliseconds since the epoch
+ */
 function refusalOf({ message, deliveries, refused }: Delivery, rules: RefusalRules, now: number): Refused | undefined {
   const { task, expires, eta } = message.headers
   if (refused !== undefined) return { state: 'FAILURE', ...refused }
@@ -153,7 +172,10 @@ function wrongTime(name: string, value: unknown): string | undefined {
   return `invalid ${name} value ${JSON.stringify(value)}`
 }
 
-/** The eta of a message that arrived too early, as producers other than ours send it. undefined: it may run now. */
+/**
+ * Returns the eta of a message that arrived before its eta, as messages of other producers than ours do; undefined if the
+ * message may run now.
+ */
 function notBefore({ headers }: Message, now: number): Date | undefined {
   const { eta } = headers
   if (eta == null || headers[PARKED] === eta) return undefined

@@ -6,36 +6,36 @@ import type { RunContext } from './context.ts'
 import type { TaskOptionsHere } from './effective-options.ts'
 import type { TaskRun } from './ports.ts'
 
-/** How an attempt ended. The state of the attempt from then until its slot is free. */
+/** How an attempt ended. It is the state of the attempt until its slot is free. */
 export interface Ending {
   readonly tag: 'ending'
   readonly state: State
-  /** JSON: the value or the exception. */
+  /** The returned value, or the exception, as JSON. */
   readonly result: string
   readonly traceback: string | null
-  /** The value that the task returned, or the exception as it is encoded. */
+  /** The value that the task returned, or the encoded exception. */
   readonly value: unknown
   /** The error that the task threw. */
   readonly error: unknown
-  /** Milliseconds since the epoch. null: the task never ran. */
+  /** Milliseconds since the epoch; null if the task never ran. */
   readonly startedAt: number | null
   /** Milliseconds since the epoch. */
   readonly endedAt: number
   readonly retry: Effects['retry']
-  /** Why the message is also kept in `dead_letter`. undefined: it is not kept. */
+  /** The reason why the message is also kept in `dead_letter`; undefined if it is not kept there. */
   readonly deadLetter: string | undefined
 }
 
 export type AttemptState =
   /** The attempt waits for its turn, or its code runs. */
   | { readonly tag: 'open' }
-  /** The ending is decided and `after` hooks may still run. The result of the code is ignored from here on. */
+  /** The ending is decided. `after` hooks may still run. From now on the result of the code is ignored. */
   | Ending
-  /** The slot is free. The outcome is handed to the broker, or the message is requeued. */
+  /** The slot is free. The outcome was handed to the broker, or the message was requeued. */
   | { readonly tag: 'over' }
 
 export type AttemptEvent =
-  /** From the code, a time limit, a revoke, a refusal or the end of the worker. */
+  /** The attempt ends because of its code, a time limit, a revoke, a refusal or the end of the worker. */
   | Ending
   /** The outcome was handed to the broker, or the message needs none. */
   | { readonly tag: 'released' }
@@ -44,7 +44,10 @@ export const OPEN: AttemptState = Object.freeze({ tag: 'open' })
 const OVER: AttemptState = Object.freeze({ tag: 'over' })
 export const RELEASED: AttemptEvent = Object.freeze({ tag: 'released' })
 
-/** Pure. The first ending wins and the release is final. HOT: allocates nothing, because an ending is both event and state. */
+/**
+ * Returns the next state. Pure. The first ending wins, and the state `over` is final. HOT: allocates nothing, because an ending
+ * is both event and state.
+ */
 export function next(state: AttemptState, event: AttemptEvent): AttemptState {
   switch (event.tag) {
     case 'ending':
@@ -56,27 +59,33 @@ export function next(state: AttemptState, event: AttemptEvent): AttemptState {
   }
 }
 
-/** One attempt of one message, from claiming it to its outcome. Only its executor writes to it. */
+/** One attempt of one message, from the claim of the message to its outcome. Only the executor writes to it. */
 export interface Attempt {
   readonly delivery: Delivery
-  /** Created when it is first read. */
+  /** The controller is created when it is first read. */
   readonly controller: AbortController
   /** Milliseconds since the epoch. */
   readonly startedAt: number
-  /** Called once, when the slot is free. `requeued`: the broker has the message again, so duplicates must be requeued too. */
+  /**
+   * Called once, when the slot is free. `requeued`: true if the broker has the message again, so that duplicates must be
+   * requeued too.
+   */
   readonly onEnd: (attempt: Attempt, requeued: boolean) => void
   state: AttemptState
-  /** Options of its task. undefined until the message is admitted. */
+  /** Options of the task; undefined until the message is admitted. */
   options: TaskOptionsHere | undefined
   /** `body`, `context` and `run` are set when the code starts. */
   body: Body | undefined
   context: RunContext | undefined
   run: TaskRun | undefined
-  /** Timers of the soft limit, the hard limit and the grace period after a revoke. undefined for most attempts: none. */
+  /**
+   * Timers of the soft limit, the hard limit and the grace period after a revoke. undefined if there are none, as for most
+   * attempts.
+   */
   timers: NodeJS.Timeout[] | undefined
 }
 
-/** Is the ending still undecided? */
+/** Returns true while the ending is undecided. */
 export const isOpen = ({ state }: Attempt): boolean => state.tag === 'open'
 export const isOver = ({ state }: Attempt): boolean => state.tag === 'over'
 
@@ -84,7 +93,10 @@ export const isOver = ({ state }: Attempt): boolean => state.tag === 'over'
 export const createAttempt = (delivery: Delivery, onEnd: Attempt['onEnd'], startedAt: number = Date.now()): Attempt =>
   new PlainAttempt(delivery, onEnd, startedAt)
 
-/** HOT. A class because of one getter: an AbortController costs more than the rest of an attempt, and few tasks read their signal. */
+/**
+ * A class because of its getter for the controller: an AbortController costs more than the rest of an attempt, and few tasks
+ * read their signal. HOT.
+ */
 class PlainAttempt implements Attempt {
   readonly delivery: Delivery
   readonly startedAt: number

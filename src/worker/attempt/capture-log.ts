@@ -3,10 +3,13 @@ import type { LogLine } from '../../app/effects.ts'
 import type { Log } from '../../log.ts'
 
 const LEVELS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 } as const
-/** Longest message, and longest fields, that the console shows. The log of the platform has the whole text. Characters. */
+/**
+ * Largest length of a message, and of its fields, that the console shows, in characters. The log of the platform has the whole
+ * text.
+ */
 const MAX_CHARS = 8192
 
-/** A logger that also passes each line that it writes to `keep`, as its children do. Logged values never make it throw. */
+/** Returns a logger that also passes each line that it or a child logger writes to `keep`. Logged values never make it throw. */
 export function captureLog(log: Log, keep: (line: LogLine) => void): Log {
   const capturing = Object.create(log) as Log
   for (const [name, level] of Object.entries(LEVELS) as [keyof typeof LEVELS, number][]) {
@@ -41,11 +44,11 @@ function json(fields: object): string | null {
     // A truncated text is no valid JSON, so it is wrapped.
     return text(written.length > MAX_CHARS ? JSON.stringify({ cut: written.slice(0, MAX_CHARS / 2) }) : written)
   } catch {
-    return null // A circle, or a getter that throws. The log of the platform has pino's text of it.
+    return null // The value has a circle, or a getter that throws. The log of the platform has pino's text of the value.
   }
 }
 
 const shown = ({ name, message, stack }: Error) => ({ type: name, message, stack })
 
-/** PostgreSQL's text stores neither NUL nor a lone surrogate. */
+/** Truncates a text, and replaces NUL and lone surrogates, which PostgreSQL's text cannot store. */
 const text = (value: string) => value.slice(0, MAX_CHARS).replaceAll('\0', '\uFFFD').toWellFormed()

@@ -15,9 +15,9 @@ export interface ConcludeOptions extends FinishParts, HookOptions {
   readonly watch?: LoopWatch | undefined
 }
 
-/** The events that end an attempt. Each of them frees the slot, once. All but the first change nothing. */
+/** The events that end an attempt. Each event frees the slot, once. Only the first event of an attempt has an effect. */
 export interface Conclude {
-  /** The code returned. @returns a promise only if `after` hooks have to be waited for */
+  /** The code returned. @returns a promise if there are `after` hooks to wait for */
   returned(attempt: Attempt, value: unknown): Promise<void> | undefined
   /** The code threw. */
   threw(attempt: Attempt, thrown: unknown): Promise<void> | undefined
@@ -25,12 +25,12 @@ export interface Conclude {
   overtime(attempt: Attempt, seconds: number): void
   /** The task was revoked and its code did not stop within the grace period. */
   revoked(attempt: Attempt): void
-  /** The message does not run. */
+  /** The message must not run. */
   refused(attempt: Attempt, ending: Ending): void
-  /** The worker stops and does not wait any longer: stores the ending if it is decided, else requeues the message. */
+  /** The worker stops and does not wait any longer. Stores the ending if it is decided; otherwise requeues the message. */
   cutOff(attempt: Attempt): void
   requeue(attempt: Attempt, how: { readonly counted: boolean }): void
-  /** Frees the slot without an outcome: the message is acknowledged, or another worker has it. */
+  /** Frees the slot without an outcome, because the message is already acknowledged or another worker has it. */
   release(attempt: Attempt, how: { readonly requeued: boolean }): void
   readonly hooks: Hooks
 }
@@ -58,9 +58,12 @@ export function createConclude(options: ConcludeOptions, consumer: () => Consume
   }
 }
 
-// The steps: ending → hooks → settle → release.
+// The steps at the end of an attempt: ending → hooks → settle → release.
 
-/** The outcome is stored after the hooks. If the worker dies in between, both happen again. */
+/**
+ * Ends an attempt. The outcome is stored after the hooks, so if the worker dies in between, the hooks run again with the next
+ * delivery.
+ */
 function conclude(parts: Parts, attempt: Attempt, ending: Ending): Promise<void> | undefined {
   attempt.state = next(attempt.state, ending)
   clearTimers(attempt)
@@ -89,7 +92,7 @@ function release({ watch }: Parts, attempt: Attempt, { requeued }: { readonly re
   attempt.onEnd(attempt, requeued)
 }
 
-// The events.
+// The events of `Conclude`.
 
 function onReturned(parts: Parts, attempt: Attempt, value: unknown): Promise<void> | undefined {
   const { startedAt, delivery } = attempt
@@ -119,7 +122,7 @@ function onOvertime(parts: Parts, attempt: Attempt, seconds: number): void {
   const verdict = afterError(error, circumstances(attempt))
   parts.log.error({ task, id, seconds }, abandon(parts, attempt) ? OVERTIME_ENDED : OVERTIME_LEFT)
   void follow(parts, attempt, verdict)
-  // Code that listens to the signal stops here. Its result is ignored.
+  // Code that listens to the signal stops now. Its result is ignored.
   attempt.controller.abort(error)
 }
 
@@ -164,7 +167,7 @@ const circumstances = ({ controller: { signal }, options, context }: Attempt) =>
   now: Date.now(),
 })
 
-// From a verdict to an ending.
+// Converts a verdict to an ending.
 
 function follow(parts: Parts, attempt: Attempt, verdict: Verdict): Promise<void> | undefined {
   const { log, consumer } = parts
@@ -210,7 +213,7 @@ function logFailure({ log }: Parts, { delivery, startedAt }: Attempt, { error, e
   try {
     log.error({ ...fields, err: error }, 'task failed')
   } catch {
-    // The thrown value throws again when the logger reads it.
+    // The thrown value throws an error when the logger reads it.
     log.error({ ...fields, ...encodeThrown(error).exception }, 'task failed')
   }
 }
@@ -218,7 +221,8 @@ function logFailure({ log }: Parts, { delivery, startedAt }: Attempt, { error, e
 function retried(parts: Parts, attempt: Attempt, { error, dueAt }: Extract<Verdict, { tag: 'retried' }>) {
   const { delivery, options, context, startedAt } = attempt
   const { id, task } = delivery.message.headers
-  // A Date is the same for every attempt. A number of seconds counts from the first attempt, so the message has to carry the moment.
+  // A Date is the same for every attempt. A number of seconds counts from the first attempt, so the message must carry the
+  // resulting time.
   const until = typeof options!.task.options.retryUntil === 'number' ? context!.until : undefined
   const ending = endedBy('RETRY', error, { startedAt, retry: { message: nextMessage(delivery.message, dueAt, until), dueAt } })
   const { exc_type, exc_message } = ending.value as { exc_type: string; exc_message: readonly unknown[] }
@@ -237,7 +241,7 @@ function rejected(parts: Parts, attempt: Attempt, verdict: Extract<Verdict, { ta
 
 const REJECTED_REQUEUED = 'task rejected its message, requeued'
 
-/** A proxy may throw even when only its class is read: such a value is replaced here, so that later code can use `instanceof`. */
+/** Replaces a value that throws when its class is read, as a proxy may, so that later code can use `instanceof`. */
 function visible(thrown: unknown): unknown {
   try {
     void (thrown instanceof Error)

@@ -13,9 +13,9 @@ type Child = string | { readonly group: string }
 
 export interface ContextParts {
   readonly log: Log
-  /** Receives log lines and progress of runs. Default: lines go to `log`, progress is dropped. */
+  /** Receives log lines and progress of runs. Default: log lines only go to `log`, and progress is dropped. */
   readonly reporter?: Reporter | undefined
-  /** Runs belong to the trace of their sender, and tasks that they send belong to it too. Default false. */
+  /** true: a run belongs to the trace of its sender, and the tasks that it sends belong to that trace too. Default false. */
   readonly tracing?: boolean | undefined
 }
 
@@ -29,17 +29,18 @@ interface OwnParts {
   readonly parts: ContextParts
 }
 
-/** Any producer may have sent the header. A value that the results table cannot hold counts as 0. */
+/** Returns the header `retries`. Any producer may have sent it, so a value that the results table cannot hold counts as 0. */
 export const retriesOf = ({ retries }: Message['headers']): number =>
   Number.isInteger(retries) && (retries as number) >= 0 && (retries as number) < 2 ** 31 ? (retries as number) : 0
 
-/** As in Celery, a retried message names itself as its parent. That counts as none. */
+/** Returns the id of the parent task. As in Celery, a retried message names itself as its parent, which counts as no parent. */
 export const parentOf = ({ id, parent_id }: Message['headers']): string | undefined =>
   parent_id == null || parent_id === id ? undefined : parent_id
 
 /**
- * The context that a task gets, and the parent of the tasks that it sends. HOT: created for each attempt. Parts that cost more than a field
- * are created when they are first read. The functions are getters, so that `({ log, retry })` in a parameter list works.
+ * The context that a task receives, and the parent of the tasks that it sends. HOT: created for each attempt, so parts that cost
+ * more than a field are created when they are first read. The functions are getters, so that `({ log, retry })` in a parameter
+ * list works.
  */
 export class RunContext implements TaskContext, CurrentTask {
   readonly id: string
@@ -83,7 +84,7 @@ export class RunContext implements TaskContext, CurrentTask {
     return this.headers.root_id ?? this.id
   }
 
-  // A child logger costs more than most tasks, so only tasks that log create one.
+  // A child logger costs more than most tasks, so it is created only for tasks that log.
   get log(): Log {
     this.#log ??= this.#runReport()?.log ?? this.#own.parts.log.child({ task: this.task, id: this.id })
     return this.#log
@@ -107,12 +108,12 @@ export class RunContext implements TaskContext, CurrentTask {
     this.#children.push(child)
   }
 
-  /** No attempt is due later, in milliseconds since the epoch. */
+  /** The latest time at which an attempt may be due, in milliseconds since the epoch; undefined: no limit. */
   get until(): number | undefined {
     return retryUntil(this.#own.policy, this.headers[RETRY_UNTIL], this.#own.attempt.startedAt)
   }
 
-  /** `retry` was called and no attempt was left: the error that it threw is final. */
+  /** true: `retry` was called when no attempt was left, so the error that it threw is final. */
   get exhausted(): boolean {
     return this.#exhausted
   }
@@ -121,7 +122,7 @@ export class RunContext implements TaskContext, CurrentTask {
     return this.#children
   }
 
-  /** Log lines and progress that are not written yet. */
+  /** Ends the report. Returns the log lines and progress that are not written yet. */
   endReport(): ReturnType<RunReport['end']> {
     return this.#report?.end()
   }

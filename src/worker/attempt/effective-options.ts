@@ -1,7 +1,7 @@
 import type { App } from '../../app/app.ts'
 import type { Task } from '../../app/task.ts'
 
-/** How long an attempt may take, in seconds. undefined: no limit. */
+/** Limits of the duration of an attempt, in seconds. undefined: no limit. */
 export interface TimeLimits {
   /** After this time `ctx.signal` aborts. */
   readonly soft: number | undefined
@@ -9,39 +9,39 @@ export interface TimeLimits {
   readonly hard: number | undefined
 }
 
-/** The options of a task in this worker: its own, and the worker's defaults where the task sets none. */
+/** The options of a task in this worker: its own options, and the worker's defaults for options that the task does not set. */
 export interface TaskOptionsHere {
   readonly task: Task
-  /** `acks: 'early'`: acknowledged before it runs. */
+  /** true: the message is acknowledged before the task runs (`acks: 'early'`). */
   readonly early: boolean
   readonly ignoreResult: boolean
   readonly ttlSeconds: number | undefined
-  /** Bytes of the JSON of a result. */
+  /** Largest size of a result's JSON, in bytes. */
   readonly maxBytes: number
   readonly limits: TimeLimits
 }
 
 export interface Defaults {
   readonly app: Pick<App, 'tasks'>
-  /** For tasks that set none. */
+  /** Time limits for tasks that set none. */
   readonly timeLimits?: TimeLimits | undefined
-  /** Bytes of a result's JSON, for tasks that set no limit. Default: any. */
+  /** Largest size of a result's JSON in bytes, for tasks that set no limit. Default: no limit. */
   readonly resultMaxBytes?: number | undefined
 }
 
 export interface EffectiveOptions {
-  /** HOT: called once per message, computed once per task. */
+  /** Returns the options of a task; undefined if the task is unknown. HOT: called once per message, computed once per task. */
   of(task: string): TaskOptionsHere | undefined
-  /** Other limits for attempts that start from now on. A value that is undefined: none. */
+  /** Changes the time limits of a task for attempts that start from now on. An undefined limit means no limit. */
   setTimeLimits(task: string, limits: TimeLimits): void
 }
 
 const NO_LIMITS: TimeLimits = Object.freeze({ soft: undefined, hard: undefined })
 
-/** The longest delay of a timer of Node, 24 days, in seconds. A longer limit counts as none. */
+/** The longest delay of a timer in Node.js, 24 days, in seconds. A longer time limit counts as no limit. */
 const LONGEST_S = 2_147_483
 
-/** As Celery reads a limit: 0, null and values that are not numbers mean none. */
+/** Reads a limit as Celery does: 0, null and values that are not numbers mean no limit. */
 const limit = (value: unknown): number | undefined =>
   typeof value === 'number' && value > 0 && value <= LONGEST_S ? value : undefined
 
@@ -50,7 +50,10 @@ const timeLimits = (given: { readonly soft?: unknown; readonly hard?: unknown })
   hard: limit(given.hard),
 })
 
-/** The `timelimit` of a message wins over the limits of its task. The header is not validated before: any producer may have sent it. */
+/**
+ * Returns the limits of a message, whose header `timelimit` overrides the limits of the task. The header is validated here,
+ * because any producer may have sent it.
+ */
 export function limitsOf(timelimit: unknown, ofTask: TimeLimits): TimeLimits {
   if (!Array.isArray(timelimit)) return ofTask
   const given = timeLimits({ hard: timelimit[0], soft: timelimit[1] })

@@ -14,7 +14,7 @@ import type { WorkerObserver } from './ports.ts'
 import { type Workflow, workflowOf } from './workflow.ts'
 
 /**
- * The ending of a task that returned. A task without a value returns null, as in Python.
+ * Returns the ending of a task that returned a value. A task without a value returns null, as in Python.
  * @throws EncodeError that names the part of the value that JSON does not have; ResultTooLarge
  */
 export function returned({ startedAt, options }: Attempt, value: unknown): Ending {
@@ -27,7 +27,7 @@ export function returned({ startedAt, options }: Attempt, value: unknown): Endin
 function resultText(value: unknown, maxBytes: number): string {
   if (value === undefined) return 'null'
   const text = jsonOf(value)
-  // In UTF-8 a unit of a JavaScript string takes three bytes at most, so short texts need not be counted.
+  // One UTF-16 unit of a JavaScript string takes at most three bytes in UTF-8, so the bytes of a short text need not be counted.
   if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes)
     throw named('ResultTooLarge', `the result has ${Buffer.byteLength(text)} bytes, and ${maxBytes} are kept: store it elsewhere`)
   return text
@@ -44,7 +44,7 @@ function jsonOf(value: unknown): string {
 
 const named = (name: string, message: string): Error => Object.assign(new Error(message), { name })
 
-/** The ending of a task that threw, or that something else ended with an error. */
+/** Returns the ending of a task that threw, or that was ended from outside with an error. */
 export function endedBy(
   state: 'FAILURE' | 'RETRY' | 'REVOKED',
   error: unknown,
@@ -57,7 +57,7 @@ export function endedBy(
   return { tag: 'ending', state, result, traceback, value: exception, error, startedAt, endedAt, retry, deadLetter }
 }
 
-/** The outcome of an attempt that still runs. */
+/** Returns the outcome of an attempt that still runs (STARTED). */
 export function startedOutcome({ headers, queue }: Message, startedAt: number): Outcome {
   const { id, task } = headers
   const none = { result: null, traceback: null, doneAt: null }
@@ -72,13 +72,14 @@ function outcomeOf({ headers, queue }: Message, { state, result, traceback, star
 export interface FinishParts {
   readonly log: Log
   readonly observer?: WorkerObserver | undefined
-  /** Queue and priority for the next steps of a workflow that set none. */
+  /** Returns queue and priority for the next steps of a workflow that set none themselves. */
   readonly route?: RouteOf | undefined
 }
 
 /**
- * Turns an ending into an outcome and its effects (steps of its workflow, next attempt, log lines, children) and hands both to the broker.
- * No other code does. Never throws. HOT: for a plain task it creates nothing but the outcome.
+ * Creates the function that turns an ending into an outcome with its effects (next steps of the workflow, next attempt, log
+ * lines, children) and hands both to the broker. No other code does this. The function never throws. HOT: for a task without
+ * effects it creates only the outcome.
  */
 export function createFinish(
   { log, observer, route }: FinishParts,
@@ -109,14 +110,14 @@ const reportPart =
     log.error({ task, id, part, err }, 'a part of the workflow is invalid, skipped')
   }
 
-/** true for a body that was never decoded, because the task does not run: it may have a workflow. */
+/** Returns true if the message has a workflow, or may have one because its body was never decoded: such a task did not run. */
 const hasWorkflow = ({ body }: Attempt): boolean => {
   if (body === undefined) return true
   const { callbacks, errbacks, chain, chord } = body.embed
   return callbacks != null || errbacks != null || chain != null || chord != null
 }
 
-/** For a message that was never decoded. An undecodable body has no workflow. */
+/** Decodes the embed of a message that was never decoded. An undecodable body has no workflow. */
 function embedOf({ body }: Message): Embed {
   try {
     return decodeBody(body).embed
@@ -125,14 +126,20 @@ function embedOf({ body }: Message): Embed {
   }
 }
 
-/** The header of the sender wins over the option of the task. A failure is stored all the same. */
+/**
+ * Returns true if the result is not stored. The header of the message overrides the option of the task. A failure is stored in
+ * any case.
+ */
 export const isResultIgnored = ({ delivery, options }: Attempt): boolean =>
   delivery.message.headers.ignore_result ?? options?.ignoreResult ?? false
 
 const isIgnored = (attempt: Attempt, state: State): boolean =>
   (state === 'RETRY' || (state === 'SUCCESS' && !isOfChord(attempt))) && isResultIgnored(attempt)
 
-/** As in Celery, the body of a chord gets the results of its members, also if they ignore theirs. */
+/**
+ * Returns true for a member of a chord, whose result is stored even if its task ignores results, because the body needs it, as
+ * in Celery.
+ */
 const isOfChord = ({ body }: Attempt): boolean => body?.embed.chord != null
 
 function howToFinish({ startedAt, state }: Ending, effects: Effects | undefined): FinishOptions | undefined {
@@ -187,8 +194,9 @@ function extraOf(headers: Message['headers'], more: ResultExtra): ResultExtra | 
 }
 
 /**
- * The effects of a task that threw Ignore: it leaves no outcome, its unique key is released, and a chord that waits for it, or for the rest
- * of its chain, fails. Needed even if the task ends at once: an earlier attempt may have run and been requeued.
+ * Returns the effects of a task that threw Ignore. It leaves no outcome, its unique key is released, and a chord that waits for
+ * it, or for the rest of its chain, fails. Even a task that ends at once needs these effects, because an earlier attempt may
+ * have run and been requeued.
  */
 export function ignoredEffects(attempt: Attempt, thrown: unknown, log: Log): Effects {
   const { body, context, delivery } = attempt

@@ -2,7 +2,7 @@ import type { EncodedException } from '../../app/outcome.ts'
 import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../../app/task-errors.ts'
 import { AppError } from '../../errors.ts'
 
-/** Names that have another name or module in Python, so that Python clients raise the class that they expect. */
+/** Errors that have another name or module in Python, so that Python clients raise the class that they expect. */
 const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> = {
   TypeError: ['TypeError', 'builtins'],
   RangeError: ['ValueError', 'builtins'],
@@ -24,14 +24,17 @@ const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> 
   ContentDisallowed: ['ContentDisallowed', 'kombu.exceptions'],
 }
 
-/** An exception as Celery stores it. Python clients raise a similar class, and ours shows the original name. */
+/**
+ * Returns an exception in the form in which Celery stores it. Python clients raise a similar class, and ours show the original
+ * name.
+ */
 export function encodeException(name: string, messages: readonly unknown[]): EncodedException {
   const known = Object.hasOwn(PYTHON, name) ? PYTHON[name] : undefined
   const [exc_type, exc_module] = known ?? [name, 'onedyno.errors']
   return { exc_type, exc_message: messages, exc_module }
 }
 
-/** The text for a value that throws when it is read. */
+/** The text for a thrown value that itself throws when it is read. */
 export const UNSHOWN = 'something was thrown that cannot be shown'
 
 /** Encodes any thrown value, with its stack if it has one. NUL becomes U+FFFD, because PostgreSQL's text cannot store it. Never throws. */
@@ -46,11 +49,14 @@ export function encodeThrown(thrown: unknown): { exception: EncodedException; tr
   }
 }
 
-/** Python's time limit exceptions have the seconds as their only argument and add the text themselves. */
+/**
+ * Returns the argument of the exception. Python's time limit exceptions have the seconds as their only argument and add the text
+ * themselves.
+ */
 const messageOf = (error: Error): unknown =>
   error instanceof SoftTimeLimitExceeded || error instanceof TimeLimitExceeded ? error.seconds : String(error.message)
 
-/** Limited in depth, because causes may form a circle. */
+/** Returns the stack trace of an error and of its causes. The depth is limited, because causes may form a circle. */
 function tracebackOf(error: Error, depth = 0): string {
   const cause = error.cause instanceof Error && depth < 10 ? `\ncaused by: ${tracebackOf(error.cause, depth + 1)}` : ''
   return `${error.stack ?? error.message}${cause}`.replaceAll('\0', '\uFFFD').slice(0, 16_384)

@@ -9,7 +9,7 @@ import type { RunContext } from './context.ts'
 import { limitsOf } from './effective-options.ts'
 import { encodeThrown } from './exception.ts'
 
-/** Time for all hooks of an attempt together, if there is no hard time limit. Milliseconds. */
+/** Time limit of all hooks of an attempt together if it has no hard time limit, in milliseconds. */
 const HOOKS_MS = 10_000
 
 const HOOK_FAILED = 'hook failed, the task is not affected'
@@ -17,14 +17,14 @@ const HOOK_FAILED = 'hook failed, the task is not affected'
 type Hook = readonly [name: string, call: () => unknown]
 
 export interface HookOptions {
-  /** undefined in applications of an older copy of this package. */
+  /** `hooks` is undefined if the application imports an older version of this package. */
   readonly app: { readonly hooks?: App['hooks'] | undefined }
   readonly log: Log
 }
 
 /** The hooks of a task and of its application. An error or a timeout of a hook is logged and changes nothing. */
 export interface Hooks {
-  /** undefined if there is nothing to wait for, as for most tasks. HOT. */
+  /** Runs the `before` hooks. Returns undefined if there is nothing to wait for, as for most tasks. HOT. */
   before(attempt: Attempt): Promise<void> | undefined
   after(attempt: Attempt, ending: Ending): Promise<void> | undefined
 }
@@ -94,13 +94,16 @@ function ownHook({ options }: Task, { state, value, error }: Ending) {
 const endOf = ({ state, value, error }: Ending): RunEnd =>
   state === 'SUCCESS' ? { state, result: value } : { state: state as 'FAILURE' | 'RETRY' | 'REVOKED', error }
 
-/** Milliseconds until the hard limit. After the hard limit hooks get the default time, so that they can report the end. */
+/**
+ * Returns the time limit of hooks: the milliseconds until the hard limit. After the hard limit, hooks get the default time, so
+ * that they can report the end.
+ */
 function timeFor({ delivery, options, startedAt }: Attempt): number {
   const { hard } = limitsOf(delivery.message.headers.timelimit, options!.limits)
   const left = hard === undefined ? 0 : startedAt + hard * 1000 - Date.now()
   return left > 0 ? left : HOOKS_MS
 }
 
-/** Errors and texts are logged. For any other value only its type is. */
+/** Returns the form in which a thrown value is logged: errors and texts unchanged, otherwise only the type of the value. */
 const shown = (thrown: unknown): unknown =>
   thrown instanceof Error ? thrown : typeof thrown === 'string' ? thrown : typeof thrown

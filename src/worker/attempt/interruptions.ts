@@ -17,8 +17,8 @@ export class Shutdown extends Error {
 }
 
 /**
- * The thread in which a task ran has died, and how far the task came is unknown. As with a worker that was killed, this death is counted
- * against the message, which is delivered again. Name and text are Celery's (`billiard.exceptions.WorkerLostError`).
+ * The thread in which a task ran has died, and it is unknown how far the task came. As when a worker is killed, the death is
+ * counted against the message, which is delivered again. Name and text are Celery's (`billiard.exceptions.WorkerLostError`).
  */
 export class WorkerLostError extends Error {
   override readonly name = 'WorkerLostError'

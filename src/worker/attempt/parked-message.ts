@@ -3,7 +3,10 @@ import { parseCeleryTime } from '../../message/message.ts'
 import { HAS_PERMIT, PARKED, RETRY_UNTIL } from '../../message/private-headers.ts'
 import { retriesOf } from './context.ts'
 
-/** Marks a message with its eta, so that the worker that gets it from the outbox runs it at once, even if its own clock is behind. */
+/**
+ * Marks a message with its eta. The worker that gets the message from the outbox then runs it at once, even if its own clock is
+ * behind.
+ */
 export function parked(message: Message, dueAt: Date): Message {
   const { eta } = message.headers
   const at = eta != null && parseCeleryTime(eta) === dueAt.getTime() ? eta : dueAt.toISOString()
@@ -11,10 +14,11 @@ export function parked(message: Message, dueAt: Date): Message {
 }
 
 /**
- * The message of the next attempt, as Celery sends it (`Task.signature_from_request`, celery/app/task.py, Celery 5.6): the same with one more retry,
- * itself as its parent, and a later eta. Marked as parked for its time, so that the worker that gets it runs it at once, even if its clock
- * is behind.
- * @param until no attempt is due later, in milliseconds since the epoch. The message carries it because it counts from the first attempt
+ * Returns the message of the next attempt, as Celery sends it (`Task.signature_from_request`, celery/app/task.py, Celery 5.6):
+ * the same message with one more retry, with itself as its parent, and with a later eta. It is marked as parked, so that the
+ * worker that gets it runs it at once, even if its clock is behind.
+ * @param until the latest time at which an attempt may be due, in milliseconds since the epoch. The message carries it because
+ * it counts from the first attempt
  */
 export function nextMessage(message: Message, dueAt: Date, until: number | undefined): Message {
   const { [HAS_PERMIT]: _permit, ...headers } = message.headers

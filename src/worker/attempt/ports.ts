@@ -6,7 +6,7 @@ import type { Delivery } from '../../broker/broker.ts'
 import type { Log } from '../../log.ts'
 import type { Body, Message } from '../../message/message.ts'
 
-// The interfaces that the executor needs. Each has its implementation in a file of its own. A missing part costs nothing.
+// The interfaces that the executor needs. Each is implemented in a file of its own. A part that is missing costs no time.
 
 /** One attempt that is about to run. */
 export interface TaskRun {
@@ -14,17 +14,18 @@ export interface TaskRun {
   readonly delivery: Delivery
   readonly body: Body
   readonly context: TaskContext
-  /** Called when the code begins, if the runner `waits`: its time limits count from then. */
+  /** Called when the code begins, if `Runner.waits` is true for the task: its time limits count from that moment. */
   readonly begun?: (() => void) | undefined
 }
 
-/** Where code runs: on the event loop of this process, or in a thread. */
+/** Runs code on the event loop of this process, or in a thread. */
 export interface Runner {
-  /** Can this task have to wait for a thread? Then `TaskRun.begun` is called when it has one. HOT. */
+  /** Returns true if the task may have to wait for a thread. `TaskRun.begun` is then called when it has a thread. HOT. */
   waits(task: Task): boolean
   run(run: TaskRun): Promise<unknown>
   /**
-   * The attempt is over although its code may still run: a thread is ended, code on the event loop can only be left alone.
+   * Called when the attempt is over although its code may still run. Ends the code if it runs in a thread; code on the event
+   * loop cannot be stopped.
    * @returns true if the code is ended
    */
   abandon(run: TaskRun): boolean
@@ -32,8 +33,8 @@ export interface Runner {
 }
 
 /**
- * When a rate limit lets a message run. undefined: now. A Date: then, and this moment is reserved for the message. `expired`: only after
- * the message expires, so nothing is reserved.
+ * The time at which a rate limit lets a message run. undefined: now. A Date: at that time, which is reserved for the message.
+ * `expired`: only after the message expires, so nothing is reserved.
  */
 export type Permit = Date | 'expired' | undefined
 
@@ -41,17 +42,22 @@ export type Permit = Date | 'expired' | undefined
 export interface Limiter {
   admit(message: Message, task: Task): Permit | Promise<Permit>
   /**
-   * Sets another limit for a task in this worker. null, 0 or an empty text: none. Permits that were given stay valid.
+   * Changes the rate limit of a task in this worker. null, 0 or an empty text removes it. Permits that were already given stay
+   * valid.
    * @throws AppError TASK_OPTION_INVALID
    */
   set(task: Task, limit: string | number | null): void
 }
 
-/** Log lines and progress of one run. Created by the first of them, so that silent tasks cost nothing. */
+/** The log lines and progress of one run. Created when the run first reports something, so that silent tasks cost nothing. */
 export interface RunReport {
   readonly log: Log
   progress(n: number, of?: number, note?: string): void
-  /** The run is over. @returns what is not written yet and must be written with the outcome. undefined: nothing */
+  /**
+   * Ends the report.
+   * @returns the log lines and progress that are not written yet and must be written with the outcome; undefined if there are
+   * none
+   */
   end(): { readonly logs: readonly LogLine[]; readonly progress: string | undefined } | undefined
 }
 
@@ -61,12 +67,12 @@ export interface Reporter {
 
 /** Finds a blocked event loop, and ends tasks that block it past their hard limit. */
 export interface LoopWatch {
-  /** @param hardLimitMs milliseconds until the attempt must be over. undefined: no limit */
+  /** A task begins. @param hardLimitMs milliseconds until the attempt must be over; undefined: no limit */
   begun(delivery: Delivery, hardLimitMs: number | undefined): void
   ended(delivery: Delivery): void
 }
 
-/** Receives what happens to tasks, for events and statistics. HOT: called for each task. Must not throw. */
+/** Receives the start and end of each task, for events and statistics. HOT: called for each task. Must not throw. */
 export interface WorkerObserver {
   received(deliveries: readonly Delivery[]): void
   started(delivery: Delivery): void

@@ -10,21 +10,22 @@ import type { Limiter, Permit } from './ports.ts'
 
 /** Rate limits that can be changed while the worker runs. */
 export interface RateLimiter extends Limiter {
-  /** The current limit as a text for people. undefined: none. */
+  /** Returns the current limit as a text for people; undefined if the task has no limit. */
   describe(task: Task): string | undefined
 }
 
 export interface RateLimiterOptions {
   readonly log: Log
-  /** Stores limits over all workers. Without it each worker limits on its own. */
+  /** Stores limits that hold for all workers together. undefined: each worker limits only itself. */
   readonly limits?: RateLimits | undefined
-  /** Milliseconds since the epoch. */
+  /** Returns the current time in milliseconds since the epoch. */
   readonly now?: () => number
 }
 
 /**
- * The generic cell rate algorithm (ITU-T I.371) without a burst, which equals Celery's token bucket of capacity 1. The state of a limit is
- * one number: the moment of its next permit. A permit is reserved for its message, so that the message need not ask again.
+ * Returns the time of the next permit by the generic cell rate algorithm (ITU-T I.371) without a burst, which equals Celery's
+ * token bucket of capacity 1. The state of a limit is one number: the time of its next permit. A permit is reserved for its
+ * message, so that the message need not ask again.
  */
 export function nextPermit(
   nextAtMs: number,
@@ -36,9 +37,9 @@ export function nextPermit(
 }
 
 export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOptions): RateLimiter {
-  /** Limits from the options of the tasks, parsed once. */
+  /** The limits from the options of the tasks. Each is parsed once. */
   const own = new Map<string, RateLimit | undefined>()
-  /** Limits that were set while the worker runs. undefined: the limit was removed. */
+  /** Limits that were changed while the worker runs. An undefined value means that the limit was removed. */
   const changed = new Map<string, RateLimit | undefined>()
   const nextAt = new Map<string, number>()
   const shared = limits === undefined ? undefined : createShared(limits, { log, now })
@@ -50,7 +51,7 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
   const limitOf = (task: Task) => (changed.has(task.name) ? changed.get(task.name) : ownLimit(task))
 
   return {
-    // HOT: once per task. A task without a limit costs a comparison.
+    // HOT: called once per task. For a task without a limit it costs one comparison.
     admit(message, task) {
       if (task.options.rateLimit === undefined && changed.size === 0) return undefined
       const limit = limitOf(task)
@@ -62,7 +63,8 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
       const nowMs = now()
       const permit = nextPermit(nextAt.get(task.name) ?? 0, nowMs, limit.intervalMs)
       if (permitted) {
-        // Another worker may have given the permit and be gone. The next permit here must come after it.
+        // Another worker may have given the permit and ended since then. The next permit of this worker must come after that
+        // permit.
         nextAt.set(task.name, Math.max(nextAt.get(task.name) ?? 0, nowMs + limit.intervalMs))
         return undefined
       }
@@ -85,7 +87,7 @@ export function createRateLimiter({ log, limits, now = Date.now }: RateLimiterOp
   }
 }
 
-/** Marks a message with its permit. It is not limited again until it is retried. */
+/** Marks a message with its permit, so that it is not limited again until it is retried. */
 export const withPermit = (message: Message): Message => ({
   ...message,
   headers: { ...message.headers, [HAS_PERMIT]: message.headers.retries ?? 0 },
@@ -93,11 +95,11 @@ export const withPermit = (message: Message): Message => ({
 
 const hasPermit = ({ headers }: Message): boolean => headers[HAS_PERMIT] === (headers.retries ?? 0)
 
-/** Milliseconds since the epoch. */
+/** Returns the time when a message expires, in milliseconds since the epoch. */
 const expiryOf = ({ headers: { expires } }: Message): number =>
   typeof expires === 'string' ? parseCeleryTime(expires) : Number.POSITIVE_INFINITY
 
-/** For example `10/m`, in the unit that gives the most readable number. */
+/** Returns a rate as a text such as `10/m`, in the unit that gives the most readable number. */
 export function describeRate(intervalMs: number): string {
   const perSecond = 1000 / intervalMs
   const [count, unit] = perSecond >= 1 ? [perSecond, 's'] : perSecond * 60 >= 1 ? [perSecond * 60, 'm'] : [perSecond * 3600, 'h']
@@ -109,10 +111,15 @@ interface Asking {
   readonly waiting: ((dueAt: Date | undefined) => void)[]
 }
 
-/** Limits over all workers. Requests of one turn of the event loop, or that arrive while a statement runs, share one statement. */
+/**
+ * Limits tasks over all workers. Requests that are made in one turn of the event loop, or while a statement runs, share one
+ * statement.
+ */
 function createShared(limits: RateLimits, { log, now }: { readonly log: Log; readonly now: () => number }) {
   let asking = new Map<string, Asking>()
-  /** No permit is due before this moment, by the clock of this process. A message that expires before it need not ask. */
+  /**
+   * The time before which no permit is free, by the clock of this process. A message that expires before this time need not ask.
+   */
   const taken = new Map<string, number>()
 
   const askNext = async () => {
@@ -126,7 +133,7 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
         ),
       )
     } catch (err) {
-      // Running too often is better than not running at all.
+      // It is better to exceed the limit than not to run the tasks at all.
       log.error({ err, limits: batch.map(([key]) => key) }, 'rate limits are unavailable, tasks run without them')
       for (const [, { waiting }] of batch) for (const resolve of waiting) resolve(undefined)
     }
@@ -155,12 +162,13 @@ function createShared(limits: RateLimits, { log, now }: { readonly log: Log; rea
 
   return {
     async take(task: string, intervalMs: number, expiresMs: number): Promise<Permit> {
-      // Permits of a former limit do not count for the new one.
+      // The key contains the rate, so that permits under a former limit do not count for the new one.
       const key = `${task} ${describeRate(intervalMs)}`
       const before = asking.get(key)?.waiting.length ?? 0
       if (Math.max(taken.get(key) ?? 0, now()) + before * intervalMs >= expiresMs) return 'expired'
       const permit = await ask(key, intervalMs)
-      // Other workers took the earlier permits. This permit is lost, and `taken` now refuses later messages without asking.
+      // Other workers took the earlier permits, and the message expires before this permit, which is lost. From now on `taken`
+      // refuses such messages without a query.
       return permit !== undefined && permit.getTime() >= expiresMs ? 'expired' : permit
     },
   }

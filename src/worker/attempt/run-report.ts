@@ -5,9 +5,9 @@ import type { Message } from '../../message/message.ts'
 import { captureLog } from './capture-log.ts'
 import type { Reporter, RunReport } from './ports.ts'
 
-/** Log lines and progress of a run are stored this often at most, because the console polls no more often. Milliseconds. */
+/** Shortest time between two writes of a run's log lines and progress, in milliseconds. The console polls no more often. */
 const WRITE_EVERY_MS = 500
-/** Log lines of one attempt that are stored. The log of the platform has all of them. */
+/** Largest number of stored log lines of one attempt. The log of the platform has all lines. */
 const MAX_LINES = 500
 
 /** Stores log lines and progress of runs for the console. Nothing is stored for a silent run, and a short run is stored with its outcome. */

@@ -6,7 +6,7 @@ export interface StillRunning<T> {
 
 /** @param report called once for each run that has not ended after `afterMs` milliseconds. Without runs there is no timer */
 export function createStillRunning<T>(afterMs: number, report: (one: T) => void): StillRunning<T> {
-  /** Start times, in their order. */
+  /** The start time of each run, in the order of the starts. */
   const running = new Map<T, number>()
   let timer: NodeJS.Timeout | undefined
 
@@ -20,7 +20,7 @@ export function createStillRunning<T>(afterMs: number, report: (one: T) => void)
       report(one)
     }
   }
-  /** The timer does not keep the process alive. */
+  /** Starts the timer, which does not keep the process alive. */
   const lookIn = (ms: number) => {
     timer = setTimeout(look, Math.ceil(ms)).unref()
   }

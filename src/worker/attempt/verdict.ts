@@ -11,36 +11,40 @@ export type Verdict =
   | { readonly tag: 'revoked'; readonly error: unknown }
   | { readonly tag: 'ignored'; readonly error: unknown }
   | { readonly tag: 'rejected'; readonly error: unknown; readonly requeue: boolean }
-  /** `counted`: as a death of the worker. `reason`: how the thread died. */
+  /** `counted`: true if it counts as a death of the worker. `reason`: how the thread died. */
   | { readonly tag: 'requeued'; readonly counted: boolean; readonly reason?: string }
 
 export interface Circumstances {
-  /** Why `ctx.signal` was aborted. undefined: it was not. */
+  /** The reason with which `ctx.signal` was aborted; undefined if it was not aborted. */
   readonly reason: unknown
   readonly policy: RetryPolicy
-  /** Acknowledged before it ran, so it cannot be requeued. */
+  /** true: the message was acknowledged before the task ran, so it cannot be requeued. */
   readonly early: boolean
   readonly retries: number
   readonly until: number | undefined
-  /** `ctx.retry()` has thrown because no attempt is left. */
+  /** true: `ctx.retry()` threw because no attempt was left. */
   readonly exhausted: boolean
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
-/** A revoke wins, then the control flow that the task asks for, then a shutdown or a dead thread, then the retry policy. */
+/**
+ * Decides what a thrown error means. A revoke has precedence, then the control flow that the task asks for, then a shutdown or a
+ * dead thread, then the retry policy.
+ */
 export function verdictOf(thrown: unknown, given: Circumstances, random?: () => number): Verdict {
   const { reason, early } = given
   if (reason instanceof Revocation) return { tag: 'revoked', error: reason }
   const asked = controlFlowVerdict(thrown, early)
   if (asked !== undefined) return asked
   if (reason instanceof Shutdown) return early ? { tag: 'failed', error: lostEarly() } : { tag: 'requeued', counted: false }
-  // How far the task came is unknown, and another thread may finish it. Counted, so that this happens at most `maxDeliveries` times.
+  // It is unknown how far the task came, and another thread may finish it. The death is counted, so that this happens at most
+  // `maxDeliveries` times.
   if (thrown instanceof WorkerLostError && !early) return { tag: 'requeued', counted: true, reason: thrown.message }
   return afterError(reason instanceof SoftTimeLimitExceeded ? overdue(reason, thrown) : thrown, given, random)
 }
 
-/** The error that is stored for a task that was acknowledged early and did not end before its worker. */
+/** Creates the error that is stored for a task that was acknowledged early and had not ended when its worker stopped. */
 export const lostEarly = (): Error => new WorkerLostError('it was asked to stop, and the task was acknowledged early')
 
 function controlFlowVerdict(thrown: unknown, early: boolean): Verdict | undefined {
@@ -48,7 +52,7 @@ function controlFlowVerdict(thrown: unknown, early: boolean): Verdict | undefine
     case 'ignore':
       return { tag: 'ignored', error: thrown }
     case 'reject':
-      // A message that was acknowledged early is no longer in the queue: it can only become a dead letter.
+      // A message that was acknowledged early is no longer in the queue, so it can only become a dead letter.
       return { tag: 'rejected', error: thrown, requeue: (thrown as Reject).requeue === true && !early }
     case 'retry': {
       const { dueAt, cause } = thrown as Retry
@@ -62,13 +66,16 @@ function controlFlowVerdict(thrown: unknown, early: boolean): Verdict | undefine
   }
 }
 
-/** The soft limit is the reason of any error that a task throws because its signal was aborted. */
+/**
+ * Returns the error of a task whose signal the soft time limit aborted: the limit itself. Any other error that the task threw is
+ * its `cause`.
+ */
 const overdue = (reason: SoftTimeLimitExceeded, thrown: unknown): unknown =>
   thrown === reason || thrown === undefined
     ? reason
     : Object.assign(new SoftTimeLimitExceeded(reason.seconds), { stack: reason.stack, cause: thrown })
 
-/** The verdict on an error by the retry policy alone. */
+/** Returns the verdict on an error by the retry policy alone. */
 export function afterError(
   error: unknown,
   { policy, retries, until, exhausted, now }: Circumstances,

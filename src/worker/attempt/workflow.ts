@@ -12,23 +12,26 @@ export interface WorkflowEnding {
 }
 
 export interface WorkflowParts {
-  /** Queue and priority of the tasks that are registered here. */
+  /** Returns queue and priority of the tasks that are registered in this process. */
   readonly route?: RouteOf | undefined
-  /** Headers that children inherit. */
+  /** Headers that the children of the task inherit. */
   readonly inherited?: Readonly<Record<string, unknown>> | undefined
-  /** Called with each invalid part of the embed. Any producer may have sent it. */
+  /** Called with the error of each invalid part of the embed, which any producer may have sent. */
   readonly report?: ((error: unknown, part: 'callbacks' | 'chain' | 'errbacks') => void) | undefined
 }
 
-/** The effects of an ending on other tasks. `children`: the first tasks of the plan, for the result. */
+/**
+ * The effects of an ending on other tasks. `children`: the first tasks of the plan, which are stored as children in the result.
+ */
 export interface Workflow extends Pick<Effects, 'plan' | 'countsForChord' | 'unreachable'> {
   readonly children?: readonly Child[] | undefined
 }
 
 /**
- * The next steps of a workflow after the end of one of its tasks: callbacks and the next step of its chain, or errbacks and the end of the
- * rest of the chain (docs/internals/wire-protocol.md). undefined: none, as for most tasks and for an attempt that is retried.
- * Pure. Never throws: an invalid part is reported and skipped, and the outcome of the task stands. HOT: once per task.
+ * Returns the next steps of a workflow after one of its tasks ended (docs/internals/wire-protocol.md). After success: callbacks
+ * and the next step of the chain. After a failure: errbacks, and the end of the rest of the chain. undefined if there are none,
+ * as for most tasks and for an attempt that is retried. Pure. Never throws: an invalid part is reported and skipped, and the
+ * outcome of the task stays. HOT: once per task.
  */
 export function workflowOf(
   delivery: Pick<Delivery, 'message'>,
@@ -60,7 +63,7 @@ function following(workflow: Workflow, { children, ...plan }: PlanWithChildren):
   return workflow.countsForChord === undefined && workflow.unreachable === undefined ? undefined : workflow
 }
 
-/** Callbacks first, then the next step, as in Celery. */
+/** Plans callbacks first, then the next step, as in Celery. */
 function succeeded(delivery: Pick<Delivery, 'message'>, embed: Embed, value: unknown, parts: WorkflowParts): PlanWithChildren {
   const options = { ...contextOf(delivery, parts), args: [value] }
   const plans: PlanWithChildren[] = []
@@ -75,13 +78,16 @@ function succeeded(delivery: Pick<Delivery, 'message'>, embed: Embed, value: unk
   return mergePlans(plans)
 }
 
-/** Errbacks are always sent as messages, also if they are registered here: they may fail and be retried like any task. */
+/**
+ * Plans the errbacks. They are always sent as messages, even if they are registered in this process, because they may fail and
+ * be retried like any task.
+ */
 function failed(delivery: Pick<Delivery, 'message'>, errbacks: Embed['errbacks'], parts: WorkflowParts): PlanWithChildren {
   const options = { ...contextOf(delivery, parts), args: [delivery.message.headers.id] }
   return planEach(listed(errbacks, 'errbacks', parts), options, (error) => parts.report?.(error, 'errbacks'))
 }
 
-/** The tasks of the chain that can no longer run. They end with this one. */
+/** Returns the tasks of the chain that can no longer run. They end together with the failed task. */
 function restOf(chain: Embed['chain'], parts: WorkflowParts): NonNullable<Effects['unreachable']> {
   return listed(chain, 'chain', parts)
     .toReversed()

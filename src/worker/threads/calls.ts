@@ -6,7 +6,7 @@ type Settled = (answer: Answer) => void
 type Query = Extract<ToThread, { tag: 'query' }>
 type Call = Extract<FromThread, { tag: 'call' }>
 
-/** The thread's side of calls. Each call waits for its answer. */
+/** Creates the thread's side of calls of the main thread. Each call waits for its answer. */
 export function createCalls(send: (message: FromThread) => void) {
   const waiting = new Map<number, { readonly settled: Settled; readonly client: TransactionClient | undefined }>()
   let last = 0
@@ -29,18 +29,18 @@ export function createCalls(send: (message: FromThread) => void) {
       }
     },
     answered: (answer: Answer) => waiting.get(answer.to)?.settled(answer),
-    /** The connection that was passed to this call. */
+    /** Returns the connection that was passed to this call. */
     clientOf: (call: number) => waiting.get(call)?.client,
   }
 }
 
-/** Runs a statement of the main thread on a connection of this thread. */
+/** Runs a statement that the main thread sent, on a connection of this thread. */
 export async function answerQuery(query: Query, client: TransactionClient | undefined, send: (answer: Answer) => void) {
   const to = query.query
   try {
     if (client === undefined) throw new Error('the call that passed this connection is over')
     const result = (await client.query(query.text, [...query.values])) as { readonly rows?: unknown } | undefined
-    // A result of `pg` also has functions, which cannot be cloned.
+    // Only the rows are sent: a result of `pg` also has functions, which cannot be cloned.
     send({ tag: 'answer', to, value: { rows: result?.rows } })
   } catch (thrown) {
     send({ tag: 'refused', to, thrown: carry(thrown) })
@@ -50,7 +50,7 @@ export async function answerQuery(query: Query, client: TransactionClient | unde
 /** Functions of the main thread that threads can call. */
 export type Services = Readonly<Record<string, (...args: never[]) => unknown>>
 
-/** The main thread's side: answers the calls of one thread. */
+/** Creates the main thread's side of calls: it answers the calls of one thread. */
 export function createAnswers(services: Services, send: (message: ToThread) => void) {
   const signals = new Map<number, AbortController>()
   const queries = new Map<number, Settled>()
@@ -93,7 +93,7 @@ export function createAnswers(services: Services, send: (message: ToThread) => v
     },
     cancel: (call: number) => signals.get(call)?.abort(),
     answered: (answer: Answer) => queries.get(answer.to)?.(answer),
-    /** The thread has ended: aborts its calls and rejects the queries that wait for it. */
+    /** Called when the thread has ended. Aborts its calls and rejects the queries that wait for its answer. */
     over() {
       for (const controller of signals.values()) controller.abort()
       for (const [to, settled] of queries) settled({ tag: 'refused', to, thrown: carry(new Error('the thread has ended')) })

@@ -10,15 +10,15 @@ import { carry, revive } from './thrown.ts'
 
 /** The thread's side of the connection to the main thread. */
 export interface Thread {
-  /** Calls a function of the main thread, which has the connections. Rejects as that function does. */
+  /** Calls a function of the main thread, which has the connections. If that function rejects, rejects with the same error. */
   call(method: string, args: readonly unknown[]): Promise<unknown>
-  /** The destination of a logger in this thread. The logger of the main thread writes its lines again. */
+  /** The destination of a logger in this thread. Its lines are written again by the logger of the main thread. */
   readonly lines: { write(line: string): void }
   /** Runs one task and sends its outcome. Never rejects. */
   run(start: ThreadStart, load: () => Promise<{ readonly app: Pick<App, 'tasks'>; readonly log: Log }>): Promise<void>
 }
 
-/** Thrown by `context.retry`. The main thread has the retry policy and decides. */
+/** `context.retry` throws it. The main thread, which has the retry policy, decides about the retry. */
 class RetryAsked extends Error {
   override readonly name = 'Retry'
   readonly options: RetryOptions
@@ -29,7 +29,7 @@ class RetryAsked extends Error {
   }
 }
 
-/** The main loop of one thread. Its tasks run one at a time. */
+/** Creates the main loop of one thread. Its tasks run one at a time. */
 export function createThread(port: MessagePort): Thread {
   const send = (message: FromThread) => port.postMessage(message)
   const calls = createCalls(send)
@@ -81,7 +81,11 @@ export function createThread(port: MessagePort): Thread {
   }
 }
 
-/** Checks a value before it is cloned. Cloning accepts values that JSON does not have, such as a Map, and would lose their path. @throws EncodeError */
+/**
+ * Checks a value before it is cloned, because cloning accepts values that JSON does not have, such as a Map, and their path
+ * would no longer be known.
+ * @throws EncodeError
+ */
 function checked(value: unknown): unknown {
   if (value === undefined) return undefined
   try {

@@ -8,7 +8,7 @@ export interface ThreadPoolOptions {
   readonly entry: URL
   /** Largest number of threads at once. */
   readonly threads: number
-  /** Heap of each thread, in megabytes. */
+  /** Size of the heap of each thread, in megabytes. */
   readonly memoryMb: number
   readonly data: ThreadData
   readonly log: Log
@@ -17,7 +17,10 @@ export interface ThreadPoolOptions {
 }
 
 export interface ThreadPool {
-  /** Resolves when the thread is free again. Rejects if the thread ends, by the signal or by itself. */
+  /**
+   * Runs a task in a thread. Resolves when the thread is free again. Rejects if the thread ends, because of the signal or for
+   * another reason.
+   */
   run(start: ThreadStart, signal: AbortSignal): Promise<unknown>
   close(): Promise<void>
 }
@@ -25,10 +28,14 @@ export interface ThreadPool {
 /** A thread that is idle for this time is ended to free its memory. Milliseconds. */
 const IDLE_MS = 30_000
 
-/** Starts threads when tasks need them. piscina (928 kB) is loaded here, when the first task needs a thread. */
+/**
+ * Creates a pool that starts threads when tasks need them. piscina (928 kB) is loaded by this function, so only when a task
+ * needs a thread.
+ */
 export async function createThreadPool(options: ThreadPoolOptions): Promise<ThreadPool> {
   const { Piscina } = await import('piscina')
-  // The flag of the process (Procfile.real sets one) would win over the limit of each thread. This isolate has read its own limit already.
+  // If the process has this flag (Procfile.real sets it), it would override the limit of each thread, so the flag is reset. The
+  // main thread has already read its own limit.
   setFlagsFromString('--max-old-space-size=0')
   const pool = new Piscina({
     filename: options.entry.href,
@@ -38,10 +45,11 @@ export async function createThreadPool(options: ThreadPoolOptions): Promise<Thre
     idleTimeout: IDLE_MS,
     workerData: options.data,
     resourceLimits: { maxOldGenerationSizeMb: options.memoryMb },
-    // The default blocks an idle thread by Atomics.wait. Then a connection that a task left open could not react to a close by its server.
+    // By default, Atomics.wait blocks an idle thread. A connection that a task left open could then not react when its server
+    // closes it.
     atomics: 'disabled',
   })
-  // Only for a thread without a task. A task whose thread dies gets the error by its promise.
+  // This event only concerns threads without a task. If a thread dies with a task, the promise of the task rejects.
   pool.on('error', (err) => options.log.error({ err }, 'thread died while it had no task'))
   pool.on('message', (message: { readonly port?: MessagePort }) => {
     if (message?.port !== undefined) options.onThread(message.port)

@@ -5,9 +5,9 @@ import type { Carried } from './thrown.ts'
 /** The start data of a thread. */
 export interface ThreadData {
   readonly config: Config
-  /** The module that exports the application. undefined: only the shipped tasks. */
+  /** The module that exports the application. undefined: the thread has only the tasks that onedyno ships. */
   readonly appModule: string | undefined
-  /** Names of the functions of the main thread that a thread can call (`call`). */
+  /** Names of the main thread's functions that a thread can call (`call`). */
   readonly methods: readonly string[]
 }
 
@@ -16,14 +16,14 @@ export interface ThreadStart {
   readonly run: number
   readonly args: readonly unknown[]
   readonly context: Omit<TaskContext, 'signal' | 'log' | 'progress' | 'retry'>
-  /** Headers that the children of this task inherit. */
+  /** Headers that the children of this task inherit; undefined if there are none. */
   readonly inherited: Readonly<Record<string, unknown>> | undefined
 }
 
-/** Messages from a thread, on its own port, so that they keep their order. */
+/** Messages from a thread. Each thread has its own port, which keeps their order. */
 export type FromThread =
   | { readonly tag: 'begun'; readonly run: number }
-  /** A JSON line of pino. Without `run` it belongs to no task. */
+  /** A JSON line of pino. An undefined `run` means that the line belongs to no task. */
   | { readonly tag: 'log'; readonly run: number | undefined; readonly line: string }
   | {
       readonly tag: 'progress'
@@ -37,17 +37,17 @@ export type FromThread =
   | { readonly tag: 'threw'; readonly run: number; readonly thrown: Carried }
   /** The task called `context.retry`. */
   | { readonly tag: 'retry'; readonly run: number; readonly options: CarriedRetry }
-  /** An unhandled rejection. */
+  /** An unhandled rejection happened in the thread. */
   | { readonly tag: 'rejection'; readonly thrown: Carried }
   | { readonly tag: 'call'; readonly call: number; readonly method: string; readonly args: readonly Argument[] }
-  /** The AbortSignal among the arguments of a call has aborted. */
+  /** The AbortSignal that was passed to a call has aborted. */
   | { readonly tag: 'cancel'; readonly call: number }
   | Answer
 
 /** Messages from the main thread to a thread. */
 export type ToThread =
   | { readonly tag: 'abort'; readonly run: number; readonly reason: Carried }
-  /** A statement for the connection that a task passed as `transaction`. The connection exists in the thread only. */
+  /** A statement to run on the connection that a task passed as `transaction`. This connection exists only in the thread. */
   | {
       readonly tag: 'query'
       readonly query: number
@@ -62,7 +62,10 @@ export type Answer =
   | { readonly tag: 'answer'; readonly to: number; readonly value: unknown }
   | { readonly tag: 'refused'; readonly to: number; readonly thrown: Carried }
 
-/** Signals and connections cannot be cloned. The other side gets an object that sends messages to them. */
+/**
+ * An argument of a call. Signals and connections cannot be cloned, so the main thread gets an object that stands for them and
+ * exchanges messages with the thread.
+ */
 export type Argument =
   | { readonly kind: 'plain'; readonly value: unknown }
   | { readonly kind: 'signal'; readonly aborted: boolean }

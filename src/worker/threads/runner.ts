@@ -10,20 +10,20 @@ import type { CarriedRetry, FromThread, ThreadStart, ToThread } from './protocol
 import { carry, type ErrorClass, revive } from './thrown.ts'
 
 export interface ThreadRunner {
-  /** Runs a task in a thread. Rejects with what the task threw, or with WorkerLostError if the thread died. */
+  /** Runs a task in a thread. Rejects with the error that the task threw, or with WorkerLostError if the thread died. */
   run(run: TaskRun): Promise<unknown>
-  /** Ends the thread in which the task runs. @returns false if it runs in none */
+  /** Ends the thread in which the task runs. @returns false if the task runs in no thread */
   abandon(run: TaskRun): boolean
   close(): Promise<void>
 }
 
 export interface ThreadRunnerOptions extends Omit<ThreadPoolOptions, 'onThread' | 'data'> {
   readonly data: Omit<ThreadPoolOptions['data'], 'methods'>
-  /** Functions that threads call here, because threads have no connections: the backend of the application. */
+  /** Functions of the application's backend. Threads call them in the main thread, because threads have no connections. */
   readonly services: Services
 }
 
-/** If a revoked task does not stop by its signal, its thread is ended after this time. Milliseconds. */
+/** If a revoked task ignores its signal, its thread is ended after this time. Milliseconds. */
 const ABORT_GRACE_MS = 500
 
 interface Running {
@@ -37,21 +37,22 @@ interface Running {
   readonly reject: (error: unknown) => void
   /** Called when the thread is free again or dead. */
   readonly free: () => void
-  /** It has a thread, or has been given to the pool. */
+  /** true: the run has a thread, or has been given to the pool. */
   hasThread: boolean
-  /** Sends a message to its thread. undefined until the task has begun there. */
+  /** Sends a message to the thread of this run; undefined until the task has begun there. */
   send: ((message: ToThread) => void) | undefined
 }
 
-/** The runs that are not over, by both their keys. */
+/** The runs that are not over, by each of their two keys. */
 interface Runs {
   readonly byNumber: Map<number, Running>
   readonly byRun: Map<TaskRun, Running>
 }
 
 /**
- * Runs tasks in worker threads. Threads have the code, this thread has the connections. A thread sends messages, queries, log lines and progress
- * of its task to this thread. A thread runs one task at a time and is used again. A task that has to be stopped is ended with its thread.
+ * Creates the part that runs tasks in worker threads. Only the main thread has connections: a thread sends the messages,
+ * queries, log lines and progress of its task to the main thread. A thread runs one task at a time and is used again. To stop a
+ * task, its thread is ended.
  */
 export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   const { services, memoryMb } = options
@@ -61,7 +62,7 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   let last = 0
   let closed = false
 
-  /** Loads the pool when the first task asks for it. */
+  /** Loads the pool when the first task needs a thread. */
   const open = (): Promise<ThreadPool> => {
     const data = { ...options.data, methods: Object.keys(services) }
     const onThread = (port: MessagePort) => listenTo(port, runs, options)
@@ -76,7 +77,7 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
       if (run.context.signal.aborted || kill.signal.aborted) return endWithoutThread(running)
       running.hasThread = true
       const pool = await open()
-      // Resolves when the thread is free. The outcome of the task arrives by its port.
+      // Resolves when the thread is free. The outcome of the task arrives separately, through the thread's port.
       await pool.run(startOf(running), kill.signal)
     } catch (cause) {
       const ended = closed || kill.signal.aborted
@@ -115,7 +116,10 @@ export function createThreadRunner(options: ThreadRunnerOptions): ThreadRunner {
   }
 }
 
-/** Runs wait for a thread in the order of their calls. The queue of the pool is not used: it forgets waiting runs when its last thread dies. */
+/**
+ * Makes runs wait for a thread in the order of their calls. The pool's own queue is not used, because it forgets waiting runs
+ * when its last thread dies.
+ */
 function createTurns(threads: number) {
   const waiting: (() => void)[] = []
   let busy = 0
@@ -150,7 +154,7 @@ function listenTo(port: MessagePort, { byNumber }: Runs, { log, services }: Thre
     }
   })
   port.on('close', answers.over)
-  // The pool keeps the process alive while a task runs. The port of an idle thread must not.
+  // The pool keeps the process alive while a task runs. The port of an idle thread must not keep it alive.
   port.unref()
 }
 
@@ -169,7 +173,10 @@ function onRunMessage(running: Running, message: RunMessage, send: (message: ToT
   else retryHere(running, message.options)
 }
 
-/** Calls `retry` of the context in this thread, because that context has the retry policy, and rejects with what it throws. */
+/**
+ * Calls `retry` of the context in the main thread, because that context has the retry policy. Rejects the run with the error
+ * that `retry` throws.
+ */
 function retryHere({ run, reject }: Running, { error, ...given }: CarriedRetry): void {
   try {
     run.context.retry(error === undefined ? given : { ...given, error: revive(error, classesOf(run)) })
@@ -188,7 +195,10 @@ function endWithoutThread({ run, reject, free }: Running): void {
   free()
 }
 
-/** Waits until the outcome is here and the thread is free. The next run then finds a free thread, instead of starting another one. */
+/**
+ * Waits until the outcome has arrived and the thread is free. The next run then finds a free thread instead of starting another
+ * one.
+ */
 async function waitFor(running: Running, outcome: Promise<unknown>, freed: Promise<void>): Promise<unknown> {
   const { signal } = running.run.context
   const onAbort = () => {
@@ -211,21 +221,27 @@ function startOf({ number, run: { context, body }, current }: Running): ThreadSt
   return { run: number, args: body.args, context: given, inherited: current?.inherited }
 }
 
-/** Writes a log line of a thread again, with the logger of this thread. */
+/** Writes a log line of a thread again, with the logger of the main thread. */
 function repeat(line: string, log: Log): void {
   const { level, time: _time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
   if (level === 'debug' || level === 'warn' || level === 'error') log[level](fields, String(msg ?? ''))
   else log.info(fields, String(msg ?? ''))
 }
 
-/** By the error code of node:worker_threads (Node 24), or the message of piscina for a thread that called `process.exit`. */
+/**
+ * Returns how a thread died, by the error code of node:worker_threads (Node.js 24) or by piscina's message for a thread that
+ * called `process.exit`.
+ */
 function howLost(cause: Error & { readonly code?: string }, memoryMb: number): string {
   if (cause.code === 'ERR_WORKER_OUT_OF_MEMORY') return `out of memory (WORKER_THREAD_MEMORY is ${memoryMb} MB)`
   const exit = /exited with code: (\d+)/.exec(cause.message)?.[1]
   return exit === undefined ? `${cause.name}: ${cause.message}` : `exitcode ${exit}`
 }
 
-/** The error classes of the retry policy. An error of the thread's copy of such a class becomes an instance of the class here. */
+/**
+ * Returns the error classes that the retry policy names. The thread has its own copies of these classes; an error of such a copy
+ * is decoded as an instance of the class in this thread.
+ */
 function classesOf({ task: { options } }: TaskRun): ErrorClass[] {
   const asked = [options.autoretryFor, options.dontAutoretryFor] as readonly (ErrorMatch | undefined)[]
   return asked.flatMap((match) => (Array.isArray(match) ? match.filter((each) => typeof each === 'function') : []))

@@ -6,20 +6,20 @@ export type Carried =
   | { readonly tag: 'value'; readonly value: unknown }
   | {
       readonly tag: 'error'
-      /** Names of its classes, the most specific first. */
+      /** Names of the error's classes, the most specific first. */
       readonly classes: readonly string[]
       readonly name: string
       readonly message: string
       readonly stack: string | undefined
       readonly cause: Carried | undefined
-      /** Its other properties that can be cloned: `code`, `status`, `errors`… */
+      /** Other properties of the error that can be cloned: `code`, `status`, `errors`… */
       readonly fields: Readonly<Record<string, unknown>>
     }
 
 /** An error class, as used with `instanceof`. */
 export type ErrorClass = abstract new (...args: never[]) => unknown
 
-/** Causes are copied down to this depth, because they may form a circle. */
+/** Largest depth to which causes are copied, because they may form a circle. */
 const DEEPEST = 10
 const CARRIED_APART = new Set(['name', 'message', 'stack', 'cause'])
 
@@ -38,8 +38,8 @@ export function carry(thrown: unknown, depth = 0): Carried {
 }
 
 /**
- * Decodes a thrown value. An error becomes an instance of the class of its name if `classes` or this package has one, so that `instanceof`
- * works on both sides. Else it becomes an Error with that name.
+ * Decodes a thrown value. If `classes` or this package has a class with the error's name, the error becomes an instance of that
+ * class, so that `instanceof` works in both threads. Otherwise it becomes an Error with that name.
  */
 export function revive(carried: Carried, classes: readonly ErrorClass[] = []): unknown {
   if (carried.tag === 'value') return carried.value
@@ -50,13 +50,17 @@ export function revive(carried: Carried, classes: readonly ErrorClass[] = []): u
   Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true })
   for (const [key, value] of Object.entries(fields))
     Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: true })
-  // A class without a `name` property of its own does not exist in this thread: only its name can be kept.
+  // This thread does not have the class, and the class has no `name` property of its own: only the name of the class can be
+  // kept.
   const shown = name === 'Error' && prototype === undefined ? (carried.classes[0] ?? name) : name
   if (error.name !== shown) Object.defineProperty(error, 'name', { value: shown, configurable: true, writable: true })
   return error
 }
 
-/** `errors` of an AggregateError is carried as a field, because structured cloning copies built-in errors. */
+/**
+ * Error classes that both threads have. The field `errors` of an AggregateError is copied like any other field, because
+ * structured cloning can copy built-in errors.
+ */
 const KNOWN: readonly ErrorClass[] = [
   AppError,
   TaskError,

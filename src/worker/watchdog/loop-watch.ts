@@ -5,39 +5,43 @@ import type { Watchdog } from './watchdog.ts'
 
 export interface LoopWatchOptions {
   readonly log: Log
-  /** Blocks of the event loop of at least this time are logged. Milliseconds. 0: none. */
+  /** If the event loop is blocked for at least this time, the block is logged. Milliseconds. 0: no block is logged. */
   readonly blockedMs: number
-  /** Messages whose tasks run now. */
+  /** Returns the messages whose tasks run now. */
   readonly inFlight: () => readonly Delivery[]
-  /** Does the task run on the event loop, not in a thread? */
+  /** Returns true if the task runs on the event loop, false if it runs in a thread. */
   readonly isOnLoop: (delivery: Delivery) => boolean
-  /** Called when the first task with a hard limit starts. Only the watchdog can end code that never yields. */
+  /**
+   * Starts the watchdog. Called when the first task with a hard limit starts, because only the watchdog can end code that never
+   * yields.
+   */
   readonly watchdog: () => Watchdog
 }
 
-/** `enter` and `leave` are called around the synchronous start of a task. HOT, all four methods. */
+/** `enter` and `leave` are called before and after the synchronous start of a task. All four methods are HOT. */
 export interface OwnLoopWatch extends LoopWatch {
   enter(delivery: Delivery): void
-  /** `result`: of the code, which may continue after its attempt is over. */
+  /** `result`: the promise of the code, which may continue after its attempt is over. */
   leave(delivery: Delivery, result: Promise<unknown>): void
   close(): Promise<void>
 }
 
-/** The watchdog expects a beat this often. Milliseconds. */
+/** Time between two beats for the watchdog, in milliseconds. */
 const BEAT_MS = 250
-/** Tasks that are named in one log line. */
+/** Largest number of tasks that are named in one log line. */
 const MAX_NAMED = 10
 
 /**
- * Finds tasks that block the event loop and logs each block once. The synchronous start of a task is timed. Any other block is found when a
- * timer is late or, earlier than that, when the task that caused it ends. Without tasks there is no timer.
+ * Creates the part that finds tasks that block the event loop, and logs each block once. The synchronous start of a task is
+ * timed. Any other block is found when a timer is late, or before that when the task that caused it ends. Without tasks there is
+ * no timer.
  */
 export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options }: LoopWatchOptions): OwnLoopWatch {
   const longestMs = blockedMs === 0 ? Number.POSITIVE_INFINITY : blockedMs
   const everyMs = Math.max(10, Math.min(BEAT_MS, longestMs / 4))
   let timer: NodeJS.Timeout | undefined
   let watchdog: Watchdog | undefined
-  /** When the last turn of the loop was seen. */
+  /** The time of the last turn of the loop that was seen. */
   let seenAt = 0
   let enteredAt = 0
 
@@ -91,7 +95,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
         if (watchdog.guards(delivery)) settled(watchdog, delivery, result)
       }
       if (ms < longestMs) return
-      // The timer is late because of this block and must not log it again.
+      // This block makes the timer late too, but the timer must not log it again.
       seenAt = now
       log.warn({ ...nameOf(delivery), ms: Math.round(ms) }, 'event loop was blocked by a task: nothing else could run')
     },

@@ -5,7 +5,10 @@ import type { Message } from '../../message/message.ts'
 /** Indexes of the shared numbers. */
 export const BEAT = 0
 export const CURRENT = 1
-/** Values of CURRENT other than the key of a task: no task is known to block the loop, or a task without a hard limit does. */
+/**
+ * Special values of CURRENT: no task is known to block the loop, or a task without a hard limit blocks it. Any other value is
+ * the key of a task.
+ */
 export const NOBODY = 0
 export const UNLIMITED = -1
 
@@ -14,7 +17,7 @@ export interface WatchdogData {
   readonly config: Config
   readonly name: string
   readonly blockedMs: number
-  /** Options of the tasks, for the messages that a failure sends. */
+  /** Queue and priority of each task by name, for the messages that are sent after a failure. */
   readonly routes: Readonly<Record<string, TaskDefaults>>
 }
 
@@ -28,6 +31,6 @@ export interface Guarded {
 
 export type WatchdogMessage =
   | { readonly tag: 'begun'; readonly key: number; readonly task: Guarded }
-  /** The outcome is stored and the code still runs. On the event loop it cannot be stopped. */
+  /** The outcome is stored but the code still runs: code on the event loop cannot be stopped. */
   | { readonly tag: 'overdue'; readonly key: number }
   | { readonly tag: 'ended'; readonly key: number }

@@ -9,8 +9,9 @@ import { createFinish, endedBy } from '../attempt/ending.ts'
 import type { Guarded, WatchdogData } from './protocol.ts'
 
 /**
- * Stores tasks as past their time limit, as their worker would, with a connection of its own: the first final outcome of an id wins, waiting
- * clients are notified, and errbacks are sent. Resolves when the outcomes are durable, without a time limit.
+ * Stores that tasks exceeded their time limit, as their worker would, with a separate connection: the first final outcome of an
+ * id wins, waiting clients are notified, and errbacks are sent. Resolves when the outcomes are durable. Has no time limit of its
+ * own.
  */
 export async function recordTimeLimits(
   tasks: readonly Guarded[],

@@ -7,19 +7,28 @@ import { BEAT, CURRENT, type Guarded, NOBODY, UNLIMITED, type WatchdogData, type
 const data = workerData as WatchdogData
 const { shared, config, blockedMs } = data
 
-/** Time between two looks. Looks are counted instead of clock time, because a machine that slept is not stuck. Milliseconds. */
+/**
+ * Time between two checks, in milliseconds. Checks are counted instead of clock time, because a process whose machine slept is
+ * not stuck.
+ */
 const LOOK_MS = 250
-/** After this number of looks without a beat the loop is stuck. */
+/** After this number of checks without a beat, the loop counts as stuck. */
 const STUCK_TURNS = 4
-/** The worker ends a task at its limit if its loop is not stuck, so the watchdog waits this time longer. Milliseconds. */
+/**
+ * Extra time that the watchdog waits after a limit, because the worker ends the task itself if its loop is not stuck.
+ * Milliseconds.
+ */
 const MARGIN_MS = 500
-/** Time for the database to store the outcome. After it the process is killed, and the death is counted against its messages. Milliseconds. */
+/**
+ * Time for the database to store the outcome. Then the process is killed even without a stored outcome, and the death is counted
+ * against its messages. Milliseconds.
+ */
 const RECORD_MS = 10_000
 
 interface Watched {
   readonly task: Guarded
   readonly deadline: number
-  /** The outcome is stored already. */
+  /** true: the outcome is stored already. */
   overdue: boolean
 }
 
@@ -73,9 +82,9 @@ function look(): void {
 }
 
 /**
- * The tasks that may be ended: the task that blocks the loop, if it is past its limit. If it is unknown which task blocks the loop, each
- * task past its limit is a candidate, but only after the loop was stuck for as long as that limit, because a task without a limit may
- * compute for any time.
+ * Returns the tasks that may be ended. If it is known which task blocks the loop, that task is returned if it is past its limit.
+ * Otherwise each task past its limit may be the cause, but only if the loop is stuck for at least as long as that limit, because
+ * a task without a limit may compute for any time.
  */
 function expiredTasks(): Watched[] {
   const current = Atomics.load(shared, CURRENT)
@@ -87,7 +96,7 @@ function expiredTasks(): Watched[] {
   return known !== undefined && known.deadline <= now ? [known] : []
 }
 
-/** The logger of the main thread is blocked. This one writes to the same destination in the same format. */
+/** Opens a logger, because the logger of the main thread is blocked. It writes to the same destination in the same format. */
 async function openLog(): Promise<Log> {
   const { createLog } = await import('../../log.ts')
   return createLog({ level: config.logLevel, format: config.logFormat, stamp: config.logStamp })
@@ -117,9 +126,9 @@ async function end(expired: readonly Watched[]): Promise<void> {
     },
   )
   const recorded = await withTimeout(recording, RECORD_MS, () => false)
-  // The loop is no longer stuck, so the worker continues. The stored outcome stays.
+  // The loop is no longer stuck, so the worker continues. The stored outcome remains valid.
   if (Atomics.load(shared, BEAT) !== beat) return
   if (!recorded) log.error('outcome could not be stored in time, counted as a death of the worker')
-  // The logger writes at the end of the turn.
+  // The kill waits for the end of the turn, when the logger writes.
   setImmediate(() => process.kill(process.pid, 'SIGKILL'))
 }

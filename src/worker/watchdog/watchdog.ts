@@ -9,7 +9,7 @@ import { BEAT, CURRENT, NOBODY, UNLIMITED, type WatchdogData, type WatchdogMessa
 
 export interface WatchdogOptions {
   readonly config: Config
-  /** Name of the worker, for example `celery@host`. Outcomes are stored with it. */
+  /** The name of the worker, such as `celery@host`, under which outcomes are stored. */
   readonly name: string
   readonly blockedMs: number
   readonly tasks: ReadonlyMap<string, Task>
@@ -18,22 +18,22 @@ export interface WatchdogOptions {
 
 /** Kills this process if a task blocks the event loop past its hard limit. */
 export interface Watchdog {
-  /** The event loop is not stuck. */
+  /** Called regularly while the event loop is not stuck. */
   beat(): void
   begun(delivery: Delivery, hardLimitMs: number): void
-  /** The attempt is over. Its code may still run. */
+  /** Called when an attempt is over. Its code may still run. */
   ended(delivery: Delivery): void
-  /** Is this task watched? Then `settled` must be called when its code ends. HOT. */
+  /** Returns true if the task is watched. Then `settled` must be called when its code ends. HOT. */
   guards(delivery: Delivery): boolean
   settled(delivery: Delivery): void
-  /** The synchronous start of this task begins. HOT. */
+  /** Called when the synchronous start of a task begins. HOT. */
   entered(delivery: Delivery): void
-  /** The synchronous start of a task has ended. HOT. */
+  /** Called when the synchronous start of a task has ended. HOT. */
   left(): void
   close(): Promise<void>
 }
 
-/** Little memory is enough: the thread waits for messages and reads two numbers. */
+/** Memory limits of the thread. They are small, because the thread only waits for messages and reads two numbers. */
 const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 }
 
 /** Starts the watchdog thread (thread.ts). It does not keep the process alive. */
@@ -45,7 +45,7 @@ export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogO
   thread.unref()
   thread.on('error', (err) => log.error({ err }, 'watchdog thread failed, tasks that block the event loop are no longer ended'))
   const keys = new Map<Delivery, number>()
-  /** Tasks whose code has started and not ended. */
+  /** The tasks whose code has started and not ended. */
   const inside = new Set<Delivery>()
   const send = (message: WatchdogMessage) => thread.postMessage(message)
   const forget = (delivery: Delivery, key: number) => {
@@ -84,7 +84,10 @@ export function startWatchdog({ config, name, blockedMs, tasks, log }: WatchdogO
   }
 }
 
-/** Options that can be cloned. Routing functions are not called for messages that follow from a killed task. */
+/**
+ * Returns queue and priority of each task, which can be cloned. Routing functions cannot, so they are not called for messages
+ * that follow from a killed task.
+ */
 function routesOf(tasks: ReadonlyMap<string, Task>): Record<string, TaskDefaults> {
   const routes: Record<string, TaskDefaults> = {}
   for (const [name, { options }] of tasks) {
