@@ -8,23 +8,28 @@ import { createClaimer } from './claimer.ts'
 import { createPlanner } from './planner.ts'
 
 /**
- * Longest sleep. The database's clock can be set back, and NOTIFY does not pass every pooler. An idle pass costs three index probes.
+ * Longest pause in milliseconds. It is limited because the database's clock can be set back, and not every pooler passes NOTIFY
+ * on. A pass without work costs three index look-ups.
  */
 const MAX_SLEEP_MS = 5000
-/** Pauses while rows are locked. Another beat unlocks them in milliseconds; an open transaction in psql can take long. */
+/**
+ * Pauses while rows are locked. Another beat releases them within milliseconds; an open transaction in psql can hold them for
+ * long.
+ */
 const LOCKED_PAUSE = { firstMs: 20, maxMs: 1000 }
-/** A notification that takes longer than this is considered lost. */
+/** Milliseconds. A notification that takes longer is considered lost. */
 const NOTIFY_TIMEOUT_MS = 2000
 
 export interface Beat {
-  /** Finishes the current statement and claims no more ticks. */
+  /** Ends the loop after the current statement. Claims no more ticks. */
   stop(): Promise<void>
 }
 
 /**
- * Queues the tasks of due schedules. One statement claims due rows, writes their history and queues their messages. There is no leader
- * and no state in memory, so any number of beats can run and each can be killed at any moment. Only the database's clock counts.
- * The next tick and NOTIFY of a changed schedule wake the loop. Never rejects: retries while the database does not answer.
+ * Queues the tasks of due schedules. One statement claims due rows, writes their history and queues their messages. Beats have
+ * no leader and no state in memory, so any number can run and each can be killed at any moment. Only the database's clock
+ * counts. The next tick, and a NOTIFY of a changed schedule, end the pause. Never rejects: retries while the database does not
+ * answer.
  */
 export async function startBeat(
   database: Database,
@@ -71,8 +76,8 @@ export async function startBeat(
 }
 
 /**
- * Checks that NOTIFY arrives: after each connect it notifies the own channel. A pooler in transaction mode drops LISTEN (PgBouncer,
- * "SQL feature map"). The warning is logged once.
+ * Checks that NOTIFY arrives: after each connection, notifies the channel that it listens on. A pooler in transaction mode drops
+ * LISTEN (PgBouncer, "SQL feature map"). Logs the warning once.
  */
 function createNotifyCheck(schedules: BeatSchedules, log: Log) {
   let timer: NodeJS.Timeout | undefined
@@ -83,7 +88,7 @@ function createNotifyCheck(schedules: BeatSchedules, log: Log) {
       log.warn({ pollSeconds: MAX_SLEEP_MS / 1000 }, 'NOTIFY does not arrive over this connection, schedules are polled')
     warned = true
   }
-  /** The notification can arrive before the statement that sent it resolves. */
+  /** Does nothing if the notification has arrived already: it can arrive before the promise of its statement resolves. */
   const startTimer = () => {
     clearTimeout(timer)
     if (waiting) timer = setTimeout(warn, NOTIFY_TIMEOUT_MS)
@@ -97,7 +102,7 @@ function createNotifyCheck(schedules: BeatSchedules, log: Log) {
     stop: settle,
     send() {
       waiting = true
-      schedules.notifySelf().then(startTimer, settle) // The loop logs a lost connection itself.
+      schedules.notifySelf().then(startTimer, settle) // A rejection means a lost connection, which the loop logs itself.
     },
   }
 }

@@ -8,24 +8,28 @@ const EVERY_MS = 3_600_000
 const HISTORY_DAYS = 30
 const HISTORY_RUNS = 10_000
 const PRUNE_BATCH = 5000
-/** Schedules whose history one statement cuts. Each costs a scan of HISTORY_RUNS index entries. */
+/** Number of schedules whose history one statement shortens. Each schedule costs a scan of HISTORY_RUNS index entries. */
 const PRUNE_SCHEDULES = 10
-/** Two connections can see times that differ by milliseconds. A clock that was set back differs by more. */
+/**
+ * Milliseconds. Over two connections this process can see times that differ by milliseconds. A clock that was set back differs
+ * by more.
+ */
 const SET_BACK_MS = 1000
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 
-/** Background work of beat: corrects rows that wait for the wrong time, and deletes old history. */
+/** Background work of beat: corrects rows that wait for the wrong tick, and deletes old history. */
 interface Checker {
-  /** Checks one batch if a check is due or in progress. @returns whether there is more */
+  /** Checks one batch if a check is due or under way. @returns whether more rows remain to be checked */
   checkBatch(): Promise<boolean>
-  /** Starts a check at once if the database's time went back. */
+  /** Starts a check at once if the database's time is earlier than before. */
   observeClock(dbNow: Date): void
 }
 
 /**
- * Checks at start, every hour and after the database's clock was set back. Moves `next_run_at` of a row back if it is later than the
- * first tick after now: otherwise an hourly schedule that was claimed while the clock was a year ahead would wait for a year.
- * Recomputes ticks of older time zone data. The unique key of the history prevents a second run of the same tick.
+ * Runs a check at start, every hour, and after the database's clock was set back. If `next_run_at` of a row is later than the
+ * first tick after now, moves it back: otherwise an hourly schedule that was claimed while the clock was a year ahead would wait
+ * for a year. Recomputes ticks that older time zone data gave. The unique key of the history prevents a second run of the same
+ * tick.
  */
 export function createChecker(schedules: BeatSchedules, log: Log): Checker {
   let stage: 'idle' | 'rows' | 'old' | 'crowded' = 'rows'

@@ -8,9 +8,11 @@ import { type BatchProgress, createSweep } from './sweep.ts'
 import { createEvaluator } from './tick.ts'
 
 const BATCH = 500
-/** A run takes about 500 bytes of a statement. More runs would make one slow statement instead of several fast ones. */
+/** A run adds about 500 bytes to a statement. A larger batch would make one slow statement instead of several fast ones. */
 const RUNS_PER_STATEMENT = 1000
-/** Longest time that evaluation blocks the event loop; `worker --beat` runs tasks in the same process. */
+/**
+ * Longest time in milliseconds that evaluation may block the event loop, because `worker --beat` runs tasks in the same process.
+ */
 const MAX_BLOCK_MS = 20
 
 /** A due row and its claim, or the error that its evaluation threw. */
@@ -19,7 +21,7 @@ interface EvaluatedRow {
   readonly claim: TickClaim | Error
 }
 
-/** Claims due schedules, one batch per call. Suspends a row that cannot be evaluated; the other rows of the batch are claimed. */
+/** Claims due schedules, one batch per call. Suspends a row that cannot be evaluated, and claims the other rows of the batch. */
 export function createClaimer(schedules: BeatSchedules, options: { log: Log; host: string }): () => Promise<BatchProgress> {
   const { log, host } = options
   const sweep = createSweep(BATCH)
@@ -62,7 +64,7 @@ export function createClaimer(schedules: BeatSchedules, options: { log: Log; hos
 /** A beat with newer time zone data planned the row and may have a zone that this process lacks. The row is left to that beat. */
 const isForNewerBeat = ({ kind, tzdata }: BeatRow) => kind === 'crontab' && (tzdata ?? '') > TZDATA
 
-/** True if the schedule catches up and more missed ticks remain. */
+/** Returns true if the schedule catches up and more missed ticks remain. */
 const isDueAgain = ({ row, claim }: EvaluatedRow) => !(claim instanceof Error) && claim.next !== null && claim.next <= row.db_now
 
 async function evaluateEach(rows: readonly BeatRow[]): Promise<EvaluatedRow[]> {
@@ -88,7 +90,7 @@ function claimOf(row: BeatRow, evaluate: (row: BeatRow) => TickClaim): TickClaim
 
 const runsOf = ({ claim }: EvaluatedRow): number => (claim instanceof Error ? 0 : claim.runs.length)
 
-/** Splits a batch into parts of at most RUNS_PER_STATEMENT runs. A row with more runs is a part of its own. */
+/** Splits a batch into parts with at most RUNS_PER_STATEMENT runs each. A row with more runs becomes a part of its own. */
 function inParts(evaluated: readonly EvaluatedRow[]): EvaluatedRow[][] {
   const parts: EvaluatedRow[][] = []
   let runs = Number.POSITIVE_INFINITY

@@ -1,9 +1,12 @@
-/** Class 22 is a data exception, class 23 a constraint violation: the values are at fault, not the server (PostgreSQL 18, Appendix A). */
+/**
+ * SQLSTATE class 22 is a data exception, class 23 a constraint violation: the values are wrong, not the server (PostgreSQL 18,
+ * Appendix A).
+ */
 const isRefused = (error: unknown): boolean => /^2[23]/.test((error as { code?: string }).code ?? '')
 
 /**
- * Runs one statement for a whole batch. If the server refuses the values, runs both halves, until the bad item is alone and the others
- * are done. Other errors are thrown.
+ * Runs one statement for a whole batch. If the server refuses the values, runs it for each half, and so on, until the bad item
+ * is alone and all others are done. Throws every other error.
  * @returns the results of all statements that were not refused
  */
 export async function inHalves<Item, Result>(

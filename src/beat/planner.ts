@@ -6,10 +6,13 @@ import { type BatchProgress, createSweep } from './sweep.ts'
 import { createEvaluator } from './tick.ts'
 
 const BATCH = 200
-/** A larger batch, such as an import of thousands, is logged as one line with a count. */
+/** A batch with more schedules, such as an import of thousands, is logged as one line with a count. */
 const LOG_EACH = 10
 
-/** Plans the first tick of schedules that are new, changed or enabled again. One batch per call, so that due ticks do not wait for all. */
+/**
+ * Plans the first tick of schedules that are new, changed or enabled again. Plans one batch per call, so that due ticks do not
+ * wait until every new schedule is planned.
+ */
 export function createPlanner(schedules: BeatSchedules, log: Log): () => Promise<BatchProgress> {
   const sweep = createSweep(BATCH)
 
@@ -31,7 +34,7 @@ export function createPlanner(schedules: BeatSchedules, log: Log): () => Promise
 
 interface PlannedBatch {
   readonly planned: readonly PlannedSchedule[]
-  /** Ids of the rows that were updated. */
+  /** Ids of the rows whose update succeeded. */
   readonly done: ReadonlySet<string>
   readonly log: Log
 }

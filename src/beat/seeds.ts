@@ -2,12 +2,13 @@ import type { Config, Platform } from '../config.ts'
 import type { Seed } from '../database/beat-schedules.ts'
 
 /**
- * Minutes between two visits on platforms that put an idle service to sleep, well below their limit. Limits in 2026: Heroku Eco 30 min
- * (devcenter "Eco Dyno Hours"), Render free 15 min ("Deploy for Free"), Koyeb free 60 min ("Scale to Zero"). Visits do not help elsewhere.
+ * Minutes between two visits on platforms that put an idle service to sleep, well below the platform's limit. Limits in 2026:
+ * Heroku Eco 30 min (devcenter "Eco Dyno Hours"), Render free 15 min ("Deploy for Free"), Koyeb free 60 min ("Scale to Zero").
+ * On other platforms visits have no effect.
  */
 const VISIT_MINUTES: Partial<Record<Platform, number>> = { heroku: 25, render: 10, koyeb: 30 }
 
-/** Schedules that onedyno creates by itself. `keepAwake` says whether the visit is among them and why. Pure. */
+/** Returns the schedules that onedyno creates by itself. `keepAwake` says whether they include the visit, and why. Pure. */
 export function seedsOf(config: Pick<Config, 'keepAwake' | 'publicUrl' | 'platform'>): { seeds: Seed[]; keepAwake: string } {
   const cleanUp: Seed = {
     name: 'onedyno.clean_up',

@@ -1,14 +1,14 @@
-/** Result of one batch. */
+/** The result of one batch of a sweep. */
 export interface BatchProgress {
-  /** More rows can be handled without a pause. */
+  /** True if more rows can be handled without a pause. */
   readonly more: boolean
-  /** Rows that another transaction locked or changed. They are tried again after a pause. */
+  /** Number of rows that another transaction locked or changed. They are tried again after a pause. */
   readonly locked: number
 }
 
 /**
- * Goes through the rows of a query in batches. Rows that cannot be handled now, and rows that are due again at once, are passed over
- * until the sweep ends, so that a full batch of them at the front does not block the rows behind.
+ * Goes through the rows of a query in batches. Skips rows that cannot be handled now, and rows that are due again at once, until
+ * the sweep ends. Otherwise a full batch of such rows at the front would block the rows behind them.
  */
 export function createSweep(batch: number) {
   let passedOver: string[] = []
@@ -16,7 +16,10 @@ export function createSweep(batch: number) {
   let moreTicks = false
   return {
     passedOver: (): readonly string[] => passedOver,
-    /** Call it after a batch of `size` rows. `notDone`: ids that were not handled; `again`: ids that were handled and are due again. */
+    /**
+     * Must be called after each batch of `size` rows. `notDone`: ids that were not handled; `again`: ids that were handled and
+     * are due again.
+     */
     advance(size: number, notDone: readonly string[], again: readonly string[] = []): BatchProgress {
       locked += notDone.length
       moreTicks ||= again.length > 0

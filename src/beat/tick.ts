@@ -8,20 +8,25 @@ import { tickTaskId } from '../schedule/tick-id.ts'
 
 /** Evaluates rows of `schedule`. Pure, so that tests replay a year of ticks without a database. */
 
-/** Most runs of one claim. A larger `catchup_limit` continues in the next claim. */
+/** Maximum number of runs in one claim. If `catchup_limit` is larger, the next claim continues. */
 const MAX_RUNS = 100
 const MAX_INTEGER = 2 ** 31 - 1
 
 /**
- * Evaluates the rows of one batch, which were read at the same time. Rows with the same definition are evaluated once: otherwise ten
- * thousand hourly schedules cost 0.2 ms each.
+ * Evaluates the rows of one batch, which were read at the same time. Evaluates rows with the same definition once: otherwise
+ * each of ten thousand hourly schedules would cost 0.2 ms.
  */
 interface Evaluator {
-  /** The first tick of a new or changed schedule. A schedule that cannot be evaluated becomes finished, with the error. */
+  /**
+   * Returns the first tick of a new or changed schedule. A schedule that cannot be evaluated becomes finished, with the error.
+   */
   plan(row: BeatRow): PlannedSchedule
-  /** The claim of a due schedule. @throws ScheduleError if the row holds no valid schedule */
+  /** Returns the claim of a due schedule. @throws ScheduleError if the row holds no valid schedule */
   claim(row: BeatRow): TickClaim
-  /** The correction of a row that waits for the wrong tick; undefined if the tick is right or the row cannot be evaluated. */
+  /**
+   * Returns the correction of a row that waits for the wrong tick; undefined if the tick is right or the row cannot be
+   * evaluated.
+   */
   correct(row: BeatRow, tzdata: string): Correction | undefined
 }
 
@@ -54,7 +59,7 @@ export function createEvaluator(): Evaluator {
       try {
         return correction(row, firstTick(row), tzdata)
       } catch {
-        return undefined // The claim suspends the row, or a newer host handles it.
+        return undefined // when the row is due, its claim suspends it, or a newer host handles it
       }
     },
   }
@@ -63,7 +68,7 @@ export function createEvaluator(): Evaluator {
 const keyOf = (values: readonly unknown[]): string =>
   values.map((value) => (value instanceof Date ? value.getTime() : String(value))).join('\u0000')
 
-/** The columns that define the schedule, as one text. */
+/** Returns the columns that define the schedule, as one text. */
 const definitionKey = (row: BeatRow): string =>
   keyOf([
     ...[row.kind, row.minute, row.hour, row.day_of_week, row.day_of_month, row.month_of_year, row.day_rule, row.timezone],
@@ -118,7 +123,10 @@ const skippedRun = ({ tick, outcome, coalesced }: SkippedTick): ClaimedRun => ({
   headers: {},
 })
 
-/** The message carries its tick. `expires` counts from the tick, so that messages of a long outage expire instead of running all at once. */
+/**
+ * Returns a run that is queued. Its message carries the tick. `expires` counts from the tick, so that messages of a long outage
+ * expire instead of running all at once.
+ */
 function queuedRun(row: BeatRow, { tick, reason, coalesced }: QueuedTick): ClaimedRun {
   const beat = { schedule_id: row.id, tick: tick.toISOString(), reason }
   const { expire_seconds: seconds } = row
@@ -134,8 +142,9 @@ function queuedRun(row: BeatRow, { tick, reason, coalesced }: QueuedTick): Claim
 }
 
 /**
- * `next_run_at` is later than the first tick after now only if the database's clock was set back, or if older time zone data computed it.
- * Ticks that newer time zone data computed are left alone (docs/internals/schedules.md, "Time zone data").
+ * Returns the correction if `next_run_at` is later than the first tick after now. This happens only if the database's clock was
+ * set back, or if older time zone data gave the tick. Ticks of newer time zone data stay unchanged (docs/internals/schedules.md,
+ * "Time zone data").
  */
 function correction(row: BeatRow, expected: Date | null, tzdata: string): Correction | undefined {
   const waitsFor = Number(row.next_run_at)
