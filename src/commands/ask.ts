@@ -13,7 +13,7 @@ import { brokerAnswers, CLOSING_MS } from './broker-answers.ts'
 export interface Asked {
   readonly method: string
   readonly given: Readonly<Record<string, unknown>>
-  /** False if workers do not answer this method (shutdown). */
+  /** False if workers send no answer to this method (shutdown). */
   readonly answered: boolean
 }
 
@@ -23,18 +23,18 @@ export const askOptions = {
   json: { type: 'boolean', short: 'j', default: false },
 } as const
 
-/** The arguments of a method in their order on the command line. `rest` takes all words that are left. */
+/** The arguments of a method, in their order on the command line. `rest` receives all words that remain. */
 export interface Signature {
   readonly args: readonly string[]
   /** Number of required arguments. Default: all of `args`. */
   readonly required?: number
   readonly rest?: string
-  /** Names of the arguments that are numbers. */
+  /** Names of the arguments that must be numbers. */
   readonly numbers?: readonly string[]
   readonly what: string
 }
 
-/** @throws AppError USAGE */
+/** Returns the arguments of a method, read from the words of a command line. @throws AppError USAGE */
 export function argumentsOf(signatures: Readonly<Record<string, Signature>>, words: readonly string[]): Asked {
   const [method = '', ...values] = words
   const signature = Object.hasOwn(signatures, method) ? signatures[method] : undefined
@@ -65,13 +65,13 @@ const usageOf = ({ args, required = args.length, rest }: Signature): string =>
     .filter((word) => word !== '')
     .join(' ')
 
-/** The help text: one line for each method. */
+/** Returns the help text, with one line for each method. */
 export const listOf = (signatures: Readonly<Record<string, Signature>>): string =>
   Object.entries(signatures)
     .map(([method, signature]) => `  ${`${method} ${usageOf(signature)}`.trim().padEnd(34)} ${signature.what}`)
     .join('\n')
 
-/** @throws AppError USAGE, BROKER_SILENT, NO_WORKER_ANSWERED */
+/** Sends a request to the workers and prints their answers. @throws AppError USAGE, BROKER_SILENT, NO_WORKER_ANSWERED */
 export async function ask(
   asked: Asked,
   values: { timeout: string; destination?: string | undefined; json: boolean },
@@ -81,7 +81,8 @@ export async function ask(
   if (!(timeoutMs > 0 && timeoutMs <= 3_600_000)) throw new AppError('USAGE', `-t ${values.timeout} is not a number of seconds`)
   const destination = values.destination?.split(',').filter((name) => name !== '')
   const parsed = parseConfig(env)
-  // With RabbitMQ or Redis no connection to the database is opened, because this machine may not reach it. The URL is a placeholder.
+  // With RabbitMQ or Redis this command opens no connection to the database, because this machine may not reach it. The URL is a
+  // placeholder.
   const config =
     parsed.broker.kind === 'postgres' ? parsed : { ...parsed, databaseUrl: parsed.databaseUrl ?? 'postgresql://localhost' }
   const log = silentLog()
@@ -105,7 +106,7 @@ export async function ask(
     else process.stdout.write(`\n${answers.size} ${answers.size === 1 ? 'node' : 'nodes'} online.\n`)
     return [...answers.values()].some(isError) ? 1 : 0
   } finally {
-    // Closed before its connection, so that the last message is certainly sent.
+    // The transport is closed before its connection, so that the last message is certainly sent.
     if (transport !== undefined)
       await waitAtMost(
         transport.close().catch(() => {}),

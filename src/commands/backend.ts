@@ -8,7 +8,7 @@ import type { Results } from '../database/results.ts'
 import { createUniqueStore } from '../database/unique.ts'
 import { createRevoke } from './revoke-everywhere.ts'
 
-/** Sends tasks and reads results over the connections of this process. */
+/** Returns the backend that sends tasks and reads results over the connections of this process. */
 export function createBackend(
   database: Database,
   broker: Broker,

@@ -19,7 +19,7 @@ Usage: onedyno beat [options]
 Any number of beats may run at once: each tick is sent exactly once. Schedules are rows of the table schedule; a change takes effect at once.
 Exit codes: 0 stopped when asked · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
-/** `onedyno beat`. @returns the exit status */
+/** Runs `onedyno beat`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options: { loglevel: { type: 'string', short: 'l' } } })
   const given = values.loglevel === undefined ? {} : { LOG_LEVEL: logLevel(values.loglevel) }
@@ -36,7 +36,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   })
 }
 
-/** Starts beat in a process that already has its connections and its outbox relay: `onedyno beat` or `worker --beat`. */
+/** Starts beat in a process that already has connections and an outbox relay: `onedyno beat` or `worker --beat`. */
 export async function startBeatBeside({ config, log, database }: Pick<Role, 'config' | 'log' | 'database'>): Promise<Beat> {
   const schedules = createBeatSchedules(database)
   const { seeds, keepAwake } = seedsOf(config)

@@ -3,13 +3,13 @@ import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { maskUrl } from '../log-text.ts'
 
-/** Limit for closing a connection, which could take as long as its server is away. Milliseconds. */
+/** Milliseconds to wait until a connection is closed, which could otherwise take as long as its server is away. */
 export const CLOSING_MS = 1000
 
 const NAMES = { amqp: 'RabbitMQ', redis: 'Redis', postgres: 'PostgreSQL' }
 
 /**
- * Limits the wait of a command for the broker. (A role waits without a limit.)
+ * Waits for the broker's answer, but limits the wait of a command. (A role waits without a limit.)
  * @throws AppError BROKER_SILENT after PUBLISH_TIMEOUT plus `moreMs`; the error of `work`
  */
 export async function brokerAnswers<T>(

@@ -36,7 +36,7 @@ const OPTIONS = {
   app: { type: 'string' },
 } as const
 
-/** `onedyno call`. @returns the exit status */
+/** Runs `onedyno call`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   const [name, ...more] = positionals
@@ -55,7 +55,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   })
 }
 
-/** Prints the result of a task as JSON, or the error of a failed task to stderr. @returns the exit status */
+/** Prints the result of a task as JSON on stdout, or the error of a failed task on stderr. @returns the exit status */
 export async function printResult(result: AsyncResult, timeoutMs: number | undefined): Promise<number> {
   try {
     const value = await result.get(timeoutMs === undefined ? {} : { timeoutMs })
@@ -97,7 +97,7 @@ export function readNumber(option: string, text: string): number {
   return Number(text)
 }
 
-/** Refuses names that `worker -Q` cannot take: it splits its list at commas and trims spaces. */
+/** Refuses names of queues that `worker -Q` cannot take, because `-Q` splits its list at commas and trims spaces. */
 function readQueue(option: string, text: string): string {
   if (text !== '' && text === text.trim() && !text.includes(',')) return text
   const names = text.split(',').map((name) => name.trim())

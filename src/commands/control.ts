@@ -36,7 +36,7 @@ ${listOf(METHODS)}
 
 Exit codes: 0 done · 1 a worker refused · 64 usage · 69 no worker, or no broker · 70 bug · 78 configuration`
 
-/** `onedyno control`. @returns the exit status */
+/** Runs `onedyno control`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],

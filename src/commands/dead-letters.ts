@@ -26,7 +26,7 @@ const OPTIONS = {
   force: { type: 'boolean', short: 'f', default: false },
 } as const
 
-/** `onedyno dead-letters`. @returns the exit status */
+/** Runs `onedyno dead-letters`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   const [action = 'list', ...numbers] = positionals

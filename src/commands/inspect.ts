@@ -28,7 +28,7 @@ ${listOf(METHODS)}
 
 Exit codes: 0 answered · 1 a worker answered with an error · 64 usage · 69 no worker, or no broker · 70 bug · 78 configuration`
 
-/** `onedyno inspect`. @returns the exit status */
+/** Runs `onedyno inspect`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals } = parseAsk(argv)
   return ask(argumentsOf(METHODS, positionals), values, env)

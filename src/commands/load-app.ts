@@ -4,7 +4,8 @@ import { type App, createRegistry } from '../app/app.ts'
 import { AppError } from '../errors.ts'
 
 /**
- * The application of `--app FILE`: the module's `app` or default export. Without a file: an application with only the shipped tasks.
+ * Loads the application of `--app FILE`: the module's export `app` or its default export. Without a file, returns an application
+ * with only the shipped tasks.
  * @throws AppError APP_NOT_LOADED with the reason
  */
 export async function loadApp(file: string | undefined): Promise<App> {
@@ -24,7 +25,7 @@ async function importModule(file: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** Checks the shape, not the class: the application may come from another copy of this package. */
+/** Checks the shape and not the class, because the application may come from another copy of this package. */
 const isApp = (value: unknown): value is App =>
   typeof value === 'object' &&
   value !== null &&

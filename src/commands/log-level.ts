@@ -2,8 +2,8 @@ import { AppError } from '../errors.ts'
 import { LOG_LEVELS } from '../log-text.ts'
 
 /**
- * `--loglevel`: takes our names and Celery's, so that a Procfile for Celery works unchanged.
- * @throws AppError USAGE listing what is accepted
+ * Reads `--loglevel`. Accepts our names and Celery's, so that a Procfile for Celery works unchanged.
+ * @throws AppError USAGE with the list of accepted names
  */
 export function logLevel(name: string): string {
   const level = { warning: 'warn', critical: 'error', fatal: 'error' }[name.toLowerCase()] ?? name.toLowerCase()

@@ -10,7 +10,7 @@ Usage: onedyno migrate
 Uses DATABASE_URL and DATABASE_SCHEMA. Two migrations at once wait for each other. On Heroku the \`release\` line of the Procfile runs it.
 Exit codes: 0 done · 64 usage · 69 database unreachable · 70 bug · 78 configuration`
 
-/** `onedyno migrate`. @returns the exit status */
+/** Runs `onedyno migrate`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   parseArgs({ args: [...argv], options: {} })
   const config = parseConfig(env)

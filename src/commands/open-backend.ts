@@ -10,7 +10,7 @@ import { createBackend } from './backend.ts'
 /** Opens connections for a program that sends tasks: a script, another web application, a test. */
 export async function openBackend(env: NodeJS.ProcessEnv): Promise<Backend> {
   const config = parseConfig(env)
-  // The output belongs to the program, so only warnings and errors are logged unless LOG_LEVEL is set.
+  // The output belongs to the program, so only warnings and errors are logged, unless LOG_LEVEL is set.
   const level = env.LOG_LEVEL ? config.logLevel : 'warn'
   const log = createLog({ level, format: config.logFormat, stamp: config.logStamp })
   const database = createDatabase(config, { name: 'client', log })

@@ -3,8 +3,9 @@ import { AppError } from '../errors.ts'
 import { OPTIONS, type Option, type OptionName } from '../options.ts'
 
 /**
- * Turns options of a command into the variables that they stand for. Reports all invalid values at once, by the names of the options.
- * @param options by name, such as `concurrency: 'CONCURRENCY'`
+ * Turns options of a command into the variables that they stand for. Reports all invalid values at once, under the names of the
+ * options.
+ * @param options variables by option, such as `concurrency: 'CONCURRENCY'`
  * @throws AppError USAGE
  */
 export function optionEnv<Name extends string>(
@@ -17,7 +18,7 @@ export function optionEnv<Name extends string>(
     const value = values[name as Name]
     if (value === undefined) continue
     env[variable] = value
-    // An empty variable counts as unset, but an empty option is a mistake.
+    // An empty variable counts as not set, but an empty option is a mistake.
     if (value.trim() === '') problems.push(`--${name} "${value}" is empty`)
     else check(variable, value, `--${name}`, problems)
   }

@@ -14,7 +14,7 @@ Usage: onedyno purge [--force] QUEUE …
 Messages that are not yet due (countdown, eta, retries) are not in a queue and stay: see onedyno revoke.
 Exit codes: 0 done · 1 answered with no · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
-/** `onedyno purge`. @returns the exit status */
+/** Runs `onedyno purge`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const options = { force: { type: 'boolean', short: 'f', default: false } } as const
   const { values, positionals: queues } = parseArgs({ args: [...argv], options, allowPositionals: true })

@@ -1,7 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import type { AskedDepth } from '../web/web-context.ts'
 
-/** For people: an unknown depth is absent, not 0. */
+/** Returns the depths to show to people: a depth that is not known is left out, not shown as 0. */
 export const knownDepths =
   ({ kind, depths }: Pick<Broker, 'kind' | 'depths'>) =>
   async (queues: readonly string[]): Promise<AskedDepth[]> =>

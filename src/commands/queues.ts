@@ -29,7 +29,7 @@ Exit codes: 0 done · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 const ACTIONS = ['list', 'pause', 'resume', 'limit'] as const
 type Action = (typeof ACTIONS)[number]
 
-/** `onedyno queues`. @returns the exit status */
+/** Runs `onedyno queues`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
@@ -60,7 +60,7 @@ interface Parsed {
   readonly limit: number | null
 }
 
-/** @throws AppError USAGE */
+/** Reads the words of the command line. @throws AppError USAGE */
 function parse([word = 'list', queue, number, ...more]: readonly string[]): Parsed {
   const action = ACTIONS.find((each) => each === word)
   if (action === undefined) throw new AppError('USAGE', `unknown action ${word}; there are ${ACTIONS.join(', ')}`)
@@ -109,7 +109,7 @@ async function list(
   else for (const line of table(rows)) process.stdout.write(`${line}\n`)
 }
 
-/** A table as wide as its longest name. The last column is empty for a queue without settings. */
+/** Formats a table that is as wide as its longest name. The last column is empty for a queue without a setting. */
 function table(rows: readonly (QueueSetting & { ready: number; running: number | null })[]): string[] {
   const width = Math.max(5, ...rows.map(({ name }) => name.length))
   const line = (name: string, ready: string, running: string, set: string) =>

@@ -18,7 +18,7 @@ Usage: onedyno report [--app FILE]
 
 Exit codes: 0 all services answered · 69 one did not · 64 usage · 70 bug · 78 configuration`
 
-/** `onedyno report`. @returns the exit status */
+/** Runs `onedyno report`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options: { app: { type: 'string' } } })
   const config = parseConfig(env)
@@ -43,7 +43,7 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   }
 }
 
-/** The variables that are set, without passwords and tokens. */
+/** Returns the variables that are set, without passwords and tokens. */
 function settings(env: NodeJS.ProcessEnv): [string, string][] {
   return Object.entries(OPTIONS).flatMap(([name, { unit }]): [string, string][] => {
     const value = env[name]

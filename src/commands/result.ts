@@ -21,7 +21,7 @@ const OPTIONS = {
   forget: { type: 'boolean', default: false },
 } as const
 
-/** `onedyno result`. @returns the exit status */
+/** Runs `onedyno result`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   const [id, ...more] = positionals

@@ -5,14 +5,15 @@ import { askWorkers } from '../control/ask.ts'
 import type { Database } from '../database/database.ts'
 import { createRevocations } from '../database/revocations.ts'
 
-/** Ids per request. */
+/** Maximum number of ids in one request. */
 const AT_ONCE = 1000
-/** Limit for the request to workers of Python: there is no retry while the broker is away. Milliseconds. */
+/** Milliseconds to wait for the request to Python workers. It is not repeated while the broker is away. */
 const TELL_MS = 1000
 
 /**
- * Stores revocations for workers of onedyno, and sends the ids to workers of Python on the same broker, which receive them only if they run
- * now (docs/internals/wire-protocol.md). Celery can revoke ids only, not names of tasks.
+ * Returns a function that stores revokes for workers of onedyno, and sends the ids to Python workers on the same broker. A
+ * Python worker receives them only if it runs at that moment (docs/internals/wire-protocol.md). Celery can revoke only ids, not
+ * names of tasks.
  */
 export function createRevoke(database: Database, broker: Pick<Broker, 'kind' | 'control'>): Revoke {
   const { revoke } = createRevocations(database)
@@ -30,7 +31,7 @@ export function createRevoke(database: Database, broker: Pick<Broker, 'kind' | '
     const ids = unwanted.task === undefined ? revoked : revoked.slice(0, -1)
     if (broker.kind !== 'postgres' && ids.length > 0) {
       const asked = tell(ids, options.terminate === true).catch(() => {})
-      // Workers of onedyno read the revocation in the database, whether or not this request arrives.
+      // Workers of onedyno read the revoke in the database, so it has effect even if this request does not arrive.
       await waitAtMost(asked, TELL_MS)
     }
     return revoked

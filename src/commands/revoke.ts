@@ -29,10 +29,10 @@ const OPTIONS = {
   list: { type: 'boolean', default: false },
 } as const
 
-/** Characters of an id. Names of tasks are shorter. */
+/** Maximum number of characters of an id. Names of tasks are shorter. */
 const MAX_LENGTH = 255
 
-/** `onedyno revoke`. @returns the exit status */
+/** Runs `onedyno revoke`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values, positionals: ids } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true })
   const { task, schedule, terminate, undo, list } = values

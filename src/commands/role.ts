@@ -7,12 +7,12 @@ import { AppError, toError } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
 import { returnMemoryOfStart } from './return-memory.ts'
 
-/** What every role gets: configuration, log, a database with the right schema, and a signal to stop. */
+/** The parts that every role receives: configuration, log, a database with the right schema, and a signal to stop. */
 export interface Role {
   readonly config: Config
   readonly log: Log
   readonly database: Database
-  /** Aborts at the first SIGTERM or SIGINT, and when the role fails. Later signals are ignored, because platforms send several. */
+  /** Aborts at the first SIGTERM or SIGINT, or when the role fails. Later signals are ignored, because platforms send several. */
   readonly signal: AbortSignal
   /** Ends the role with this error. */
   fail(error: Error): void
@@ -21,9 +21,9 @@ export interface Role {
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 
 /**
- * Opens the connections of a role, runs the role, and closes them, also after a failure. Resolves to the exit status.
- * Waits while the database does not answer: a role that ended would only be restarted. `beforeDatabase`: the role starts before the database
- * answers, because a platform ends a web process that does not listen in time (Heroku's R10).
+ * Opens the connections of a role, runs the role, and closes the connections, also after a failure. Resolves to the exit status.
+ * Waits while the database does not answer, because a role that ended would only be restarted. `beforeDatabase`: the role starts
+ * before the database answers, because a platform ends a web process that does not listen in time (Heroku's R10).
  */
 export async function runRole(
   name: string,
@@ -49,14 +49,14 @@ export async function runRole(
   } finally {
     await database.close()
     signal.removeEventListener('abort', hurry)
-    // All work is finished. Timers and sockets that code of a task left open must not delay the exit.
+    // At this point all work is finished. Timers and sockets that a task's code left open must not delay the exit.
     clearTimeout(late)
   }
   failing.signal.throwIfAborted()
   return 0
 }
 
-/** Runs a role before the database answers. Ends it if the schema turns out to be wrong. */
+/** Runs a role before the database answers. Ends the role if the schema turns out to be wrong. */
 async function workWhileWaiting(role: Role, work: (role: Role) => Promise<void>): Promise<void> {
   const ending = new AbortController()
   const signal = AbortSignal.any([role.signal, ending.signal])
@@ -71,8 +71,8 @@ async function workWhileWaiting(role: Role, work: (role: Role) => Promise<void>)
 }
 
 /**
- * A database that neither answers nor refuses can delay every step of the shutdown. So the role ends itself half a second before SIGKILL
- * and logs it; its messages are delivered again.
+ * Ends the role half a second before the platform sends SIGKILL, and logs it: a database that neither answers nor refuses can
+ * delay every step of the shutdown. The messages of the role are delivered again.
  */
 function endInTime({ shutdownMs }: Config, log: Log): NodeJS.Timeout {
   const end = () => {
@@ -82,24 +82,27 @@ function endInTime({ shutdownMs }: Config, log: Log): NodeJS.Timeout {
   return setTimeout(end, shutdownMs - 500).unref()
 }
 
-/** The first SIGTERM or SIGINT aborts the signal. Later ones are ignored, because platforms repeat them. */
+/** Returns a signal that the first SIGTERM or SIGINT aborts. Later ones are ignored, because platforms repeat them. */
 function stopSignal(): AbortSignal {
   const stopping = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort())
   return stopping.signal
 }
 
-/** @throws AppError DATABASE_UNREACHABLE, also if the server refuses the database, user or password */
+/**
+ * Resolves if the database answers.
+ * @throws AppError DATABASE_UNREACHABLE, also if the server refuses the database, user or password
+ */
 async function answers(database: Database): Promise<void> {
   await database.ping()
   await checkSchema(database)
 }
 
-/** The driver's error, which is the cause of the error for people. */
+/** Returns the driver's error, which is the cause of the AppError. */
 const causeOf = (error: unknown): Error =>
   error instanceof AppError && error.code === 'DATABASE_UNREACHABLE' ? toError(error.cause) : toError(error)
 
-/** Resolves to false if the signal aborts while it waits. */
+/** Waits until the database answers. Resolves to false if the signal aborts first. */
 async function databaseReady(database: Database, log: Log, signal: AbortSignal): Promise<boolean> {
   let said = false
   try {

@@ -12,7 +12,7 @@ import { createBackend } from './backend.ts'
 import { CLOSING_MS } from './broker-answers.ts'
 import { loadApp } from './load-app.ts'
 
-/** The connections of a command that runs once. */
+/** The connections of a command that does one thing and ends. */
 interface Session {
   readonly config: Config
   readonly database: Database
@@ -22,7 +22,8 @@ interface Session {
 }
 
 /**
- * Opens the connections, runs `work`, and closes them, also after a failure. Logs only problems, because stdout is the answer.
+ * Opens the connections, runs `work`, and closes the connections, also after a failure. Logs only problems, because stdout is
+ * for the command's output.
  * @param appFile module of the application; default: ONEDYNO_APP
  * @throws AppError CONFIG_INVALID, APP_NOT_LOADED, DATABASE_UNREACHABLE, SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
@@ -50,7 +51,7 @@ export async function withSession<T>(
   }
 }
 
-/** Logs problems only, unless LOG_LEVEL is set, and to stderr, because stdout is the answer. */
+/** Logs only problems unless LOG_LEVEL is set. Logs to stderr, because stdout is for the command's output. */
 const quietLog = (config: Config, env: NodeJS.ProcessEnv): Log =>
   createLog(
     { level: env.LOG_LEVEL ? config.logLevel : 'warn', format: config.logFormat, stamp: config.logStamp },

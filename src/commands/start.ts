@@ -5,12 +5,12 @@ import { renderText } from '../log-text.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Matches a Procfile line that runs one of our roles: `onedyno worker …`, `node dist/src/main.js web`, `npx onedyno beat`. */
+/** Matches a Procfile line that runs a role of onedyno: `onedyno worker …`, `node dist/src/main.js web`, `npx onedyno beat`. */
 const RUNS_A_ROLE = /(?:^|[\s/])(?:onedyno|main\.[jt]s)\s+(?:web|worker|beat)\b/
 
 /**
- * Starts the embedded PostgreSQL before the processes of the Procfile, if DATABASE_URL is not set and a line runs one of our roles. Any other
- * Procfile gets only the supervisor.
+ * Starts the embedded PostgreSQL before the processes of the Procfile, if DATABASE_URL is not set and a line runs a role of
+ * onedyno. Any other Procfile gets only the supervisor.
  */
 export function attachDatabase(cwd: string): (entries: readonly { readonly command: string }[], env: Env) => Attach | undefined {
   return (entries, env) => {
@@ -40,7 +40,7 @@ export function attachDatabase(cwd: string): (entries: readonly { readonly comma
 }
 
 /**
- * For `onedyno check`: the database and the broker that the roles of this Procfile will use, and why.
+ * For `onedyno check`: returns the database and the broker that the roles of this Procfile will use, and the reasons.
  * @throws AppError CONFIG_INVALID, BROKER_CLIENT_MISSING
  */
 export async function describeServers(entries: readonly { readonly command: string }[], env: Env): Promise<readonly string[]> {
@@ -63,7 +63,7 @@ export async function describeServers(entries: readonly { readonly command: stri
   return [`Database: ${database}`, `Broker: ${[broker.kind, ...new Set(urls.map(maskUrl))].join(' ')} (${why})`]
 }
 
-/** Logs the migration with `note`, so that the supervisor need not load pino for three lines. */
+/** Returns a log that passes the migration's lines to `note`, so that the supervisor need not load pino for three lines. */
 function noteLog(note: (message: string, fields?: object) => void): Pick<Log, 'info' | 'warn' | 'error'> {
   const say = (first: unknown, message?: string) =>
     typeof first === 'string' ? note(first) : note(message ?? '', first as object)

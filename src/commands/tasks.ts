@@ -14,7 +14,7 @@ Usage: onedyno tasks [--app FILE]
 
 Exit codes: 0 listed · 64 usage · 70 bug · 78 configuration`
 
-/** `onedyno tasks`. @returns the exit status */
+/** Runs `onedyno tasks`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values } = parseArgs({ args: [...argv], options: { app: { type: 'string' } } })
   const config = parseConfig(env)

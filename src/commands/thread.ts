@@ -16,7 +16,7 @@ interface Loaded {
 let opened: Thread | undefined
 let loading: Promise<Loaded> | undefined
 
-/** The entry of a worker thread. The pool calls it for each task, one after the other; the first call loads the application. */
+/** The entry of a worker thread. The pool calls it for each task, one after the other. The first call loads the application. */
 export async function run(start: ThreadStart): Promise<void> {
   opened ??= open()
   const thread = opened
@@ -26,7 +26,7 @@ export async function run(start: ThreadStart): Promise<void> {
   })
 }
 
-/** A port to the main thread that is separate from the pool's own. */
+/** Opens a port to the main thread that is separate from the pool's own port. */
 function open(): Thread {
   const { port1, port2 } = new MessageChannel()
   parentPort?.postMessage({ port: port2 }, [port2])
@@ -34,7 +34,7 @@ function open(): Thread {
   return createThread(port1)
 }
 
-/** The same application as in the main thread. Its connections stay in the main thread. */
+/** Loads the same application as the main thread. Its connections stay in the main thread. */
 async function load(thread: Thread, { config, appModule, methods }: ThreadData): Promise<Loaded> {
   const log = createLog({ level: config.logLevel, format: 'json' }, thread.lines)
   const app = await loadApp(appModule)

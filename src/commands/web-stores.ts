@@ -7,7 +7,7 @@ import { createSchedules } from '../database/schedules.ts'
 import { createTaskReports } from '../database/task-reports.ts'
 import { knownDepths } from './queue-depths.ts'
 
-/** The stores that the pages of the console read and write. */
+/** Returns the stores that the pages of the console read and write. */
 export const webStores = (database: Database, broker: Broker, results: Results) => ({
   results,
   schedules: createSchedules(database),

@@ -22,7 +22,7 @@ Usage: onedyno web [options]
 In production the pages stay closed until CONSOLE_PASSWORD is set; elsewhere they are open on 127.0.0.1.
 Exit codes: 0 stopped when asked · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
-/** `onedyno web`. @returns the exit status */
+/** Runs `onedyno web`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { values } = parseArgs({
     args: [...argv],

@@ -15,7 +15,7 @@ import type { Worker } from '../worker/worker.ts'
 
 interface WhereOptions {
   readonly app: Pick<App, 'tasks'>
-  /** The module that a thread loads. Undefined: only the shipped tasks. */
+  /** The module that a thread loads. Undefined: the thread has only the shipped tasks. */
   readonly appModule: string | undefined
   readonly config: Config
   readonly log: Log
@@ -23,7 +23,7 @@ interface WhereOptions {
   readonly name: string
   readonly backend: Backend
   readonly results: Pick<Results, 'cleanUp'>
-  /** Undefined until the worker has started. */
+  /** Returns the worker. Undefined until it has started. */
   readonly worker: () => Pick<Worker, 'active'> | undefined
   /** Called when the worker has run `maxTasks` tasks or uses more than `maxMemoryMb`. */
   readonly recycle: (idle: Promise<void>) => void
@@ -35,11 +35,14 @@ interface WhereCodeRuns {
   close(): Promise<void>
 }
 
-/** The largest number of threads of one worker. */
+/** Returns the maximum number of threads of one worker. */
 const threadsOf = ({ threads, concurrency }: Pick<Config, 'threads' | 'concurrency'>): number =>
   Math.min(concurrency, threads === 0 ? availableParallelism() : threads)
 
-/** A worker that runs every task in a thread takes one message per thread. More would wait here, out of reach of other workers. */
+/**
+ * A worker that runs every task in a thread takes one message per thread. Further messages would wait in this worker, where
+ * other workers cannot take them.
+ */
 export const slotsOf = (config: Config): number => (config.pool === 'thread' ? threadsOf(config) : config.concurrency)
 
 /** Runs code on the event loop or in threads, watches the loop, and counts tasks for recycling. */
@@ -71,7 +74,7 @@ export function whereCodeRuns(options: WhereOptions): WhereCodeRuns {
   }
 }
 
-/** Called by the first task that needs a thread, so that other workers do not load piscina. */
+/** Called by the first task that needs a thread, so that workers without such tasks do not load piscina. */
 async function openThreads({ config, log, appModule, backend, results }: WhereOptions): Promise<ThreadRunner> {
   const { createThreadRunner } = await import('../worker/threads/runner.ts')
   return createThreadRunner({

@@ -48,10 +48,10 @@ Usage: onedyno worker [options]
 SIGTERM or SIGINT: takes no more tasks, gives running ones SHUTDOWN_TIMEOUT less 2 seconds to finish, requeues the rest, exits 0.
 Exit codes: 0 stopped when asked · 64 usage · 69 unavailable · 70 bug · 78 configuration`
 
-/** Reserved for storing outcomes and closing after the last task, in milliseconds. */
+/** Milliseconds that are left after the last task for storing outcomes and closing connections. */
 const CLOSING_MS = 2000
 
-/** `onedyno worker`. @returns the exit status */
+/** Runs `onedyno worker`. @returns the exit status */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const options = parse(argv)
   return runRole('worker', { ...env, ...options.env }, (role) => runWorker(role, options))
@@ -66,7 +66,7 @@ async function runWorker(role: Role, options: Options): Promise<void> {
   const { worker, code, control, revoked, ended } = await startParts(role, opened, options.name)
   const unguard = guardTasks(log, () => worker.running)
   await aborted(AbortSignal.any([signal, ended]))
-  // In parallel, so that each has the whole time.
+  // In parallel, so that each of them can use the whole time.
   await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
   await code.close()
   await control?.stop()
@@ -90,7 +90,10 @@ async function openApp({ config, log, database, fail }: Role, file: string | und
   return { app, appModule, broker, results, backend }
 }
 
-/** Starts the worker with its revocations, its remote control and the places where code runs. `ended` aborts when it has to exit. */
+/**
+ * Starts the worker with its revokes, its remote control and the places where code runs. `ended` aborts when the worker has to
+ * exit.
+ */
 async function startParts(role: Role, opened: OpenedApp, name: string) {
   const { config, log, database, signal } = role
   const { app, broker } = opened
@@ -113,7 +116,7 @@ async function startParts(role: Role, opened: OpenedApp, name: string) {
   return { worker, code, control, revoked, ended: ending.signal }
 }
 
-/** The options of the worker that come from the configuration and the database. */
+/** Returns the options of the worker that come from the configuration and the database. */
 function workerOptions({ config, log, database, signal }: Role, { app, broker }: OpenedApp, name: string) {
   return {
     app,
@@ -133,7 +136,10 @@ function workerOptions({ config, log, database, signal }: Role, { app, broker }:
   }
 }
 
-/** Takes no more messages and requeues the ones that wait. Running tasks have no time limit here, because nobody stopped this worker. */
+/**
+ * Takes no more messages and requeues the waiting ones. Running tasks have no time limit in this case, because nobody stopped
+ * the worker.
+ */
 async function makeRoom(worker: Worker | undefined, idle: Promise<void>): Promise<void> {
   await worker?.reconfigure({ queues: [] }).catch(() => {})
   await idle
@@ -144,8 +150,9 @@ function terminateAll(worker: Worker | undefined, matches: (message: Message) =>
 }
 
 /**
- * A rejected promise that a task did not await does not end the worker. An exception outside every promise does, because the state after
- * it is unknown; so does `process.exit()` in a task. Both are logged, and another worker gets the running tasks.
+ * If a task leaves a rejected promise without a handler, the worker continues. An exception outside every promise ends it,
+ * because the state after the exception is unknown. `process.exit()` in a task ends it too. Both are logged, and another worker
+ * gets the running tasks.
  */
 function guardTasks(log: Log, running: () => number): () => void {
   const onRejection = (err: unknown) => log.error({ err }, 'unhandled rejection in a task, the worker goes on')
@@ -162,7 +169,7 @@ function guardTasks(log: Log, running: () => number): () => void {
   }
 }
 
-/** The variable that each option stands for. */
+/** The variable that each option of the command stands for. */
 const VARIABLES = {
   concurrency: 'CONCURRENCY',
   queues: 'QUEUES',

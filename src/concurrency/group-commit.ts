@@ -1,6 +1,6 @@
 import { createPump } from './pump.ts'
 
-/** Rows of one write. More would make one slow statement out of several fast ones. */
+/** Maximum number of rows in one write. A larger batch would make one slow statement instead of several fast ones. */
 const MAX_BATCH = 1000
 
 interface Waiting<T> {
@@ -10,9 +10,10 @@ interface Waiting<T> {
 }
 
 /**
- * Group commit without a timer: items that are added while a write is under way are written together by the next one. A single item does not
- * wait; a hundred at once cost two writes. Each caller learns whether the write with its item succeeded. `isSeparable`: the write had no
- * effect, and its items may be written one by one.
+ * Writes items in batches without a timer (group commit): items that are added while a write is under way are written together
+ * by the next write. A single item does not wait; a hundred items at once cost two writes. Each caller learns whether the write
+ * with its item succeeded. `isSeparable`: returns true if a failed write had no effect, so that its items may be written one by
+ * one.
  */
 export function createGroupCommit<T>(
   write: (items: readonly T[]) => Promise<unknown>,
@@ -32,7 +33,7 @@ export function createGroupCommit<T>(
     }
   }
 
-  /** A refused item must not cost the other items of its batch. */
+  /** If one item is refused, the other items of its batch must still be written. */
   const writeOneByOne = async (batch: readonly Waiting<T>[]) => {
     for (const { item, resolve, reject } of batch) await write([item]).then(() => resolve(), reject)
   }

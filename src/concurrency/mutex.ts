@@ -1,8 +1,8 @@
 /** Runs asynchronous functions one after the other, in the order of the calls. */
 export interface Mutex {
-  /** Runs `work` when every function before it has ended, also if one of them failed. Settles as `work` does. */
+  /** Runs `work` when every earlier function has ended, even if it failed. Settles as `work` does. */
   run<T>(work: () => T | Promise<T>): Promise<T>
-  /** Resolves when every function that was given so far has ended. Never rejects. */
+  /** Resolves when every function that was passed so far has ended. Never rejects. */
   idle(): Promise<void>
 }
 

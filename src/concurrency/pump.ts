@@ -1,32 +1,38 @@
 import { type Backoff, pauseMs } from './retry.ts'
 import { sleep } from './sleep.ts'
 
-/** Does work in turns, one at a time. Work that arrives during a turn is done by the next one, so a busy pump batches by itself. */
+/**
+ * Does work in turns, one at a time. Work that arrives during a turn is done by the next turn, so a busy pump forms batches by
+ * itself.
+ */
 export interface Pump {
   /**
-   * Starts turning after the current turn of the event loop, so that work that arrives together is done together. Does nothing if a turn is
-   * under way, if there is no work, or after `stop`.
+   * Starts a turn after the current turn of the event loop, so that work that arrives together is done together. Does nothing if
+   * a turn is under way, if there is no work, or after `stop`.
    */
   wake(): void
-  /** As `wake`, but the first turn starts within this call. */
+  /** Starts the first turn within this call; otherwise as `wake`. */
   wakeNow(): void
   /** Resolves when there is no work left. Rejects if a turn rejects and the pump has no `onFailure`. */
   idle(): Promise<void>
-  /** Starts no further turn and ends the pause after a failed one. Resolves when the turn under way has ended. */
+  /** Starts no further turn, and ends the pause after a failed turn. Resolves when the turn under way has ended. */
   stop(): Promise<void>
-  /** Is a turn, or the pause after a failed one, under way? */
+  /** True while a turn, or the pause after a failed turn, is under way. */
   readonly running: boolean
 }
 
 export interface PumpOptions {
-  /** Is there work for a turn? Called before each turn; must be cheap. */
+  /** Returns true if there is work for a turn. Called before each turn, so it must be cheap. */
   readonly hasWork: () => boolean
   readonly turn: () => Promise<unknown>
-  /** Called when a turn rejects; the next turn follows after a pause. `failures`: turns that failed in a row before this one. */
+  /**
+   * Called when a turn rejects; the next turn follows after a pause. `failures`: number of turns that failed in a row before
+   * this turn.
+   */
   readonly onFailure?: (error: unknown, failures: number) => void
   /** The pauses after failed turns. Default: 100 ms to 5 s. */
   readonly backoff?: Backoff
-  /** Called when a turn succeeds after failed ones. */
+  /** Called when a turn succeeds after failed turns. */
   readonly onRecovered?: () => void
 }
 
@@ -52,7 +58,7 @@ export function createPump({ hasWork, turn, onFailure, backoff = BACKOFF, onReco
         }
       }
     } finally {
-      // In the same step as the last look for work: a wake-up between the two would be lost.
+      // Set in the same synchronous step as the last call of `hasWork`: a call of `wake` in between would have no effect.
       running = false
     }
   }

@@ -1,9 +1,12 @@
 /**
- * Codes of failures that pass by themselves, so that another attempt may succeed. Adapters keep only the codes of their own protocol
- * (broker/redis/connection.ts).
+ * Error codes of failures that pass by themselves, so that another attempt may succeed. Broker modules keep only the codes of
+ * their own protocol (broker/redis/connection.ts).
  */
 
-/** No connection, or a broken one (Node.js, "Common system errors"; EAI_AGAIN and ENOTFOUND: the name was not resolved; ENOENT: no Unix socket). */
+/**
+ * There is no connection, or a broken one (Node.js, "Common system errors"; EAI_AGAIN and ENOTFOUND: the name was not resolved;
+ * ENOENT: the Unix socket does not exist).
+ */
 const SOCKET_CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -15,17 +18,22 @@ const SOCKET_CODES: ReadonlySet<string> = new Set([
   'ENOTFOUND',
 ])
 
-/** 57P01, 57P02: the server shuts down or crashed; 57P03: it is not yet up; 53300: too many connections (PostgreSQL 18, Appendix A). */
+/**
+ * 57P01, 57P02: the server shuts down or crashed; 57P03: the server is not yet up; 53300: too many connections (PostgreSQL 18,
+ * Appendix A).
+ */
 const SERVER_AWAY: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03', '53300'])
 
-/** The client found no server, or the server refused the connection: no statement was sent. */
+/** The client found no server, or the server refused the connection, so no statement was sent. */
 const NEVER_CONNECTED: ReadonlySet<string> = new Set(['57P03', '53300', 'EAI_AGAIN', 'ENOTFOUND'])
 
-/** Errors of pg without a code: its connection ended or could not be opened. */
+/** Messages of errors of pg that have no code: its connection ended or could not be opened. */
 const CONNECTION_MESSAGES =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Query read timeout/
 
-/** Errors of pg without a code that say nothing about the value: the connection could not be opened or is out of step. */
+/**
+ * Messages of errors of pg that have no code and do not mean a bad value: the connection could not be opened or is out of step.
+ */
 const NO_ANSWER_MESSAGES = /SSL connection|^SASL|^Received unexpected|Cannot use a pool|timeout expired/
 
 interface Failure {
@@ -34,12 +42,12 @@ interface Failure {
   readonly message?: string
 }
 
-/** Did the operating system report a missing or broken connection? */
+/** Returns true if the operating system reported a missing or broken connection. */
 export const isSocketError = (error: unknown): boolean => SOCKET_CODES.has((error as Failure).code ?? '')
 
 /**
- * Did the connection to PostgreSQL fail, rather than the statement? Then another attempt on another connection may succeed. SQLSTATE class
- * 08: connection exception (PostgreSQL 18, Appendix A).
+ * Returns true if the connection to PostgreSQL failed, and not the statement. Another attempt on another connection may then
+ * succeed. SQLSTATE class 08: connection exception (PostgreSQL 18, Appendix A).
  */
 export function isConnectionError(error: unknown): boolean {
   const { code, message = '' } = error as Failure
@@ -47,16 +55,19 @@ export function isConnectionError(error: unknown): boolean {
   return isSocketError(error) || SERVER_AWAY.has(code) || code.startsWith('08')
 }
 
-/** Did the attempt fail before a connection to PostgreSQL existed? Then nothing was done, and another attempt is always safe. */
+/**
+ * Returns true if the attempt failed before a connection to PostgreSQL existed. Nothing was done then, so another attempt is
+ * always safe.
+ */
 export function isConnectFailure(error: unknown): boolean {
   const { code = '', syscall, message = '' } = error as Failure
   return syscall === 'connect' || NEVER_CONNECTED.has(code) || message.includes('timeout exceeded when trying to connect')
 }
 
 /**
- * Does PostgreSQL, or pg before it sends, refuse the value itself? SQLSTATE classes 22: data exception, 23: integrity constraint, 54: program
- * limit (PostgreSQL 18, Appendix A). Every other failure (disk full, read-only, cancelled, deadlock) is transient and must not cost a task
- * its result.
+ * Returns true if PostgreSQL refuses the value itself, or pg refuses it before sending. SQLSTATE classes 22: data exception, 23:
+ * integrity constraint, 54: program limit (PostgreSQL 18, Appendix A). Every other failure (disk full, read-only, cancelled,
+ * deadlock) is transient and must not cost a task its result.
  */
 export function isRefusal(error: unknown): boolean {
   const { code, message = '' } = error as Failure

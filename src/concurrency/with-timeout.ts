@@ -1,7 +1,7 @@
 /**
- * Waits for `work`, but at most `timeoutMs` milliseconds (undefined: without a limit). After that the result is that of `onTimeout`: the
- * value that it returns, or a rejection with the error that it throws. A rejection of `work` that comes later is ignored. The timer ends with
- * the wait, so it does not keep the process alive.
+ * Waits for `work`, but at most `timeoutMs` milliseconds (undefined: without a limit). After this time returns the value of
+ * `onTimeout`, or rejects with the error that it throws. A later rejection of `work` is ignored. The timer ends with the wait,
+ * so it does not keep the process alive.
  */
 export function withTimeout<T, Late = never>(
   work: Promise<T>,
