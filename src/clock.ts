@@ -1,6 +1,6 @@
-/** The time as a parameter, so that a test can set it. */
+/** The time, passed as a parameter so that a test can set it. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Returns milliseconds since the epoch. */
   now(): number
 }
 

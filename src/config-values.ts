@@ -4,21 +4,24 @@ import { amqpUrls, postgresAddress, redisAddress, type Unusable, withMasterName 
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The broker that this process uses, and why. */
+/** The broker that this process uses, and the reason. */
 export type BrokerChoice =
   | { readonly kind: 'postgres'; readonly why: string }
   | { readonly kind: 'redis'; readonly why: string; readonly url: string }
   | { readonly kind: 'amqp'; readonly why: string; readonly publishUrl: string; readonly consumeUrl: string }
 
-/** The platform that this process runs on, as far as its variables show. */
+/** The platform on which this process runs, detected by the platform's variables. */
 export type Platform = 'heroku' | 'render' | 'koyeb' | 'fly' | 'railway' | 'cloud-run' | 'kubernetes' | 'none'
 
-/** `redis`: the Redis server that is the broker. */
+/** `redis`: the Redis server that is also the broker. */
 export type ResultMirror = 'off' | 'redis' | { readonly url: string }
 
 export type KeepAwake = 'auto' | 'off' | { readonly minutes: number }
 
-/** Reads variables as src/options.ts declares them. Adds each invalid value to `problems`, under the variable's name or `givenAs`. */
+/**
+ * Returns a reader of variables as src/options.ts declares them. Adds each invalid value to `problems`, under the variable's
+ * name or under `givenAs`.
+ */
 export function readerOf(env: Environment, problems: string[], givenAs?: string) {
   const option = (name: OptionName): Option => OPTIONS[name]
   const text = (name: OptionName): string | undefined => {
@@ -58,17 +61,23 @@ export function readerOf(env: Environment, problems: string[], givenAs?: string)
 
 type Reader = ReturnType<typeof readerOf>
 
-/** Checks only the scheme: the WHATWG parser refuses a URL without a host, such as `postgresql://user@/db?host=/socket`, for some schemes. */
+/**
+ * Checks only the scheme: for some schemes the WHATWG parser refuses a URL without a host, such as
+ * `postgresql://user@/db?host=/socket`.
+ */
 const isUrl = (raw: string, protocols: readonly string[]) => protocols.some((protocol) => raw.startsWith(`${protocol}//`))
 
 const AMQP_VARIABLES = ['CLOUDAMQP_URL', 'RABBITMQ_URL', 'AMQP_URL'] as const
 const REDIS_PROTOCOLS = ['redis:', 'rediss:', 'sentinel:'] as const
 const REDIS_VARIABLES = ['REDISCLOUD_URL', 'REDIS_URL', 'REDISTOGO_URL'] as const
 
-/** Chooses RabbitMQ, else Redis, else PostgreSQL, by the URLs that are set, unless ONEDYNO_BROKER names one (docs/config.md). */
+/**
+ * Chooses RabbitMQ, else Redis, else PostgreSQL, by the URLs that are set. ONEDYNO_BROKER overrides this choice
+ * (docs/config.md).
+ */
 export function readBroker(read: Reader, problems: string[]): BrokerChoice {
   const asked = read.choice<'auto' | BrokerChoice['kind']>('ONEDYNO_BROKER')
-  // A URL that is not used, such as that of a cache, may have any form.
+  // A URL that onedyno does not use, such as the URL of a cache, may have any form.
   if (asked === 'postgres') return { kind: 'postgres', why: 'ONEDYNO_BROKER says so' }
   const amqp = asked === 'redis' ? undefined : readAmqp(read, problems)
   const redis = asked === 'amqp' || amqp !== undefined ? undefined : readRedis(read, problems)
@@ -99,7 +108,7 @@ function readRedis(read: Reader, problems: string[]): BrokerChoice | undefined {
   return url === undefined ? undefined : { kind: 'redis', why: `${variable} is set`, url }
 }
 
-/** The URL if `parse` accepts it. Otherwise the problem is added. */
+/** Returns the URL if `parse` accepts it. Otherwise adds the problem to the list. */
 function checkedUrl(
   name: OptionName,
   url: string | undefined,
@@ -134,7 +143,7 @@ export function readResultMirror(read: Reader, broker: BrokerChoice, problems: s
   return url === undefined ? 'off' : { url }
 }
 
-/** Celery's result backend puts `_` after a prefix that does not end in one of `:_-.` (Celery 5.3, backends/base.py). */
+/** Celery's result backend adds `_` to a prefix that does not end in one of `:_-.` (Celery 5.3, backends/base.py). */
 export const resultKeyPrefix = (prefix: string): string => (prefix === '' || /[:_.-]$/.test(prefix) ? prefix : `${prefix}_`)
 
 export function readSchema(read: Reader, problems: string[]): string {
@@ -172,7 +181,7 @@ export function readFetchAllow(read: Reader, problems: string[]): string[] {
   return pairs
 }
 
-/** PUBLIC_URL if the operator set it, else the variable in which a platform gives the application's own address. */
+/** Returns PUBLIC_URL if the operator set it, else the variable in which a platform gives the application's own address. */
 export function readPublicUrl(env: Environment, read: Reader): string | undefined {
   const explicit = read.url('PUBLIC_URL', ['http:', 'https:'])
   const found =
@@ -182,7 +191,7 @@ export function readPublicUrl(env: Environment, read: Reader): string | undefine
 
 const hostUrl = (host: string | undefined) => (host === undefined || host === '' ? undefined : `https://${host}`)
 
-/** Recognises a platform by a variable that it sets in every process. An empty value counts as unset. */
+/** Detects a platform by a variable that it sets in every process. An empty value counts as not set. */
 export function detectPlatform(env: Environment): Platform {
   if (env.DYNO) return 'heroku'
   if (env.RENDER) return 'render'

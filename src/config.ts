@@ -32,9 +32,9 @@ export interface Config {
   /** `x-max-priority` of the queues that this process declares; 0: no priorities. */
   readonly queueMaxPriority: number
   readonly resultMirror: ResultMirror
-  /** Before each key of the broker's Redis, as kombu's `global_keyprefix`. */
+  /** Prefix of each key in the broker's Redis, as kombu's `global_keyprefix`. */
   readonly redisKeyPrefix: string
-  /** Before each key of results in Redis, as `global_keyprefix` of Celery's result backend. */
+  /** Prefix of each result key in Redis, as `global_keyprefix` of Celery's result backend. */
   readonly resultKeyPrefix: string
   readonly resultCollect: 'off' | 'on'
   readonly publishTimeoutMs: number
@@ -47,9 +47,9 @@ export interface Config {
   readonly maxDeliveries: number
   readonly concurrency: number
   readonly pool: 'async' | 'thread'
-  /** 0: as many as the machine has cores. */
+  /** 0: as many threads as the machine has cores. */
   readonly threads: number
-  /** Heap of one thread, in megabytes. */
+  /** Heap limit of one thread, in megabytes. */
   readonly threadMemoryMb: number
   /** 0: no limit. */
   readonly maxTasks: number
@@ -62,7 +62,7 @@ export interface Config {
   readonly events: 'on' | 'off'
   readonly appModule: string | undefined
   readonly beatTimezone: string
-  /** Origin such as `https://example.org`, without a path. */
+  /** An origin such as `https://example.org`, without a path. */
   readonly publicUrl: string | undefined
   readonly keepAwake: KeepAwake
   readonly platform: Platform
@@ -76,14 +76,14 @@ export interface Config {
   readonly shutdownMs: number
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
-  /** True if neither a supervisor nor a platform puts a time before each line. */
+  /** True if neither a supervisor nor a platform adds a time to each line. */
   readonly logStamp: boolean
   /** `worker.1` under a supervisor, `web.1` on a platform, otherwise undefined. */
   readonly processName: string | undefined
 }
 
 /**
- * Reads all variables at once and freezes the result. An empty value counts as unset.
+ * Reads all variables at once and freezes the configuration. An empty value counts as not set.
  * @throws AppError CONFIG_INVALID, with every problem in its message
  */
 export function parseConfig(env: Environment): Config {
@@ -142,7 +142,7 @@ export function parseConfig(env: Environment): Config {
   return Object.freeze(config)
 }
 
-/** @throws AppError CONFIG_INVALID if DATABASE_URL is not set */
+/** Returns DATABASE_URL. @throws AppError CONFIG_INVALID if DATABASE_URL is not set */
 export function requireDatabaseUrl(config: Config): string {
   if (config.databaseUrl !== undefined) return config.databaseUrl
   throw new AppError(

@@ -1,7 +1,8 @@
 /**
- * Every failure that a person can cause and fix: its code, the exit status of a process that ends with it, and a hint. Every other failure is
- * a bug: it keeps its stack and the exit status is 70. `docs/errors.md` has one section per code; `test/docs.test.ts` compares both.
- * Exit statuses follow sysexits(3): 64 usage, 69 service unavailable, 70 bug, 73 cannot create, 78 configuration (a supervisor must not restart).
+ * Every failure that a person can cause and fix, with its code, the exit status of a process that ends with it, and a hint.
+ * Every other failure is a bug: it keeps its stack, and the exit status is 70. `docs/errors.md` has one section per code;
+ * `test/docs.test.ts` compares both. Exit statuses follow sysexits(3): 64 usage, 69 service unavailable, 70 bug, 73 cannot
+ * create, 78 configuration (a supervisor must not restart the process).
  */
 export const ERRORS = {
   USAGE: { exit: 64, hint: 'Run `onedyno help` to see the commands and their options.' },
@@ -113,5 +114,5 @@ export class AppError extends Error {
   }
 }
 
-/** The thrown value as an Error: JavaScript can throw any value. */
+/** Returns the thrown value as an Error, because JavaScript can throw any value. */
 export const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)))

@@ -1,12 +1,12 @@
-// The parts of logging that need no logger: processes that must not load pino use them.
+// The parts of logging that need no logger, for processes that must not load pino.
 
 export type LogFormat = 'text' | 'json'
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /**
- * `postgres://user:secret@host/db` with each password masked: of each URL of a list, and in parameters. A text without a URL is masked as a
- * whole.
+ * Masks the passwords in `postgres://user:secret@host/db`, in each URL of a list, and in parameters. A text without a URL is
+ * masked as a whole.
  */
 export const maskUrl = (text: string): string => (SCHEME.test(text) ? maskUrls(text) : '(not a URL)')
 
@@ -21,7 +21,10 @@ export const maskUrls = (text: string): string =>
         .join('')
     : text
 
-/** A password may contain an unescaped `@` or `/`: it ends at the last `@` of the authority, else at the last one before the parameters. */
+/**
+ * A password may contain an unescaped `@` or `/`: it ends at the last `@` of the authority, else at the last `@` before the
+ * parameters.
+ */
 function maskOne(text: string): string {
   const [, scheme = '', authority = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^\s/?#]*)(.*)$/is.exec(text) ?? []
   if (scheme === '') return text
@@ -34,7 +37,10 @@ function maskOne(text: string): string {
   return `${scheme}${masked}${parameters.replace(/([?&][^=&\s]*(?:pass|secret|token|key)[^=&\s]*=)[^&\s]*/gi, '$1***')}`
 }
 
-/** HOT at one line per task: `{"level":"info","msg":"task succeeded","id":…}` → `task succeeded id=…`. Levels other than info are shown. */
+/**
+ * HOT if there is one line per task: `{"level":"info","msg":"task succeeded","id":…}` → `task succeeded id=…`. Shows every level
+ * except info.
+ */
 export function renderText(line: string, stamp: boolean): string {
   const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>
   let text = stamp ? `${new Date(Number(time)).toISOString()} ` : ''
@@ -45,8 +51,8 @@ export function renderText(line: string, stamp: boolean): string {
 }
 
 /**
- * HOT. Renders the same line as `renderText` for level info, directly from the fields. Undefined if a field is neither text nor number, or may
- * be secret.
+ * HOT. Renders the same line as `renderText` for level info, directly from the fields. Undefined if a field is neither text nor
+ * number, or may be secret.
  */
 export function renderPlain(fields: unknown, message: unknown, stamp: boolean): string | undefined {
   if (typeof message !== 'string' || message.includes('%') || typeof fields !== 'object' || fields === null) return undefined
@@ -64,7 +70,7 @@ export function renderPlain(fields: unknown, message: unknown, stamp: boolean): 
 
 let stampedAt = Number.NaN
 let stamped = ''
-/** Formatted once for all lines of a millisecond, because it costs as much as the rest of a line. */
+/** Formatted once for all lines of the same millisecond, because formatting costs as much as the rest of a line. */
 function stampOf(now: number): string {
   if (now !== stampedAt) {
     stampedAt = now
@@ -73,7 +79,7 @@ function stampOf(now: number): string {
   return stamped
 }
 
-/** Field names that are reserved in a line or whose values are redacted. */
+/** Names of fields that are reserved in a line, or whose values are redacted. */
 const NOT_PLAIN = new Set(['level', 'time', 'msg', 'err', 'authorization', 'cookie'])
 
 function renderField(value: unknown): string {
@@ -81,7 +87,10 @@ function renderField(value: unknown): string {
   return typeof value === 'string' && /[\s"=]/.test(text) ? JSON.stringify(text) : text
 }
 
-/** An expected failure is one line with its hint; a bug has its stack, one line per frame, so that the supervisor can prefix each. */
+/**
+ * Renders an expected failure as one line with its hint. Renders a bug with its stack, one line per frame, so that the
+ * supervisor can prefix each line.
+ */
 function renderError(err: Record<string, unknown>): string {
   if (err.hint !== undefined)
     return ` error=${JSON.stringify(maskUrls(String(err.message)))} code=${err.code} hint=${JSON.stringify(err.hint)}`

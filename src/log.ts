@@ -7,8 +7,8 @@ export type Log = Logger
 const INFO = 30
 
 /**
- * A pino logger on standard output: a constant message plus fields. `text` is for people (the supervisor or the platform adds name and
- * time), `json` for machines. Callers mask connection strings with `maskUrl`.
+ * Creates a pino logger on standard output. Each line has a constant message and fields. `text` is for people (the supervisor or
+ * the platform adds name and time), `json` for machines. Callers mask connection strings with `maskUrl`.
  */
 export function createLog(options: { level: LogLevel; format: LogFormat; stamp?: boolean }, write = writeToStdout()): Log {
   const { format, stamp = false } = options
@@ -18,11 +18,11 @@ export function createLog(options: { level: LogLevel; format: LogFormat; stamp?:
       level: options.level,
       base: null,
       formatters: { level: (label) => ({ level: label }) },
-      // Text lines are masked when they are rendered.
+      // Passwords in text lines are masked when the lines are rendered.
       ...(format === 'json' ? { serializers: { err: maskedError } } : {}),
       redact: { paths: ['authorization', 'cookie', '*.authorization', '*.cookie'], censor: '[redacted]' },
       hooks: {
-        // HOT, one line per task: a few plain fields are rendered without writing and parsing JSON.
+        // HOT: called for one line per task. Renders a few plain fields without writing and parsing JSON.
         logMethod(args, method, level) {
           const line =
             format === 'text' && level === INFO && this === log && args.length === 2
@@ -38,19 +38,21 @@ export function createLog(options: { level: LogLevel; format: LogFormat; stamp?:
   return log
 }
 
-/** An error as pino writes it, with the passwords of URLs masked: drivers put the URL into messages and properties. */
+/**
+ * Returns an error as pino writes it, but masks the passwords of URLs, because drivers put the URL into messages and properties.
+ */
 function maskedError(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown
   const fields = Object.entries(pino.stdSerializers.err(thrown))
   return Object.fromEntries(fields.map(([key, value]) => [key, typeof value === 'string' ? maskUrls(value) : value]))
 }
 
-/** A logger without output, for tests and for use as a library. */
+/** Creates a logger without output, for tests and for use as a library. */
 export const silentLog = (): Log => pino({ level: 'silent' })
 
 /**
- * Writes all lines of one turn of the event loop with one synchronous write. If the reader is slow, the process waits, instead of filling
- * its memory with lines that are not read (Node.js, "A note on process I/O": pipes are synchronous on Linux).
+ * Writes all lines of one turn of the event loop with one synchronous write. If the reader is slow, the process waits instead of
+ * filling its memory with lines (Node.js, "A note on process I/O": pipes are synchronous on Linux).
  */
 function writeToStdout(): { write(line: string): void } {
   let pending = ''
@@ -79,9 +81,9 @@ function writeFully(bytes: Buffer): void {
       at += writeSync(1, bytes, at)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      // EAGAIN: a non-blocking stdout (a terminal, a socket) is full. Waits a millisecond without spinning.
+      // EAGAIN: a non-blocking stdout (a terminal, a socket) is full. Waits a millisecond without using the CPU.
       if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
-      else return // EPIPE: the reader is gone. A supervisor that died ends this process in another way.
+      else return // EPIPE: the reader has ended. If it was the supervisor, this process is ended in another way.
     }
   }
 }

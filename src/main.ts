@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Imports only modules of Node that old versions have too, because the version is checked first. Each command then loads only the modules
-// that it needs: the supervisor loads no web framework, the web process no undici.
+// Imports only modules that old versions of Node have too, because the version is checked first. Each command then loads only
+// the modules that it needs: the supervisor loads no web framework, the web process no undici.
 import module from 'node:module'
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
@@ -10,7 +10,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   )
   process.exit(78)
 }
-// Keeps compiled code between starts. Where the disk outlives the process, this halves the time to load Fastify.
+// Keeps compiled code between starts. If the disk outlives the process, this halves the time to load Fastify.
 module.enableCompileCache()
 
 interface RoleModule {
@@ -18,7 +18,7 @@ interface RoleModule {
   run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number>
 }
 
-/** Commands of the task system. The supervisor has all others. */
+/** The commands of the task system. The supervisor handles all other commands. */
 const COMMANDS: Readonly<Record<string, () => Promise<RoleModule>>> = {
   web: () => import('./commands/web.ts'),
   worker: () => import('./commands/worker.ts'),
@@ -62,7 +62,7 @@ try {
 } catch (error) {
   process.exitCode = await report(error as Error & { hint?: string; exit?: number; code?: string })
 }
-// Everything important is closed and flushed here; a half-open connection must not keep the process alive.
+// At this point everything important is closed and written. A half-open connection must not keep the process alive.
 setTimeout(() => process.exit(), 1000).unref()
 
 async function runRole(role: RoleModule, argv: string[]): Promise<number> {

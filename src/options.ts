@@ -1,6 +1,6 @@
 import { LOG_LEVELS } from './log-text.ts'
 
-/** How one variable is read. `why` tells when to change it. A test compares docs/config.md with this table. */
+/** Describes how a variable is read. `why` says when to change it. A test compares docs/config.md with this table. */
 export interface Option {
   readonly unit:
     | 'text'
@@ -22,7 +22,7 @@ export interface Option {
   readonly why: string
 }
 
-/** Every variable that `onedyno` reads, with unit, default and reason. */
+/** Every variable that `onedyno` reads, with its unit, default and reason. */
 export const OPTIONS = {
   DATABASE_URL: {
     unit: 'URL',

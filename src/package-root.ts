@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** The folder of this package, found from src/ as from dist/. sql/ is in it and is not compiled. */
+/** The folder of this package, found from src/ and from dist/ alike. It contains sql/, which is not compiled. */
 export const packageRoot = findUp(import.meta.dirname)
 
 function findUp(folder: string): string {

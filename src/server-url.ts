@@ -1,12 +1,12 @@
-// The addresses of servers as people write them: `new URL` is not their syntax, because a text may name several hosts.
+// Parses addresses of servers as people write them. `new URL` cannot parse them, because a text may name several hosts.
 
-/** A Redis server, or Sentinels that know which server is the primary. */
+/** A Redis server, or Sentinels that know the primary. */
 export type RedisAddress =
   | { readonly kind: 'server'; readonly url: string; readonly database: number }
   | {
       readonly kind: 'sentinels'
       readonly sentinels: readonly { readonly host: string; readonly port: number }[]
-      /** The name under which the Sentinels watch the primary. */
+      /** The name of the primary in the configuration of the Sentinels. */
       readonly master: string
       readonly username: string | undefined
       readonly password: string | undefined
@@ -15,18 +15,19 @@ export type RedisAddress =
       readonly database: number
     }
 
-/** A text that cannot be used: what is wrong, as a sentence that goes on after the text. */
+/** A text that cannot be used. It holds the problem as the end of a sentence that begins with the text. */
 export interface Unusable {
   readonly problem: string
 }
 
-/** User and password, hosts, and the rest of one URL. */
+/** Matches scheme, user and password, hosts, and the rest of one URL. */
 const PARTS = /^([a-z][a-z0-9+.-]*:\/\/)((?:[^/?#]*@)?)([^/?#]*)(.*)$/is
 
 const SENTINEL_PORT = 26_379
 
 /**
- * RabbitMQ servers to try in turn. kombu separates URLs by `;`. A comma is also accepted, between URLs and between the hosts of one URL.
+ * Returns the URLs of RabbitMQ servers to try in turn. kombu separates URLs by `;`. A comma is also accepted, between URLs and
+ * between the hosts of one URL.
  */
 export function amqpUrls(text: string): readonly [string, ...string[]] | Unusable {
   const urls = splitUrls(text, 'amqps?').flatMap(eachHost)
@@ -37,7 +38,7 @@ export function amqpUrls(text: string): readonly [string, ...string[]] | Unusabl
   return [first, ...others]
 }
 
-/** A Redis server, or Sentinels in kombu's form: `sentinel://a:26379;sentinel://b:26379/0`. */
+/** Parses the URL of a Redis server, or of Sentinels in kombu's form: `sentinel://a:26379;sentinel://b:26379/0`. */
 export function redisAddress(text: string): RedisAddress | Unusable {
   return /^sentinel:/i.test(text) ? sentinelAddress(text) : serverAddress(text)
 }
@@ -82,23 +83,23 @@ function sentinelAddress(text: string): RedisAddress | Unusable {
   }
 }
 
-/** The text with the name of the primary, if it names Sentinels and lacks it. */
+/** Adds the name of the primary to a text that names Sentinels and lacks this name. Returns any other text unchanged. */
 export function withMasterName(text: string, master: string | undefined): string {
   if (master === undefined || !/^sentinel:/i.test(text) || /[?&]master_name=/.test(text)) return text
   return `${text.replace(/[;,\s]+$/, '')}${text.includes('?') ? '&' : '?'}master_name=${encodeURIComponent(master)}`
 }
 
 export interface PostgresAddress {
-  /** The URL with the first host alone. */
+  /** The URL with only its first host. */
   readonly url: string
   /** Empty if the URL names at most one host. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[]
 }
 
-/** libpq's other values ask for a server that refuses writes. */
+/** libpq's other values ask for a server that refuses writes, which onedyno cannot use. */
 const SESSION_ATTRIBUTES = ['any', 'read-write', 'primary']
 
-/** PostgreSQL in libpq's form, which allows several hosts: `postgresql://user:password@a:5432,b/database`. */
+/** Parses a PostgreSQL URL in libpq's form, which allows several hosts: `postgresql://user:password@a:5432,b/database`. */
 export function postgresAddress(text: string): PostgresAddress | Unusable {
   const [, scheme = '', user = '', list = '', rest = ''] = PARTS.exec(text) ?? []
   const parameter = (name: string) => new RegExp(`[?&]${name}=([^&]*)`).exec(rest)?.[1]
@@ -123,10 +124,10 @@ export function postgresAddress(text: string): PostgresAddress | Unusable {
   return { url: urls[0] ?? text, hosts }
 }
 
-/** The first URL of a list, for whoever shows one. */
+/** Returns the first URL of a list, for output that shows only one. */
 export const firstUrl = (text: string): string => splitUrls(text, '[a-z]+').flatMap(eachHost)[0] ?? text
 
-/** Splits before each further scheme, so that a separator within a password or a virtual host stays. */
+/** Splits before each further scheme, so that a separator within a password or a virtual host does not split the URL. */
 const splitUrls = (text: string, scheme: string): string[] =>
   text
     .split(new RegExp(`[;,](?=\\s*(?:${scheme}:\\/\\/|$))`, 'i'))
@@ -141,7 +142,7 @@ function eachHost(url: string): string[] {
 
 const pathOf = (url: string): string => /^\/([^?#]*)/.exec(PARTS.exec(url)?.[4] ?? '')?.[1] ?? ''
 
-/** `redis://host/3` → 3. A parameter `db` counts if there is no path, as in ioredis. */
+/** `redis://host/3` → 3. If there is no path, reads the parameter `db`, as ioredis does. */
 function databaseOf(url: string): number | Unusable {
   const name = pathOf(url) || /[?&]db=([^&#]*)/.exec(url)?.[1] || '0'
   return /^\d{1,9}$/.test(name)
