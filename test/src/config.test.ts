@@ -100,7 +100,7 @@ describe('the configuration', () => {
     ],
     [{ DATABASE_URL: 'postgresql://u:p@a:port/d' }, 'DATABASE_URL=postgresql://u:***@a:port/d is not a URL'],
     [{ CLOUDAMQP_URL: 'http://u:secret@h' }, 'CLOUDAMQP_URL=http://u:***@h'],
-  ])('refuses an impossible broker: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
+  ])('refuses an impossible choice of broker: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
 
   it('treats an empty value as unset', () =>
     expect(parseConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 5000, databaseUrl: undefined }))
@@ -165,7 +165,7 @@ describe('TLS to the database', () => {
     ['sslmode=verify-full', 'postgresql://u@127.0.0.1/d?sslmode=verify-full', auto, 'verify-full'],
     ['sslmode=disable', 'postgresql://u@db.example.org/d?sslmode=disable', auto, 'off'],
     [
-      'DATABASE_SSL before everything',
+      'DATABASE_SSL, which overrides everything else',
       'postgresql://u@127.0.0.1/d?sslmode=disable',
       { databaseSsl: 'verify-full', platform: 'heroku' },
       'verify-full',

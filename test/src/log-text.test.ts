@@ -105,7 +105,7 @@ describe('an error in a line of text', () => {
   it.each([
     [{ message: 'cannot reach amqp://u:secret@a;amqp://u:secret@b', hint: 'try again' }],
     [{ message: 'cannot reach redis://:secret@a', stack: 'Error: redis://:secret@a and redis://:secret@b\n    at x' }],
-  ])('has no password of a URL: %j', (err) => {
+  ])('does not contain the password of a URL: %j', (err) => {
     const line = JSON.stringify({ level: 'error', msg: 'failed', err })
     expect(renderText(line, false)).toContain('***')
     expect(renderText(line, false)).not.toContain('secret')
@@ -113,7 +113,7 @@ describe('an error in a line of text', () => {
 })
 
 describe('an error in a line of JSON', () => {
-  it('has no password of a URL, in its message, stack and properties', () => {
+  it('does not contain the password of a URL in its message, stack and properties', () => {
     const lines: string[] = []
     const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
     const err = Object.assign(new TypeError('Invalid URL amqp://u:secret@a'), {

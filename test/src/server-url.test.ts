@@ -9,7 +9,7 @@ describe('a list of RabbitMQ servers', () => {
     ['amqp://a,amqp://b', ['amqp://a', 'amqp://b']],
     ['amqp://u:p,w@a:1,b/v?heartbeat=5', ['amqp://u:p,w@a:1/v?heartbeat=5', 'amqp://u:p,w@b/v?heartbeat=5']],
     ['amqp://u:p;w@a/v;w', ['amqp://u:p;w@a/v;w']],
-  ])('%s is %j', (text, urls) => {
+  ])('%s has the servers %j', (text, urls) => {
     expect(amqpUrls(text)).toEqual(urls)
     expect(firstUrl(text)).toBe(urls[0])
   })
@@ -26,9 +26,9 @@ describe('the address of a Redis', () => {
     ['rediss://u:p@h:1/15', 15],
     ['redis://h?db=3', 3],
     ['redis://h/2?db=3', 2],
-  ])('%s is database %i', (url, database) => expect(redisAddress(url)).toEqual({ kind: 'server', url, database }))
+  ])('%s selects database %i', (url, database) => expect(redisAddress(url)).toEqual({ kind: 'server', url, database }))
 
-  it('reads Sentinels as kombu writes them', () => {
+  it('reads Sentinels from a URL as kombu writes it', () => {
     const text = 'sentinel://u:p%40w@a:26380;sentinel://[::1]/2?master_name=mine&sentinel_password=s'
     expect(redisAddress(text)).toEqual({
       kind: 'sentinels',
@@ -71,5 +71,5 @@ describe('the address of a PostgreSQL', () => {
         { host: 'b', port: 2 },
       ],
     ],
-  ])('%s', (text, url, hosts) => expect(postgresAddress(text)).toEqual({ url, hosts }))
+  ])('%s has the right hosts', (text, url, hosts) => expect(postgresAddress(text)).toEqual({ url, hosts }))
 })

@@ -18,10 +18,10 @@ const statement = (bad: readonly number[], code = '22009') => {
 
 describe('a batch', () => {
   test.each<[string, number[], number[], number[]]>([
-    ['of valid items is one statement', [], [10, 20, 30, 40, 50], []],
-    ['with one bad item refuses that item', [3], [10, 20, 40, 50], [3]],
-    ['with bad items at both ends refuses both', [1, 5], [20, 30, 40], [1, 5]],
-    ['of bad items refuses all', [1, 2, 3, 4, 5], [], [1, 2, 3, 4, 5]],
+    ['of valid items runs as one statement', [], [10, 20, 30, 40, 50], []],
+    ['with one bad item refuses only the bad item', [3], [10, 20, 40, 50], [3]],
+    ['with bad items at both ends refuses only these two items', [1, 5], [20, 30, 40], [1, 5]],
+    ['of bad items refuses every item', [1, 2, 3, 4, 5], [], [1, 2, 3, 4, 5]],
   ])('%s', async (_, bad, results, refused) => {
     const { run, runs } = statement(bad)
     const told: number[] = []

@@ -10,17 +10,17 @@ const URL = { PUBLIC_URL: 'https://example.org' }
 
 describe('keep_awake', () => {
   const cases: [string, Environment, number | undefined, RegExp][] = [
-    ['visits every 25 minutes on Heroku, which sleeps after 30', HEROKU, 25, /heroku/],
-    ['visits every 10 minutes on Render, which sleeps after 15', RENDER, 10, /render/],
-    ['visits every 30 minutes on Koyeb, which sleeps after 60', KOYEB, 30, /koyeb/],
+    ['visits the app every 25 minutes on Heroku, which sleeps after 30 minutes', HEROKU, 25, /heroku/],
+    ['visits the app every 10 minutes on Render, which sleeps after 15 minutes', RENDER, 10, /render/],
+    ['visits the app every 30 minutes on Koyeb, which sleeps after 60 minutes', KOYEB, 30, /koyeb/],
     ['is off on Heroku without dyno metadata, because the URL is unknown', { DYNO: 'web.1' }, undefined, /set PUBLIC_URL/],
     ['is off on Fly, where visits do not help', FLY, undefined, /do not keep this platform awake/],
     ['is off on an unknown platform with a URL', URL, undefined, /do not keep this platform awake/],
     ['is off without a URL', {}, undefined, /set PUBLIC_URL/],
     ['is off with KEEP_AWAKE=off on any platform', { ...HEROKU, KEEP_AWAKE: 'off' }, undefined, /KEEP_AWAKE=off/],
     ['uses the minutes of KEEP_AWAKE on any platform', { ...URL, KEEP_AWAKE: '7' }, 7, /KEEP_AWAKE/],
-    ['prefers the minutes of KEEP_AWAKE to those of the platform', { ...RENDER, KEEP_AWAKE: '14' }, 14, /KEEP_AWAKE/],
-    ['is off with minutes but without a URL', { KEEP_AWAKE: '7' }, undefined, /set PUBLIC_URL/],
+    ['prefers the minutes of KEEP_AWAKE to the default of the platform', { ...RENDER, KEEP_AWAKE: '14' }, 14, /KEEP_AWAKE/],
+    ['is off with minutes in KEEP_AWAKE but without a URL', { KEEP_AWAKE: '7' }, undefined, /set PUBLIC_URL/],
     ['treats KEEP_AWAKE=auto as the default', { ...RENDER, KEEP_AWAKE: 'auto' }, 10, /render/],
   ]
   test.each(cases)('%s', (_, env, minutes, reason) => {
@@ -36,7 +36,7 @@ describe('keep_awake', () => {
   })
 })
 
-test('always seeds clean_up every hour, and one run replaces the missed ones', () => {
+test('seeds clean_up every hour, and one run replaces all missed runs', () => {
   for (const env of [{}, HEROKU, { KEEP_AWAKE: 'off' }])
     expect(seedsOf(parseConfig(env)).seeds[0]).toMatchObject({
       name: 'onedyno.clean_up',

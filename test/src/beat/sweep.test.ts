@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createSweep } from '../../../src/beat/sweep.ts'
 
-test('continues while batches are full and passes over the rows that it has seen', () => {
+test('a sweep continues while its batches are full, and skips the locked and unchanged rows of earlier batches', () => {
   const sweep = createSweep(3)
   expect(sweep.advance(3, ['locked'])).toEqual({ more: true, locked: 0 })
   expect(sweep.passedOver()).toEqual(['locked'])
@@ -11,7 +11,7 @@ test('continues while batches are full and passes over the rows that it has seen
   expect(sweep.passedOver()).toEqual([])
 })
 
-test('starts the next sweep without passed-over rows', () => {
+test('a new sweep skips no rows of the sweep before', () => {
   const sweep = createSweep(3)
   sweep.advance(2, ['locked'], ['again'])
   expect(sweep.advance(2, [])).toEqual({ more: false, locked: 0 })

@@ -31,7 +31,7 @@ const rowOf = (more: Partial<BeatRow> = {}): BeatRow => ({
 const later = (ms: number) => new Date(NOON.getTime() + ms)
 
 describe('the claim of a due row', () => {
-  test('has the tick, its task id and the headers that name it', () => {
+  test('has the tick, the task id of the tick and the headers that name the tick', () => {
     expect(createEvaluator().claim(rowOf())).toEqual({
       id: ID,
       old: '2026-11-22 12:00:00+00',
@@ -91,7 +91,7 @@ describe('the claim of a due row', () => {
     ['has a next_run_at that Date cannot hold', { next_run_at: new Date(Number.NaN) }, /next_run_at/],
     ['has no period', { period: null }, /period/],
     ['has an expires that Date cannot hold', { expires: new Date(Number.NaN) }, /expires/],
-  ])('refuses a row that %s, with the column', (_, more, reason) => {
+  ])('refuses a row that %s, and names the column', (_, more, reason) => {
     expect(() => createEvaluator().claim(rowOf(more))).toThrow(reason)
   })
 })
@@ -118,7 +118,7 @@ describe('one evaluator for many rows', () => {
     ['catchup_limit', { next_run_at: later(-3_600_000), catchup: 'all', catchup_limit: 2 }],
     ['misfire_grace_seconds', { next_run_at: later(-3_600_000), misfire_grace_seconds: 1, db_now: later(30_000) }],
     ['db_now', { db_now: later(61_000) }],
-    ['a start at infinity', { start_time: Number.NEGATIVE_INFINITY }],
+    ['a start_time of infinity', { start_time: Number.NEGATIVE_INFINITY }],
   ])('evaluates rows separately if they differ in %s', (_, more) => {
     const shared = createEvaluator()
     for (const base of [{}, { next_run_at: later(-3_600_000) }, { next_run_at: later(-3_600_000), catchup: 'all' as const }])
@@ -135,7 +135,7 @@ describe('the plan of a row', () => {
     ['is the first tick after now', { db_now: later(1) }, later(60_000)],
     ['is never the tick at now', {}, later(60_000)],
     ['is not before start_time, which can itself be a tick', { start_time: later(300_000) }, later(300_000)],
-    ['is none at expires or later', { expires: later(60_000) }, null],
+    ['has no tick at expires or later', { expires: later(60_000) }, null],
     ['is the clocked time, even if it is past', { kind: 'clocked', clocked_time: later(-5000), one_off: true }, later(-5000)],
   ])('%s', (_, more, next) => {
     expect(plan(more)).toEqual({ id: ID, version: '1', next, finished: next === null, error: null })
@@ -166,26 +166,26 @@ describe('the correction of a row that is not due', () => {
   const year = new Date('2027-11-23T11:00:00Z')
 
   test.each<[string, Partial<BeatRow>, Date | undefined]>([
-    ['is none for the right tick', { ...berlin, next_run_at: right }, undefined],
+    ['is not made for the right tick', { ...berlin, next_run_at: right }, undefined],
     ['moves a tick beyond the next tick back', { ...berlin, next_run_at: year }, right],
     ['moves a tick at infinity back', { ...berlin, next_run_at: Number.POSITIVE_INFINITY }, right],
-    ['recomputes a tick of older zone data', { ...berlin, next_run_at: wrong, tzdata: '2025b' }, right],
-    ['recomputes a tick of unknown zone data', { ...berlin, next_run_at: wrong, tzdata: null }, right],
-    ['is none for an earlier tick of newer zone data', { ...berlin, next_run_at: wrong, tzdata: '2027a' }, undefined],
-    ['is none for a later tick of newer zone data', { ...berlin, next_run_at: year, tzdata: '2027a' }, undefined],
-    ['is none for an earlier tick of the same zone data', { ...berlin, next_run_at: wrong }, undefined],
+    ['recomputes a tick that older zone data gave', { ...berlin, next_run_at: wrong, tzdata: '2025b' }, right],
+    ['recomputes a tick that unknown zone data gave', { ...berlin, next_run_at: wrong, tzdata: null }, right],
+    ['is not made for an earlier tick that newer zone data gave', { ...berlin, next_run_at: wrong, tzdata: '2027a' }, undefined],
+    ['is not made for a later tick that newer zone data gave', { ...berlin, next_run_at: year, tzdata: '2027a' }, undefined],
+    ['is not made for an earlier tick that the same zone data gave', { ...berlin, next_run_at: wrong }, undefined],
     [
-      'is none for an earlier tick in UTC, whatever the zone data',
+      'is not made for an earlier tick in UTC, whatever the zone data',
       { ...berlin, timezone: 'UTC', next_run_at: wrong, tzdata: '2025b' },
       undefined,
     ],
     [
-      'moves an interval back that is a year ahead, whatever the zone data',
+      'moves the tick of an interval back if it is a year ahead, whatever the zone data',
       { next_run_at: year, tzdata: '2027a' },
       later(60_000),
     ],
-    ['is none for a row that cannot be evaluated', { kind: 'solar', next_run_at: year }, undefined],
-    ['is none if the schedule expires before its next tick', { next_run_at: year, expires: later(1) }, undefined],
+    ['is not made for a row that cannot be evaluated', { kind: 'solar', next_run_at: year }, undefined],
+    ['is not made if the schedule expires before its next tick', { next_run_at: year, expires: later(1) }, undefined],
   ])('%s', (_, more, next) => {
     const correction = createEvaluator().correct(rowOf(more), '2026c')
     expect(correction?.next).toEqual(next)

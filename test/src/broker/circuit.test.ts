@@ -42,7 +42,7 @@ describe('a circuit', () => {
     expect(changes).toEqual(['open', 'closed'])
   })
 
-  it('stays closed if the broker answered another call meanwhile, because one full queue is no outage', () => {
+  it('stays closed if the broker answered another call meanwhile, because a full queue is not an outage', () => {
     const { circuit, changes, at } = setUp()
     at(6000)
     circuit.heard()
@@ -52,7 +52,7 @@ describe('a circuit', () => {
     expect(changes).toEqual([])
   })
 
-  it('lets the next call try when the connection is back', () => {
+  it('lets the next call through when the connection is back', () => {
     const { circuit, at } = setUp(200)
     at(200)
     circuit.unanswered(0)

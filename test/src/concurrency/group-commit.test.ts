@@ -35,7 +35,7 @@ describe('a group commit', () => {
     await Promise.all([second, third])
   })
 
-  it('rejects only the items of a failed write, and goes on', async () => {
+  it('rejects only the items of a failed write, and continues with later items', async () => {
     const { batches, commit } = createWrite()
     const first = commit.add('a')
     const second = commit.add('b')
@@ -51,7 +51,7 @@ describe('a group commit', () => {
     await third
   })
 
-  it('is idle when nothing is under way', async () => {
+  it('is idle when no write is under way', async () => {
     const { batches, commit } = createWrite()
     await commit.idle()
     const added = commit.add('a')

@@ -42,7 +42,7 @@ describe('a pump', () => {
     await pump.idle()
   })
 
-  it('does work that arrives during a turn in the next one, never in two at once', async () => {
+  it('does work that arrives during a turn in the next turn, and never runs two turns at once', async () => {
     let under = 0
     let most = 0
     const left = [1, 2, 3]
@@ -111,14 +111,14 @@ describe('a pump', () => {
     })
   })
 
-  it('rejects to whoever waits for it when a turn fails and nobody handles that', async () => {
+  it('rejects the promise of a waiting caller when a turn fails and no handler takes the failure', async () => {
     const { pump } = createListPump({ hasWork: () => true, turn: () => Promise.reject(new Error('a bug')) })
     pump.wakeNow()
     await expect(pump.idle()).rejects.toThrow('a bug')
     expect(pump.running).toBe(false)
   })
 
-  it('waits for the turn under way when it stops, and begins no other', async () => {
+  it('waits for the running turn when it stops, and begins no other turn', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     let turns = 0
     const { pump } = createListPump({

@@ -3,12 +3,16 @@ import { isConnectFailure, isConnectionError, isRefusal, isSocketError } from '.
 
 const withCode = (code: string, fields: object = {}) => Object.assign(new Error('failed'), { code, ...fields })
 
-describe('a failed statement', () => {
+describe('the kind of a failed statement', () => {
   it.each<[title: string, error: Error, kind: 'connection' | 'refusal' | 'other']>([
     ['text with NUL is refused', withCode('22021'), 'refusal'],
     ['a violated constraint is refused', withCode('23505'), 'refusal'],
     ['a value that is too large is refused', withCode('54000'), 'refusal'],
-    ['a value that pg cannot make a parameter of is refused', new TypeError('Do not know how to serialize a BigInt'), 'refusal'],
+    [
+      'a value that pg cannot convert to a parameter is refused',
+      new TypeError('Do not know how to serialize a BigInt'),
+      'refusal',
+    ],
     ['a full disk is transient', withCode('53100'), 'other'],
     ['a deadlock is transient', withCode('40P01'), 'other'],
     ['too many connections are a connection error', withCode('53300'), 'connection'],
@@ -28,7 +32,7 @@ describe('a failed statement', () => {
       'other',
     ],
     ['a server without TLS is transient', new Error('The server does not support SSL connections'), 'other'],
-    ['a login that broke off is transient', new Error('SASL: SCRAM-SERVER-FINAL-MESSAGE: server signature is missing'), 'other'],
+    ['an interrupted login is transient', new Error('SASL: SCRAM-SERVER-FINAL-MESSAGE: server signature is missing'), 'other'],
     [
       'an answer to another statement is transient',
       new Error('Received unexpected commandComplete message from backend.'),

@@ -69,23 +69,23 @@ const exception = (exc_type: string, ...exc_message: unknown[]) =>
 
 describe('the event of an outcome', () => {
   it.each([
-    ['success', outcome({}), ['task-succeeded', { uuid: 'the-id', result: '5', runtime: 0.25 }]],
+    ['a success', outcome({}), ['task-succeeded', { uuid: 'the-id', result: '5', runtime: 0.25 }]],
     [
-      'failure',
+      'a failure',
       outcome({ state: 'FAILURE', result: exception('ValueError', 'boom', 7), traceback: 'at …' }),
       ['task-failed', { uuid: 'the-id', exception: "ValueError('boom', 7)", traceback: 'at …' }],
     ],
     [
-      'expiry',
+      'an expired message',
       outcome({ state: 'REVOKED', result: exception('TaskRevokedError', 'expired') }),
       ['task-revoked', { uuid: 'the-id', terminated: false, signum: null, expired: true }],
     ],
     [
-      'termination',
+      'a terminated task',
       outcome({ state: 'REVOKED', result: exception('TaskRevokedError', 'terminated') }),
       ['task-revoked', { uuid: 'the-id', terminated: true, signum: 15, expired: false }],
     ],
-  ])('%s', (_name, given, expected) => {
+  ])("has Celery's name and fields for %s", (_name, given, expected) => {
     expect(endedEvent(given)).toEqual(expected)
   })
 })

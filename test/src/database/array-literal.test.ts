@@ -6,7 +6,7 @@ import { numberArray, textArray } from '../../../src/database/outcome-columns.ts
 const { prepareValue } = createRequire(import.meta.url)('pg/lib/utils.js') as { prepareValue(value: unknown): string }
 
 describe('an array literal', () => {
-  it('equals the literal that pg makes from texts', () => {
+  it('equals the literal that pg makes from an array of strings', () => {
     const texts = fc.array(
       fc.option(fc.oneof(fc.string(), fc.constantFrom('', 'NULL', '{}', '"', '\\', ',', '\\"', 'a b\n', 'é€🙂'))),
     )

@@ -34,7 +34,7 @@ describe('the notification of outcomes', () => {
     ['null if no outcome is final', [outcome({ state: 'STARTED' })], null, 0],
     ['empty if a value is too large', [outcome({ result: JSON.stringify('x'.repeat(8000)) })], '', 1],
     [
-      '"look yourselves", where bytes and not characters are too many',
+      'empty if a value has too many bytes, though not too many characters',
       [outcome({ result: JSON.stringify('ü'.repeat(3900)) })],
       '',
       1,

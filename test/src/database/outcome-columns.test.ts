@@ -16,7 +16,7 @@ describe('several outcomes of one task in one statement', () => {
     [['FAILURE', 'RETRY'], 'FAILURE'],
     [['SUCCESS', 'FAILURE'], 'SUCCESS'],
     [['REVOKED', 'SUCCESS'], 'REVOKED'],
-  ])('%s: %s is stored', (states, stored) => {
+  ])('with the states %s store %s', (states, stored) => {
     expect(lastOfEach(states.map((state) => outcome(state))).map(({ state }) => state)).toEqual([stored])
   })
 

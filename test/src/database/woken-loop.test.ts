@@ -144,7 +144,7 @@ describe('a woken loop', () => {
     expect(performance.now() - since).toBeLessThan(2000) // 7 pauses of back-off alone are 12 s
   })
 
-  test('finishes the pass under way when it stops, and starts no other', async () => {
+  test('finishes the running pass when it stops, and starts no other pass', async () => {
     const listening = createListening()
     let finish = () => {}
     let finished = false

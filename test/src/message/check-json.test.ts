@@ -27,7 +27,7 @@ describe('checkJson', () => {
     ['a value that contains itself', [circular], 'args[0].a.back refers to a value that contains it'],
     ['an instance of a class', [new (class Point {})()], 'args[0] is a Point'],
     ['a Buffer', [Buffer.from('a')], 'args[0] is a Buffer'],
-  ])('refuses %s and names its place', (_name, value, message) => {
+  ])('refuses %s and names its path', (_name, value, message) => {
     expect(() => checkJson(value, 'args')).toThrow(
       expect.objectContaining({ code: 'VALUE_NOT_JSON', message: expect.stringContaining(message) }),
     )

@@ -19,13 +19,13 @@ describe('a message', () => {
     })
   })
 
-  it('carries times as ISO texts in UTC', () => {
+  it('carries times as ISO strings in UTC', () => {
     const at = new Date('2026-11-22T15:39:59.285Z')
     const { headers } = createMessage({ id: 'i', task: 't', args: [], eta: at, expires: at })
     expect(headers).toMatchObject({ eta: '2026-11-22T15:39:59.285Z', expires: '2026-11-22T15:39:59.285Z' })
   })
 
-  it('keeps its id and task if a custom header has these names', () => {
+  it('keeps its own id and task if custom headers have the names id and task', () => {
     expect(createMessage({ id: 'i', task: 't', args: [], headers: { id: 'x', task: 'y', z: 1 } }).headers).toEqual({
       id: 'i',
       task: 't',
@@ -33,7 +33,7 @@ describe('a message', () => {
     })
   })
 
-  it.each(['celery52', 'celery56'])('has every header that Celery sends once defaults are filled in (%s)', (version) => {
+  it.each(['celery52', 'celery56'])('has every header that Celery sends after defaults are filled in (%s)', (version) => {
     const real = sample(`task-v2-plain.amqp.${version}`)
     const headers = fullHeaders(createMessage({ id: 'i', task: 'tasks.add', args: [2, 3] }))
     for (const [name, value] of Object.entries(real.headers)) {

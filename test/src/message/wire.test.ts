@@ -57,7 +57,7 @@ describe('decodeCelery reads captured messages of Celery', () => {
     if (Array.isArray(plain)) expect(embed).toEqual(plain[2])
   })
 
-  it.each(names.filter((name) => name.includes('pickle')))('%s, which it refuses with its id', (name) => {
+  it.each(names.filter((name) => name.includes('pickle')))('%s, which is refused with the id of the message', (name) => {
     const { message, refused } = decodeSample(name)
     expect(message.headers.id).toBe('00000000-0000-4000-8000-00000000000a')
     expect(refused).toEqual({
@@ -131,7 +131,7 @@ describe('decodeCelery accepts', () => {
     expect(decoded.message.headers).not.toHaveProperty('compression')
   })
 
-  it('headers of protocol 2 over those in the body', () => {
+  it('headers of protocol 2 in preference to fields of the body', () => {
     const { message } = decodeCelery(wire({ id: 'header', task: 't' }, '{"id":"body","task":"u","args":[1],"kwargs":{}}'))
     expect(message.headers).toEqual({ id: 'header', task: 't' })
     expect(decodeBody(message.body).args).toEqual([1])
@@ -164,7 +164,7 @@ describe('decodeCelery refuses', () => {
     ['an unknown compression', wire({ ...known, compression: 'application/x-bz2' }), 'DecodeError', 'application/x-bz2', 'i'],
     ['corrupt compressed bytes', wire({ ...known, compression: 'zlib' }, 'no'), 'DecodeError', "Can't decode", 'i'],
     ['a message without a task', wire({}, '{"hello":1}'), 'InvalidTaskError', 'Wrong destination', ''],
-    ['a message without headers and JSON', wire({}, 'hello'), 'DecodeError', "Can't decode", ''],
+    ['a message without headers whose body is not JSON', wire({}, 'hello'), 'DecodeError', "Can't decode", ''],
     ['a message without an id', wire({ task: 't' }), 'InvalidTaskError', 'no id', ''],
     ['an id that is a number', wire({ task: 't', id: 7 }), 'InvalidTaskError', 'no id', ''],
   ])('%s', (_name, message, name, words, id) => {
@@ -250,7 +250,7 @@ describe('a time of Celery', () => {
     ['2026-11-22T15:39:59', '2026-11-22T15:39:59.000Z'],
     ['2026-11-22T15:39:59+0200', '2026-11-22T13:39:59.000Z'],
     ['2026-11-22', '2026-11-22T00:00:00.000Z'],
-  ])('%s is %s', (text, iso) => expect(new Date(parseCeleryTime(text)).toISOString()).toBe(iso))
+  ])('%s is read as %s', (text, iso) => expect(new Date(parseCeleryTime(text)).toISOString()).toBe(iso))
 
   it.each(['tomorrow', '12345', ''])('%j is not a time', (text) => expect(parseCeleryTime(text)).toBeNaN())
 })

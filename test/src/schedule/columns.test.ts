@@ -30,10 +30,10 @@ test.each<[string, ScheduleRow, string]>([
   ['a field written by hand', { ...CRONTAB, minute: '1,' }, 'minute "1,"'],
   ['a date that never comes', { ...CRONTAB, day_rule: 'and', day_of_month: '31', month_of_year: '2' }, 'does not exist in'],
   ['a zone that is not known here', { ...CRONTAB, timezone: 'Mars/Olympus' }, 'timezone "Mars/Olympus"'],
-  ['a day rule that is none', { ...CRONTAB, day_rule: 'xor' }, 'day_rule "xor"'],
-  ['a period that is none', { ...INTERVAL, period: 'weeks' }, 'the period must be one of'],
-  ['a count that is none', { ...INTERVAL, every: 'many' }, 'whole number'],
-  ['an anchor that is none', { ...INTERVAL, anchor: 'soon' }, 'not a date'],
+  ['an invalid day rule', { ...CRONTAB, day_rule: 'xor' }, 'day_rule "xor"'],
+  ['an invalid period', { ...INTERVAL, period: 'weeks' }, 'the period must be one of'],
+  ['an invalid count of periods', { ...INTERVAL, every: 'many' }, 'whole number'],
+  ['an invalid anchor', { ...INTERVAL, anchor: 'soon' }, 'not a date'],
 ])('refuses %s with the name of the column', (_, row, message) => {
   expect(() => fromColumns(row)).toThrow(
     expect.objectContaining({ code: 'SCHEDULE_INVALID', message: expect.stringContaining(message), field: expect.any(String) }),

@@ -38,7 +38,7 @@ const told = (one: DueRow, now: string): { queue: string[]; skipped: string[]; n
 }
 
 describe('a due row', () => {
-  test.each(['one', 'skip', 'all'] as const)('is queued as a tick under %s', (catchup) => {
+  test.each(['one', 'skip', 'all'] as const)('is queued as a tick under the catch-up policy %s', (catchup) => {
     expect(told(row({ catchup }), '12:00:00')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: '12:01:00' })
     expect(told(row({ catchup }), '12:00:59')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: '12:01:00' })
   })
@@ -48,7 +48,7 @@ describe('a due row', () => {
   })
 
   test.each(['one', 'skip', 'all'] as const)(
-    'every second, a few seconds late, loses no tick to the latency of the loop under %s',
+    'of a schedule of every second loses no tick under %s if the loop is a few seconds late',
     (catchup) => {
       const seconds = row({ catchup, schedule: createInterval(1, 'seconds', at('10:00:00')) })
       const { queue, skipped, next } = told(seconds, '12:00:02')
@@ -60,7 +60,7 @@ describe('a due row', () => {
     },
   )
 
-  test('queues the stored tick even if this host computes another one', () => {
+  test('queues the stored tick even if this host computes another tick', () => {
     expect(told(row({ nextRunAt: at('12:00:30') }), '12:00:31')).toEqual({
       queue: ['12:00:30 tick'],
       skipped: [],
@@ -117,7 +117,7 @@ describe('a single missed tick', () => {
   })
 })
 
-test('decides a crontab that missed a year of minutes quickly and counts the replaced ticks', () => {
+test('decides quickly for a crontab that missed a year of minutes, and counts the replaced ticks', () => {
   const nextRunAt = new Date('2025-11-22T12:00:00Z')
   const missed = row({ schedule: createCrontab({}, { timezone: 'UTC' }), nextRunAt })
   const start = performance.now()
@@ -133,7 +133,7 @@ test('queues one batch per claim for a schedule of every second that is a month 
   expect(next).toEqual(new Date(at('12:00:00').getTime() + 10_000_000))
 })
 
-test('runs a clocked row once however late, unless its grace is over', () => {
+test('runs a clocked row once however late it is, unless its grace is over', () => {
   const clocked = row({ schedule: createClocked(at('12:00:00')), oneOff: true })
   expect(told(clocked, '12:00:00')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: null })
   expect(told(clocked, '20:00:00')).toEqual({ queue: ['12:00:00 catchup'], skipped: [], next: null })
@@ -146,7 +146,7 @@ test('runs a clocked row once however late, unless its grace is over', () => {
 
 describe('the first tick of a new, changed or enabled row', () => {
   test.each<[string, Partial<DueRow>, string | null]>([
-    ['takes the next tick, never one of the past', {}, '12:31:00'],
+    ['takes the next tick, never a past tick', {}, '12:31:00'],
     ['takes the start time as an inclusive bound', { startTime: at('13:00:00') }, '13:00:00'],
     ['takes the first tick after a start time between ticks', { startTime: at('13:00:01') }, '13:01:00'],
     ['ignores a start time that is past', { startTime: at('11:00:00') }, '12:31:00'],

@@ -72,7 +72,7 @@ describe('the ticks of a crontab', () => {
     )
   })
 
-  test('are later than the start, increase, and are found again from a millisecond before', {
+  test('are later than the start, increase, and are found again from a millisecond before each tick', {
     timeout: 30_000,
   }, () => {
     fc.assert(
@@ -106,7 +106,7 @@ describe('the ticks of a crontab', () => {
     )
   })
 
-  test('under "and" are also ticks under "or"', { timeout: 30_000 }, () => {
+  test('under the day rule "and" are also ticks under "or"', { timeout: 30_000 }, () => {
     fc.assert(
       fc.property(arbitraryCrontab, where, ({ texts }, { zone, after }) => {
         const both = createCrontab(texts, { dayRule: 'and', timezone: zone })

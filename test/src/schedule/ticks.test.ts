@@ -27,7 +27,7 @@ test('finds 29 February on a weekday across 2100, which has none', () => {
   expect([first, second].map((tick) => tick?.toISOString().slice(0, 10))).toEqual(['2112-02-29', '2140-02-29'])
 })
 
-test('uses only the weekday of an "or" if no month has the day', () => {
+test('uses only the weekday under the day rule "or" if no month has the day', () => {
   const ticks = nextTicks(crontab('0 0 31 2 1', 'UTC', 'or'), at('2026-01-01T00:00:00Z'), 2)
   expect(ticks.map((tick) => tick.toISOString().slice(0, 10))).toEqual(['2026-02-02', '2026-02-09'])
 })

@@ -40,7 +40,7 @@ test('keeps a task of the application with the same name', async () => {
 test.each([
   ['a value', [{ a: [1] }], { a: [1] }],
   ['several values as a list', [1, 2], [1, 2]],
-  ['nothing as null', [], null],
+  ['null for no argument', [], null],
 ])('echo returns %s', async (_what, args, result) => {
   expect(await register().app.tasks.get('tasks.echo')!.run(context, args)).toEqual(result)
 })
@@ -52,7 +52,7 @@ test('clean_up deletes results older than RESULT_TTL and returns their number', 
 })
 
 test.each([
-  ['fetch_url of nothing', 'tasks.fetch_url', []],
+  ['fetch_url without a URL', 'tasks.fetch_url', []],
   ['fetch_url of a number', 'tasks.fetch_url', [1]],
   ['fetch_url of a file', 'tasks.fetch_url', ['file:///etc/passwd']],
   ['clean_up with an argument', 'onedyno.clean_up', [1]],

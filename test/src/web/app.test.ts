@@ -71,7 +71,7 @@ test.each(['PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)('answers 404 to %s on 
   expect((await createTestWeb().server.inject({ method, url: '/', headers: { host: 'localhost' } })).statusCode).toBe(404)
 })
 
-test('answers HEAD of the form like GET, without a body', async () => {
+test('answers HEAD for the form like GET, but without a body', async () => {
   const { statusCode, body } = await createTestWeb().server.inject({ method: 'HEAD', url: '/', headers: { host: 'localhost' } })
   expect([statusCode, body]).toEqual([200, ''])
 })
@@ -92,14 +92,14 @@ test('takes the request id from the router, and replaces any other value by a ne
 
 test.each([
   [
-    'the database away',
+    'an unreachable database',
     Object.assign(new Error('connect ECONNREFUSED 10.9.8.7:5432'), { code: 'ECONNREFUSED' }),
     503,
     'DATABASE_UNREACHABLE',
   ],
-  ['a connection that broke', new Error('Connection terminated unexpectedly'), 503, 'DATABASE_UNREACHABLE'],
+  ['a broken connection', new Error('Connection terminated unexpectedly'), 503, 'DATABASE_UNREACHABLE'],
   [
-    'tables that are missing',
+    'missing tables',
     Object.assign(new Error('relation "task_result" does not exist'), { code: '42P01' }),
     503,
     'SCHEMA_OUTDATED',

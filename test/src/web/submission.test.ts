@@ -34,11 +34,11 @@ describe('arguments', () => {
     ['an address without quotes', 'https://example.org/', /not JSON/, ['["https://example.org/"]']],
     ['single quotes', "['hi']", /double quotes/, []],
     ['a broken list', '["hi"', /not JSON/, []],
-    ['a text', '"hi"', /JSON array/, ['["hi"]']],
+    ['a JSON string', '"hi"', /JSON array/, ['["hi"]']],
     ['a number', '5', /JSON array/, ['[5]']],
     ['an object', '{"a":1}', /JSON array/, ['[{"a":1}]']],
     ['null', 'null', /JSON array/, ['[null]']],
-    ['too deep a nest', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 deep/, []],
+    ['a value that is nested too deeply', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 deep/, []],
   ])('refuses %s with the reason and a suggestion', (_what, args, message, suggestions) => {
     const { submission, problems } = read({ args })
     expect(submission).toBeUndefined()
@@ -86,7 +86,7 @@ describe('the schedule', () => {
     ])
   })
 
-  test('is accepted for every suggestion', () => {
+  test('is accepted if it is one of the suggestions', () => {
     for (const schedule of ['0 9 1', '90s', '@midnight', '9:30', '5 min']) {
       const [problem] = read({ schedule }).problems
       expect(problem!.suggestions.length, schedule).toBeGreaterThan(0)

@@ -73,7 +73,7 @@ describe('next', () => {
   })
 })
 
-it('ends a job once: no event leads out of an end', () => {
+it('keeps an ended job in its final state on every event', () => {
   for (const end of Object.values(STATES).filter(isEnd))
     for (const event of Object.values(EVENTS)) expect(next(end, event)).toBe(end)
 })

@@ -13,7 +13,7 @@ const start = () => {
   return { queues, said, pass }
 }
 
-it('tries a refused queue after growing pauses of at most a minute, and logs it once', () => {
+it('tries a refused queue after growing pauses of at most a minute, and logs the refusal once', () => {
   const { queues, said, pass } = start()
   const waits = Array.from({ length: 12 }, () => {
     queues.refused('q', 'no')

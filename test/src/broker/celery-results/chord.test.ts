@@ -23,7 +23,7 @@ describe('partsOf', () => {
     ['nothing without a group', member({ chord }, {}), 'SUCCESS', []],
     ['nothing for a step before the last of its chain', member({ chain, chord: null }, {}), 'SUCCESS', []],
     [
-      'the last of its chain, which failed',
+      'the last step of its chain, which failed',
       member({ chain, chord: null }, {}),
       'FAILURE',
       [{ ...own, id: 'last', group: 'h', index: 1 }],

@@ -39,7 +39,7 @@ describe('readResultDocument', () => {
       },
     ],
     [
-      'a start, which says where',
+      'a start with the name of the worker',
       { task_id: 'i', status: 'STARTED', result: { pid: 1, hostname: 'w@h' } },
       { ...empty, id: 'i', state: 'STARTED', result: null, worker: 'w@h', startedAt: NOW },
     ],
@@ -54,7 +54,7 @@ describe('readResultDocument', () => {
       { ...empty, id: 'i', state: 'SUCCESS', result: '1', task: 'tasks.other', queue: 'z', worker: 'w@h', doneAt: NOW },
     ],
     [
-      'what JSON does not have',
+      'values that JSON does not have',
       '{"task_id": "i", "status": "SUCCESS", "result": [NaN, {"__type__": "decimal", "__value__": "1.10"}]}',
       { ...empty, id: 'i', state: 'SUCCESS', result: '[null,"1.10"]', doneAt: NOW },
     ],
@@ -81,7 +81,7 @@ describe('readResultDocument', () => {
     ['a list', '[]'],
     ['a document without an id', { status: 'SUCCESS', result: 1 }],
     ['an empty id', { task_id: '', status: 'SUCCESS' }],
-    ["a state of the task's own", { task_id: 'i', status: 'PROGRESS', result: { percent: 5 } }],
+    ['a custom state of the task', { task_id: 'i', status: 'PROGRESS', result: { percent: 5 } }],
     ['the state PENDING', { task_id: 'i', status: 'PENDING' }],
   ])('ignores %s', (_name, document) => expect(read(document)).toBeUndefined())
 })
@@ -94,8 +94,8 @@ describe('a correlation id', () => {
   })
 
   it.each([
-    ['an id that would be too long', correlationOf(message('i'.repeat(200), 't'.repeat(200)))],
-    ["Celery's own", 'an-id'],
-    ['none', undefined],
-  ])('%s names no task', (_name, id) => expect(knownTask(id)).toBeUndefined())
+    ['too long with the names of task and queue', correlationOf(message('i'.repeat(200), 't'.repeat(200)))],
+    ['made by Celery', 'an-id'],
+    ['absent', undefined],
+  ])('names no task if it is %s', (_name, id) => expect(knownTask(id)).toBeUndefined())
 })

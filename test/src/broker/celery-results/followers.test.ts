@@ -51,7 +51,7 @@ describe('followers of a message', () => {
 
   it.each([
     [
-      'holds what only others can hold',
+      'holds values that only Python can represent',
       '[[],{},{"chain":[{"task":"t","args":[18446744073709551617],"options":{"task_id":"a"}}]}]',
     ],
     ['is not an object', '"task_id"'],

@@ -39,14 +39,14 @@ function createMirror(more: Partial<RedisMirrorOptions> = {}) {
   return { server, lines, mirror, write }
 }
 
-describe('a mirror apart from the broker', () => {
+describe('a result mirror apart from the broker', () => {
   it('delays acknowledgements while it answers', async () => {
     const { server, write } = createMirror()
     await write('a', 'b')
     expect(server.written).toEqual(['celery-task-meta-a', 'celery-task-meta-b'])
   })
 
-  it('delays nothing while it is away, and receives all results in order when it is back', async () => {
+  it('delays no acknowledgement while it is away, and receives all results in order when it is back', async () => {
     const { server, write } = createMirror()
     server.away = true
     for (let at = 0; at < 300; at++) await write(`${at}`)
@@ -78,7 +78,7 @@ describe('a mirror apart from the broker', () => {
     expect(lines.at(-1)).toContain('results=1')
   })
 
-  it('logs an error of the server once, and continues after it', async () => {
+  it('logs an error of the server once, and continues after the error', async () => {
     const { server, lines, write } = createMirror()
     server.fault = () => new Error('OOM command not allowed')
     await write('a')
@@ -89,7 +89,7 @@ describe('a mirror apart from the broker', () => {
   })
 })
 
-describe('any mirror', () => {
+describe('any result mirror', () => {
   it('skips a key of another type', async () => {
     const { server, lines, write } = createMirror({ apart: false })
     server.fault = (key) => (key.endsWith('bad') ? new Error('WRONGTYPE not a string') : undefined)
@@ -108,7 +108,7 @@ describe('any mirror', () => {
     expect(server.written).toEqual(['celery-task-meta-a'])
   })
 
-  it('calls onWritten after a write, and repeats both if onWritten rejects', async () => {
+  it('calls onWritten after a write, and repeats both steps if onWritten rejects', async () => {
     const told: string[] = []
     const { connection } = createServer()
     const mirror = createRedisMirror(connection, {
@@ -133,16 +133,16 @@ describe('resultDocument', () => {
   it.each<[string, Partial<Outcome>, object]>([
     ['for a success', {}, { status: 'SUCCESS', result: 1, date_done: '1970-01-01T00:00:00.002000+00:00' }],
     [
-      'of a running task',
+      'for a running task',
       { state: 'STARTED', result: null, doneAt: null },
       { result: { pid: process.pid, hostname: 'w' }, date_done: null },
     ],
     [
-      'of a failure',
+      'for a failure',
       { state: 'FAILURE', result: '{"exc_type":"E"}', traceback: 'a\n"b"' },
       { result: { exc_type: 'E' }, traceback: 'a\n"b"' },
     ],
-  ])('%s', (_name, more, expected) => {
+  ])("returns Celery's document %s", (_name, more, expected) => {
     const document = JSON.parse(resultDocument(outcome('i', more), { worker: 'w', origin: 'mine' }))
     expect(document).toMatchObject({ children: [], task_id: 'i', origin: 'mine', ...expected })
   })

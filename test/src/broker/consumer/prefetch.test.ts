@@ -30,7 +30,7 @@ describe('the prefetch of a worker', () => {
     expect(simulate(0.02, 1, 30, 1000)).toBeCloseTo(simulate(0.02, 1, 30, 1), -1)
   })
 
-  it('has no room when that would be too small to be worth a statement', () => {
+  it('requests no messages if the free room is too small to be worth a statement', () => {
     let time = 0
     const prefetch = createPrefetch(1, () => time)
     for (let batch = 0; batch < 20; batch++) {

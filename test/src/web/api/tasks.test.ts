@@ -33,13 +33,13 @@ describe('POST /api/tasks', () => {
 
   test.each([
     ['an unknown task', { task: 'os.system', args: ['id'] }, 'task'],
-    ['a name that every object has', { task: 'constructor', args: [1] }, 'task'],
-    ['no task', {}, 'task'],
-    ['a task that is no text', { task: ['tasks.echo'] }, 'task'],
-    ['arguments that are no list', { task: 'tasks.echo', args: { a: 1 } }, 'args'],
+    ['the name of a property of every object', { task: 'constructor', args: [1] }, 'task'],
+    ['a missing task', {}, 'task'],
+    ['a task that is not a string', { task: ['tasks.echo'] }, 'task'],
+    ['arguments that are not a list', { task: 'tasks.echo', args: { a: 1 } }, 'args'],
     ['too many arguments', { task: 'tasks.fetch_url', args: ['http://a/', 2] }, 'args'],
-    ['a schedule that is no text', { task: 'tasks.echo', args: [1], schedule: 5 }, 'schedule'],
-    ['a schedule of two readings', { task: 'tasks.echo', args: [1], schedule: '0 9 1' }, 'schedule'],
+    ['a schedule that is not a string', { task: 'tasks.echo', args: [1], schedule: 5 }, 'schedule'],
+    ['a schedule that can be read in two ways', { task: 'tasks.echo', args: [1], schedule: '0 9 1' }, 'schedule'],
   ])('answers 422 with the field for %s', async (_what, payload, field) => {
     const web = createTestWeb()
     const { statusCode, body } = await post(web, payload)
@@ -54,12 +54,12 @@ describe('POST /api/tasks', () => {
   })
 
   test.each([
-    ['nothing', '', 400],
+    ['an empty body', '', 400],
     ['a list', '[1,2]', 400],
-    ['a text', '"hi"', 400],
-    ['no JSON', '{', 400],
-    ['a prototype', '{"task":"tasks.echo","args":[1],"__proto__":{"x":1}}', 400],
-    ['a prototype in disguise', '{"task":"tasks.echo","args":[1],"\\u005f_proto__":{"x":1}}', 400],
+    ['a JSON string', '"hi"', 400],
+    ['a body that is not JSON', '{', 400],
+    ['the key __proto__', '{"task":"tasks.echo","args":[1],"__proto__":{"x":1}}', 400],
+    ['the key __proto__ with an escaped character', '{"task":"tasks.echo","args":[1],"\\u005f_proto__":{"x":1}}', 400],
     ['more than 64 KiB', JSON.stringify({ task: 'tasks.echo', args: ['a'.repeat(70_000)] }), 413],
   ])('refuses %s', async (_what, payload, status) => {
     const { statusCode, body } = await post(createTestWeb(), payload)

@@ -119,16 +119,16 @@ describe('POST / without a schedule', () => {
   })
 
   test.each([
-    ['a field twice', 'task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D', 422],
+    ['a field that is sent twice', 'task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D', 422],
     ['an empty form', '', 422],
-    ['half a surrogate pair, which is JSON', 'task=tasks.echo&args=%5B%22%5Cud800%22%5D', 303],
+    ['half a surrogate pair, which JSON allows,', 'task=tasks.echo&args=%5B%22%5Cud800%22%5D', 303],
     [
-      'names that mean something to JavaScript',
+      'names of properties of every object',
       'task=tasks.echo&args=%5B1%5D&__proto__%5Bx%5D=1&constructor%5Bprototype%5D%5Bx%5D=1',
       303,
     ],
-    ['more than 64 KiB', `task=tasks.echo&args=${'1'.repeat(70_000)}`, 413],
-  ])('%s', async (_what, body, status) => {
+    ['a body over 64 KiB', `task=tasks.echo&args=${'1'.repeat(70_000)}`, 413],
+  ])('answers %s with the right status', async (_what, body, status) => {
     expect((await createTestWeb().form('/', body)).statusCode).toBe(status)
   })
 
@@ -136,7 +136,7 @@ describe('POST / without a schedule', () => {
     expect((await createTestWeb().form('/', 'task=tasks.echo', { 'content-type': type })).statusCode).toBe(415)
   })
 
-  test('refuses JSON at the form', async () => {
+  test('refuses a JSON body', async () => {
     expect((await createTestWeb().form('/', '{}', { 'content-type': 'application/json' })).statusCode).toBe(415)
   })
 })

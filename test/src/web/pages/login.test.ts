@@ -29,7 +29,7 @@ describe('with a password set', () => {
     expect(web.sent).toEqual([])
   })
 
-  test('opens all pages with the password, until sign-out', async () => {
+  test('opens all pages after sign-in with the password, until sign-out', async () => {
     const web = createTestWeb(ENV)
     const entered = await web.form('/login', { password: 'correct horse', next: '/schedules?after=a' })
     expect([entered.statusCode, entered.headers.location]).toEqual([303, '/schedules?after=a'])
@@ -68,9 +68,9 @@ describe('with a password set', () => {
     ['another site by two slashes', '//evil.example/'],
     ['another site by a backslash', '/\\evil.example/'],
     ['another site by a tab', '/\t/evil.example/'],
-    ['a script', 'javascript:alert(1)'],
-    ['a header', '/\r\nset-cookie: a=b'],
-    ['nothing', ''],
+    ['a javascript: URL', 'javascript:alert(1)'],
+    ['a header injection', '/\r\nset-cookie: a=b'],
+    ['an empty target', ''],
   ])('does not redirect to %s after sign-in', async (_where, next) => {
     const web = createTestWeb(ENV)
     expect((await web.form('/login', { password: 'correct horse', next })).headers.location).toBe('/')

@@ -15,7 +15,7 @@ describe('/queues', () => {
     expect(body).toContain('<a href="/queues" aria-current="page">')
   })
 
-  test('pauses a queue while the broker does not answer', async () => {
+  test('pauses a queue even while the broker does not answer', async () => {
     const web = withQueue('mail')
     web.silent.broker = true
     const { statusCode, body } = await web.get('/queues')

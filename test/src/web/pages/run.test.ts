@@ -29,7 +29,7 @@ describe('the status page', () => {
   })
 
   test.each(['PENDING', 'RECEIVED', 'STARTED', 'RETRY'] as const)(
-    'of a task that is %s loads itself again where scripts are off',
+    'of a task in the state %s reloads itself if scripts are off',
     async (state) => {
       const { body } = await withRun({ state, doneAt: null }).get(PATH)
       expect(body).toContain('<noscript><meta http-equiv="refresh" content="2"></noscript>')
@@ -130,7 +130,7 @@ describe('the status page', () => {
   test.each([
     ['a parameter that is far too long', `/tasks/tasks.echo/${'a'.repeat(2000)}`, 414],
     ['a broken escape', '/tasks/%zz/x', 400],
-  ])('refuses %s with all security headers and does not repeat it', async (_what, path, status) => {
+  ])('refuses %s with all security headers and does not repeat the value', async (_what, path, status) => {
     const { statusCode, headers, body } = await createTestWeb().get(path)
     expect(statusCode).toBe(status)
     expect(headers['content-security-policy']).toContain("frame-ancestors 'none'")
@@ -172,7 +172,7 @@ describe('the JSON form', () => {
     ['one argument', failure('ValueError', 'bad'), { type: 'ValueError', message: 'bad' }],
     ['several arguments', failure('OSError', 2, 'missing'), { type: 'OSError', message: '2, missing' }],
     ['no argument', failure('KeyboardInterrupt'), { type: 'KeyboardInterrupt', message: '' }],
-    ['nothing that is known', 'just text', { type: 'Error', message: '' }],
+    ['an unknown form', 'just text', { type: 'Error', message: '' }],
   ])('shows an error of %s', async (_what, result, error) => {
     expect((await json(withRun({ state: 'FAILURE', result, traceback: 'stack' }))).body).toMatchObject({
       ready: true,
@@ -217,7 +217,7 @@ describe('?wait=', () => {
     expect(web.waiters).toEqual([])
   })
 
-  test('stops to wait when the client disconnects', async () => {
+  test('stops waiting when the client disconnects', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     const url = await web.server.listen({ host: '127.0.0.1', port: 0 })
     const leaving = new AbortController()
@@ -228,7 +228,7 @@ describe('?wait=', () => {
     await expect.poll(() => web.waitSignals[0]!.aborted).toBe(true)
   })
 
-  test('answers when the server closes', async () => {
+  test('answers at once when the server closes', async () => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     const answer = ask(web, '20')
     await expect.poll(() => web.waiters.length).toBe(1)
@@ -242,7 +242,7 @@ test.each([
   ['</textarea><svg onload=window.__xss=1>', /<svg/],
   ['<a href="javascript:window.__xss=1">x</a>', /href="javascript/],
   ['</pre></section><h1>', /<\/pre><\/section><h1>/],
-])('escapes a result of %s', async (result, markup) => {
+])('escapes the result %s', async (result, markup) => {
   const { body } = await withRun({ result }).get(PATH)
   expect(body).not.toMatch(markup)
   expect((await json(withRun({ result }))).body.result).toBe(result)

@@ -24,24 +24,44 @@ const judge = (env: Environment, given: Parameters<typeof request>[0] = {}, rout
 
 describe('access', () => {
   test.each([
-    ['locally without a password: this machine', LOCAL, {}, 'pass'],
-    ['locally, by IPv6', LOCAL, { remoteAddress: '::1' }, 'pass'],
-    ['locally, the neighbour', LOCAL, { remoteAddress: '192.168.0.7', headers: { host: '192.168.0.2:5000' } }, 'not-local'],
-    ['locally, the world through a proxy of this machine', LOCAL, { headers: { 'x-forwarded-for': '203.0.113.9' } }, 'not-local'],
+    ['for a local server without a password, from this machine', LOCAL, {}, 'pass'],
+    ['for a local server, from this machine by IPv6', LOCAL, { remoteAddress: '::1' }, 'pass'],
     [
-      'locally, the world through a proxy that says so differently',
+      'for a local server, from another machine of the network',
+      LOCAL,
+      { remoteAddress: '192.168.0.7', headers: { host: '192.168.0.2:5000' } },
+      'not-local',
+    ],
+    [
+      'for a local server, from the Internet through a proxy of this machine (X-Forwarded-For)',
+      LOCAL,
+      { headers: { 'x-forwarded-for': '203.0.113.9' } },
+      'not-local',
+    ],
+    [
+      'for a local server, from the Internet through a proxy of this machine (Forwarded)',
       LOCAL,
       { headers: { forwarded: 'for=203.0.113.9' } },
       'not-local',
     ],
-    ['locally, a development proxy of this machine', LOCAL, { headers: { 'x-forwarded-for': '127.0.0.1, ::1' } }, 'pass'],
-    ['in production without a password: nobody', CLOSED, {}, 'closed'],
-    ['on a platform without a password: nobody', { DYNO: 'web.1' }, { headers: { host: 'app.herokuapp.com' } }, 'closed'],
-    ['with a password set: whoever signs in', WITH_PASSWORD, {}, 'sign-in'],
-    ['with the password as a token', WITH_PASSWORD, { headers: { authorization: `Bearer ${PASSWORD}` } }, 'pass'],
-    ['with a wrong token', WITH_PASSWORD, { headers: { authorization: 'Bearer wrong' } }, 'sign-in'],
-    ['with the password by another scheme', WITH_PASSWORD, { headers: { authorization: `Basic ${PASSWORD}` } }, 'sign-in'],
-  ])('%s', (_who, env, given, decision) => {
+    [
+      'for a local server, from this machine through a development proxy',
+      LOCAL,
+      { headers: { 'x-forwarded-for': '127.0.0.1, ::1' } },
+      'pass',
+    ],
+    ['in production without a password: closed', CLOSED, {}, 'closed'],
+    ['on a platform without a password: closed', { DYNO: 'web.1' }, { headers: { host: 'app.herokuapp.com' } }, 'closed'],
+    ['with a password set: sign-in', WITH_PASSWORD, {}, 'sign-in'],
+    ['with the password as a bearer token: allowed', WITH_PASSWORD, { headers: { authorization: `Bearer ${PASSWORD}` } }, 'pass'],
+    ['with a wrong bearer token: sign-in', WITH_PASSWORD, { headers: { authorization: 'Bearer wrong' } }, 'sign-in'],
+    [
+      'with the password by another authorization scheme: sign-in',
+      WITH_PASSWORD,
+      { headers: { authorization: `Basic ${PASSWORD}` } },
+      'sign-in',
+    ],
+  ])('is decided right %s', (_who, env, given, decision) => {
     expect(judge(env, given)).toBe(decision)
   })
 
@@ -58,48 +78,53 @@ describe('access', () => {
   })
 })
 
-describe('the host', () => {
+describe('the check of the Host header', () => {
   test.each([
-    ['localhost', LOCAL, 'localhost:5000', 'pass'],
-    ['a name under localhost', LOCAL, 'app.localhost:5000', 'pass'],
-    ['an address, which no foreign name can become', LOCAL, '127.0.0.1:5000', 'pass'],
-    ['a foreign name that points here (DNS rebinding)', LOCAL, 'evil.example:5000', 'wrong-host'],
-    ['none', LOCAL, '', 'wrong-host'],
-    ['the public name', PUBLIC, 'app.example', 'sign-in'],
-    ['the public name in capitals', PUBLIC, 'APP.example', 'sign-in'],
-    ['a foreign name where the public one is known', PUBLIC, 'evil.example', 'wrong-host'],
-    ['any name on a platform that does not tell ours: the password guards', HEROKU, 'anything.example', 'sign-in'],
+    ['accepts localhost', LOCAL, 'localhost:5000', 'pass'],
+    ['accepts a name under localhost', LOCAL, 'app.localhost:5000', 'pass'],
+    ['accepts an IP address, because no foreign name can have it', LOCAL, '127.0.0.1:5000', 'pass'],
+    ['refuses a foreign name that resolves to this server (DNS rebinding)', LOCAL, 'evil.example:5000', 'wrong-host'],
+    ['refuses a missing Host', LOCAL, '', 'wrong-host'],
+    ['accepts the public name', PUBLIC, 'app.example', 'sign-in'],
+    ['accepts the public name in capitals', PUBLIC, 'APP.example', 'sign-in'],
+    ['refuses a foreign name if the public name is known', PUBLIC, 'evil.example', 'wrong-host'],
+    [
+      'accepts any name on a platform if the public name is unknown, because the password protects the console',
+      HEROKU,
+      'anything.example',
+      'sign-in',
+    ],
   ])('%s', (_what, env, host, decision) => {
     expect(judge(env, { headers: { host } })).toBe(decision)
   })
 })
 
-describe('a form', () => {
+describe('the origin check of a form', () => {
   test.each([
-    ['from this page', { 'sec-fetch-site': 'same-origin' }, 'pass'],
-    ['from the address bar', { 'sec-fetch-site': 'none' }, 'pass'],
-    ['from another site', { 'sec-fetch-site': 'cross-site' }, 'cross-site'],
-    ['from a sibling of the domain', { 'sec-fetch-site': 'same-site' }, 'cross-site'],
+    ['accepts a form of this page', { 'sec-fetch-site': 'same-origin' }, 'pass'],
+    ['accepts a form from the address bar', { 'sec-fetch-site': 'none' }, 'pass'],
+    ['refuses a form of another site', { 'sec-fetch-site': 'cross-site' }, 'cross-site'],
+    ['refuses a form of another subdomain', { 'sec-fetch-site': 'same-site' }, 'cross-site'],
     [
-      'from another site that sends a right origin',
+      'refuses a form of another site with a right Origin',
       { 'sec-fetch-site': 'cross-site', origin: 'http://localhost:5000' },
       'cross-site',
     ],
-    ['of an old browser, from this page', { origin: 'http://localhost:5000' }, 'pass'],
-    ['of an old browser, from another port', { origin: 'http://localhost:9999' }, 'cross-site'],
-    ['of an old browser, from elsewhere', { origin: 'https://evil.example' }, 'cross-site'],
-    ['of an old browser, from a sandbox', { origin: 'null' }, 'cross-site'],
+    ['accepts a form of this page from an old browser', { origin: 'http://localhost:5000' }, 'pass'],
+    ['refuses a form of another port from an old browser', { origin: 'http://localhost:9999' }, 'cross-site'],
+    ['refuses a form of another site from an old browser', { origin: 'https://evil.example' }, 'cross-site'],
+    ['refuses a form of a sandboxed page from an old browser', { origin: 'null' }, 'cross-site'],
     [
-      'from elsewhere that forges what a proxy says',
+      'refuses a form of another site with a forged X-Forwarded-Host',
       { origin: 'https://evil.example', 'x-forwarded-host': 'evil.example' },
       'cross-site',
     ],
-    ['of no browser', {}, 'pass'],
+    ['accepts a form of a program that is not a browser', {}, 'pass'],
   ])('%s', (_from, headers, decision) => {
     expect(judge(LOCAL, { method: 'POST', headers })).toBe(decision)
   })
 
-  test('is accepted from the public URL even if a proxy replaced the host', () => {
+  test('accepts the public URL even if a proxy replaced the host', () => {
     const headers = { host: '127.0.0.1:5000', origin: 'https://app.example', authorization: `Bearer ${PASSWORD}` }
     expect(judge(PUBLIC, { method: 'POST', headers })).toBe('pass')
   })
@@ -108,7 +133,7 @@ describe('a form', () => {
     expect(judge(LOCAL, { headers: { 'sec-fetch-site': 'cross-site' } })).toBe('pass')
   })
 
-  test('applies the origin check to the login form', () => {
+  test('applies to the login form', () => {
     expect(
       guardOf(WITH_PASSWORD).judge(request({ method: 'POST', headers: { 'sec-fetch-site': 'cross-site' } }), 'login').kind,
     ).toBe('cross-site')
@@ -117,10 +142,10 @@ describe('a form', () => {
 
 describe('plain http', () => {
   test.each([
-    ['is led to https on a platform', HEROKU, 'http', 'to-https'],
-    ['is led to https where the public URL has it', PUBLIC, 'http', 'to-https'],
-    ['is fine where nothing is known of https', WITH_PASSWORD, 'http', 'sign-in'],
-    ['is not meant by https', HEROKU, 'https', 'sign-in'],
+    ['is redirected to https on a platform', HEROKU, 'http', 'to-https'],
+    ['is redirected to https if the public URL has https', PUBLIC, 'http', 'to-https'],
+    ['is accepted if https is not known to be available', WITH_PASSWORD, 'http', 'sign-in'],
+    ['is not redirected if a proxy received it by https', HEROKU, 'https', 'sign-in'],
   ])('%s', (_what, env, proto, decision) => {
     expect(judge(env, { headers: { host: 'app.example', 'x-forwarded-proto': proto } })).toBe(decision)
   })
@@ -171,10 +196,10 @@ describe('a session', () => {
   test.each([
     ['no value', () => ''],
     ['no signature', (value: string) => value.split('.')[0]!],
-    ['a longer life', (value: string) => `9${value.slice(1)}`],
+    ['a later expiry', (value: string) => `9${value.slice(1)}`],
     ['a changed signature', (value: string) => `${value.slice(0, -1)}${value.endsWith('A') ? 'B' : 'A'}`],
     ['a short signature', (value: string) => value.slice(0, -2)],
-    ['an expiry that is no number', (value: string) => `x${value}`],
+    ['an expiry that is not a number', (value: string) => `x${value}`],
     ['a very long value', (value: string) => value + 'a'.repeat(10_000)],
   ])('is invalid with %s', (_what, forge) => {
     const guard = guardOf(PUBLIC)
@@ -191,7 +216,7 @@ describe('a session', () => {
 describe('wrong passwords', () => {
   const wrong = (guard: ReturnType<typeof guardOf>, address: string) => guard.tryPassword('guess', address)
 
-  test('are limited to five a minute per address; then the right password is refused too, until the first is a minute old', () => {
+  test('are limited to five a minute per address; then the right password is refused too until the first wrong one is a minute old', () => {
     const time = { now: 1_800_000_000_000 }
     const guard = guardOf(WITH_PASSWORD, time)
     for (let i = 0; i < 5; i++) expect(wrong(guard, '1.1.1.1')).toEqual({ ok: false, retryAfterSeconds: 0 })

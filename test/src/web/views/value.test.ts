@@ -3,8 +3,8 @@ import { duration, relative } from '../../../../src/web/views/moment.ts'
 import { showValue } from '../../../../src/web/views/value.ts'
 
 test.each([
-  ['a text as it is', 'a\nb', '<pre tabindex="0">a\nb</pre>'],
-  ['nothing', null, '<pre tabindex="0">null</pre>'],
+  ['a string as it is', 'a\nb', '<pre tabindex="0">a\nb</pre>'],
+  ['null', null, '<pre tabindex="0">null</pre>'],
   ['a number', 1.5, '<pre tabindex="0">1.5</pre>'],
   ['a short list as JSON', [200, 'ok'], '<pre tabindex="0">[\n  200,\n  &#34;ok&#34;\n]</pre>'],
   ['markup as text', '<b>', '<pre tabindex="0">&#60;b&#62;</pre>'],
