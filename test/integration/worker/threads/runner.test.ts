@@ -175,7 +175,7 @@ describe('an error that is thrown in a thread', () => {
   })
   it('is logged and ends nothing when it is an unhandled rejection', async () => {
     await run('thread.unawaited')
-    expect(lines).toMatchObject([{ level: 50, msg: expect.stringContaining('nobody awaited'), err: { message: 'nobody waits' } }])
+    expect(lines).toMatchObject([{ level: 50, msg: expect.stringContaining('unhandled rejection in a thread'), err: { message: 'nobody waits' } }])
     expect(await run('thread.add', [1, 1])).toBe(2)
   })
 })
