@@ -1,17 +1,28 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
 
-/** The unacknowledged messages of one channel. All methods do nothing once the channel is closed, because the server then has the messages back. */
+/**
+ * The unacknowledged messages of one channel. After the channel is closed, all methods do nothing, because the server has
+ * requeued the messages.
+ */
 export interface AmqpAcks {
   delivered(message: ConsumeMessage): void
-  /** Acknowledges messages. A run of messages at the beginning of the order of delivery costs one frame. */
+  /**
+   * Acknowledges messages. One frame acknowledges all messages up to the first that is still unacknowledged; every other message
+   * costs its own frame.
+   */
   ack(messages: readonly ConsumeMessage[]): void
-  /** Resolves to true when the server has processed every acknowledgement so far, to false when the channel closes before. */
+  /**
+   * Resolves to true when the server has processed all earlier acknowledgements, or to false if the channel closes before that.
+   */
   processed(): Promise<boolean>
-  /** Rejects one message. `requeue`: it is delivered again; else it goes to the dead letter exchange of its queue, if there is one. */
+  /**
+   * Rejects one message. With `requeue`, the message is delivered again; without it, the message goes to the dead letter
+   * exchange of its queue, if the queue has one.
+   */
   reject(message: ConsumeMessage, options: { readonly requeue: boolean }): void
 }
 
-/** HOT. The Map keeps the order of delivery, so the messages that one frame acknowledges are at its beginning. */
+/** HOT. The Map keeps the order of delivery, so the messages that one frame can acknowledge are its first entries. */
 export function createAmqpAcks(channel: Channel): AmqpAcks {
   const open = new Map<number, ConsumeMessage>()
   let closed = false
@@ -45,7 +56,8 @@ export function createAmqpAcks(channel: Channel): AmqpAcks {
         if (message !== undefined) channel.ack(message)
       }
     },
-    // The server does not answer an acknowledgement, but processes a channel in order and answers the cancellation of an unknown consumer.
+    // The server does not answer an acknowledgement. But it processes the requests of a channel in order and answers the
+    // cancellation of an unknown consumer, so this answer confirms all acknowledgements before it.
     async processed() {
       if (closed) return false
       pending ??= Promise.resolve().then(async () => {

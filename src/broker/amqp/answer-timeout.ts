@@ -1,6 +1,6 @@
 import { withTimeout } from '../../concurrency/with-timeout.ts'
 
-/** A server in trouble may accept a request and never answer it. Milliseconds. */
+/** Longest wait for an answer, because a server in trouble may accept a request and never answer it. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000
 
 /** Rejects if RabbitMQ does not answer within 10 seconds. `onLate` receives an answer that comes later. */

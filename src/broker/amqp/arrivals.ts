@@ -12,11 +12,11 @@ export interface AmqpArrivalsParts extends Pick<ConsumeOptions, 'inOrder' | 'onD
   readonly held: HeldTable<AmqpHeld>
   readonly prefetch: Pick<Prefetch, 'taken'>
   readonly background: Background
-  /** Looks up the history of messages; runs them, or acknowledges them without running. */
+  /** Looks up the history of messages. Then runs each message, or acknowledges it without running if its outcome is stored. */
   readonly lookUp: (deliveries: readonly AmqpHeld[]) => Promise<void>
 }
 
-/** Passes messages from the channel to the worker. Redelivered messages wait until their history was looked up. */
+/** Passes messages from the channel to the worker. Redelivered messages wait until their history has been looked up. */
 export function createAmqpArrivals({ held, prefetch, background, lookUp, inOrder = false, onDeliveries }: AmqpArrivalsParts) {
   const lookup = createOrderedLookup(lookUp)
   let arrived: AmqpHeld[] = []
@@ -31,7 +31,7 @@ export function createAmqpArrivals({ held, prefetch, background, lookUp, inOrder
     if (again.length > 0) background.run(lookUp(again))
   }
 
-  /** HOT. Messages that arrive in one read from the socket go to the worker together. */
+  /** HOT. Messages that arrive in one read from the socket are passed to the worker together. */
   return (from: AmqpAcks, queue: string, raw: ConsumeMessage): void => {
     from.delivered(raw)
     const { headers = {}, contentType, contentEncoding, priority, correlationId, replyTo } = raw.properties

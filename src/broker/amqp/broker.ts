@@ -16,7 +16,7 @@ import { createAmqpTopology } from './topology.ts'
 
 export interface AmqpBroker extends Broker {
   readonly kind: 'amqp'
-  /** The connection of this process that consumes. */
+  /** Returns the connection on which this process consumes. */
   connection(): Promise<AmqpConnection>
 }
 
@@ -33,9 +33,9 @@ export interface AmqpBrokerOptions {
 }
 
 /**
- * Messages in RabbitMQ, in Celery's format. The process has one connection, or two if the provider has a URL for each direction. They open at
- * once, so that the log reports faults early. While RabbitMQ is away or takes nothing, `publish` keeps messages in the outbox, which sends
- * them later.
+ * Messages in RabbitMQ, in Celery's format. The process has one connection, or two if the provider gives separate URLs for
+ * publishing and consuming. The connections open at once, so that the log reports faults early. While RabbitMQ is away or
+ * accepts no messages, `publish` keeps messages in the outbox, and the relay publishes them later.
  */
 export function createAmqpBroker(database: Database, config: AmqpBrokerConfig, options: AmqpBrokerOptions): AmqpBroker {
   const { log } = options
@@ -115,7 +115,10 @@ function createConnections({ broker }: AmqpBrokerConfig, { name, log }: AmqpBrok
   }
 }
 
-/** Keeps messages in the outbox that RabbitMQ did not confirm in time, and reports those that it can never carry. */
+/**
+ * Keeps messages in the outbox that RabbitMQ did not confirm in time, and throws an error for messages that AMQP can never
+ * carry.
+ */
 function createOutboxPath(database: Database, log: Log) {
   let kept = false
   return {
@@ -132,7 +135,7 @@ function createOutboxPath(database: Database, log: Log) {
       if (refused !== undefined)
         throw new AppError('MESSAGE_REFUSED', `RabbitMQ cannot carry the message: ${refused.message}`, { cause: refused })
     },
-    /** RabbitMQ confirmed messages of the outbox, so the next outage is logged again. */
+    /** Called when RabbitMQ has confirmed messages of the outbox: the next outage is logged again. */
     logAgain() {
       kept = false
     },
@@ -178,13 +181,13 @@ function createConsumers({ database, config, options: { log }, connections, outg
           try {
             await consumer.close(withinMs)
           } finally {
-            // A worker replaces its consumers and may run for years.
+            // A closed consumer must not stay in the set: a worker replaces its consumers and may run for years.
             consumers.delete(consumer)
           }
         },
       }
     },
-    /** Messages of a queue that consumers of this process hold. */
+    /** Returns how many messages of a queue the consumers of this process hold. */
     holds: (queue: string): number => [...consumers].reduce((sum, consumer) => sum + consumer.holds(queue), 0),
   }
 }

@@ -13,20 +13,29 @@ import { withAnswerTimeout } from './answer-timeout.ts'
 import type { AmqpConnection } from './connection.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Replies in memory while the database is slow or away. The rest waits in RabbitMQ. */
+/** Most replies in memory while the database is slow or away. Further replies wait in RabbitMQ. */
 const PREFETCH = 200
-/** As Celery's own reply queues: RabbitMQ deletes the queue this long after the last process of the application. Milliseconds. */
+/**
+ * RabbitMQ deletes the reply queue this long after the last process of the application disconnected, as with Celery's own reply
+ * queues. Milliseconds.
+ */
 const EXPIRES_MS = 86_400_000
 /** The longest short string of AMQP 0-9-1, in bytes. */
 const MAX_SHORT = 255
 /** AMQP 0-9-1 reply codes: ACCESS_REFUSED, RESOURCE_LOCKED, PRECONDITION_FAILED. */
 const REFUSALS = [403, 405, 406]
-/** Timeout for storing results when the process ends. Results that are not stored are delivered again elsewhere. Milliseconds. */
+/**
+ * Timeout for storing results when the process ends. RabbitMQ delivers results that are not stored to another process.
+ * Milliseconds.
+ */
 const CLOSE_MS = 1000
 
 /** Results of workers that reply by rpc:// (RESULT_COLLECT=on), for all processes of this application. */
 export interface AmqpCollect {
-  /** Resolves when replies can arrive, or when RabbitMQ refuses the queue (logged). Rejects when the connection breaks: then call it again. */
+  /**
+   * Resolves when replies can arrive, or when RabbitMQ refuses the reply queue (logged). Rejects if the connection breaks; the
+   * call may be repeated.
+   */
   ready(): Promise<void>
   /** Adds the reply address to the messages. Returns them unchanged if the database does not give the address within `withinMs`. */
   addressed(messages: readonly Message[], withinMs: number): Promise<readonly Message[]>
@@ -39,16 +48,16 @@ interface CollectParts {
 }
 
 /**
- * One reply queue per application, where Python has one per sender. Any process stores a result in the database, where all processes read it,
- * so no result is lost when its sender ends or a connection is away. The queue is durable, because RabbitMQ 4.3 has no other queues that
- * outlive a connection. Replies are acknowledged once they are stored.
+ * Uses one reply queue for the whole application, where Celery has one for each sender. Any process stores a result in the
+ * database, where all processes read it, so no result is lost if its sender ends or a connection breaks. The queue is durable,
+ * because RabbitMQ 4.3 has no other queues that outlive a connection. A reply is acknowledged after it is stored.
  */
 export function createAmqpCollect(connection: AmqpConnection, { database, log }: CollectParts): AmqpCollect {
   const collector = createOutcomeCollector<{ channel: Channel; raw: ConsumeMessage }>(database, log, (batch) => {
     for (const { tag } of batch) ack(tag)
   })
 
-  /** If the channel is closed, RabbitMQ delivers the reply again, and storing it again changes nothing. */
+  /** Acknowledges a reply. If the channel is closed, RabbitMQ delivers the reply again, and storing it again changes nothing. */
   const ack = ({ channel, raw }: { channel: Channel; raw: ConsumeMessage }) => {
     try {
       channel.ack(raw)
@@ -116,7 +125,7 @@ function createReplyChannel(connection: AmqpConnection, { database, log, onReply
     })
   }
 
-  /** Opens without waiting for the next message to send: results of earlier messages may arrive. */
+  /** Opens the channel again at once, not with the next message to send, because results of earlier messages may arrive. */
   const reopen = async () => {
     for (let attempt = 0; opening === undefined && !ending.signal.aborted && !connection.closed; ) {
       if (!(await sleep(pauseMs(attempt++, BACKOFF), ending.signal))) return
@@ -132,7 +141,7 @@ function createReplyChannel(connection: AmqpConnection, { database, log, onReply
     } catch (error) {
       if (opening === asked) opening = undefined
       if (!REFUSALS.includes((error as { code?: number }).code ?? 0)) throw error
-      // Tasks are sent although their results cannot be collected.
+      // A refusal is logged but not thrown, so tasks are sent although their results cannot be collected.
       if (!refused) log.error({ reason: (error as Error).message }, 'RabbitMQ refuses the reply queue, no results are collected')
       refused = true
     }
@@ -151,7 +160,10 @@ function createReplyChannel(connection: AmqpConnection, { database, log, onReply
   }
 }
 
-/** Leaves a message as it is if it wants no result or its result goes elsewhere. Its followers receive the address in any case. */
+/**
+ * Adds the reply address to a message, unless it ignores its result or already has a reply address. The tasks that may follow it
+ * always receive the address.
+ */
 function withAddress(given: Message, address: string): Message {
   const message = withFollowersAddressed(given, address)
   const { headers, properties } = message
@@ -160,15 +172,16 @@ function withAddress(given: Message, address: string): Message {
 }
 
 /**
- * A reply does not name its task, and the process that receives it need not be the sender. Workers send the correlation id back unchanged
- * (docs/internals/wire-protocol.md), so the id carries the name of the task and its queue.
+ * Returns a correlation id that contains the name of the task and its queue. A reply does not name its task, and the process
+ * that receives the reply may not be the sender, but workers return the correlation id unchanged
+ * (docs/internals/wire-protocol.md).
  */
 export function correlationOf({ headers, queue }: Message): string {
   const text = [headers.id, headers.task, queue].join('\t')
   return Buffer.byteLength(text) <= MAX_SHORT ? text : headers.id
 }
 
-/** Reads a correlation id of `correlationOf`. @returns undefined for any other */
+/** Reads a correlation id that `correlationOf` made. @returns undefined for any other correlation id */
 export function knownTask(correlationId: unknown): KnownTask | undefined {
   const [, task, queue] = typeof correlationId === 'string' ? correlationId.split('\t') : []
   return task === undefined ? undefined : { task, queue: queue ?? null }

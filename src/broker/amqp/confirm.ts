@@ -7,20 +7,26 @@ import type { AmqpAcks } from './acks.ts'
 import type { AmqpHeld } from './held.ts'
 import type { AmqpSending } from './sending.ts'
 
-/** An outcome to store and a message to acknowledge afterwards. */
+/** An outcome to store, and the message to acknowledge after it is stored. */
 export interface AmqpSettlement extends RemoteSettlement {
-  /** undefined for STARTED: nothing is acknowledged. */
+  /** The delivery to acknowledge. undefined for STARTED, which acknowledges no message. */
   readonly delivery: AmqpHeld | undefined
   readonly rejected: boolean
 }
 
 /** The last steps after an outcome is stored: replies to clients, and the acknowledgement of the message. */
 export interface AmqpConfirmations {
-  /** True if a client waits for a reply. */
+  /** Returns true if a client waits for a reply. */
   isAnswered(message: Message): boolean
-  /** Replies with the outcome, and with those of `unreachable` tasks: a client waits for the id of the last task of a failed chain. */
+  /**
+   * Replies with the outcome, and with the outcomes of `unreachable` tasks, because a client of a failed chain waits for the id
+   * of its last task.
+   */
   answer(message: Message, outcome: Outcome, unreachable?: readonly Outcome[]): void
-  /** @param alsoStored outcomes of other tasks, stored by the same commit */
+  /**
+   * Sends the replies of a stored batch and acknowledges its messages.
+   * @param alsoStored outcomes of other tasks that the same commit stored
+   */
   confirm(batch: readonly AmqpSettlement[], alsoStored: readonly Outcome[]): void
 }
 
@@ -50,16 +56,22 @@ export function createAmqpConfirmations(publisher: Pick<AmqpSending, 'reply'>, o
   }
 }
 
-/** The stored outcomes of the rest of a chain, which can no longer run. */
+/** Returns the stored outcomes of the remaining tasks of a chain, which can no longer run. */
 function shared(effects: Effects | undefined, alsoStored: readonly Outcome[]): readonly Outcome[] {
   const unreachable = effects?.unreachable
   return unreachable === undefined ? [] : alsoStored.filter(({ id }) => unreachable.some((each) => each.id === id))
 }
 
-/** The reply that a Celery client with the backend rpc:// waits for (docs/internals/wire-protocol.md). `result` is JSON text already. */
+/**
+ * Returns the body of the reply that a Celery client with the backend rpc:// waits for (docs/internals/wire-protocol.md).
+ * `result` is already JSON text.
+ */
 const replyBody = ({ id, state, result, traceback }: Outcome): string =>
   `{"task_id": ${JSON.stringify(id)}, "status": "${state}", "result": ${result ?? 'null'}, "traceback": ${JSON.stringify(traceback)}, "children": []}`
 
-/** Processes of this application (`replyAddress`) read results from the database and need no reply. */
+/**
+ * Returns true if another application waits for a reply. Processes of this application (`replyAddress`) read results from the
+ * database.
+ */
 const isAnswered = ({ properties }: Message, ownAddress: string): boolean =>
   properties.reply_to !== undefined && properties.reply_to !== ownAddress

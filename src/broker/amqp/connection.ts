@@ -7,34 +7,42 @@ import { maskUrl } from '../../log-text.ts'
 import { amqpUrls } from '../../server-url.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
 
-/** Two missed heartbeats end a connection, so a task may block the event loop for most of a minute. Seconds. */
+/**
+ * Heartbeat interval. Two missed heartbeats end a connection, so a task may block the event loop for most of a minute. Seconds.
+ */
 const HEARTBEAT_S = 30
-/** Back-off of amqplib: it doubles, with jitter, so that many dynos do not come back at once. Milliseconds. */
+/**
+ * Back-off of amqplib between attempts to connect. It doubles, with jitter, so that many dynos do not reconnect at the same
+ * moment. Milliseconds.
+ */
 const RECOVERY = { initialDelay: 100, maxDelay: 5000, factor: 2, jitter: 0.5, waitForConnect: false } as const
-/** Timeout of one attempt: TCP, TLS and the handshake. */
+/** Timeout of one attempt to connect, including TCP, TLS and the AMQP handshake. Milliseconds. */
 const CONNECT_TIMEOUT_MS = 15_000
-/** Timeout for the server's answer to a close. A connection that breaks meanwhile never receives one. */
+/**
+ * Timeout for the server's answer to a close, because no answer arrives if the connection breaks during the close. Milliseconds.
+ */
 const CLOSE_MS = 2000
 
 /** One connection to RabbitMQ, which reconnects for ever. */
 export interface AmqpConnection {
-  /** Waits for the connection. Rejects when the connection is closed, or lost meanwhile. */
+  /** Waits for the connection and opens a channel on it. Rejects if the connection is closed, or is lost during the call. */
   createChannel(): Promise<Channel>
   createConfirmChannel(): Promise<ConfirmChannel>
-  /** `performance.now()` of the loss or of the start. undefined while connected. */
+  /** When the connection was lost, or when this process started to connect, by `performance.now()`. undefined while connected. */
   readonly awaySince: number | undefined
   /**
-   * `performance.now()` of the moment when the server stopped reading from this connection. It does so if it is out of memory or disk and
-   * the connection has published. Acknowledgements wait as well; deliveries still arrive. undefined while the server reads.
+   * When the server stopped reading from this connection, by `performance.now()`. undefined while the server reads. The server
+   * stops reading if it is out of memory or disk and the connection has published. Then acknowledgements wait too, but
+   * deliveries still arrive.
    */
   readonly blockedSince: number | undefined
   readonly closed: boolean
-  /** Calls the listener after each change of `awaySince` or `blockedSince`. @returns stops that */
+  /** Calls the listener after each change of `awaySince` or `blockedSince`. @returns a function that removes the listener */
   onChange(listener: () => void): () => void
   close(): Promise<void>
 }
 
-/** Opens at once, in the background. Logs each change of state in one line. */
+/** Starts to connect at once, in the background. Logs each change of state in one line. */
 export async function openAmqpConnection(url: string, options: { name: string; log: Log }): Promise<AmqpConnection> {
   const { log, name } = options
   const broker = maskUrl(url)
@@ -96,7 +104,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     return () => void listeners.delete(listener)
   }
 
-  /** Waits for the connection without a limit, but for the answer only until a timeout. */
+  /** Waits for the connection without a limit, then for the answer to `create` until a timeout. */
   const onceConnected = async <C extends Channel>(create: () => Promise<C>): Promise<C> => {
     while (awaySince !== undefined && !closed) await nextChange({ onChange })
     return withAnswerTimeout('the opening of a channel', create(), (late) => void late.close().catch(() => {}))
@@ -123,7 +131,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   }
 }
 
-/** Resolves with the next change of `awaySince` or `blockedSince`. */
+/** Resolves at the next change of `awaySince` or `blockedSince`. */
 export const nextChange = ({ onChange }: Pick<AmqpConnection, 'onChange'>): Promise<void> =>
   new Promise((resolve) => {
     const stop = onChange(() => {
@@ -159,7 +167,7 @@ function toAddress(url: string): Options.Connect {
     protocol: protocol.slice(0, -1),
     hostname: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port),
-    // Without both amqplib uses guest.
+    // If user and password are both missing, amqplib uses guest.
     username: hasUser ? decodeURIComponent(username) : undefined,
     password: hasUser ? decodeURIComponent(password) : undefined,
     vhost: pathname.slice(1),

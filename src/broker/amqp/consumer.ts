@@ -30,13 +30,14 @@ export interface AmqpConsumerParts {
 }
 
 export interface AmqpConsumer extends Consumer {
-  /** Messages of a queue that this consumer holds. */
+  /** Returns how many messages of a queue this consumer holds. */
   holds(queue: string): number
 }
 
 /**
- * A worker's hold on its queues in RabbitMQ. Outcomes go to PostgreSQL in batches, acknowledgements after them. When the channel or the
- * connection breaks, the server delivers the messages again; those that ended meanwhile are stored and then only acknowledged.
+ * A worker's hold on its queues in RabbitMQ. Outcomes are stored in PostgreSQL in batches, and their messages are acknowledged
+ * afterwards. If the channel or the connection breaks, the server delivers the messages again. A message whose task ended before
+ * the redelivery is acknowledged without running again.
  */
 export async function createAmqpConsumer(parts: AmqpConsumerParts, options: ConsumeOptions): Promise<AmqpConsumer> {
   const { connection, publisher, database, log } = parts

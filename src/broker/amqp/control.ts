@@ -17,14 +17,17 @@ import type { AmqpConnection } from './connection.ts'
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** AMQP 0-9-1: the exchange or queue exists with other properties. */
 const PRECONDITION_FAILED = 406
-/** As kombu declares them: deleted with their consumer, or 10 s after a consumer vanished. Requests expire after five minutes. */
+/**
+ * Queues as kombu declares them: RabbitMQ deletes a queue with its consumer, or 10 s after the consumer vanished. Requests
+ * expire after five minutes.
+ */
 const MAILBOX: Options.AssertQueue = {
   durable: false,
   autoDelete: true,
   arguments: { 'x-expires': 10_000, 'x-message-ttl': 300_000 },
 }
 
-/** Remote control on one channel of the connection that the process already has. The channel opens again with the connection. */
+/** Remote control on one channel of the process's existing connection. The channel is opened again after a reconnection. */
 export function createAmqpControl(connection: AmqpConnection, log: Log): ControlTransport {
   const control = createControlChannel(connection, log)
 
@@ -42,11 +45,13 @@ export function createAmqpControl(connection: AmqpConnection, log: Log): Control
     async broadcast(request) {
       const channel = await control.current()
       send(REQUESTS, '', request, 2)
-      // RabbitMQ answers after it has taken the request, so a process that ends now has reached every worker.
+      // RabbitMQ answers after it has accepted the request. So the request reaches every worker even if this process ends after
+      // the answer.
       if (connection.blockedSince === undefined) await withAnswerTimeout('a request to workers', channel.checkExchange(REQUESTS))
     },
     reply: (to, reply) => {
-      // Publishing to an unknown exchange would close the channel. Only kombu's clients ask, and all of them use this exchange.
+      // Publishing to an unknown exchange would close the channel. Only kombu's clients send requests, and they all use this
+      // exchange.
       if (to.exchange === REPLIES) send(REPLIES, to.routing_key, reply, 1)
     },
     emit(routingKey, event) {
@@ -97,7 +102,7 @@ function createControlChannel(connection: AmqpConnection, log: Log) {
   const ending = new AbortController()
   let opening: Promise<Channel> | undefined
   let channel: Channel | undefined
-  /** The socket is full. Events are dropped until it drains, instead of filling the memory. */
+  /** True while the socket is full. Events are then dropped, so that they do not fill the memory. */
   let isFull = false
 
   const open = async (): Promise<Channel> => {
@@ -108,7 +113,7 @@ function createControlChannel(connection: AmqpConnection, log: Log) {
       isFull = false
     })
     opened.on('close', () => {
-      // `current` tries again if the channel breaks before it is in use.
+      // If the channel closed before it was in use, `current` opens another.
       if (channel !== opened) return
       opening = undefined
       channel = undefined
@@ -120,7 +125,7 @@ function createControlChannel(connection: AmqpConnection, log: Log) {
     return opened
   }
 
-  /** The open channel, or the next one that can be opened. */
+  /** Resolves with the open channel. If no channel is open, waits until one can be opened. */
   const current = (): Promise<Channel> => {
     opening ??= (async () => {
       for (let attempt = 0; ; ) {
@@ -171,7 +176,10 @@ function createControlChannel(connection: AmqpConnection, log: Log) {
   }
 }
 
-/** Each on its own channel, because a refusal closes the channel. An exchange with other properties (Celery can make it durable) is used as it is. */
+/**
+ * Declares each exchange on its own channel, because a refusal closes the channel. An exchange that exists with other properties
+ * (Celery can make it durable) is used as it is.
+ */
 async function declareExchanges(connection: AmqpConnection): Promise<void> {
   const exchanges = [
     [REQUESTS, 'fanout', false],

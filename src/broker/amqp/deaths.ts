@@ -3,26 +3,34 @@ import { storableIds } from '../../database/columns.ts'
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
 
-/** A killed process loses all its connections at once, but RabbitMQ and PostgreSQL notice at different moments. */
+/**
+ * Wait before the second query about a worker that still holds its lock: RabbitMQ may notice a killed process before PostgreSQL
+ * does. Milliseconds.
+ */
 const LOOK_AGAIN_MS = 300
 
 /** The history of a redelivered message. */
 export interface History {
-  /** The last attempt whose outcome is stored (`isStored`): the message only needs its acknowledgement. null: no attempt. */
+  /** The last attempt whose outcome is stored, for `isStored`. null: no outcome is stored. */
   readonly recorded: number | null
-  /** How many workers died with the message. */
+  /** The number of workers that died while they held the message. */
   readonly deaths: number
 }
 
-/** Counts deaths for brokers that only report "redelivered" (table `redelivery`). A message that is delivered once costs nothing here. */
+/**
+ * Counts deaths of workers in table `redelivery`, for brokers that report only whether a message was redelivered. A message that
+ * is delivered once causes no query.
+ */
 export interface Redeliveries {
-  /** @param worker number of this worker (`WorkerSession.id`) */
+  /** Reads the history of redelivered messages. @param worker number of this worker (`WorkerSession.id`) */
   look(ids: readonly string[], worker: number): Promise<Map<string, History>>
-  /** This worker lost these messages with its connection and is alive. No death was counted for any of them. */
+  /**
+   * Notes that this worker lost these messages with its connection but is alive, so their redelivery does not count as a death.
+   */
   lost(ids: readonly string[]): Promise<void>
-  /** As `Consumer.begin`. Durable when resolved. */
+  /** Does what `Consumer.begin` promises. Durable when resolved. */
   begin(id: string, worker: number): Promise<void>
-  /** Call before the messages are requeued. `counted`: the requeue counts as a death. */
+  /** Notes that messages are about to be requeued. `counted`: the requeue counts as a death. */
   noteRequeue(requeued: readonly { readonly id: string; readonly counted: boolean }[]): Promise<void>
 }
 
@@ -41,8 +49,9 @@ export function createRedeliveries(database: Database): Redeliveries {
       const known = new Map<string, History>()
       const rows = await ask(storableIds(ids))
       for (const row of rows) known.set(row.id, row)
-      // Another worker began the message and still holds its lock. Either it lost only its connection, or its lock is released in a moment.
-      // A first death is not waited for, because a restarted RabbitMQ reports every message in its queues as redelivered.
+      // These messages were begun by another worker, which still holds its lock. It may have lost only its connection to
+      // RabbitMQ, or it is dead and its lock is released in a moment, so they are looked up again. There is no such wait for a
+      // first death, because a restarted RabbitMQ reports every message in its queues as redelivered.
       const doubtful = rows.filter((row) => row.worker !== null && row.worker !== worker).map(({ id }) => id)
       if (doubtful.length > 0 && (await sleep(LOOK_AGAIN_MS))) for (const row of await ask(doubtful)) known.set(row.id, row)
       return known

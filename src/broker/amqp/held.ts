@@ -5,6 +5,6 @@ import type { AmqpAcks } from './acks.ts'
 /** A message that a consumer holds. */
 export interface AmqpHeld extends HeldDelivery {
   readonly tag: { readonly acks: AmqpAcks; readonly raw: ConsumeMessage }
-  /** It was redelivered, and its history was looked up. */
+  /** True: the message was redelivered, and its history has been looked up. */
   readonly known?: true
 }

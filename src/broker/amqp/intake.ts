@@ -12,9 +12,9 @@ import { type AmqpSubscriptions, createAmqpSubscriptions } from './subscriptions
 import type { AmqpTopology } from './topology.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Shared plans close a connection with more than 1,000 unacknowledged messages. */
+/** Largest prefetch limit. Shared plans of hosting providers close a connection with more than 1,000 unacknowledged messages. */
 const MAX_PREFETCH = 800
-/** Minimum time between two adjustments of the limit: each one costs two round trips. */
+/** Minimum time between two adjustments of the prefetch limit, because each adjustment costs two round trips. Milliseconds. */
 const ADJUST_EVERY_MS = 100
 
 export interface AmqpIntakeParts {
@@ -24,18 +24,18 @@ export interface AmqpIntakeParts {
   readonly prefetch: Pick<Prefetch, 'target'>
   readonly log: Log
   readonly onMessage: (from: AmqpAcks, queue: string, raw: ConsumeMessage) => void
-  /** The channel closed, so its unacknowledged messages are in their queues again. */
+  /** Called when the channel has closed: its unacknowledged messages are in their queues again. */
   readonly onChannelClosed: (from: AmqpAcks) => void
 }
 
-/** The consuming channel. It is opened again whenever it closes. */
+/** The channel that consumes. It is opened again whenever it closes. */
 export interface AmqpIntake {
   /** Adjusts the prefetch limit to the measured rate. */
   adjust(): void
-  /** Takes nothing from a queue until `resume`. */
+  /** Stops deliveries from a queue until `resume`. */
   pause(queue: string): Promise<void>
   resume(): void
-  /** Resolves when no message will arrive any more, or when the server does not answer. */
+  /** Stops all deliveries. Resolves when no further message can arrive, or if the server does not answer in time. */
   stop(): Promise<void>
   /** Closes the channel. */
   close(): Promise<void>
@@ -49,7 +49,7 @@ type ChannelState =
       readonly state: 'consuming'
       readonly channel: Channel
       readonly subscriptions: AmqpSubscriptions
-      /** Messages that all consumers of the channel may hold together. */
+      /** The number of unacknowledged messages that all consumers of the channel may hold together. */
       readonly limit: number
       readonly adjustedAt: number
     }
@@ -66,7 +66,7 @@ export function startAmqpIntake(parts: AmqpIntakeParts, options: ConsumeOptions)
     life.send('recovery-started')
     for (const queue of queues) await parts.topology.declare(queue)
     const channel = await connection.createChannel()
-    // `close` has already run, so this channel would stay open.
+    // The consumer was closed during the opening. Without this line the new channel would stay open.
     if (life.closed.aborted) await channel.close()
     current = { state: 'opening', channel }
     channel.on('error', (error) =>
@@ -116,7 +116,7 @@ export function startAmqpIntake(parts: AmqpIntakeParts, options: ConsumeOptions)
         current.subscriptions.resume().catch(ignore)
     },
     async stop() {
-      // While RabbitMQ blocks the connection it reads nothing, so it would not answer.
+      // While RabbitMQ blocks the connection, it reads no requests and would not answer.
       if (current.state === 'consuming' && connection.blockedSince === undefined)
         await withAnswerTimeout('the end of a consumer', current.subscriptions.stop()).catch(ignore)
     },
@@ -143,7 +143,10 @@ async function keepOpen({ connection, life, log }: AmqpIntakeParts, open: () => 
   }
 }
 
-/** Hundreds of messages for fast tasks, one for each slot for slow tasks, in powers of two, so that small changes of the rate cost nothing. */
+/**
+ * Returns the prefetch limit: hundreds of messages for fast tasks, one for each slot for slow tasks. The limit grows in powers
+ * of two, so that small changes of the rate cause no adjustment.
+ */
 function limitFor(target: number, concurrency: number): number {
   if (target <= concurrency) return concurrency
   return Math.max(concurrency, Math.min(MAX_PREFETCH, concurrency * 2 ** Math.ceil(Math.log2(target / concurrency))))

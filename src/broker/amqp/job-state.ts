@@ -1,15 +1,21 @@
-/** Where one message is on its way to RabbitMQ. */
+/** The state of one message on its way to RabbitMQ. */
 export type JobState =
-  /** Waits for its next attempt. `maybeTaken`: an earlier attempt left this process, so the server may have the message. */
+  /**
+   * The message waits for its next attempt. `maybeTaken`: an earlier attempt left this process, so the server may have the
+   * message.
+   */
   | { readonly tag: 'waiting'; readonly maybeTaken: boolean }
-  /** Written to a channel, no answer yet. `returned`: the server found no queue for it (basic.return). */
+  /**
+   * The message was written to a channel, and the server has not answered yet. `returned`: the server found no queue for it
+   * (basic.return).
+   */
   | { readonly tag: 'unconfirmed'; readonly returned: boolean }
   | JobEnd
 
 /** How publishing a message ended. */
 export type JobEnd =
   | { readonly tag: 'confirmed' }
-  /** Its queue takes nothing now, and the sender asked not to wait for the queue. */
+  /** The server refuses the queue of the message now, and the sender asked not to wait for the queue. */
   | { readonly tag: 'putOff'; readonly reason: string }
   /** AMQP cannot carry the message: every attempt fails. */
   | { readonly tag: 'refused'; readonly reason: Error }
@@ -17,13 +23,15 @@ export type JobEnd =
   | { readonly tag: 'abandoned' }
 
 export type JobEvent =
-  /** The channel has written it to the socket. */
+  /** The channel has written the message to the socket. */
   | { readonly tag: 'written' }
   /** basic.return: an answer to a mandatory message whose queue does not exist. An acknowledgement follows. */
   | { readonly tag: 'returned' }
-  /** basic.ack. */
+  /** basic.ack: the server has taken the message. */
   | { readonly tag: 'acked' }
-  /** The server refuses to declare the queue, or answered basic.nack. `wait`: the sender waits until the queue takes it. */
+  /**
+   * The server refuses to declare the queue, or answered basic.nack. `wait`: the sender waits until the queue takes the message.
+   */
   | { readonly tag: 'queueRefused'; readonly reason: string; readonly wait: boolean }
   /** amqplib cannot encode the message. Nothing was written. */
   | { readonly tag: 'unencodable'; readonly error: Error }
@@ -32,7 +40,7 @@ export type JobEvent =
   /** The sender stops waiting. */
   | { readonly tag: 'abandoned' }
 
-// HOT: states and events without data are constants, so that a message costs no object.
+// HOT: states and events without data are constants, so that no objects are allocated for a message.
 export const WAITING: JobState = { tag: 'waiting', maybeTaken: false }
 const WAITING_MAYBE_TAKEN: JobState = { tag: 'waiting', maybeTaken: true }
 const UNCONFIRMED: JobState = { tag: 'unconfirmed', returned: false }
@@ -45,7 +53,10 @@ export const ACKED: JobEvent = { tag: 'acked' }
 export const CHANNEL_CLOSED: JobEvent = { tag: 'channelClosed' }
 export const ABANDONED: JobEvent = { tag: 'abandoned' }
 
-/** Pure. The table in test/src/broker/amqp/job-state.test.ts is its specification. HOT: twice per message. */
+/**
+ * Returns the state after an event. Pure; the table in test/src/broker/amqp/job-state.test.ts is the specification. HOT: called
+ * twice for each message.
+ */
 export function next(state: JobState, event: JobEvent): JobState {
   if (state.tag === 'waiting') return nextOfWaiting(state, event)
   if (state.tag === 'unconfirmed') return nextOfUnconfirmed(state, event)
@@ -93,6 +104,6 @@ function nextOfUnconfirmed(state: Extract<JobState, { tag: 'unconfirmed' }>, eve
 
 export const isEnd = (state: JobState): state is JobEnd => state.tag !== 'waiting' && state.tag !== 'unconfirmed'
 
-/** The message left this process and was not confirmed, so the server may have it. */
+/** Returns true if the message left this process and was not confirmed, so that the server may have it. */
 export const isMaybeTaken = (state: JobState): boolean =>
   state.tag === 'unconfirmed' || (state.tag === 'waiting' && state.maybeTaken)

@@ -12,13 +12,13 @@ export interface Job {
   readonly body: Buffer
   readonly options: Options.Publish
   state: JobState
-  /** True: the job waits until its queue takes messages. False: it ends as `putOff`. */
+  /** True: if the server refuses the queue, the job waits until the queue takes messages. False: the job ends as `putOff`. */
   readonly waitsForQueue: boolean
-  /** Called once, when the state is an end. */
+  /** Called once, when the job has ended. */
   readonly onEnd: (end: JobEnd) => void
 }
 
-/** HOT: twice per message. */
+/** Applies an event to a job, and reports its end. HOT: called twice for each message. */
 export function apply(job: Job, event: JobEvent): void {
   const state = next(job.state, event)
   if (state === job.state) return
@@ -26,18 +26,18 @@ export function apply(job: Job, event: JobEvent): void {
   if (isEnd(state)) job.onEnd(state)
 }
 
-/** Checks what AMQP cannot carry, without a connection. @returns undefined if no fault is found */
+/** Checks without a connection if AMQP can carry a message. @returns the reason why it cannot, or undefined */
 export function unsendable({ queue, headers }: Pick<Message, 'queue' | 'headers'>): Error | undefined {
   if (Buffer.byteLength(queue) > MAX_SHORT_BYTES) return new Error(`the name of the queue has more than ${MAX_SHORT_BYTES} bytes`)
   const isLong = (name: string) => Buffer.byteLength(name) > MAX_SHORT_BYTES
   return Object.keys(headers).some(isLong) ? new Error(`the name of a header has more than ${MAX_SHORT_BYTES} bytes`) : undefined
 }
 
-/** HOT: once per message. */
+/** Encodes a message for AMQP. HOT: called once for each message. */
 export function encodeJob(message: Message): Pick<Job, 'queue' | 'body' | 'options'> {
   const { headers, properties, body } = encodeCelery(message)
-  // No `expiration`: RabbitMQ would drop the message, nothing would record its end, and its task would stay PENDING.
-  // Workers, Celery's included, check the header `expires`.
+  // The property `expiration` is not set: RabbitMQ would drop the message, no outcome would be stored, and its task would stay
+  // PENDING. Workers, Celery's included, check the header `expires` instead.
   const { content_type, content_encoding, priority, correlation_id, reply_to } = properties
   const options: Options.Publish = {
     headers,
@@ -47,7 +47,7 @@ export function encodeJob(message: Message): Pick<Job, 'queue' | 'body' | 'optio
     contentEncoding: content_encoding!,
   }
   if (priority !== undefined) options.priority = priority
-  // An id of 255 characters may have more bytes. Without a correlation id the replying worker uses the task id.
+  // A correlation id of 255 characters may have more than 255 bytes. If it is left out, the worker replies with the task id.
   if (correlation_id !== undefined && Buffer.byteLength(correlation_id) <= MAX_SHORT_BYTES) options.correlationId = correlation_id
   if (reply_to !== undefined) options.replyTo = reply_to
   return { queue: message.queue, body, options }

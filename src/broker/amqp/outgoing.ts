@@ -12,8 +12,9 @@ import type { AmqpTopology } from './topology.ts'
 /** Sends messages, and decides how long a call waits for RabbitMQ. */
 export interface AmqpOutgoing extends Pick<AmqpSending, 'reply'> {
   /**
-   * `patient`: waits its whole time unless there is known to be no connection. Without it, a call during an outage does not wait, because
-   * an earlier call has waited already.
+   * Sends messages. `patient`: waits for the whole timeout, unless RabbitMQ is known to be away. Without `patient`, a call
+   * during an outage does not wait, because an earlier call has already waited.
+   * @returns the messages that were not confirmed in time
    */
   send(messages: readonly Message[], how?: SendOptions & { readonly patient?: boolean }): Promise<Unconfirmed[]>
 }
@@ -23,7 +24,7 @@ export interface AmqpOutgoingParts {
   readonly topology: AmqpTopology
   readonly config: Pick<Config, 'publishTimeoutMs'>
   readonly log: Log
-  /** Collects the results of these messages. undefined: results are not collected. */
+  /** Collects the results of the messages. undefined: results are not collected. */
   readonly collect: AmqpCollect | undefined
   readonly beforeSending: BeforeSending | undefined
 }

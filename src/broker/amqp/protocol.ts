@@ -22,7 +22,7 @@ export interface AmqpProtocolParts {
   readonly requeue: AmqpRequeue
   readonly intake: AmqpIntake
   readonly worker: WorkerSession
-  /** Takes messages again from paused queues if a slot is free. */
+  /** Resumes deliveries from paused queues if a slot is free. */
   readonly resume: () => void
 }
 
@@ -56,7 +56,8 @@ export function createAmqpProtocol(parts: AmqpProtocolParts): ConsumerProtocol<A
       const { acks, raw } = delivery.tag
       acks.ack([raw])
       if (await acks.processed()) return true
-      // In doubt the message does not run here, because the server may deliver it again.
+      // It is unknown whether the server processed the acknowledgement. The message must not run here, because the server may
+      // deliver it again.
       held.release(delivery)
       return false
     },

@@ -4,26 +4,26 @@ import type { AmqpConnection } from './connection.ts'
 import { apply, type Job } from './job.ts'
 import { ACKED, CHANNEL_CLOSED, type JobEvent, RETURNED, WRITTEN } from './job-state.ts'
 
-/** One confirm channel, and the jobs that it has written and the server has not answered. */
+/** One confirm channel, and the jobs that it has written but that the server has not yet answered. */
 export interface PublishChannel {
   readonly isOpen: boolean
   /**
-   * Writes the jobs that wait. HOT: once per message.
+   * Writes the jobs whose state is `waiting`. HOT.
    * @returns false if the socket is full
-   * @throws IllegalOperationError if the channel is closed. Jobs that it did not write still wait.
+   * @throws IllegalOperationError if the channel is closed. Jobs that were not written stay in the state `waiting`
    */
   write(jobs: readonly Job[]): boolean
-  /** Resolves when the socket has room again, or the channel is closed. */
+  /** Resolves when the socket has room again, or when the channel is closed. */
   drained(): Promise<void>
 }
 
 export interface PublishChannelOptions {
   readonly log: Log
-  /** The server answered, be it with a refusal. */
+  /** Called for every answer of the server, also for a refusal. */
   readonly onAnswer: () => void
-  /** These jobs are sent again at once: their channel closed before the server answered. */
+  /** Called with jobs whose channel closed before the server answered. They must be sent again at once. */
   readonly onLost: (jobs: readonly Job[]) => void
-  /** The server did not take this job, which waits again. `unroutable`: its queue does not exist. */
+  /** Called with a job that the server did not take and that waits again. `unroutable`: its queue does not exist. */
   readonly onUntaken: (job: Job, reason: { readonly unroutable: boolean }) => void
 }
 
@@ -52,7 +52,10 @@ export async function openPublishChannel(connection: AmqpConnection, options: Pu
     if (job.state.tag === 'waiting') onUntaken(job, { unroutable })
   }
 
-  /** amqplib also reports a nack for every unconfirmed message of a channel that closes. `close` has handled these. */
+  /**
+   * amqplib also reports a nack for every unconfirmed message of a channel that closes. The listener for `close` has already
+   * handled these jobs.
+   */
   const nacked = (job: Job) => {
     if (!isOpen) return
     const reason = 'not taken (basic.nack), as by a full queue'
@@ -81,7 +84,7 @@ export async function openPublishChannel(connection: AmqpConnection, options: Pu
           hasRoom = publish(job)
         } catch (error) {
           if (error instanceof IllegalOperationError) throw error
-          // Nothing of this message was written, so the messages behind it are not affected.
+          // No byte of this message was written, so the messages behind it are not affected.
           apply(job, { tag: 'unencodable', error: error as Error })
         }
       }

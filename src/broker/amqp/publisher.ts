@@ -7,7 +7,7 @@ import { type AmqpSending, createAmqpSending } from './sending.ts'
 import type { AmqpTopology } from './topology.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 2000 }
-/** Messages written between two checks of the socket. Bounds the memory that a slow server costs. */
+/** Most messages that are written between two checks of the socket. Limits the memory that messages for a slow server use. */
 const MAX_BATCH = 500
 /** Pause before a refused queue is declared again. Milliseconds. */
 const REFUSED_QUEUE_MS = 500
@@ -16,13 +16,13 @@ export interface AmqpPublisherOptions {
   readonly connection: AmqpConnection
   readonly topology: AmqpTopology
   readonly log: Log
-  /** Resolves when messages may leave: the reply queue exists. */
+  /** Resolves when messages may be sent, because the reply queue exists. undefined: there is no reply queue. */
   readonly beforeSending: (() => Promise<void>) | undefined
-  /** The server answered, be it with a refusal. */
+  /** Called for every answer of the server, also for a refusal. */
   readonly onAnswer: () => void
 }
 
-/** Publishes on one confirm channel. Messages that are handed in during one turn of the event loop leave together. */
+/** Publishes on one confirm channel. Messages of one turn of the event loop are sent together. */
 export function createAmqpPublisher(options: AmqpPublisherOptions): AmqpSending {
   const { connection, log, beforeSending, onAnswer } = options
   const declareQueues = createQueueDeclarer(options)
@@ -57,7 +57,7 @@ export function createAmqpPublisher(options: AmqpPublisherOptions): AmqpSending 
     return channel
   }
 
-  /** @returns false if the socket is full */
+  /** Declares the queues of the next jobs and writes these jobs. @returns false if the socket is full */
   const publishBatch = async (open: PublishChannel): Promise<boolean> => {
     const batch = waiting.splice(0, MAX_BATCH)
     let unwritten = batch
@@ -72,7 +72,9 @@ export function createAmqpPublisher(options: AmqpPublisherOptions): AmqpSending 
     }
   }
 
-  /** Jobs of refused queues wait apart, so that they do not delay the others. */
+  /**
+   * Returns the jobs whose queues are not refused. Jobs of refused queues wait separately, so that they do not delay other jobs.
+   */
   const withoutRefused = (batch: readonly Job[], refusals: ReadonlyMap<string, string>): Job[] => {
     const refused = batch.filter(({ queue }) => refusals.has(queue))
     for (const job of refused) apply(job, { tag: 'queueRefused', reason: refusals.get(job.queue)!, wait: job.waitsForQueue })
@@ -96,9 +98,12 @@ export function createAmqpPublisher(options: AmqpPublisherOptions): AmqpSending 
 
 const isWaiting = ({ state }: Job) => state.tag === 'waiting'
 
-/** @returns a function that declares the queues of a batch. It resolves with the refused queues and why; other failures reject. */
+/**
+ * @returns a function that declares the queues of a batch. It resolves with the reason of the refusal for each refused queue,
+ * and rejects for other failures
+ */
 function createQueueDeclarer({ topology, log, onAnswer }: AmqpPublisherOptions) {
-  /** Refused queues. Each is logged once until the server accepts it. */
+  /** Refused queues that have been logged. A queue is not logged again until the server has accepted it. */
   const logged = new Set<string>()
 
   const refusalOf = async (queue: string): Promise<string | undefined> => {
@@ -115,7 +120,7 @@ function createQueueDeclarer({ topology, log, onAnswer }: AmqpPublisherOptions) 
 
   return async (batch: readonly Job[]): Promise<ReadonlyMap<string, string>> => {
     const waits = new Map<string, boolean>()
-    // A reply is not mandatory: its queue belongs to the client.
+    // Replies are not mandatory and are skipped: their queues belong to the clients.
     for (const { queue, options, waitsForQueue } of batch)
       if (options.mandatory === true) waits.set(queue, waitsForQueue || waits.get(queue) === true)
     const refusals = new Map<string, string>()
@@ -131,5 +136,5 @@ function createQueueDeclarer({ topology, log, onAnswer }: AmqpPublisherOptions) 
   }
 }
 
-/** Reply codes of channel exceptions (AMQP 0-9-1 §1.1), 403 ACCESS_REFUSED to 406 PRECONDITION_FAILED. */
+/** Returns true for the reply codes of channel exceptions (AMQP 0-9-1 §1.1), 403 ACCESS_REFUSED to 406 PRECONDITION_FAILED. */
 const isRefused = (error: unknown): boolean => [403, 404, 405, 406].includes((error as { code?: number }).code ?? 0)

@@ -22,24 +22,27 @@ export interface AmqpRedeliveryParts {
   readonly mirror: ResultMirror | undefined
   /** Aborts when the consumer closes. */
   readonly signal: AbortSignal
-  /** The messages that the consumer holds. A redelivered message is replaced by itself with its history. */
+  /** The messages that the consumer holds. A redelivered message is replaced by a copy with its history. */
   readonly held: HeldTable<AmqpHeld>
-  /** Stores the outcomes of this consumer. */
+  /** Resolves when the outcomes of this consumer are stored. */
   flush(): Promise<void>
   readonly confirmations: Pick<AmqpConfirmations, 'isAnswered' | 'answer'>
-  /** Hands messages to the worker. */
+  /** Passes messages to the worker. */
   run(deliveries: readonly AmqpHeld[]): void
   /** Acknowledges a message without running it. */
   settle(delivery: AmqpHeld): void
 }
 
-/** Handles redelivered messages. RabbitMQ reports only the redelivery; stored outcomes and deaths are in the database. */
+/**
+ * Handles redelivered messages. RabbitMQ reports only that a message was redelivered; its stored outcome and its deaths are in
+ * the database.
+ */
 export interface AmqpRedelivery {
   /** Notes that the messages of a broken channel are redelivered without a death. */
   lost(from: AmqpAcks): void
-  /** Runs redelivered messages, or acknowledges those whose outcome is stored. */
+  /** Runs redelivered messages. A message whose outcome is stored is acknowledged instead. */
   lookInto(again: readonly AmqpHeld[]): Promise<void>
-  /** Repeats `work` until the database does it. @returns undefined if the database refuses a value */
+  /** Repeats `work` until it succeeds. @returns undefined if the database refuses a value, or if the consumer closes */
   retryUnlessRefused<T>(work: () => Promise<T>): Promise<T | undefined>
 }
 
@@ -62,7 +65,10 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
     }
   }
 
-  /** The worker that stored an outcome may have died before it mirrored it or replied. */
+  /**
+   * Mirrors stored outcomes and replies to clients again, because the worker that stored an outcome may have died before it did
+   * so.
+   */
   const reportAgain = async (done: readonly AmqpHeld[]) => {
     const reported = done.map(({ message }) => message).filter((each) => mirror !== undefined || confirmations.isAnswered(each))
     const stored = reported.length === 0 ? [] : ((await retryUnlessRefused(() => storedOutcomes(database, reported))) ?? [])
@@ -82,7 +88,7 @@ export function createAmqpRedelivery(parts: AmqpRedeliveryParts): AmqpRedelivery
       if (ids.length > 0) noting = Promise.all([noting, retryUnlessRefused(() => redeliveries.lost(ids))])
     },
     async lookInto(again) {
-      // Outcomes of this consumer are stored first, so that the lookup finds them.
+      // The outcomes of this consumer must be stored before the lookup, so that it finds them.
       await parts.flush()
       await noting
       const ids = again.map(({ message }) => message.headers.id)

@@ -1,21 +1,27 @@
 import { pauseMs } from '../../concurrency/retry.ts'
 import type { Log } from '../../log.ts'
 
-/** The first pause is short, because a full queue may soon have room. The longest one is what a repaired permission or name waits for. */
+/**
+ * Pauses before a refused queue is tried again. The first pause is short, because a full queue may soon have room. The longest
+ * pause limits how long the messages wait after a wrong permission or name was repaired.
+ */
 const BACKOFF = { firstMs: 500, maxMs: 60_000 }
-/** A queue that is often full is logged at most once in this time. */
+/** A queue that is often full is logged at most once in this time. Milliseconds. */
 const LOG_AGAIN_MS = 60_000
 
-/** Queues that take no messages while others do. Each is tried again after a growing pause. */
+/**
+ * Queues for which RabbitMQ refuses messages while it takes messages for other queues. Each queue is tried again after a growing
+ * pause.
+ */
 export interface RefusedQueues {
-  /** Milliseconds until the next attempt for this queue. 0: now. */
+  /** Returns the milliseconds until the next attempt for this queue. 0: try at once. */
   waitMs(queue: string): number
   refused(queue: string, reason: string): void
   taken(queue: string): void
 }
 
 interface Refused {
-  /** Refusals in a row. */
+  /** The number of refusals in a row. */
   attempts: number
   retryAt: number
   refusedAt: number

@@ -12,11 +12,11 @@ export interface AmqpRelayParts {
   readonly send: AmqpOutgoing['send']
 }
 
-/** @returns a function that publishes messages of the outbox. A queue that takes none does not delay the messages of other queues. */
+/** @returns a function that publishes messages of the outbox. A refused queue does not delay the messages of other queues. */
 export function createAmqpRelay({ database, log, send }: AmqpRelayParts) {
   const refusedQueues = createRefusedQueues(log)
 
-  /** A message that can never be sent must not block the messages behind it. */
+  /** Keeps a message that can never be sent as a dead letter, so that it does not block the messages behind it. */
   const keepUnsendable = async (message: Message, reason: Error) => {
     const { id, task } = message.headers
     log.error({ id, task, queue: message.queue, reason: reason.message }, 'message cannot be sent, stored in dead_letter')

@@ -7,22 +7,22 @@ export interface AmqpRequeueParts {
   readonly redeliveries: Pick<Redeliveries, 'noteRequeue'>
   readonly background: Background
   readonly log: Log
-  /** Pauses these queues if the worker is full: it would only receive the same messages again. */
+  /** Pauses these queues if the worker has no free slot: it would only receive the same messages again. */
   readonly pauseIfFull: (queues: ReadonlySet<string>) => Promise<void>
   readonly resume: () => void
 }
 
 export interface AmqpRequeue {
-  /** Messages that wait to be requeued. */
+  /** The number of messages that wait to be requeued. */
   readonly size: number
   add(delivery: AmqpHeld, counted: boolean): void
 }
 
-/** Requeues messages. Messages of one turn of the event loop are requeued together. */
+/** Creates the queue of messages to requeue. Messages of one turn of the event loop are requeued together. */
 export function createAmqpRequeue({ redeliveries, background, log, pauseIfFull, resume }: AmqpRequeueParts): AmqpRequeue {
   let waiting: { readonly delivery: AmqpHeld; readonly counted: boolean }[] = []
 
-  /** Notes the requeue in the database first, so that the redelivery does not count as a death. */
+  /** Notes the requeue in the database before it requeues, so that the redelivery does not count as a death. */
   const requeue = async () => {
     const batch = waiting
     waiting = []

@@ -20,9 +20,10 @@ export interface SecondConnectionParts {
 }
 
 /**
- * A consumer that continues while RabbitMQ is out of memory or disk. Under such an alarm the server reads nothing from a connection that has
- * published (rabbitmq.com, "Memory and Disk Alarms"), acknowledgements included. A worker that sent one message would take no more, and a
- * server full of messages would stay full. Until the alarm ends, messages are also taken over a second connection.
+ * A consumer that continues while RabbitMQ is out of memory or disk. During such an alarm the server does not read from a
+ * connection that has published (rabbitmq.com, "Memory and Disk Alarms"), so it receives no acknowledgements either. A worker
+ * that has sent one message would receive no more messages, and a server full of messages would stay full. So the worker also
+ * consumes on a second connection until the alarm ends.
  */
 export async function createSecondConnectionConsumer(
   parts: SecondConnectionParts,
@@ -64,14 +65,17 @@ export async function createSecondConnectionConsumer(
 }
 
 interface Second extends Connected {
-  /** Deliveries that are not settled. */
+  /** The number of deliveries that are not settled. */
   held: number
   stopped: boolean
 }
 
-/** The consumers on second connections: at most one that takes messages, and stopped ones that still hold some. */
+/** The consumers on second connections: at most one that receives messages, and stopped consumers that still hold messages. */
 function createSecondConsumers(parts: SecondConnectionParts, options: ConsumeOptions) {
-  /** Deliveries that do not belong to the main consumer. Empty unless RabbitMQ has an alarm, so a message costs one comparison. */
+  /**
+   * The owners of deliveries that do not belong to the main consumer. Empty unless RabbitMQ has an alarm, so a message usually
+   * costs one comparison.
+   */
   const owners = new Map<Delivery, Second>()
   const open = new Set<Second>()
   const closing = new Set<Promise<void>>()
@@ -111,7 +115,7 @@ function createSecondConsumers(parts: SecondConnectionParts, options: ConsumeOpt
     async stop() {
       for (const second of [...open]) await stopOne(second)
     },
-    /** HOT: once per call about a delivery. */
+    /** Returns the owner of a delivery, or undefined for the main consumer. HOT: called for every call about a delivery. */
     ownerOf: (delivery: Delivery): AmqpConsumer | undefined => (owners.size === 0 ? undefined : owners.get(delivery)?.consumer),
     settled(delivery: Delivery) {
       if (owners.size === 0) return

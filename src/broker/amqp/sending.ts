@@ -3,7 +3,7 @@ import type { Message } from '../../message/message.ts'
 import { apply, encodeJob, type Job, MAX_SHORT_BYTES, unsendable } from './job.ts'
 import { ABANDONED, isMaybeTaken, type JobEnd, WAITING } from './job-state.ts'
 
-/** A reply that cannot be sent for this long is dropped: its client no longer waits. */
+/** A reply that cannot be sent for this long is dropped, because its client no longer waits. Milliseconds. */
 const REPLY_TTL_MS = 60_000
 
 /** A message that was not confirmed in time. */
@@ -11,31 +11,34 @@ export interface Unconfirmed {
   readonly message: Message
   /** The message left this process, so the server may have it. */
   readonly sent: boolean
-  /** AMQP can never carry the message. */
+  /** The reason why AMQP can never carry the message. undefined: AMQP can carry it. */
   readonly refused?: Error | undefined
-  /** The server's reason to refuse the queue of this message. Messages of other queues may be taken. */
+  /** The server's reason to refuse the queue of this message. undefined: the queue was not refused. */
   readonly putOff?: string | undefined
 }
 
 export interface SendOptions {
-  /** If the server refuses the queue of a message, the message comes back as `putOff` instead of being tried again. */
+  /**
+   * True: if the server refuses the queue of a message, `send` returns the message with the reason in `putOff` instead of trying
+   * it again.
+   */
   readonly putOff?: boolean
 }
 
-/** Hands messages to a publisher and reports their ends. */
+/** Gives messages to a publisher and reports how each one ended. */
 export interface AmqpSending {
   /**
-   * Sends. Sends again after a lost connection, a refusal by a full queue, or the deletion of a queue.
+   * Sends messages. Sends a message again after a lost connection, a refusal by a full queue, or the deletion of its queue.
    * @returns the messages that were not confirmed within `timeoutMs`
    */
   send(messages: readonly Message[], timeoutMs: number, options?: SendOptions): Promise<Unconfirmed[]>
   /** Sends a result to a client (rpc://). The server drops the reply if the client is gone. */
   reply(to: string, correlationId: string, body: string): void
-  /** Ends every pending `send` as if its time was over. */
+  /** Ends every pending `send` as if its timeout had passed. */
   giveUp(): void
 }
 
-/** @param enqueue hands a job to the publisher, which drives its state */
+/** @param enqueue gives a job to the publisher, which applies the events that change its state */
 export function createAmqpSending(enqueue: (job: Job) => void, log: Log): AmqpSending {
   const pending = new Set<() => void>()
 
@@ -101,7 +104,10 @@ export function createAmqpSending(enqueue: (job: Job) => void, log: Log): AmqpSe
   }
 }
 
-/** A message that can never be sent is reported as refused now. Otherwise nobody would find out after the outage. */
+/**
+ * A message that can never be sent is reported as refused at once, even during an outage. Otherwise its sender would never learn
+ * of the refusal.
+ */
 const unconfirmed = (message: Message, sent: boolean): Unconfirmed => ({
   message,
   sent,

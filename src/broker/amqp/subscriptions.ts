@@ -3,18 +3,21 @@ import { createMutex } from '../../concurrency/mutex.ts'
 import type { Log } from '../../log.ts'
 import type { AmqpTopology } from './topology.ts'
 
-/** The AMQP consumers of one channel, one per queue. Its methods run one after the other, and reject when the channel breaks. */
+/**
+ * The AMQP consumers of one channel, one for each queue. The methods run one after the other, and reject if the channel breaks.
+ */
 export interface AmqpSubscriptions {
   /**
-   * Sets how many unacknowledged messages each consumer may hold. RabbitMQ keeps the limit that a consumer started with, and from 4.3 on it
-   * refuses a limit per channel, which could be changed. So each consumer is replaced. Messages of the old one stay with this worker.
+   * Sets how many unacknowledged messages each consumer may hold. RabbitMQ does not change the limit of a running consumer, and
+   * from 4.3 on it refuses limits of whole channels, which can be changed. So each consumer is replaced by a new one. Messages
+   * of the old consumer stay with this worker.
    */
   limit(prefetch: number): Promise<void>
   /** Stops deliveries from a queue until `resume`. */
   pause(queue: string): Promise<void>
   resume(): Promise<void>
   readonly paused: number
-  /** Stops all deliveries. Resolves when no more will arrive. */
+  /** Stops all deliveries. Resolves when no further message can arrive. */
   stop(): Promise<void>
 }
 
@@ -22,7 +25,10 @@ export interface AmqpSubscriptionsParts {
   readonly channel: Channel
   readonly topology: AmqpTopology
   readonly log: Log
-  /** No other consumer may exist. If one does, RabbitMQ answers 403 ACCESS_REFUSED and closes the channel. */
+  /**
+   * True: no other consumer may exist on the queues. If another exists, RabbitMQ answers 403 ACCESS_REFUSED and closes the
+   * channel.
+   */
   readonly exclusive: boolean | undefined
 }
 
@@ -38,7 +44,7 @@ export function createAmqpSubscriptions(
 
   const subscribe = async (queue: string) => {
     if (stopped || paused.has(queue)) return
-    // An exclusive consumer also excludes its own successor.
+    // An exclusive consumer must be cancelled first, because it also excludes its own successor.
     if (exclusive) await cancel(queue)
     const former = tags.get(queue)
     const take = (message: ConsumeMessage | null) => {
@@ -50,7 +56,10 @@ export function createAmqpSubscriptions(
     if (former !== undefined) await channel.cancel(former)
   }
 
-  /** The queue was deleted, or its leader moved. If subscribing again fails, the channel closes, and the consumer opens another one. */
+  /**
+   * Called when the server cancelled a consumer, because its queue was deleted or its leader moved. Subscribes again. If this
+   * fails, the channel closes, and another channel is opened.
+   */
   const cancelled = (queue: string) => {
     log.warn({ queue }, 'RabbitMQ cancelled the consumer, subscribing again')
     tags.delete(queue)

@@ -4,25 +4,32 @@ import type { Log } from '../../log.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
 import type { AmqpConnection } from './connection.ts'
 
-/** AMQP 0-9-1 reply codes: 403 ACCESS_REFUSED, 404 NOT_FOUND, 405 RESOURCE_LOCKED, 406 PRECONDITION_FAILED. */
+/**
+ * After these reply codes an existing queue is used as it is (AMQP 0-9-1): 403 ACCESS_REFUSED, 405 RESOURCE_LOCKED, 406
+ * PRECONDITION_FAILED.
+ */
 const PASSIVE_ON = [403, 405, 406]
 const NOT_FOUND = 404
 
 /** Declares queues and reads their state. */
 export interface AmqpTopology {
-  /** Declares a queue, once per connection. Shared plans delete unused queues, and a declaration counts as use. */
+  /**
+   * Declares a queue once per connection. Shared plans of hosting providers delete unused queues, and a declaration counts as
+   * use.
+   */
   declare(queue: string): Promise<void>
-  /** The queue was deleted: the next `declare` declares it again. */
+  /** Notes that the queue was deleted: the next `declare` declares it again. */
   forget(queue: string): void
-  /** Number of ready messages. 0 if the queue does not exist. */
+  /** Returns the number of ready messages; 0 if the queue does not exist. */
   ready(queue: string): Promise<number>
   /** @returns the number of removed messages */
   purge(queue: string): Promise<number>
 }
 
 /**
- * Declares as Celery does by default (durable, no arguments), so that either side may come first. A queue with other arguments is used as it
- * is: its creator had a reason, and another declaration would only close the channel again.
+ * Declares queues as Celery does by default (durable, no arguments), so that either side may declare a queue first. A queue that
+ * exists with other arguments is used as it is, because its creator chose them, and each further declaration would close the
+ * channel again.
  */
 export function createAmqpTopology(
   connection: AmqpConnection,
@@ -67,14 +74,14 @@ function argumentsOf({ queueType, queueMaxPriority }: Pick<Config, 'queueType' |
   return queueMaxPriority > 0 ? { 'x-max-priority': queueMaxPriority } : {}
 }
 
-/** Uses a separate channel, because a refusal closes the channel and would end other work on it. */
+/** Runs `work` on a separate channel, because a refusal closes the channel and would end other work on it. */
 async function onOwnChannel<T>(connection: AmqpConnection, work: (channel: Channel) => Promise<T>): Promise<T> {
   const channel = await connection.createChannel()
   channel.on('error', () => {})
   try {
     return await withAnswerTimeout('about a queue', work(channel))
   } finally {
-    // A refusal has closed the channel already, so an error is ignored.
+    // The error is ignored, because a refusal has already closed the channel.
     channel.close().catch(() => {})
   }
 }
