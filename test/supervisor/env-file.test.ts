@@ -40,13 +40,13 @@ const read: { name: string; text: string; values: Record<string, string> }[] = [
     text: '__proto__=a\nb\nconstructor=c',
     values: { ['__proto__']: 'a\nb', constructor: 'c' } as never,
   },
-  { name: 'uses the last of two assignments', text: 'A=1\nA=2', values: { A: '2' } },
+  { name: 'uses the last of two assignments to the same name', text: 'A=1\nA=2', values: { A: '2' } },
 ]
 test.each(read)('$name', ({ text, values }) => {
   expect(parseEnvFile(text).values).toEqual(values)
 })
 
-test('rejects a line that neither assigns nor continues a value, with its number', () => {
+test('rejects a line that neither assigns nor continues a value, and names its number', () => {
   expect(() => parseEnvFile('# c\nhello world')).toThrow('.env:2: no NAME= at the start: "hello world"')
 })
 

@@ -23,7 +23,11 @@ const cases: { name: string; options: FormationOptions; ports: Record<string, nu
     options: { concurrency: parseConcurrency('all=0,web=1') },
     ports: { 'web.1': 5100 },
   },
-  { name: 'keeps the port of a process that is started alone', options: { only: ['worker'] }, ports: { 'worker.1': 5200 } },
+  {
+    name: 'gives a process that is started alone the same port as in the whole formation',
+    options: { only: ['worker'] },
+    ports: { 'worker.1': 5200 },
+  },
   {
     name: 'gives web the base port if the platform routes to it',
     options: { webFirst: true },

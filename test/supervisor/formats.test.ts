@@ -28,7 +28,7 @@ function render(options: Partial<FormatOptions>, what: string | LifeEvent, name 
 const started: LifeEvent = { tag: 'started', name: 'web.1', pid: 5 }
 const killed: LifeEvent = { tag: 'stopped', name: 'web.1', exit: { signal: 'SIGTERM' } }
 
-describe('text', () => {
+describe('the output of lines of text', () => {
   const table: [name: string, options: Partial<FormatOptions>, what: string | LifeEvent, text: string][] = [
     ['auto shows time and name', {}, 'a\nb', '20:43:57 web.1         | a\n20:43:57 web.1         | b\n'],
     ['auto shows no time if the platform adds one', { stamped: true }, 'a', 'web.1         | a\n'],
@@ -110,7 +110,7 @@ const pino = JSON.stringify({
   err: { stack: 'Error: x\n    at y' },
 })
 
-describe('records', () => {
+describe('the output of JSON records', () => {
   test('renders a record as text on a terminal', () => {
     expect(render({ tty: true, format: 'auto' }, pino)).toBe(
       '20:43:57 web.1         | ERROR failed user="a b"\n20:43:57 web.1         |     Error: x\n20:43:57 web.1         |         at y\n',
@@ -144,7 +144,7 @@ describe('records', () => {
     ['a message that is no string', '{"level":30,"msg":{"x":1}}', { level: 'info', msg: { x: 1 } }],
     ['two fields for the level', '{"level":"info","severity":"NOTICE"}', { level: 'info', severity: 'NOTICE' }],
     ['two fields for the message', '{"msg":"a","message":"b"}', { message: 'a', message_: 'b' }],
-    ['a field whose name is taken', '{"msg":"a","process":"x"}', { message: 'a', process_: 'x' }],
+    ['a field whose name the format uses itself', '{"msg":"a","process":"x"}', { message: 'a', process_: 'x' }],
     ['the event field of structlog', '{"level":"info","event":"a"}', { level: 'info', message: 'a' }],
     ['an invalid time', '{"time":{}}', { time_: {} }],
   ])('json loses no field of a record: %s', (_name, line, fields) => {

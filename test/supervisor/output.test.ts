@@ -61,7 +61,7 @@ test('pauses the children and keeps new lines while a write is pending', async (
   expect(calls).toEqual(['pause', 'resume', 'pause'])
 })
 
-test('reports held to a source that opens while a write is pending', async () => {
+test('reports output as held to a source that opens while a write is pending', async () => {
   const { stream } = createSlowStream()
   const output = open(stream)
   push(output.source('a.1'), 'one\n')

@@ -38,7 +38,7 @@ const table: [name: string, from: State, event: Event, to: State][] = [
   ['a stopping process exits even if its policy would restart it', stopping, endedForNow, exited],
   ['a stopping process that is restarted starts when it ends', restarting, ended, starting],
   ['a stopping process is killed when its time is over', stopping, killDue, killed],
-  ['a stopping process is killed once', killed, killDue, killed],
+  ['a stopping process is killed only once', killed, killDue, killed],
   ['a killed process exits when it ends', killed, ended, exited],
   ['a killed process that is restarted starts when it ends', { ...killed, thenStart: true }, ended, starting],
   ['a second stop does not give more time', stopping, { ...stop, killAtMs: 9_000 }, stopping],

@@ -65,15 +65,15 @@ describe('access', () => {
     expect(judge(env, given)).toBe(decision)
   })
 
-  test('allows health checks for any host, also while the console is closed', () => {
+  test('is allowed for health checks with any host, also while the console is closed', () => {
     expect(judge(CLOSED, { headers: { host: '10.0.0.3' }, remoteAddress: '10.0.0.9' }, 'public')).toBe('pass')
   })
 
-  test('allows the login page without a session', () => {
+  test('is allowed to the login page without a session', () => {
     expect(judge(WITH_PASSWORD, {}, 'login')).toBe('pass')
   })
 
-  test('closes the login page together with the console', () => {
+  test('is closed to the login page together with the console', () => {
     expect(judge(CLOSED, {}, 'login')).toBe('closed')
   })
 })
@@ -129,7 +129,7 @@ describe('the origin check of a form', () => {
     expect(judge(PUBLIC, { method: 'POST', headers })).toBe('pass')
   })
 
-  test('allows a link from another site', () => {
+  test('does not apply to a link from another site', () => {
     expect(judge(LOCAL, { headers: { 'sec-fetch-site': 'cross-site' } })).toBe('pass')
   })
 
