@@ -47,7 +47,7 @@ for (const [what, statement] of [
     expect([(await bench.runs('a')).length, await messages(bench)]).toEqual([0, 0])
   })
 
-benchTest('does not claim with an old decision after an edit, even if the tick is the same', async (bench) => {
+benchTest('claims nothing with a decision from before an edit, even if the tick is the same', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   await bench.sql('UPDATE schedule SET every = 1800')
   await bench.sql('UPDATE schedule SET next_run_at = $1', [claims[0]?.old])
@@ -83,7 +83,7 @@ benchTest('advances a row without a run if the history already has the tick', as
 })
 
 benchTest(
-  'nobody knows the tick, but its message waits in the outbox: history is written and the message stays one',
+  'writes the missing history of a tick whose message already waits in the outbox, and adds no second message',
   async (bench) => {
     const { table, claims } = await dueClaim(bench)
     await bench.sql(`INSERT INTO outbox (task_id, queue, task, body, due_at) VALUES ($1, 'q', 't', '[[],{},{}]', now())`, [

@@ -36,7 +36,7 @@ const UNPLANNABLE: [string, Record<string, unknown>, RegExp][] = [
   ],
 ]
 
-benchTest('suspends each schedule that cannot be planned, while the others run', async (bench) => {
+benchTest('suspends each schedule that cannot be planned, while other schedules run', async (bench) => {
   for (const [name, columns] of UNPLANNABLE) await bench.add({ name, ...columns })
   await bench.addInterval('sound', 1)
   await bench.beat()
@@ -82,7 +82,7 @@ const UNCLAIMABLE: [string, string, RegExp][] = [
   ],
 ]
 
-benchTest('suspends due schedules that cannot be claimed, and the others lose no tick', async (bench) => {
+benchTest('suspends due schedules that cannot be claimed, and the other schedules lose no tick', async (bench) => {
   for (const [name] of UNCLAIMABLE) await bench.addInterval(name, 1)
   await bench.addInterval('sound', 1)
   const { log, lines } = createHeardLog()

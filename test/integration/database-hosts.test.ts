@@ -53,14 +53,14 @@ describe('a list of PostgreSQL hosts', () => {
     expect(await call('first')).toMatchObject({ code: 0, stdout: '"first"\n' })
   })
 
-  test('leads to the next host when one goes away', async () => {
+  test('leads to the next host when the connected host goes away', async () => {
     first.shut()
     await until('the worker is connected to the second host', () => second.connections > 0)
     expect(await call('second')).toMatchObject({ code: 0, stdout: '"second"\n' })
     first.open()
   })
 
-  test('has no host while every server is read-only, and says why', async () => {
+  test('causes an error with the reason while every server is read-only', async () => {
     await query(server.url, 'ALTER SYSTEM SET default_transaction_read_only = on')
     await query(server.url, 'SELECT pg_reload_conf()')
     try {

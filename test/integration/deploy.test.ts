@@ -33,7 +33,7 @@ const hasHistory = (() => {
   }
 })()
 
-describe.skipIf(!hasHistory)('the release before', () => {
+describe.skipIf(!hasHistory)('the previous release', () => {
   let before: Checkout
   let next: Checkout
   let schema: TestSchema
@@ -67,7 +67,7 @@ describe.skipIf(!hasHistory)('the release before', () => {
     }
   })
 
-  test('is refused after a migration that it cannot work with', async () => {
+  test('is refused after a migration with which it cannot work', async () => {
     schema = await createTestSchema({ migrated: false })
     try {
       await next.addMigration('9002_needs-that-column', NEEDS_THAT_COLUMN)
@@ -120,7 +120,7 @@ describe('this release on the schema of the next one', () => {
     expect(await worker.exited).toBe(0)
   })
 
-  test('is refused after a migration that says nothing', async () => {
+  test('is refused after a migration that does not say which releases can work with it', async () => {
     await next.addMigration('9003_breaks-all', BREAKS_ALL)
     await next.onedyno(schema.env, 'migrate')
     expect(await next.onedyno(schema.env, 'migrate')).toMatchObject({ code: 0 })

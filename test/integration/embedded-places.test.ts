@@ -115,7 +115,7 @@ describe.runIf(isRoot)('as root', () => {
     expect(await one(original.url)).toBe(1)
   })
 
-  test('refuses data that their user can no longer reach, and does not replace them', async () => {
+  test('refuses data whose user can no longer reach the folder, and does not replace the data', async () => {
     await mkdir(join(folder, 'app'))
     await (await start(join(folder, 'app/.onedyno'))).stop()
     await chmod(join(folder, 'app'), 0o700)

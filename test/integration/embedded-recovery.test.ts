@@ -125,7 +125,7 @@ test('does not signal the unrelated process whose pid is in a copied pid file', 
   expect((await query(url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('refuses one of two concurrent starts, with the pid of the other', async () => {
+test('refuses one of two concurrent starts, and names the pid of the other process', async () => {
   const [first, second] = [own(), own()]
   const results = await Promise.allSettled([first.started(), second.started()])
   expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
@@ -137,7 +137,7 @@ test('refuses one of two concurrent starts, with the pid of the other', async ()
 test.each([
   ['a process that has ended', (text: string) => text.replace(/"pid":\d+/, '"pid":4194303')],
   ['a process whose pid was reused', (text: string) => text.replace(/"pid":\d+/, `"pid":${process.pid}`)],
-  ['no process, because the machine crashed while it was written', () => ''],
+  ['no process, because the machine crashed while the lock file was written', () => ''],
 ])('takes over the lock of %s', async (_name, change) => {
   await killedOwner()
   const path = join(dotFolder(), 'owner.lock')

@@ -113,7 +113,7 @@ test.runIf(hasPsql)('connects psql by the same URL, whatever PG variables the sh
   expect(stdout).toBe('onedyno|onedyno\n')
 })
 
-test('finds the data of the first start at the second', async () => {
+test('finds the data of the first start at the second start', async () => {
   const first = await start()
   await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS n')
   await first.stop()
@@ -157,7 +157,7 @@ test('leaves no process if it stops during a restart of the server', async () =>
   expect(await processesBelow(folder)).toEqual([])
 })
 
-test('refuses a second owner of a folder with the pid of the first, which goes on', async () => {
+test('refuses a second owner of a folder with the pid of the first owner, which continues', async () => {
   const { url } = await start()
   await expect(start()).rejects.toMatchObject({
     code: 'ALREADY_RUNNING',
@@ -166,7 +166,7 @@ test('refuses a second owner of a folder with the pid of the first, which goes o
   expect((await query(url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('makes nothing if the start is cancelled beforehand', async () => {
+test('creates nothing if the start is cancelled beforehand', async () => {
   await expect(start({ signal: AbortSignal.abort(new Error('cancelled')) })).rejects.toThrow('cancelled')
   expect(await readdir(folder)).toEqual([])
 })
@@ -196,7 +196,7 @@ test('makes the database again if it was dropped or its creation was interrupted
   expect((await query((await start()).url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('names the places that it searched if there is no server', async () => {
+test('names the searched places if no server is installed', async () => {
   const home = { path: folder, dataDirectory: dataDirectory(), user: undefined }
   const options = {
     choice: 'system',
@@ -229,11 +229,11 @@ test('skips a program named postgres that is not PostgreSQL, and shows its last 
   })
 })
 
-test('takes three values of EMBEDDED_POSTGRES', async () => {
+test('accepts three values of EMBEDDED_POSTGRES', async () => {
   await expect(start({ env: { EMBEDDED_POSTGRES: 'docker' } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
 })
 
-test('reports a folder that cannot be made', async () => {
+test('reports a folder that cannot be created', async () => {
   await writeFile(join(folder, 'file'), '')
   await expect(start({ dataDir: join(folder, 'file/.onedyno') })).rejects.toMatchObject({ code: 'DATABASE_FOLDER_UNUSABLE' })
 })

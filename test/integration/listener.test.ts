@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => schema.drop())
 
-it('does not run an ended session when the connection comes back', async () => {
+it('runs no listening session that has ended when the connection comes back', async () => {
   const runs = { ended: 0, stays: 0 }
   const ended = async () => void runs.ended++
   await database.listener.session(ended)

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { createTestSchema, type TestSchema } from '../support/database.ts'
 import { root } from '../support/import-graph.ts'
 
-describe('what a process loads', () => {
+describe('the packages that a process loads', () => {
   let schema: TestSchema
   beforeAll(async () => {
     schema = await createTestSchema()
@@ -19,7 +19,7 @@ describe('what a process loads', () => {
     expect(packages).toEqual([])
   })
 
-  test('start with a foreign Procfile loads only the supervisor and execa', async () => {
+  test('onedyno start with a Procfile of other programs loads only the supervisor and execa', async () => {
     const { packages, files } = await loadedBy(['start', '-f', procfile('job: true')])
     expect(packages.filter((name) => HEAVY.includes(name))).toEqual([])
     expect(files.filter((file) => /dist\/src\/(database|web|worker|beat|broker|app|tasks)\//.test(file))).toEqual([])

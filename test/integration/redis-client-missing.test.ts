@@ -26,13 +26,13 @@ describe('without the package ioredis', () => {
     await schema.drop()
   })
 
-  test.each(['web', 'worker', 'beat'])('%s ends with 78 at its start and says what to install', async (role) => {
+  test.each(['web', 'worker', 'beat'])('%s ends with code 78 at its start and says what to install', async (role) => {
     const { code, stdout, stderr } = await checkout.onedyno(env, role)
     expect({ code, stderr }).toEqual({ code: 78, stderr: `error: ${MISSING}\n${HINT}\n` })
     expect(stdout).not.toMatch(/ready|listens/)
   })
 
-  test('check ends with 78 before anything starts', async () => {
+  test('check ends with code 78 before anything starts', async () => {
     await writeFile(join(checkout.folder, 'Procfile.real'), 'worker: onedyno worker\n')
     const { code, stderr } = await checkout.onedyno(
       { ...env, PORT: '5000' },
@@ -47,18 +47,18 @@ describe('without the package ioredis', () => {
     expect(stderr).toContain(HINT)
   })
 
-  test('a program of its own gets the code from its first call', async () => {
+  test('a program that uses the library gets the error code from its first call', async () => {
     expect(await checkout.script(env, SENDS)).toMatchObject({ code: 0, stdout: 'BROKER_CLIENT_MISSING 78\n' })
   })
 
-  test('a Redis for results of Celery needs the package too', async () => {
+  test("a Redis for Celery's results needs the package too", async () => {
     const mirror = { ...schema.env, RESULT_MIRROR: 'redis://127.0.0.1:1/0' }
     const { code, stderr } = await checkout.onedyno(mirror, 'worker')
     expect(code).toBe(78)
     expect(stderr).toContain('RESULT_MIRROR names a Redis, but the package ioredis is not installed')
   })
 
-  test('ONEDYNO_BROKER=postgres keeps the Redis a cache', async () => {
+  test('with ONEDYNO_BROKER=postgres the package is not needed, because Redis is only a cache', async () => {
     const worker = await checkout.startRole('worker', { ...env, ONEDYNO_BROKER: 'postgres' })
     worker.kill('SIGTERM')
     expect(await worker.exited).toBe(0)
@@ -68,7 +68,7 @@ describe('without the package ioredis', () => {
 test.each([
   [{}, '(REDIS_URL is set; if this Redis is only a cache, set ONEDYNO_BROKER=postgres)'],
   [{ ONEDYNO_BROKER: 'redis' }, '(REDIS_URL is set)'],
-])('check says how to keep a Redis a cache, unless the broker is chosen: %j', async (chosen, said) => {
+])('check explains how to use Redis only as a cache, unless the broker is chosen: %j', async (chosen, said) => {
   const checkout = await createCheckout()
   try {
     const env = { REDIS_URL: 'redis://:secret@cache:6379/1', DATABASE_URL: 'postgres://db/x', ...chosen }

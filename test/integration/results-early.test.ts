@@ -46,7 +46,7 @@ describe('a result that is notified before a call waits for it', () => {
     expect(await waitShortly('a')).toBeUndefined()
   })
 
-  it('is queried if too many results arrived since', async () => {
+  it('is read from the database if too many other results arrived meanwhile', async () => {
     await end('first')
     const ids = Array.from({ length: 101 }, (_, index) => `id-${index}`)
     results.sending([...ids, 'last'])

@@ -48,7 +48,7 @@ afterAll(async () => {
 
 const cases = loadAttackCases()
 
-test('the case file has not lost cases', () => {
+test('the case file has all its cases', () => {
   expect(cases.length).toBeGreaterThanOrEqual(97)
 })
 

@@ -90,7 +90,7 @@ test('lists an invalid hand-written row with its problem', async () => {
   ])
 })
 
-test('wakes beat on every change, and disabling removes the next run', async () => {
+test('wakes beat on every change, and removes the next run of a disabled schedule', async () => {
   let woken = 0
   const subscription = await schema.open().listener.listen(database.channel('schedule'), () => {
     woken += 1
@@ -109,7 +109,7 @@ test('wakes beat on every change, and disabling removes the next run', async () 
   await subscription.stop()
 })
 
-test.each(['01a0f3c2-0000-7000-8000-000000000001', 'nope', '', "1' OR '1'='1"])('%j finds nothing', async (id) => {
+test.each(['01a0f3c2-0000-7000-8000-000000000001', 'nope', '', "1' OR '1'='1"])('treats the id %j as unknown', async (id) => {
   expect(await schedules.find(id)).toBeUndefined()
   expect(await schedules.remove(id)).toBe(false)
   expect(await schedules.setEnabled(id, false)).toBe(false)

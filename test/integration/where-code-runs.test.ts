@@ -6,7 +6,7 @@ const APP = 'test/fixtures/apps/thread-app.mjs'
 /** Processes and threads start slowly on a busy machine. Milliseconds. */
 const WAIT_MS = 30_000
 
-onEveryBroker('where code runs', (at) => {
+onEveryBroker('tasks on the event loop and in threads', (at) => {
   const send = async (name: string, args: unknown[] = [], options = {}) => (await at.app.sendTask(name, args, options)).id
   const ended = (id: string) => at.ended(id, WAIT_MS)
 
@@ -20,7 +20,7 @@ onEveryBroker('where code runs', (at) => {
     expect(await ended(await send('thread.group'))).toMatchObject({ state: 'SUCCESS', result: [3, 7] })
   })
 
-  it('a thread is ended by a hard limit, by a revoke and with its worker', async () => {
+  it('a thread ends by the hard time limit or the revoke of its task, or together with its worker', async () => {
     const worker = await at.process(APP, { args: ['--pool', 'thread', '-c', '2'], env: { SHUTDOWN_TIMEOUT: '3' } })
     const limited = await send('thread.for-ever', [], { timeLimit: 1 })
     expect(await ended(limited)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'TimeLimitExceeded' } })

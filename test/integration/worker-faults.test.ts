@@ -81,7 +81,7 @@ describe('a task with an unusual error or value', () => {
     await expect((await task.delay()).get({ timeoutMs: 5000 })).rejects.toMatchObject({ state: 'FAILURE' })
   })
 
-  it.each([['text'], [1.5], [-1], [2 ** 40], [null]])('is stored when its message has retries: %j', async (retries) => {
+  it.each([['text'], [1.5], [-1], [2 ** 40], [null]])('is stored when its message has the retry count %j', async (retries) => {
     const task = app.task('t', () => 'fine')
     await work()
     // Sent as another producer would send it, because our own refuses such headers.
@@ -112,7 +112,7 @@ describe('an id or name that the database cannot store', () => {
 })
 
 describe('a client that waits for a result', () => {
-  it('gets it although the connection of its query broke', async () => {
+  it('gets the result although the connection of its query broke', async () => {
     const task = app.task('t', () => 'there')
     await work()
     await (await task.delay()).get({ timeoutMs: 5000 })

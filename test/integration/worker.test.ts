@@ -195,7 +195,7 @@ describe('a worker whose database is unreachable', () => {
 })
 
 describe('results', () => {
-  it('are deleted after their time, except for tasks that still wait', async () => {
+  it('are deleted after their time to live, except for tasks that still wait', async () => {
     const task = app.task('t', () => 1)
     await results.recordSent({ id: 'waiting', task: 't', queue: 'celery', args: '[[],{}]' })
     await results.recordSent({ id: 'lost', task: 't', queue: 'celery', args: '[[],{}]' })

@@ -93,8 +93,8 @@ test('does not request compression', async () => {
 })
 
 test.each([
-  ['announced', '/big'],
-  ['not announced', '/big-unannounced'],
+  ['with a content-length', '/big'],
+  ['without a content-length', '/big-unannounced'],
 ])('refuses a body over the limit, %s', async (_how, path) => {
   await expect(fetchUrl(path)).rejects.toMatchObject({ code: 'RESPONSE_REFUSED', message: expect.stringContaining('4096 bytes') })
 })
@@ -133,7 +133,7 @@ test('refuses a loop of redirects after five', async () => {
 })
 
 test.each([
-  ['to an address inside', '/inside'],
+  ['to a private address', '/inside'],
   ['to a file', '/file'],
 ])('refuses a redirect %s without a request', async (_where, path) => {
   canaryHits = 0
@@ -142,17 +142,17 @@ test.each([
 })
 
 test.each([
-  ['one private answer', [{ address: '127.0.0.1', family: 4 }]],
+  ['one private address', [{ address: '127.0.0.1', family: 4 }]],
   [
-    'a private answer among public ones',
+    'a private address among public addresses',
     [
       { address: '1.1.1.1', family: 4 },
       { address: '10.0.0.1', family: 4 },
     ],
   ],
-  ['a mapped answer', [{ address: '::ffff:127.0.0.1', family: 6 }]],
-  ['no answer', []],
-])('refuses a name with %s when it connects', async (_what, addresses) => {
+  ['an IPv4-mapped private address', [{ address: '::ffff:127.0.0.1', family: 6 }]],
+  ['no address', []],
+])('refuses a host name with %s when it connects', async (_what, addresses) => {
   const resolve = (_host: string, _options: object, done: (error: null, found: typeof addresses) => void) => done(null, addresses)
   const limits = { signal, maxBytes: 10, timeoutMs: 2000, allow: [], resolve }
   await expect(fetchPublic('http://rebind.example:8080/', limits)).rejects.toMatchObject({

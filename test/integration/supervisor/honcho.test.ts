@@ -12,7 +12,7 @@ async function honcho(files: Record<string, string>, argv: string[], options: La
 }
 
 /** The behaviour that Honcho 2.0 checks in its own tests/integration. */
-describe('as Honcho 2', () => {
+describe('as in Honcho 2', () => {
   test('check lists the processes on stderr', async () => {
     const { code, err } = await honcho({ Procfile: 'foo: a\nbar: b\nbaz: c\n' }, ['check'])
     expect(code).toBe(0)
@@ -95,7 +95,7 @@ describe('as Honcho 2', () => {
 })
 
 /** Further behaviour that the tests of Honcho 0.5 check. */
-describe('as Honcho 0.5', () => {
+describe('as in Honcho 0.5', () => {
   test('start runs only the named processes', async () => {
     const files = { Procfile: 'a: echo in-a; sleep 0.2\nb: echo in-b; sleep 0.2\nc: echo in-c; sleep 0.2\n' }
     const { code, out } = await honcho(files, ['start', 'a', 'c'])
@@ -141,7 +141,7 @@ describe('as Honcho 0.5', () => {
   })
 })
 
-test.each(['help', 'version'])('%s exits with 0 when its reader is gone', async (command) => {
+test.each(['help', 'version'])('%s exits with 0 when its reader closes the pipe', async (command) => {
   const main = join(import.meta.dirname, '../../../dist/src/main.js')
   const run = createProject().launch([command], { command: [process.execPath, main] })
   run.child.stdout!.destroy()

@@ -76,7 +76,7 @@ test('a stop during the start of the attached service aborts it and is a clean e
   expect(run.text()).not.toContain('never')
 })
 
-test('an attach that ignores its signal is abandoned after the timeout', async () => {
+test('an attach() that ignores its abort signal is abandoned after the timeout', async () => {
   const run = start('a: echo never\n', { timeoutMs: 200, attach: () => new Promise(() => {}) })
   run.stop.abort()
   expect(await run.ended).toBe(143)

@@ -2,8 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { execIfSimple } from '../../../supervisor/shell.ts'
 
-test.each(['A=1 sh -c "echo \\$A"', 'echo $HOME "a  b"', "printf '%s;%s' a b"])('%s prints the same with exec', (command) => {
-  const output = (text: string) => execFileSync('/bin/sh', ['-c', text], { encoding: 'utf8' })
-  expect(execIfSimple(command)).toContain('exec ')
-  expect(output(execIfSimple(command))).toBe(output(command))
-})
+test.each(['A=1 sh -c "echo \\$A"', 'echo $HOME "a  b"', "printf '%s;%s' a b"])(
+  '%s prints the same if it runs with exec',
+  (command) => {
+    const output = (text: string) => execFileSync('/bin/sh', ['-c', text], { encoding: 'utf8' })
+    expect(execIfSimple(command)).toContain('exec ')
+    expect(output(execIfSimple(command))).toBe(output(command))
+  },
+)

@@ -97,7 +97,7 @@ const failure = (promise: Promise<unknown>) =>
   )
 
 describe('a task in a thread', { timeout: 90_000 }, () => {
-  it('runs beside the event loop, in a thread that is used again', async () => {
+  it('runs beside the event loop, in a thread that later tasks use again', async () => {
     const first = (await run('thread.where')) as { isMainThread: boolean; threadId: number }
     expect(first).toMatchObject({ isMainThread: false, threadId: expect.any(Number) })
     expect(await run('thread.where')).toEqual(first)
@@ -175,13 +175,15 @@ describe('an error that is thrown in a thread', () => {
   })
   it('is logged and ends nothing when it is an unhandled rejection', async () => {
     await run('thread.unawaited')
-    expect(lines).toMatchObject([{ level: 50, msg: expect.stringContaining('unhandled rejection in a thread'), err: { message: 'nobody waits' } }])
+    expect(lines).toMatchObject([
+      { level: 50, msg: expect.stringContaining('unhandled rejection in a thread'), err: { message: 'nobody waits' } },
+    ])
     expect(await run('thread.add', [1, 1])).toBe(2)
   })
 })
 
 describe('the main thread, which has the connections,', () => {
-  it('sends tasks for the thread, as children of its task', async () => {
+  it('sends tasks for the thread, as children of the task in the thread', async () => {
     const sent: unknown[] = []
     const current: CurrentTask = {
       id: 'the-id',
@@ -210,7 +212,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     ['process.exit', 'thread.exit', [3], /exitcode 3/],
     ['too much memory', 'thread.eat', [], /out of memory.*32 MB/],
     ['an exception outside of every promise', 'thread.later-throw', [], /outside of every promise/],
-  ])('by %s is a WorkerLostError for its own task only', async (_how, name, args, message) => {
+  ])('by %s causes a WorkerLostError for the task of this thread only', async (_how, name, args, message) => {
     const neighbour = run('thread.nap', [1500])
     const error = await failure(run(name, args as unknown[]))
     expect(error).toBeInstanceOf(WorkerLostError)
@@ -226,14 +228,14 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(await ended).toBeInstanceOf(Error)
     expect(await Promise.all([1, 2, 3].map((n) => run('thread.add', [n, 1])))).toEqual([2, 3, 4])
   })
-  it('follows a revoke that its task ignores', async () => {
+  it('follows a revoke that the task in the thread ignores', async () => {
     const revoked = new AbortController()
     const ended = failure(run('thread.deaf', [], { signal: revoked.signal }))
     await run('thread.add', [1, 1])
     revoked.abort(new Revocation())
     expect(await ended).toBe(revoked.signal.reason)
   })
-  it('does not happen when its task stops by its signal', async () => {
+  it('does not happen when the task in the thread stops on its abort signal', async () => {
     const limit = new AbortController()
     const ended = failure(run('thread.aborts', [], { signal: limit.signal }))
     await run('thread.add', [1, 1])
