@@ -10,34 +10,34 @@ import { commentsOf, identifiersOf, pathsIn } from './support/source-text.ts'
 const files = sourceFiles(['src', 'supervisor'])
 const imports = files.flatMap((file) => importsOf(file, readSource(file)))
 
-describe('who may import whom', () => {
+describe('the rules for imports', () => {
   test('every import of the sources is allowed', () => {
     expect(imports.length).toBeGreaterThan(300)
     expect(imports.map(refusalOf).filter((refusal) => refusal !== undefined)).toEqual([])
   })
 
-  test('every import leads to a file that is there', () => {
+  test('every import leads to an existing file', () => {
     const ours = imports.filter(({ to }) => roomOf(to) !== undefined)
     expect(ours.filter(({ to }) => !existsSync(join(root, to)))).toEqual([])
   })
 
-  test('no file imports itself in a circle, not even for a type', () => {
+  test('no imports form a cycle, not even imports of types', () => {
     expect(findCycle(imports)).toBeUndefined()
   })
 
-  test('every room that the architecture names is there', () => {
+  test('every room that the architecture names exists', () => {
     const rooms = new Set(files.map(roomOf))
     const named =
       'concurrency base message schedule embedded app database broker control testing tasks worker beat web commands main index supervisor'
     expect([...rooms].sort()).toEqual(named.split(' ').sort())
   })
 
-  test('the environment is read at the edges and nowhere else', () => {
+  test('only the files at the edges read the environment', () => {
     const readers = files.filter((file) => readsEnvironment(readSource(file)))
     expect(readers).toEqual(['src/index.ts', 'src/main.ts', 'supervisor/init.ts', 'supervisor/lifecycle.ts'])
   })
 
-  test('sql/ is opened by sql.ts and migrate.ts and nowhere else', () => {
+  test('only sql.ts and migrate.ts open sql/', () => {
     const readers = files.filter((file) => opensSql(readSource(file)))
     expect(readers).toEqual(['src/database/migrate.ts', 'src/database/sql.ts'])
   })
@@ -83,15 +83,15 @@ describe('comments and names', () => {
 const readsEnvironment = (text: string) => /\bprocess\.env\b|\benv\b[^'";]*from 'node:process'/.test(withoutComments(text))
 const opensSql = (text: string) => /['"`](?:\.\.\/)*sql['"`/]/.test(withoutComments(text))
 
-describe('the rules can fail', () => {
+describe('the check of the rules', () => {
   const found = (from: string, code: string) => importsOf(from, code).map(refusalOf)
 
   test.each<[what: string, from: string, code: string]>([
     ['the supervisor imports src', 'supervisor/lifecycle.ts', "import { ERRORS } from '../src/errors.ts'"],
     ['the supervisor imports a type of src', 'supervisor/lifecycle.ts', "import type { Log } from '../src/log.ts'"],
     ['the supervisor imports a library', 'supervisor/lifecycle.ts', "import { pino } from 'pino'"],
-    ['a role imports another', 'src/web/app.ts', "import { startWorker } from '../worker/worker.ts'"],
-    ['a role imports another at run time', 'src/worker/worker.ts', "const { x } = await import('../beat/beat.ts')"],
+    ['a role imports another role', 'src/web/app.ts', "import { startWorker } from '../worker/worker.ts'"],
+    ['a role imports another role at run time', 'src/worker/worker.ts', "const { x } = await import('../beat/beat.ts')"],
     ['a role imports a command', 'src/beat/beat.ts', "import { runRole } from '../commands/role.ts'"],
     ['a pure room reads files', 'src/schedule/parse.ts', "import { readFileSync } from 'node:fs'"],
     ['a pure room imports pg', 'src/app/app.ts', "import type { Client } from 'pg'"],
@@ -116,31 +116,39 @@ describe('the rules can fail', () => {
     ['a package without a rule', 'src/web/app.ts', "import _ from 'lodash/fp'"],
     ['an import that is spread over lines', 'src/web/app.ts', "import {\n  a,\n  type B,\n} from '../worker/worker.ts'"],
     ['an export from', 'src/index.ts', "export { supervise } from '../supervisor/supervise.ts'"],
-  ])('%s: refused', (_what, from, code) => {
+  ])('finds a violation: %s', (_what, from, code) => {
     expect(found(from, code)).toEqual([expect.stringContaining(`${from} imports `)])
   })
 
   test.each<[what: string, from: string, code: string]>([
-    ['a type by its own word', 'src/app/task.ts', "import { type Static, type TSchema } from 'typebox'"],
-    ['ajv when it is needed', 'src/app/calls/arguments.ts', "const { Ajv } = createRequire(import.meta.url)('ajv')"],
-    ['a lower room', 'src/web/app.ts', "import { sql } from '../database/sql.ts'"],
-    ['a type of the supervisor in start', 'src/commands/start.ts', "import type { A } from '../../supervisor/supervise.ts'"],
-  ])('%s: allowed', (_what, from, code) => {
+    ['an import of a type with the keyword type', 'src/app/task.ts', "import { type Static, type TSchema } from 'typebox'"],
+    [
+      'a require() of ajv when it is needed',
+      'src/app/calls/arguments.ts',
+      "const { Ajv } = createRequire(import.meta.url)('ajv')",
+    ],
+    ['an import of a lower room', 'src/web/app.ts', "import { sql } from '../database/sql.ts'"],
+    [
+      'an import of a type of the supervisor in start',
+      'src/commands/start.ts',
+      "import type { A } from '../../supervisor/supervise.ts'",
+    ],
+  ])('finds no violation: %s', (_what, from, code) => {
     expect(found(from, code)).toEqual([undefined])
   })
 
-  test('what a comment says is no import', () => {
+  test('ignores an import in a comment', () => {
     expect(importsOf('src/a.ts', "// import { a } from 'pg'\n/* import b from 'pg' */\n * from 'pg'")).toEqual([])
   })
 
-  test('a circle is found, of values or of types', () => {
+  test('finds a cycle of imports of values or of types', () => {
     const arrow = (from: string, to: string, typeOnly = false): Import => ({ from, to, typeOnly, lazy: false })
     expect(findCycle([arrow('a', 'b'), arrow('b', 'c'), arrow('c', 'b')])).toEqual(['b', 'c', 'b'])
     expect(findCycle([arrow('a', 'b'), arrow('b', 'a', true)])).toEqual(['a', 'b', 'a'])
     expect(findCycle([arrow('a', 'b'), arrow('a', 'c', true), arrow('b', 'c')])).toBeUndefined()
   })
 
-  test('whoever reads the environment or sql/ is seen', () => {
+  test('finds a file that reads the environment or opens sql/', () => {
     expect(readsEnvironment('const a = process.env.HOME')).toBe(true)
     expect(readsEnvironment("import { env } from 'node:process'")).toBe(true)
     expect(readsEnvironment('type A = NodeJS.ProcessEnv // process.env')).toBe(false)

@@ -62,20 +62,20 @@ describe('docs/errors.md', () => {
     expect(Object.keys(all).length).toBe(Object.keys(ERRORS).length + Object.keys(SUPERVISOR_ERRORS).length)
   })
 
-  test.each(Object.entries(all))('%s: the exit status, what it means and what to do', (code, { exit }) => {
+  test.each(Object.entries(all))('%s has its exit status, its meaning and the next step', (code, { exit }) => {
     const text = codes.find((section) => section.startsWith(`${code}\n`)) ?? ''
     expect([...text.matchAll(/Exit\s+status\s+(\d+)\./g)].map(([, status]) => Number(status))).toEqual([exit])
     expect(text.split('\n').filter((line) => line.trim() !== '').length).toBeGreaterThanOrEqual(3)
   })
 
-  test('every code that only the web process answers with is in its table', () => {
+  test('the table of the web process has every code that only this process answers with', () => {
     const sources = sourceFiles(['src/web']).map(read).join('\n')
     const own = [...sources.matchAll(/(?:code: |refuse\(\s*\d+,\s*)'([A-Z]+_[A-Z_]+)'/g)].map(([, code]) => code!)
     const told = [...read('docs/errors.md').matchAll(/^\| `([A-Z_]+)` \| \d+ \|/gm)].map(([, code]) => code)
     expect([...new Set(own)].filter((code) => !(code in ERRORS)).sort()).toEqual(told.sort())
   })
 
-  test('a hint that names a text of ours names one that is there', () => {
+  test('each document and section that a hint names exists', () => {
     for (const { hint } of Object.values(all))
       for (const [, path, title] of hint
         .matchAll(/(?:"([^"]+)" in )?(docs\/[a-z]+\.md)(?:, "([^"]+)")?/g)
@@ -150,15 +150,15 @@ describe('docs/cli.md', () => {
   })
 })
 
-describe('links', () => {
+describe('links of the documentation', () => {
   const texts = globSync(['*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root })
 
-  test.each(texts)('of %s lead somewhere', (file) => {
+  test.each(texts)('of %s lead to existing targets', (file) => {
     const broken = linksOf(read(file)).filter((link) => !/^https?:/.test(link) && !resolves(file, link))
     expect(broken).toEqual([])
   })
 
-  test('a link that leads nowhere is seen', () => {
+  test('to a missing target are found', () => {
     expect(texts.length).toBeGreaterThan(15)
     expect(linksOf('[a](nothing.md) `[b](c.md)`\n```\n[d](e.md)\n```\n')).toEqual(['nothing.md'])
     expect(resolves('README.md', 'docs/nothing.md')).toBe(false)
@@ -178,7 +178,7 @@ describe('sql/queries', () => {
   const names = globSync('sql/queries/*.sql', { cwd: root }).map((file) => file.slice('sql/queries/'.length, -'.sql'.length))
   const sources = sourceFiles(['src']).map(read).join('\n')
 
-  test('each statement begins with a comment that says what it is for', () => {
+  test('each statement begins with a comment about its purpose', () => {
     for (const name of names) expect(read(`sql/queries/${name}.sql`), name).toMatch(/^-- .*\S/)
   })
 
@@ -200,7 +200,7 @@ describe('sql/queries', () => {
     }
   })
 
-  test('each statement is used, and each that is used is there', () => {
+  test('each statement is used, and each used statement exists', () => {
     const used = [...sources.matchAll(/\bsql\('([a-z-]+)'\)/g)].map(([, name]) => name!)
     expect(used.filter((name) => !names.includes(name))).toEqual([])
     expect(names.filter((name) => !sources.includes(`'${name}'`))).toEqual([])

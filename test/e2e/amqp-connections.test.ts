@@ -32,7 +32,7 @@ describe.skipIf(server === undefined)('the whole dyno on RabbitMQ', () => {
     (await rabbitmqctl('list_connections', 'vhost', 'client_properties')).split('\n').filter((line) => line.includes(vhost.name))
       .length
 
-  it('logs which broker it uses and why, without the password', () => {
+  it('logs the chosen broker with the reason and without the password', () => {
     expect(dyno.output()).toMatch(/broker chosen broker=amqp because="CLOUDAMQP_URL is set" url=amqp:\/\/\w+:\*\*\*@/)
     expect(dyno.output()).not.toContain('guest:guest')
   })

@@ -121,7 +121,7 @@ describe('one dyno without any server', () => {
     expect(await alive([Number(webPid)])).toHaveLength(1)
   })
 
-  it('refuses a second start in the same folder, and the first goes on', async () => {
+  it('refuses a second start in the same folder, and the first start continues', async () => {
     const on = await start()
     const second = await startDyno(folder)
     expect(await second.exited).toBe(73)

@@ -113,7 +113,7 @@ describe('blocks of the documentation', () => {
     ['a\nb', 'a', false],
     ['a.b', 'aXb', false],
     ['aXb', 'a.b', false],
-  ])('%j compared with %j: %s', (actual, expected, same) => {
+  ])('the output %j matches the documented output %j: %s', (actual, expected, same) => {
     expect(looksLike(actual, expected)).toBe(same)
   })
 

@@ -47,7 +47,7 @@ const traces = async () =>
 const rows = (text: string) => query(schema.url, text.replaceAll('$', `"${schema.schema}".`))
 
 describe('kill -9 of a worker', () => {
-  it('makes another worker start its running task within a second', async () => {
+  it('makes another worker start the interrupted task within a second', async () => {
     const first = await worker({ HOLD: 'yes' })
     await publish([{ id: 'held', task: 'kill.hold', args: ['held'] }])
     await until('the task runs', async () => (await traces()).length === 1)
@@ -59,7 +59,7 @@ describe('kill -9 of a worker', () => {
     await until('recorded', async () => (await rows(`SELECT FROM $task_result WHERE state = 'SUCCESS'`)).length === 1)
   })
 
-  it('loses none of 1,000 tasks and records none twice, if repeated every second', async () => {
+  it('repeated every second loses no task of 1,000 and records no task twice', async () => {
     const total = 1000
     await publish(Array.from({ length: total }, (_, n) => ({ id: `nap-${n}`, task: 'kill.nap', args: [n, 15] })))
     let kills = 0
@@ -80,7 +80,7 @@ describe('kill -9 of a worker', () => {
     expect(kills).toBeGreaterThanOrEqual(2)
   })
 
-  it('ends a task that does it three times as WorkerLostError, and not the other tasks', async () => {
+  it('ends a task that kills its worker three times as WorkerLostError, and no other task', async () => {
     await publish([
       ...Array.from({ length: 20 }, (_, n) => ({ id: `before-${n}`, task: 'kill.nap', args: [n, 300] })),
       { id: 'poison', task: 'kill.self', args: [] },

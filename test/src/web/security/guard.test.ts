@@ -24,44 +24,54 @@ const judge = (env: Environment, given: Parameters<typeof request>[0] = {}, rout
 
 describe('access', () => {
   test.each([
-    ['for a local server without a password, from this machine', LOCAL, {}, 'pass'],
-    ['for a local server, from this machine by IPv6', LOCAL, { remoteAddress: '::1' }, 'pass'],
+    ['is allowed from this machine on a local server without a password', LOCAL, {}, 'pass'],
+    ['is allowed from this machine by IPv6 on a local server', LOCAL, { remoteAddress: '::1' }, 'pass'],
     [
-      'for a local server, from another machine of the network',
+      'is refused from another machine of the network on a local server',
       LOCAL,
       { remoteAddress: '192.168.0.7', headers: { host: '192.168.0.2:5000' } },
       'not-local',
     ],
     [
-      'for a local server, from the Internet through a proxy of this machine (X-Forwarded-For)',
+      'is refused from the Internet through a proxy of this machine that sends X-Forwarded-For',
       LOCAL,
       { headers: { 'x-forwarded-for': '203.0.113.9' } },
       'not-local',
     ],
     [
-      'for a local server, from the Internet through a proxy of this machine (Forwarded)',
+      'is refused from the Internet through a proxy of this machine that sends Forwarded',
       LOCAL,
       { headers: { forwarded: 'for=203.0.113.9' } },
       'not-local',
     ],
     [
-      'for a local server, from this machine through a development proxy',
+      'is allowed from this machine through a development proxy',
       LOCAL,
       { headers: { 'x-forwarded-for': '127.0.0.1, ::1' } },
       'pass',
     ],
-    ['in production without a password: closed', CLOSED, {}, 'closed'],
-    ['on a platform without a password: closed', { DYNO: 'web.1' }, { headers: { host: 'app.herokuapp.com' } }, 'closed'],
-    ['with a password set: sign-in', WITH_PASSWORD, {}, 'sign-in'],
-    ['with the password as a bearer token: allowed', WITH_PASSWORD, { headers: { authorization: `Bearer ${PASSWORD}` } }, 'pass'],
-    ['with a wrong bearer token: sign-in', WITH_PASSWORD, { headers: { authorization: 'Bearer wrong' } }, 'sign-in'],
+    ['is closed to everybody in production without a password', CLOSED, {}, 'closed'],
     [
-      'with the password by another authorization scheme: sign-in',
+      'is closed to everybody on a platform without a password',
+      { DYNO: 'web.1' },
+      { headers: { host: 'app.herokuapp.com' } },
+      'closed',
+    ],
+    ['requires sign-in if a password is set', WITH_PASSWORD, {}, 'sign-in'],
+    [
+      'is allowed with the password as a bearer token',
+      WITH_PASSWORD,
+      { headers: { authorization: `Bearer ${PASSWORD}` } },
+      'pass',
+    ],
+    ['requires sign-in with a wrong bearer token', WITH_PASSWORD, { headers: { authorization: 'Bearer wrong' } }, 'sign-in'],
+    [
+      'requires sign-in with the password by another authorization scheme',
       WITH_PASSWORD,
       { headers: { authorization: `Basic ${PASSWORD}` } },
       'sign-in',
     ],
-  ])('is decided right %s', (_who, env, given, decision) => {
+  ])('%s', (_who, env, given, decision) => {
     expect(judge(env, given)).toBe(decision)
   })
 
