@@ -1,4 +1,6 @@
-/** Converts a schedule to the named columns of its table row, and back. Names, unlike positions, cannot be confused. */
+/**
+ * Converts a schedule to the named columns of its table row, and back. Columns have names because positions could be confused.
+ */
 import { type Crontab, createCrontab, type DayRule } from './crontab.ts'
 import { createInterval, type Interval, type Period } from './interval.ts'
 import { createClocked, type Schedule } from './schedule.ts'
@@ -19,7 +21,10 @@ type ScheduleColumns = {
   clocked_time: Date | null
 }
 
-/** A row as the database driver returns it: plain text where the table's CHECK constraints allow a few values. */
+/**
+ * A row as the database driver returns it. A column that the table's CHECK constraints limit to a few values has the type
+ * string.
+ */
 export type ScheduleRow = { kind: string } & {
   [column in keyof Omit<ScheduleColumns, 'kind'>]?: ScheduleColumns[column] | string
 }
@@ -38,7 +43,7 @@ const EMPTY: Omit<ScheduleColumns, 'kind'> = {
   clocked_time: null,
 }
 
-/** All columns; null for those that the kind of schedule does not use. */
+/** Returns all columns. A column that this kind of schedule does not use is null. */
 export const toColumns = (schedule: Schedule): ScheduleColumns => {
   switch (schedule.kind) {
     case 'crontab':
@@ -85,7 +90,7 @@ const crontabOf = (row: ScheduleRow): Crontab =>
 const intervalOf = (row: ScheduleRow): Interval =>
   createInterval(Number(required(row, 'every')), required(row, 'period') as Period, new Date(required(row, 'anchor')))
 
-/** @throws ScheduleError with the name of the column, if the row holds no valid schedule */
+/** Returns the schedule of a row. @throws ScheduleError with the name of the column, if the row holds no valid schedule */
 export const fromColumns = (row: ScheduleRow): Schedule => {
   switch (row.kind) {
     case 'crontab':

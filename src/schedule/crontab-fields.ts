@@ -12,7 +12,10 @@ import { ScheduleError } from './schedule-error.ts'
 
 export type CrontabField = 'minute' | 'hour' | 'dayOfWeek' | 'dayOfMonth' | 'monthOfYear'
 
-/** The sorted values of a field. `last`: the last day of the month is selected (day of month only). `full`: all values are selected. */
+/**
+ * The sorted values of a field. `last`: true if the last day of the month is selected (day of month only). `full`: true if all
+ * values are selected.
+ */
 export type FieldSet = { values: readonly number[]; last: boolean; full: boolean }
 
 type FieldRule = { column: string; min: number; max: number; names: readonly string[]; accepts: string }
@@ -50,7 +53,7 @@ export const CRONTAB_FIELDS: Record<CrontabField, FieldRule> = {
 const MAX_LENGTH = 255
 const PART = /^(?:(\*)|([0-9]{1,4}|[a-z]+)(?:-([0-9]{1,4}|[a-z]+))?)(?:\/([0-9]{1,4}))?$/i
 
-/** Syntax of other cron implementations, with a reason that is more helpful than "invalid". */
+/** Syntax that only other cron implementations accept, with a reason that is more helpful than "invalid". */
 const FOREIGN: readonly [RegExp, string][] = [
   [/\?/, '"?" is Quartz syntax: write * instead'],
   [/#/, '"#" (the n-th weekday of a month) is not supported: write day_of_month 8-14 with a weekday and day_rule=and instead'],
@@ -67,7 +70,7 @@ const refuse = (rule: FieldRule, text: string, reason: string): never => {
   )
 }
 
-/** Reads one number or name. 7 in the weekday field stays 7, because `5-7` ends there. */
+/** Reads one number or name. In the weekday field 7 stays 7 and does not become 0, because it is the end of `5-7`. */
 const numberOf = (rule: FieldRule, raw: string, whole: string): number => {
   const isWeekday = rule.column === 'day_of_week'
   if (/^[0-9]/.test(raw)) {

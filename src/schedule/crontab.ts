@@ -11,7 +11,10 @@ import { type CrontabSets, createWallClock, possibleDays, type WallClock } from 
 
 export type DayRule = 'and' | 'or'
 
-/** The five fields as typed. `dayRule` joins the two day fields if both are restricted. `timezone` is the IANA zone of the wall clock. */
+/**
+ * The five fields as a person typed them. `dayRule` joins the two day fields if both are restricted. `timezone` is the IANA zone
+ * of the wall clock.
+ */
 export type Crontab = { kind: 'crontab' } & Record<CrontabField, string> & { dayRule: DayRule; timezone: string }
 
 type Compiled = {
@@ -23,9 +26,15 @@ type Compiled = {
 }
 
 const DAY_MS = 86_400_000
-/** A compiled crontab takes 5 kB. With more distinct crontabs than this, some compile again, which takes about 0.1 ms. */
+/**
+ * Maximum number of compiled crontabs in the cache; each takes 5 kB. If there are more distinct crontabs, some compile again,
+ * which takes about 0.1 ms.
+ */
 const MAX_COMPILED = 1_000
-/** Results to keep for each crontab. Few suffice, because rows with the same fields are due at the same instants. */
+/**
+ * Number of ticks that the cache keeps for each crontab. A few are enough, because rows with the same fields are due at the same
+ * instants.
+ */
 const MAX_TICKS = 32
 
 const compiled = new Map<string, Compiled>()
@@ -39,7 +48,8 @@ const expand = (crontab: Crontab): CrontabSets => {
     monthOfYear: expandField('monthOfYear', crontab.monthOfYear),
   }
   const days = possibleDays(sets)
-  // With OR the weekday alone gives days. With AND an existing day falls on each weekday within 40 years, so no search is needed.
+  // With OR, the weekday alone selects days, so a date always matches. With AND, each existing day falls on each weekday within
+  // 40 years. Neither case needs a search.
   const weekdayDecides = crontab.dayRule === 'or' && !sets.dayOfWeek.full
   if (days.values.length === 0 && !days.last && !weekdayDecides) {
     const months = `${CRONTAB_FIELDS.monthOfYear.column} "${crontab.monthOfYear}"`
@@ -63,7 +73,7 @@ const compile = (crontab: Crontab): Compiled => {
   return remember(compiled, MAX_COMPILED, [key, entry])
 }
 
-/** The values that each field selects. @throws ScheduleError as `createCrontab` does */
+/** Returns the values that each field selects. @throws ScheduleError as `createCrontab` does */
 export const crontabSets = (crontab: Crontab): CrontabSets => compile(crontab).sets
 
 /**
@@ -92,15 +102,16 @@ export const createCrontab = (
   return crontab
 }
 
-/** The wall-clock time from which the search meets every tick after `afterMs`. */
+/** Returns the wall-clock time from which the search finds every tick after `afterMs`. */
 const searchStart = ({ everyHour, timezone }: Compiled, afterMs: number): number => {
   const here = offsetAt(timezone, afterMs)
   if (everyHour) {
-    // Shortly before the clock is set back, ticks of the second pass have wall-clock times that are already past.
+    // Shortly before the clock is set back, some ticks after `afterMs` have wall-clock times that are already past. This is how
+    // far the clock goes back.
     const back = here - offsetAt(timezone, afterMs + DAY_MS)
     return afterMs + here - (back > 0 && offsetAt(timezone, afterMs + back) !== here ? back : 0)
   }
-  // For a time g after a gap of length g, times inside the gap are still due at their moved instants.
+  // Shortly after a gap, wall-clock times inside the gap are still due at their moved instants. This is the length of the gap.
   const forward = here - offsetAt(timezone, afterMs - DAY_MS - 3_600_000)
   return afterMs + here - (forward > 0 && offsetAt(timezone, afterMs - forward) !== here ? forward : 0)
 }
@@ -113,13 +124,13 @@ const search = (entry: Compiled, wallClock: WallClock, afterMs: number): number 
     if (missing && entry.everyHour) continue
     if (first > afterMs) {
       best = Math.min(best, first)
-      // A moved time can share its instant with a later time, so only an existing time ends the search.
+      // A moved time can share its instant with a later time, so the search ends only at a time that exists.
       if (!missing) return best
     } else if (entry.everyHour && second !== undefined && second > afterMs) best = Math.min(best, second)
   }
 }
 
-/** HOT: runs for each claimed row. The first tick strictly after `afterMs`; both are milliseconds since 1970. */
+/** HOT: runs for each claimed row. Returns the first tick strictly after `afterMs`. Both are milliseconds since 1970. */
 export const nextCrontabTick = (crontab: Crontab, afterMs: number): number => {
   const entry = compile(crontab)
   const known = entry.ticks.get(afterMs)
@@ -138,8 +149,8 @@ const dayMatches = (sets: CrontabSets, dayRule: DayRule, day: Date): boolean => 
 }
 
 /**
- * The number of ticks in [fromMs, toMs]. Counts by calendar day, so a year of minutes takes microseconds instead of seconds. If the
- * offset changes in between, the number is that of the wall-clock times, which can differ by the ticks of the change.
+ * Returns the number of ticks in [fromMs, toMs]. Counts by calendar day, so a year of minutes takes microseconds instead of
+ * seconds. If the offset changes in between, counts wall-clock times, so the number can differ by the ticks of the change.
  */
 export const countCrontabTicks = (crontab: Crontab, fromMs: number, toMs: number): number => {
   const { sets, timezone } = compile(crontab)

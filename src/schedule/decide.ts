@@ -1,6 +1,6 @@
 /**
- * Decides which ticks of one due row are queued. Pure: depends on the row and the database's clock. The caller claims the row with the
- * decision in one statement, so a beat that loses the race changes nothing.
+ * Decides which ticks of one due row are queued. Pure: depends only on the row and the database's clock. The caller claims the
+ * row and stores the decision in one statement, so a beat that loses the race changes nothing.
  */
 import { countTicks, lastTick, nextTick, type Schedule } from './schedule.ts'
 import { tickTaskId } from './tick-id.ts'
@@ -10,16 +10,16 @@ export type CatchUp = 'skip' | 'one' | 'all'
 export type SchedulePolicy = {
   id: string
   schedule: Schedule
-  /** Inclusive lower bound of the ticks. */
+  /** No tick is earlier than this time. */
   startTime: Date | null
-  /** Exclusive upper bound of the ticks. */
+  /** Every tick is earlier than this time. */
   expires: Date | null
-  /** The schedule is finished after one run. A skipped tick is not a run. */
+  /** True if the schedule is finished after one run. A skipped tick is not a run. */
   oneOff: boolean
   catchup: CatchUp
-  /** Most ticks that one claim queues under `all`. The next claim continues. */
+  /** Maximum number of ticks that one claim queues under `all`. The next claim continues. */
   catchupLimit: number
-  /** A tick that is later than this is not queued; null means no limit. */
+  /** Milliseconds. A tick that is later than this is not queued; null means no limit. */
   misfireGraceMs: number | null
 }
 
@@ -35,15 +35,18 @@ export type QueuedTick = {
 }
 export type SkippedTick = { tick: Date; outcome: 'skipped_catchup' | 'skipped_misfire'; coalesced: number }
 
-/** `next` is null exactly if `finished`. Under `all` it can be in the past: the row is then due again at once. */
+/**
+ * `next` is null if and only if `finished` is true. Under `all`, `next` can be in the past: the row is then due again at once.
+ */
 export type Decision = { queue: QueuedTick[]; skipped: SkippedTick[]; next: Date | null; finished: boolean }
 
 /**
- * A tick that is late by less than this counts as on time, because the loop itself can sleep this long. No tick is replaced by another
- * within this time: otherwise a pause of 1.1 s would cost a schedule of every second one run under `one` and two under `skip`.
+ * A tick that is late by less than this counts as on time, because the loop itself can pause this long. Another tick within this
+ * time does not replace it: otherwise a pause of 1.1 s would cost a schedule that runs every second one run under `one` and two
+ * under `skip`.
  */
 const PUNCTUAL_MS = 5_000
-/** Under `skip` a single missed tick still runs if it is late by less than this. */
+/** Milliseconds. Under `skip`, a single missed tick still runs if it is late by less than this. */
 const LATE_MS = 60_000
 
 const atLeast = (a: Date, b: Date | null): Date => (b !== null && b > a ? b : a)
@@ -55,8 +58,8 @@ const nextWithin = ({ schedule, startTime, expires }: SchedulePolicy, after: Dat
 }
 
 /**
- * The first tick of a row that is new, changed or enabled again; null if the row is finished. The tick is never in the past, except for
- * a clocked row: its only tick stays due, within the misfire grace.
+ * Returns the first tick of a row that is new, changed or enabled again; null if the row is finished. The tick is never in the
+ * past, except for a clocked row: its only tick stays due, within the misfire grace.
  * @throws ScheduleError if the row's schedule is not valid
  */
 export const planNext = (policy: SchedulePolicy, now: Date): Date | null =>
@@ -78,7 +81,7 @@ const isMisfire = ({ row, now }: Missed, tick: Date): boolean =>
 
 type PolicyResult = { queue: QueuedTick[]; skipped: SkippedTick[]; handled: Date }
 
-/** The newest missed tick replaces all earlier ones. */
+/** Keeps only the newest missed tick, which replaces all earlier ticks. */
 const newestOnly = (missed: Missed, outcome: 'queue' | SkippedTick['outcome']): PolicyResult => {
   const { row, newest, reason } = missed
   const coalesced = others(missed, newest)
@@ -86,7 +89,7 @@ const newestOnly = (missed: Missed, outcome: 'queue' | SkippedTick['outcome']): 
   return { queue: [], skipped: [{ tick: newest, outcome, coalesced }], handled: newest }
 }
 
-/** Queues the oldest ticks within the grace, each one. All older ticks become one row of history, not a million. */
+/** Queues each of the oldest ticks within the grace. All older ticks become one row of history, not a million rows. */
 const eachTick = (missed: Missed): PolicyResult => {
   const { row, now, first, newest, reason } = missed
   const skipped: SkippedTick[] = []
@@ -129,7 +132,7 @@ export const decide = (row: DueRow, now: Date): Decision => {
   if (first > now) return { queue: [], skipped: [], next: first, finished: false }
   if (row.expires !== null && first >= row.expires) return { queue: [], skipped: [], next: null, finished: true }
   const end = row.expires !== null && row.expires <= now ? before(row.expires) : now
-  // The stored tick counts even if this host's time zone data does not give it: the row is the source of truth.
+  // The stored tick counts even if this host's time zone data does not give it, because the row decides.
   const newest = atLeast(first, lastTick(row.schedule, end))
   const lateMs = now.getTime() - first.getTime()
   const isOnTime = lateMs < PUNCTUAL_MS || (first.getTime() === newest.getTime() && lateMs < LATE_MS)

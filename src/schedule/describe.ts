@@ -1,6 +1,6 @@
 /**
- * Describes a schedule in plain English. Works on the sets of values, not on the text, so `22-2`, `mon` and `0-30,15` are no special cases.
- * (The package cronstrue always joins the two day fields with OR.)
+ * Describes a schedule in plain English. Works on the sets of values and not on the text, so `22-2`, `mon` and `0-30,15` need no
+ * special code. (The package cronstrue always joins the two day fields with OR.)
  */
 import { type Crontab, crontabSets, type DayRule } from './crontab.ts'
 import { type FieldSet, MONTHS, WEEKDAYS } from './crontab-fields.ts'
@@ -8,7 +8,7 @@ import type { Interval } from './interval.ts'
 import type { Schedule } from './schedule.ts'
 import type { CrontabSets } from './wall-clock.ts'
 
-/** Up to this number, times of day are listed one by one. */
+/** Up to this number of times of day, a description lists each time. */
 const MAX_TIMES = 6
 
 const two = (value: number): string => String(value).padStart(2, '0')
@@ -19,14 +19,14 @@ const listInWords = (items: readonly string[]): string =>
 const isRun = (values: readonly number[]): boolean =>
   values.every((value, index) => index === 0 || value === values[index - 1]! + 1)
 
-/** Rotates the values to begin after a gap, so that November to February or Friday to Sunday is one run. */
+/** Rotates the values so that they begin after a gap. November to February, or Friday to Sunday, then is one run. */
 const unwrapped = (values: readonly number[], min: number, max: number): number[] => {
   if (values.length < 2 || values[0] !== min || values.at(-1) !== max) return [...values]
   const hole = values.findIndex((value, index) => index > 0 && value !== values[index - 1]! + 1)
   return hole < 0 ? [...values] : [...values.slice(hole), ...values.slice(0, hole)]
 }
 
-/** Names a run of three or more values as `a to b`; lists shorter runs one by one. */
+/** Writes a run of three or more values as `a to b`, and lists the values of shorter runs. */
 const runsInWords = (values: readonly number[], name: (value: number) => string, size?: number): string[] => {
   const words: string[] = []
   for (let start = 0; start < values.length; ) {
@@ -40,13 +40,13 @@ const runsInWords = (values: readonly number[], name: (value: number) => string,
   return words
 }
 
-/** The distance of at least `least` evenly spaced values; undefined if they are not evenly spaced. */
+/** Returns the distance between values if there are at least `least` and they are evenly spaced; otherwise undefined. */
 const stepOf = (values: readonly number[], least: number): number | undefined => {
   const step = values.length >= least ? values[1]! - values[0]! : 0
   return step > 1 && values.every((value, index) => value === values[0]! + index * step) ? step : undefined
 }
 
-/** The step if the values divide the whole circle evenly from 0, such as minutes 0, 15, 30, 45. */
+/** Returns the distance if the values begin at 0 and divide the whole circle evenly, such as minutes 0, 15, 30, 45. */
 const evenStep = ({ values }: FieldSet, size: number): number | undefined => {
   const step = stepOf(values, 2)
   return step !== undefined && values[0] === 0 && step * values.length === size ? step : undefined
@@ -61,7 +61,7 @@ const minutesInWords = (minute: FieldSet): string => {
   return `at minute${minute.values.length > 1 ? 's' : ''} ${listInWords(runsInWords(minute.values, String))}`
 }
 
-/** More than a few times within one hour: `every 15 minutes from 03:00 to 03:45`. */
+/** Describes more than a few times within one hour: `every 15 minutes from 03:00 to 03:45`. */
 const oneHourInWords = ({ values }: FieldSet, hour: number): string => {
   const step = isRun(values) ? 1 : stepOf(values, 3)
   const time = (minute: number): string => `${two(hour)}:${two(minute)}`
@@ -72,7 +72,7 @@ const oneHourInWords = ({ values }: FieldSet, hour: number): string => {
 const perHour = (minute: FieldSet, words: string): string =>
   minute.full || evenStep(minute, 60) !== undefined ? minutesInWords(minute) : `${minutesInWords(minute)} ${words}`
 
-/** Hours that are restricted, with more times than can be listed. */
+/** Describes restricted hours with more times than can be listed. */
 const spanInWords = (minute: FieldSet, hour: FieldSet): string => {
   if (hour.values.length === 1) return oneHourInWords(minute, hour.values[0]!)
   const hours = unwrapped(hour.values, 0, 23)
@@ -112,7 +112,7 @@ const monthDaysInWords = ({ values, last }: FieldSet): string => {
 const weekdaysInWords = ({ values }: FieldSet): string => {
   const inWords = (days: readonly number[]): string[] => runsInWords(days, (day) => WEEKDAYS[day]!, 7)
   const plain = inWords([...values.filter((day) => day > 0), ...values.filter((day) => day === 0)])
-  // A week begins on Monday, unless a run crosses it, such as Saturday to Monday.
+  // In a description a week begins on Monday, unless a run crosses the end of the week, such as Saturday to Monday.
   const rotated = inWords(unwrapped(values, 0, 6))
   return listInWords(rotated.length < plain.length ? rotated : plain)
 }
@@ -144,7 +144,7 @@ const crontabInWords = (crontab: Crontab): string => {
   return `${timeInWords(sets)}${dateInWords(sets, crontab.dayRule)} (${crontab.timezone})`
 }
 
-/** `2026-11-22 18:00 UTC`. Seconds and milliseconds appear only if they are not zero. */
+/** Returns a text such as `2026-11-22 18:00 UTC`. Seconds and milliseconds appear only if they are not zero. */
 const instantInWords = (at: Date): string => {
   const [date, time] = at.toISOString().split('T') as [string, string]
   return `${date} ${time.replace(/(?::00)?\.000Z$|Z$/, '')} UTC`
@@ -155,7 +155,10 @@ const intervalInWords = ({ every, period, anchor }: Interval): string => {
   return `every ${length}, counted from ${instantInWords(anchor)}`
 }
 
-/** `at 09:00 on Monday to Friday (Europe/Berlin)`: the times, the days, how two day fields join, and the zone. */
+/**
+ * Returns a text such as `at 09:00 on Monday to Friday (Europe/Berlin)`: the times, the days, how the two day fields join, and
+ * the zone.
+ */
 export const describeSchedule = (schedule: Schedule): string => {
   switch (schedule.kind) {
     case 'crontab':

@@ -1,6 +1,7 @@
 /**
- * Intervals: a fixed grid `anchor + k × period`, k ≥ 1. A grid survives restarts and does not drift. Celery adds the period to the time
- * of the last send, so its loop latency adds up: 10.8 s in an hour for a period of 10 s. Periods are elapsed time: a day is 24 hours.
+ * Intervals are a fixed grid `anchor + k × period`, k ≥ 1. A grid survives restarts and does not drift. Celery adds the period
+ * to the time of the last send, so the latency of its loop adds up: 10.8 s in an hour for a period of 10 s. Periods are elapsed
+ * time: a day is 24 hours.
  */
 import { ScheduleError } from './schedule-error.ts'
 
@@ -17,10 +18,14 @@ const MICROSECONDS: Record<Period, number> = {
 }
 const SHORTEST_US = 1_000_000
 const LONGEST_DAYS = 36_525
-/** The column is a PostgreSQL integer. */
+/** The highest value of the column, a PostgreSQL integer. */
 const MAX_EVERY = 2_147_483_647
 
-/** @throws ScheduleError if `every` is not a whole number from 1, or the interval is shorter than a second or longer than a century */
+/**
+ * Creates a valid interval.
+ * @throws ScheduleError if `every` is not a whole number from 1, or the interval is shorter than a second or longer than a
+ * century
+ */
 export const createInterval = (every: number, period: Period, anchor: Date): Interval => {
   const refuse = (field: string, reason: string): never => {
     throw new ScheduleError(`interval "${every} ${period}": ${reason}.`, { field })
@@ -35,21 +40,24 @@ export const createInterval = (every: number, period: Period, anchor: Date): Int
   return { kind: 'interval', every, period, anchor }
 }
 
-/** A Date has milliseconds, so each point of a microsecond grid is rounded down by itself. The error does not add up. */
+/**
+ * Returns point k of the grid. A Date has only milliseconds, so each point of a grid of microseconds is rounded down separately,
+ * and the errors do not add up.
+ */
 const gridPoint = ({ every, period, anchor }: Interval, k: number): number =>
   anchor.getTime() + Math.floor((k * every * MICROSECONDS[period]) / 1000)
 
 const stepsBefore = ({ every, period, anchor }: Interval, atMs: number): number =>
   Math.max(1, Math.floor(((atMs - anchor.getTime()) * 1000) / (every * MICROSECONDS[period])) - 1)
 
-/** HOT: runs for each claimed row. The first grid point strictly after `afterMs`. */
+/** HOT: runs for each claimed row. Returns the first grid point strictly after `afterMs`. */
 export const nextIntervalTick = (interval: Interval, afterMs: number): number => {
   let k = stepsBefore(interval, afterMs)
   while (gridPoint(interval, k) <= afterMs) k += 1
   return gridPoint(interval, k)
 }
 
-/** The number k of the last grid point at or before `atMs`; 0 if there is none. */
+/** Returns the number k of the last grid point at or before `atMs`; 0 if there is none. */
 const lastStep = (interval: Interval, atMs: number): number => {
   let k = stepsBefore(interval, atMs)
   if (gridPoint(interval, k) > atMs) return 0
@@ -62,6 +70,6 @@ export const lastIntervalTick = (interval: Interval, atMs: number): number | nul
   return k === 0 ? null : gridPoint(interval, k)
 }
 
-/** The number of grid points in [fromMs, toMs]. */
+/** Returns the number of grid points in [fromMs, toMs]. */
 export const countIntervalTicks = (interval: Interval, fromMs: number, toMs: number): number =>
   Math.max(0, lastStep(interval, toMs) - lastStep(interval, fromMs - 1))

@@ -1,8 +1,11 @@
-/** Parses `15 minutes`, `every 2 hours`, `every day`: Celery's periods, singular or plural, counted from `now`. */
+/**
+ * Parses `15 minutes`, `every 2 hours`, `every day`. The periods are Celery's, singular or plural. The interval counts from
+ * `now`.
+ */
 import { createInterval, type Interval, PERIODS, type Period } from './interval.ts'
 import { ScheduleError } from './schedule-error.ts'
 
-/** Short forms of periods. They are refused, and the error suggests the full name. */
+/** Short names of periods, which are refused. The error suggests the full name. */
 const SHORT: Record<string, { period: Period; times: number }> = {
   d: { period: 'days', times: 1 },
   h: { period: 'hours', times: 1 },
@@ -51,7 +54,7 @@ const isValid = (every: number, period: Period): boolean => {
   }
 }
 
-/** A valid interval text for `count` units. Uses a smaller unit for a fraction: 1.5 hours becomes 90 minutes. */
+/** Returns a valid interval text for `count` units. Uses a smaller unit for a fraction: 1.5 hours becomes 90 minutes. */
 const wholeText = (count: number, unit: { period: Period; times: number }): string | undefined => {
   const exact = count * unit.times
   if (isValid(exact, unit.period)) return `${exact} ${exact === 1 ? unit.period.slice(0, -1) : unit.period}`
@@ -77,7 +80,11 @@ const intervalWords = (words: readonly string[]): { count: string; unit: string;
   return /^[a-zµ]+$/.test(second) ? { count: first, unit: second, rest: lower.slice(2) } : undefined
 }
 
-/** @returns undefined if the text is not an interval @throws ScheduleError if it is an interval that is not valid */
+/**
+ * Parses the words of an interval.
+ * @returns undefined if the text is not an interval
+ * @throws ScheduleError if it is an interval that is not valid
+ */
 export const parseInterval = (words: readonly string[], now: Date): Interval | undefined => {
   const found = intervalWords(words)
   if (found === undefined) return undefined

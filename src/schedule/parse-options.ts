@@ -4,30 +4,39 @@ import { MONTHS, WEEKDAYS } from './crontab-fields.ts'
 import { ScheduleError } from './schedule-error.ts'
 import { isTimeZone } from './time-zone.ts'
 
-/** Order of the five fields. `celery:` selects minute hour day_of_week day_of_month month; `crontab:` selects the order of crontab(5). */
+/**
+ * The order of the crontab fields. `celery:` means minute hour day_of_week day_of_month month; `crontab:` means the order of
+ * crontab(5).
+ */
 export type FieldOrder = 'celery' | 'crontab'
 
 export type SplitText = {
   order: FieldOrder | undefined
-  /** The remaining words: fields, `name=value` fields, or the words of an interval. */
+  /** The words that remain: fields, `name=value` fields, or the words of an interval. */
   words: string[]
   timezone: string | undefined
   dayRule: DayRule | undefined
-  /** The options as typed. Suggestions repeat them. */
+  /** The options as a person typed them. Suggestions repeat them. */
   options: string[]
 }
 
 /** Kubernetes and cronie write `CRON_TZ=` before the fields. */
 const TIME_ZONE_OPTION = /^(?:tz|timezone|cron_tz)=(.*)$/i
 const DAY_RULE_OPTION = /^day_rule=(.*)$/i
-/** Matches Europe/Berlin, America/Argentina/Ushuaia, Etc/GMT+5. A field has a digit after its slash, so it does not match. */
+/**
+ * Matches Europe/Berlin, America/Argentina/Ushuaia, Etc/GMT+5. Does not match a crontab field, because its slash is followed by
+ * a digit.
+ */
 const PLACE = /^[A-Za-z_]+(?:\/[A-Za-z][A-Za-z0-9_+-]*)+$/
 const MAX_LENGTH = 1_500
 
 const isName = (word: string): boolean =>
   [...WEEKDAYS, ...MONTHS].some((name) => name.toLowerCase().startsWith(word.toLowerCase()) && word.length >= 3)
 
-/** The last word can be a zone without `tz=`: a place name, or a word such as UTC that is neither a weekday nor a month. */
+/**
+ * Returns true if the last word can be a zone without `tz=`: a place name, or a word such as UTC that is neither a weekday nor a
+ * month.
+ */
 const isZoneWord = (word: string): boolean =>
   PLACE.test(word) || (/^[A-Za-z]{3,}$/.test(word) && !isName(word) && isTimeZone(word))
 
@@ -37,7 +46,10 @@ const dayRuleOf = (value: string): DayRule => {
   throw new ScheduleError(`day_rule "${value}": accepted are and, or.`, { field: 'day_rule' })
 }
 
-/** @throws ScheduleError if the text is too long, an option occurs twice, or the day rule is neither `and` nor `or` */
+/**
+ * Splits a schedule's text into options and remaining words.
+ * @throws ScheduleError if the text is too long, an option occurs twice, or the day rule is neither `and` nor `or`
+ */
 export const splitText = (text: string): SplitText => {
   if (text.length > MAX_LENGTH) throw new ScheduleError(`The schedule is longer than ${MAX_LENGTH} characters.`)
   const prefix = /^\s*(celery|crontab):/i.exec(text)

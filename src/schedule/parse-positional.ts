@@ -1,4 +1,4 @@
-/** Parses crontab fields by position. Refuses a text whose field order is ambiguous. */
+/** Parses crontab fields by position. Refuses a text if its field order is ambiguous. */
 import { type Crontab, createCrontab, crontabSets, type DayRule } from './crontab.ts'
 import type { CrontabField } from './crontab-fields.ts'
 import { describeSchedule } from './describe.ts'
@@ -11,7 +11,7 @@ export type ReadOptions = {
   timezone: string
   /** The value of `day_rule=`. If it is undefined, the field order decides. */
   dayRule: DayRule | undefined
-  /** The options as typed. Suggestions repeat them. */
+  /** The options as a person typed them. Suggestions repeat them. */
   typed: readonly string[]
 }
 
@@ -30,7 +30,7 @@ const read = (words: readonly string[], order: FieldOrder, { timezone, dayRule }
   return createCrontab(fields, { dayRule: dayRule ?? (order === 'celery' ? 'and' : 'or'), timezone })
 }
 
-/** The crontab that `read` returns, or the error that it throws. */
+/** Returns the crontab that `read` returns, or the error that it throws. */
 const tryRead = (words: readonly string[], order: FieldOrder, options: ReadOptions): Crontab | ScheduleError => {
   try {
     return read(words, order, options)
@@ -40,7 +40,7 @@ const tryRead = (words: readonly string[], order: FieldOrder, options: ReadOptio
   }
 }
 
-/** Five fields with the typed options. The line has the day rule itself if it matters. */
+/** Returns five fields with the typed options. The crontab line contains the day rule if the day rule matters. */
 const spelling = (crontab: Crontab, { typed }: ReadOptions): string =>
   [crontabLine(crontab), ...typed.filter((option) => !/^day_rule=/i.test(option))].join(' ')
 
@@ -54,7 +54,7 @@ const isSame = (a: Crontab, b: Crontab): boolean => {
 
 const offer = (crontab: Crontab, options: ReadOptions): string => `"${spelling(crontab, options)}" (${describeSchedule(crontab)})`
 
-/** Reads three or four fields. Refuses them if the two orders give different schedules. */
+/** Reads three or four fields. Refuses them if the two field orders give different schedules. */
 const readShort = (words: readonly string[], options: ReadOptions): Crontab => {
   const celery = tryRead(words, 'celery', options)
   const crontab = tryRead(words, 'crontab', options)
@@ -95,7 +95,7 @@ const readFive = (words: readonly string[], options: ReadOptions): Crontab => {
 
 const refuseCount = (words: readonly string[], options: ReadOptions): never => {
   const text = words.join(' ')
-  // `0 9 * * 1-5 Berlin`: the last word is meant as a zone; checkTimeZone throws with suggestions.
+  // In `0 9 * * 1-5 Berlin` the last word is meant as a zone. checkTimeZone throws an error with suggestions.
   if (words.length === 6 && /^[+-]|^[a-z]{4}/i.test(words[5]!)) checkTimeZone(words[5]!)
   if (words.length === 6 && words[0] === '0') {
     const line = tryRead(words.slice(1), 'crontab', options)
@@ -110,7 +110,11 @@ const refuseCount = (words: readonly string[], options: ReadOptions): never => {
   )
 }
 
-/** @throws ScheduleError if a field is not valid, the number of fields is wrong, or two readings differ (`suggestions` has both) */
+/**
+ * Parses fields by position.
+ * @throws ScheduleError if a field is not valid, the number of fields is wrong, or the two field orders give different schedules
+ * (`suggestions` has both)
+ */
 export const parsePositional = (words: readonly string[], order: FieldOrder | undefined, options: ReadOptions): Crontab => {
   if (words.length < 2 || words.length > 5) return refuseCount(words, options)
   if (order === 'crontab' && words.length !== 5) {

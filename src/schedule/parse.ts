@@ -72,7 +72,7 @@ const parseNamed = ({ words, order, dayRule }: SplitText, { timezone, typed }: R
     fields[field] = value
   }
   if (fields.hour !== undefined && fields.minute === undefined) {
-    // Celery's crontab(hour=11) runs sixty times, a common mistake (celery/django-celery issue 436).
+    // In Celery, crontab(hour=11) runs sixty times, which is a common mistake (celery/django-celery issue 436).
     throw new ScheduleError('An hour without a minute runs every minute of that hour: name the minute too.', {
       field: 'minute',
       suggestions: ['minute=0', 'minute=*'].map((minute) => [minute, ...words, ...typed].join(' ')),
@@ -81,7 +81,7 @@ const parseNamed = ({ words, order, dayRule }: SplitText, { timezone, typed }: R
   return createCrontab(fields, { dayRule: dayRule ?? 'and', timezone })
 }
 
-/** The schedule that a single refused word means: a time of day such as `09:00`, or a word such as `daily`. */
+/** Returns a schedule text that has the meaning of a single refused word: a time of day such as `09:00`, or a word such as `daily`. */
 const meaningOfWord = (word: string): string | undefined => {
   const time = /^([01]?[0-9]|2[0-3]):([0-5][0-9])$/.exec(word)
   if (time !== null) return `${Number(time[2])} ${Number(time[1])}`

@@ -1,13 +1,16 @@
 import { AppError } from '../errors.ts'
 
 type Details = ErrorOptions & {
-  /** Column name of the invalid field (`hour`, `timezone`, …). A form shows the message beside that field. */
+  /** Column name of the invalid field (`hour`, `timezone`, …). A form shows the message next to this field. */
   field?: string
   /** Texts that `parseSchedule` accepts and that the person may have meant, best first. */
   suggestions?: readonly string[]
 }
 
-/** A person wrote a schedule that is not valid. Code `SCHEDULE_INVALID`; a page can offer `suggestions` as links. */
+/**
+ * The error for a schedule that a person wrote and that is not valid. Its code is `SCHEDULE_INVALID`; a page can offer
+ * `suggestions` as links.
+ */
 export class ScheduleError extends AppError {
   readonly field: string | undefined
   readonly suggestions: readonly string[]

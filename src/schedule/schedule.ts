@@ -8,11 +8,11 @@ type Clocked = { kind: 'clocked'; at: Date }
 export type Schedule = Crontab | Interval | Clocked
 
 const DAY_MS = 86_400_000
-/** How far back `lastTick` searches a crontab: 29 February on a given weekday can be 40 years away (across 2100). */
+/** Days that `lastTick` searches a crontab back: the next 29 February on a given weekday can be 40 years away (across 2100). */
 const LOOK_BACK_DAYS = 41 * 366
 const MAX_DATE_MS = 8.64e15
 
-/** @throws ScheduleError if `at` is not a date */
+/** Creates a schedule that runs once, at `at`. @throws ScheduleError if `at` is not a date */
 export const createClocked = (at: Date): Clocked => {
   if (Number.isNaN(at.getTime())) throw new ScheduleError('clocked_time is not a date.', { field: 'clocked_time' })
   return { kind: 'clocked', at }
@@ -32,15 +32,16 @@ const nextMs = (schedule: Schedule, afterMs: number): number => {
 }
 
 /**
- * The first tick strictly after `after`, or null if there is none.
- * @throws ScheduleError if the fields or the zone of a crontab are not valid: a person wrote the row with SQL, or this host lacks the zone
+ * Returns the first tick strictly after `after`, or null if there is none.
+ * @throws ScheduleError if the fields or the zone of a crontab are not valid, because a person wrote the row with SQL or this
+ * host lacks the zone
  */
 export const nextTick = (schedule: Schedule, after: Date): Date | null => {
   const tick = nextMs(schedule, after.getTime())
   return tick <= MAX_DATE_MS ? new Date(tick) : null
 }
 
-/** The next `n` ticks strictly after `after`, or fewer if the schedule ends. */
+/** Returns the next `n` ticks strictly after `after`, or fewer if the schedule ends. */
 export const nextTicks = (schedule: Schedule, after: Date, n: number): Date[] => {
   const ticks: Date[] = []
   for (let tick = nextTick(schedule, after); tick !== null && ticks.length < n; tick = nextTick(schedule, tick)) ticks.push(tick)
@@ -48,8 +49,8 @@ export const nextTicks = (schedule: Schedule, after: Date, n: number): Date[] =>
 }
 
 /**
- * Searches backwards with `nextCrontabTick`, because cron-parser's prev() and next() disagree around offset changes
- * (docs/internals/schedules.md, "cron-parser"). At least one tick lies in (floor, atMs]; the result is the last of them.
+ * Returns the last tick in (floor, atMs], which contains at least one. Searches with `nextCrontabTick`, because cron-parser's
+ * prev() and next() disagree around offset changes (docs/internals/schedules.md, "cron-parser").
  */
 const lastBetween = (crontab: Crontab, floor: number, atMs: number): number => {
   let tick = nextCrontabTick(crontab, floor)
@@ -73,7 +74,7 @@ const lastCrontabTick = (crontab: Crontab, atMs: number): number | null => {
   }
 }
 
-/** The last tick at or before `atOrBefore`, or null. A crontab is searched 41 years back, in about 50 steps at most. */
+/** Returns the last tick at or before `atOrBefore`, or null. Searches a crontab 41 years back, in about 50 steps at most. */
 export const lastTick = (schedule: Schedule, atOrBefore: Date): Date | null => {
   const atMs = atOrBefore.getTime()
   if (schedule.kind === 'clocked') return schedule.at.getTime() <= atMs ? schedule.at : null
@@ -81,7 +82,7 @@ export const lastTick = (schedule: Schedule, atOrBefore: Date): Date | null => {
   return tick === null ? null : new Date(tick)
 }
 
-/** The number of ticks in [from, to]. For a crontab it is exact unless the zone's offset changes in between. */
+/** Returns the number of ticks in [from, to]. For a crontab the number is exact unless the zone's offset changes in between. */
 export const countTicks = (schedule: Schedule, from: Date, to: Date): number => {
   const [fromMs, toMs] = [from.getTime(), to.getTime()]
   if (schedule.kind === 'crontab') return countCrontabTicks(schedule, fromMs, toMs)

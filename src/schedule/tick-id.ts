@@ -1,8 +1,8 @@
 import { v5 } from 'uuid'
 
 /**
- * The id of the task that a tick queues: a UUIDv5 of schedule and tick. Every host computes the same id, so a broker or worker
- * recognises a duplicate by its id.
- * @param scheduleId a UUID; anything else throws a TypeError
+ * Returns the id of the task that a tick queues: a UUIDv5 of schedule and tick. Every host computes the same id, so a broker or
+ * worker recognises a duplicate by its id.
+ * @param scheduleId a UUID; any other text throws a TypeError
  */
 export const tickTaskId = (scheduleId: string, tick: Date): string => v5(tick.toISOString(), scheduleId)

@@ -1,5 +1,5 @@
 /**
- * Converts between wall-clock times and instants with the offsets of Intl. cron-parser never sees a time zone, because it loses,
+ * Converts between wall-clock times and instants, with the offsets of Intl. cron-parser receives no time zone, because it loses,
  * doubles or moves runs around offset changes (docs/internals/schedules.md, "cron-parser").
  */
 import { remember } from './bounded-map.ts'
@@ -11,7 +11,7 @@ const OFFSET = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/
 
 const formatters = new Map<string, Intl.DateTimeFormat>()
 
-/** A formatter takes about 0.1 ms to create and 70 kB of memory, so a limited number is cached. */
+/** Returns a formatter from a cache of limited size: a new formatter takes about 0.1 ms and 70 kB of memory. */
 const formatterOf = (timezone: string): Intl.DateTimeFormat => {
   const known = formatters.get(timezone)
   if (known !== undefined) return known
@@ -19,7 +19,7 @@ const formatterOf = (timezone: string): Intl.DateTimeFormat => {
   return remember(formatters, MAX_FORMATTERS, [timezone, formatter])
 }
 
-/** Milliseconds between an instant and the wall clock of the zone at that instant. */
+/** Returns the milliseconds between an instant and the wall clock of the zone at this instant. */
 export const offsetAt = (timezone: string, atMs: number): number => {
   if (timezone === 'UTC') return 0
   const text = formatterOf(timezone).format(atMs)
@@ -31,9 +31,9 @@ export const offsetAt = (timezone: string, atMs: number): number => {
 }
 
 /**
- * The instants at which the wall clock of the zone shows `wallMs` (milliseconds as if the wall clock were UTC). Two instants, in order,
- * if the clock is set back. If the clock jumps over `wallMs` (`missing`), the instant that the offset before the gap gives (RFC 5545
- * §3.3.5, Temporal "compatible").
+ * Returns the instants at which the wall clock of the zone shows `wallMs` (milliseconds as if the wall clock were UTC). Two
+ * instants, in order, if the clock is set back. If the clock jumps over `wallMs` (`missing`), the instant that the offset before
+ * the gap gives (RFC 5545 §3.3.5, Temporal "compatible").
  */
 export const resolveWallClock = (timezone: string, wallMs: number): { first: number; second?: number; missing: boolean } => {
   // No zone is more than 14 h from UTC, so a change that affects this wall-clock time lies within a day of it.
@@ -46,9 +46,9 @@ export const resolveWallClock = (timezone: string, wallMs: number): { first: num
   return { first: late ? wallMs - after : wallMs - before, missing: !early && !late }
 }
 
-/** True if Intl has a zone of this name. Offsets such as +05:30 are not zones, because they have no rules. */
+/** Returns true if Intl has a zone of this name. Offsets such as +05:30 are not zones, because they have no rules. */
 export const isTimeZone = (timezone: string): boolean => {
-  if (!/^[a-z]/i.test(timezone)) return false // Intl accepts offsets
+  if (!/^[a-z]/i.test(timezone)) return false // Intl accepts offsets, this function does not
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: timezone })
     return true
@@ -67,8 +67,8 @@ const similarZones = (text: string): string[] => {
 }
 
 /**
- * The name of a time zone as it is stored: an IANA name or a link such as `US/Eastern`. Case does not matter.
- * @throws ScheduleError for anything else: offsets, `local`, abbreviations that Intl does not have, the empty string
+ * Returns the name of a time zone as it is stored: an IANA name or a link such as `US/Eastern`. Case does not matter.
+ * @throws ScheduleError for every other text: offsets, `local`, abbreviations that Intl does not have, the empty string
  */
 export const checkTimeZone = (text: string): string => {
   if (text === 'UTC') return text

@@ -1,6 +1,7 @@
 /**
- * Finds the matching minutes of a calendar without time zone. Uses cron-parser, always with tz UTC and with fields expanded to numbers.
- * cron-parser is loaded when the first crontab is evaluated, so a process with intervals only does not load it and luxon.
+ * Finds the matching minutes of a calendar without time zone. Uses cron-parser, always with tz UTC and with fields expanded to
+ * numbers. cron-parser is loaded when the first crontab is evaluated, so a process that has only intervals does not load cron-
+ * parser and luxon.
  */
 import { createRequire } from 'node:module'
 import type { CronExpression, CronExpressionParser } from 'cron-parser'
@@ -9,7 +10,7 @@ import type { CrontabField, FieldSet } from './crontab-fields.ts'
 export type CrontabSets = Readonly<Record<CrontabField, FieldSet>>
 
 const DAY_MS = 86_400_000
-/** Most days of each month, by its number 1 to 12. */
+/** Maximum number of days of each month; the index is the month, 1 to 12. */
 const LONGEST = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 let parser: typeof CronExpressionParser | undefined
@@ -21,7 +22,7 @@ const cronParser = (): typeof CronExpressionParser => {
 
 const cronList = (set: FieldSet): string => (set.full ? '*' : [...set.values, ...(set.last ? ['L'] : [])].join(','))
 
-/** The days that exist in at least one of the months. cron-parser refuses 31 February, even in a list. */
+/** Returns the days that exist in at least one of the months. cron-parser refuses 31 February, even in a list. */
 export const possibleDays = ({ dayOfMonth, monthOfYear }: CrontabSets): FieldSet => {
   const longest = Math.max(...monthOfYear.values.map((month) => LONGEST[month]!))
   return dayOfMonth.full ? dayOfMonth : { ...dayOfMonth, values: dayOfMonth.values.filter((day) => day <= longest) }
@@ -34,14 +35,15 @@ export type WallClock = {
   next(): number
 }
 
-/** A `WallClock` is one mutable cursor: finish a search before the next one starts. A step takes about 20 µs. */
+/** Creates a mutable cursor: a search must end before the next search starts. A step takes about 20 µs. */
 export const createWallClock = (sets: CrontabSets, dayRule: 'and' | 'or'): WallClock => {
   const days = possibleDays(sets)
   const bothDays = !days.full && !sets.dayOfWeek.full
   const and = bothDays && dayRule === 'and'
-  // cron-parser joins the two day fields with OR. For AND this code steps through the days of the month and tests the weekday.
+  // cron-parser joins the two day fields with OR. For AND, this code steps through the days of the month and tests the weekday
+  // itself.
   const weekdays = and ? '*' : cronList(sets.dayOfWeek)
-  // If none of the days exists (31 February) and the rule is OR, the weekday alone decides.
+  // If none of the days exists (31 February) and the rule is OR, the weekday alone selects the days.
   const monthDays = days.values.length === 0 && !days.last ? '*' : cronList(days)
   const text = `${cronList(sets.minute)} ${cronList(sets.hour)} ${monthDays} ${cronList(sets.monthOfYear)} ${weekdays}`
   const expression: CronExpression = cronParser().parse(text, { tz: 'UTC', currentDate: new Date(0) })
