@@ -15,8 +15,8 @@ interface CanvasTaskDependencies {
 }
 
 /**
- * Registers the tasks that every Celery application has (Celery 5.6, celery/app/builtins.py). Python clients and `task.map` send them.
- * Some senders pass the arguments as keywords, some as a list.
+ * Registers the tasks that every Celery application has (Celery 5.6, celery/app/builtins.py). Python clients and `task.map` send
+ * these tasks. Some senders pass the arguments as keywords, some as a list.
  */
 export function registerCanvasTasks(app: App, { config, results }: CanvasTaskDependencies): void {
   registerMapTasks(app)
@@ -48,7 +48,7 @@ function add(app: App, name: string, fn: (context: TaskContext, ...args: never[]
   if (!app.tasks.has(name)) app.task(name, fn, { bind: true, description })
 }
 
-/** Calls the inner task for each item in turn, within this run. Returns their results; the first error fails the run. */
+/** Calls the inner task for each item in turn, within the same run. Returns a list of results. The first error fails the run. */
 const mapTask =
   (find: (signature: unknown) => Task, argsOf: (item: unknown) => readonly unknown[]) =>
   async (context: TaskContext, ...given: unknown[]): Promise<unknown[]> => {
@@ -63,7 +63,7 @@ const mapTask =
     return values
   }
 
-/** The inner task gets the context of this run with its own name and without keywords. */
+/** Returns the context of the inner task: the context of this run, with the inner task's name and without keyword arguments. */
 const innerContext = (context: TaskContext, task: string): TaskContext => ({
   ...{ id: context.id, task, queue: context.queue, retries: context.retries, attempt: context.attempt, kwargs: {} },
   ...{ headers: context.headers, parentId: context.parentId, rootId: context.rootId, signal: context.signal },
@@ -74,7 +74,7 @@ const innerContext = (context: TaskContext, task: string): TaskContext => ({
   retry: (options) => context.retry(options),
 })
 
-/** Sends the group and does not wait, as Celery does. The result is the group in Celery's tuple form. */
+/** Sends the group and, as in Celery, does not wait for it. Returns the group in Celery's tuple form. */
 const chunksTask =
   (app: App) =>
   async (context: TaskContext, ...given: unknown[]): Promise<unknown> => {
@@ -98,8 +98,8 @@ const accumulate = ({ kwargs }: TaskContext, ...given: unknown[]): unknown => {
 }
 
 /**
- * A Celery client sends this task with a chord if its result backend cannot count (Celery 5.6, celery/app/builtins.py, add_unlock_chord_task).
- * It retries until all members have ended. Only results that workers of onedyno stored are found.
+ * A Celery client sends this task with a chord if its result backend cannot count (Celery 5.6, celery/app/builtins.py,
+ * add_unlock_chord_task). The task retries until all members have ended. It finds only results that workers of onedyno stored.
  * @throws Retry while a member runs; ChordError if a member failed
  */
 const chordUnlockTask =
@@ -121,7 +121,10 @@ const chordUnlockTask =
 
 const isReady = (stored: StoredResult | undefined): boolean => stored !== undefined && READY_STATES.has(stored.state)
 
-/** Ids in Celery's tuple form of results: `[[id, parent], null]`, or `[[id, parent], [members]]` for a group (celery/result.py, as_tuple). */
+/**
+ * Returns the ids in Celery's tuple form of results: `[[id, parent], null]`, or `[[id, parent], [members]]` for a group
+ * (celery/result.py, as_tuple).
+ */
 function idsOf(result: unknown): string[] {
   return listOf(result).flatMap((tuple) => {
     const [own, members] = listOf(tuple)

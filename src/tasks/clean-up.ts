@@ -2,7 +2,7 @@ import type { TaskOptions } from '../app/task-options.ts'
 import type { Config } from '../config.ts'
 import type { Results } from '../database/results.ts'
 
-/** `onedyno.clean_up()`: deletes results older than RESULT_TTL and returns their number. */
+/** The task `onedyno.clean_up()` deletes results older than RESULT_TTL and returns their number. */
 export const createCleanUp =
   (config: Pick<Config, 'resultTtlSeconds'>, results: Pick<Results, 'cleanUp'>) => async (): Promise<{ deleted: number }> => ({
     deleted: await results.cleanUp(config.resultTtlSeconds),

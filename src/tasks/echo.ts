@@ -1,6 +1,9 @@
 import type { TaskOptions } from '../app/task-options.ts'
 
-/** `tasks.echo(value)`: returns its argument, or a list if there are several. For a test that messages arrive. */
+/**
+ * The task `tasks.echo(value)` returns its argument, or a list if there are several arguments. It serves to test that messages
+ * arrive.
+ */
 export const echo = (...values: unknown[]): unknown => (values.length > 1 ? values : (values[0] ?? null))
 
 export const echoOptions: TaskOptions<unknown[]> = {

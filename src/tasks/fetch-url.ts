@@ -3,21 +3,21 @@ import type { TaskOptions } from '../app/task-options.ts'
 import type { Config } from '../config.ts'
 
 /**
- * `[status, text]`, or `[status, base64, { encoding: 'base64', contentType }]` if the body is not text. Every status is a result, also
- * 404 and 500, because the page was fetched.
+ * `[status, text]`, or `[status, base64, { encoding: 'base64', contentType }]` if the body is not text. Every status is a
+ * result, also 404 and 500, because the server sent an answer.
  */
 export type Fetched =
   | [status: number, body: string]
   | [status: number, body: string, about: { encoding: 'base64'; contentType: string | null }]
 
 /**
- * `tasks.fetch_url(url)`: GET of a public address.
- * @throws AppError URL_REFUSED for anything that is not public http or https, RESPONSE_REFUSED past the limits of FETCH_MAX_BYTES, FETCH_TIMEOUT
- * and five redirects
+ * The task `tasks.fetch_url(url)` fetches a public address with GET.
+ * @throws AppError URL_REFUSED if the URL is not public http or https, RESPONSE_REFUSED above the limits of FETCH_MAX_BYTES,
+ * FETCH_TIMEOUT and five redirects
  */
 export function createFetchUrl(config: Pick<Config, 'fetchAllow' | 'fetchMaxBytes' | 'fetchTimeoutMs'>) {
   return async ({ signal }: Pick<TaskContext, 'signal'>, url: string): Promise<Fetched> => {
-    // undici takes 29 MB, so it is loaded when the first task fetches, and never in the web process.
+    // undici takes 29 MB, so a process loads it at its first fetch. The web process never loads it.
     const [{ fetchPublic }, { decodeText }] = await Promise.all([
       import('./fetch/fetch-public.ts'),
       import('./fetch/decode-text.ts'),

@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 
 const TIMEOUT_MS = 10_000
 
-/** Result of a visit: the status of the router's answer, or the error. */
+/** The result of a visit: the status of the router's answer, or the error. */
 interface Visit {
   /** Null if no public URL is known. */
   readonly url: string | null
@@ -15,9 +15,10 @@ interface Visit {
 }
 
 /**
- * `onedyno.keep_awake()`: visits the public URL through the platform's router, because platforms count only such requests as traffic
- * (Heroku devcenter "Eco Dyno Hours", Render "Deploy for Free"). The URL comes from the configuration, not from an argument, and redirects
- * are not followed, so the checks of `tasks.fetch_url` are not needed. The first failed visit logs a warning; the task does not fail.
+ * The task `onedyno.keep_awake()` visits the public URL through the platform's router, because platforms count only such
+ * requests as traffic (Heroku devcenter "Eco Dyno Hours", Render "Deploy for Free"). The URL comes from the configuration and
+ * not from an argument, and redirects are not followed, so the checks of `tasks.fetch_url` are not needed. The first failed
+ * visit logs a warning; the task does not fail.
  */
 export function createKeepAwake(
   config: Pick<Config, 'publicUrl'>,

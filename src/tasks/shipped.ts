@@ -13,7 +13,7 @@ interface ShippedTaskDependencies {
   readonly results: Pick<Results, 'cleanUp'>
 }
 
-/** Registers the tasks that ship with onedyno. A task of the application with the same name is kept. */
+/** Registers the tasks that onedyno provides. If the application has a task of the same name, the application's task stays. */
 export function registerShippedTasks(app: App, { config, log, results }: ShippedTaskDependencies): void {
   if (!app.tasks.has('tasks.echo')) app.task('tasks.echo', echo, echoOptions)
   if (!app.tasks.has('tasks.fetch_url')) app.task('tasks.fetch_url', createFetchUrl(config), fetchUrlOptions)

@@ -1,7 +1,13 @@
-/** Tells public IP addresses from private ones. Pure. Checks addresses in URLs, in DNS answers and of connected sockets. */
+/**
+ * Distinguishes public IP addresses from private ones. Pure. Used for addresses in URLs, in DNS answers and of connected
+ * sockets.
+ */
 import { BlockList, isIP } from 'node:net'
 
-/** IPv4 networks that are not public (IANA special-purpose registry, RFC 6890), and 168.63.129.16, Azure's internal platform address. */
+/**
+ * IPv4 networks that are not public (IANA special-purpose registry, RFC 6890), and 168.63.129.16, the internal platform address
+ * of Azure.
+ */
 const PRIVATE_V4: readonly (readonly [network: string, prefix: number])[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -21,9 +27,12 @@ const PRIVATE_V4: readonly (readonly [network: string, prefix: number])[] = [
   ['168.63.129.16', 32],
 ]
 
-/** IPv6 uses an allow list, because a list of private networks misses forms such as `::127.0.0.1`. */
+/** The only public IPv6 network. A list of private networks would miss forms such as `::127.0.0.1`. */
 const PUBLIC_V6 = ['2000::', 3] as const
-/** Exceptions within it: Teredo, ORCHID and benchmarks; documentation; 6to4, which can carry any IPv4 address; documentation. */
+/**
+ * Networks within PUBLIC_V6 that are not public: Teredo, ORCHID and benchmarks; documentation; 6to4, which can carry any IPv4
+ * address; documentation.
+ */
 const PRIVATE_V6: readonly (readonly [network: string, prefix: number])[] = [
   ['2001::', 23],
   ['2001:db8::', 32],
@@ -41,7 +50,10 @@ function loadLists() {
   return { privateV4, publicV6, privateV6 }
 }
 
-/** True for a public address. False for an address with an IPv6 zone (`fe80::1%eth0`) and for text that is not an address. */
+/**
+ * Returns true for a public address. Returns false for an address with an IPv6 zone (`fe80::1%eth0`) and for a text that is not
+ * an address.
+ */
 export function isPublicAddress(address: string): boolean {
   lists ??= loadLists()
   const family = isIP(address)

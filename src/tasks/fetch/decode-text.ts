@@ -1,10 +1,10 @@
-/** Media types whose bodies are text. */
+/** Matches media types whose bodies are text. */
 const TEXT =
   /^(text\/|application\/(json|xml|javascript|ecmascript|x-www-form-urlencoded|graphql|x-ndjson|yaml)$)|\+(json|xml|yaml)$/
 
 /**
- * Decodes a body with the charset of its header, by default UTF-8. Returns undefined if the body is not text. If the header says text,
- * invalid bytes are replaced, as browsers do. Without a header the body must be valid UTF-8 without NUL.
+ * Decodes a body with the charset of its Content-Type, by default UTF-8. Returns undefined if the body is not text. If Content-
+ * Type says text, invalid bytes are replaced, as in browsers. Without Content-Type the body must be valid UTF-8 without NUL.
  */
 export function decodeText(bytes: Buffer, contentType: string | null): string | undefined {
   const [type = '', ...parameters] = (contentType ?? '').split(';').map((part) => part.trim())

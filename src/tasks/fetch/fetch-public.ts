@@ -5,16 +5,16 @@ import { checkTarget, createAllowList } from './target.ts'
 
 const MAX_REDIRECTS = 5
 const CONNECT_MS = 5_000
-/** Longest time without data, before the headers and within the body. */
+/** Milliseconds. Longest time without data, before the headers and within the body. */
 const IDLE_MS = 10_000
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 interface FetchLimits {
   readonly signal: AbortSignal
   readonly maxBytes: number
-  /** For the whole fetch, including redirects. */
+  /** Limit for the whole fetch, including redirects. */
   readonly timeoutMs: number
-  /** `host:port` pairs that are allowed although they are private. */
+  /** `host:port` pairs that may be fetched although they are private. */
   readonly allow: readonly string[]
   readonly resolve?: Resolve
 }
@@ -26,10 +26,10 @@ export interface PublicResponse {
 }
 
 /**
- * Fetches a public URL with GET. Each redirect is checked like the first URL. Compression is refused, because undici's size limit counts
- * compressed bytes, and a body of 50 kB can unpack to 50 MB. An explicit Agent ignores HTTP_PROXY; a proxy would resolve names without
- * our checks.
- * @throws AppError URL_REFUSED, RESPONSE_REFUSED; network errors are thrown as they are
+ * Fetches a public URL with GET. Checks each redirect like the first URL. Asks for an uncompressed body, because undici's size
+ * limit counts compressed bytes, and a body of 50 kB can unpack to 50 MB. Uses its own Agent, which ignores HTTP_PROXY, because
+ * a proxy would resolve names without these checks.
+ * @throws AppError URL_REFUSED, RESPONSE_REFUSED; network errors are thrown unchanged
  */
 export async function fetchPublic(text: string, limits: FetchLimits): Promise<PublicResponse> {
   const isAllowed = createAllowList(limits.allow)
@@ -48,7 +48,7 @@ export async function fetchPublic(text: string, limits: FetchLimits): Promise<Pu
       const location = REDIRECTS.has(response.statusCode) ? header(response, 'location') : null
       if (location === null) return await read(response, limits.maxBytes)
       if (hop === MAX_REDIRECTS) throw new AppError('RESPONSE_REFUSED', `${text} redirects more than ${MAX_REDIRECTS} times`)
-      response.body.on('error', () => {}) // The body of a redirect is not read; destroying the agent ends it with an error.
+      response.body.on('error', () => {}) // The body of a redirect is not read. Destroying the agent ends it with an error, which is ignored.
       url = checkTarget(location, isAllowed, url)
     }
   } catch (error) {

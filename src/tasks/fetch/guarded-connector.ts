@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts'
 import { isPublicAddress } from './address.ts'
 import { type Endpoint, endpointOf, refusalOfHost } from './target.ts'
 
-/** Resolves a name to all its addresses: lookup of `node:dns`, or a fake in tests. */
+/** Resolves a name to all its addresses: `lookup` of `node:dns`, or a fake in tests. */
 export type Resolve = (
   host: string,
   options: LookupOptions,
@@ -15,9 +15,9 @@ export type Resolve = (
 const resolveAll: Resolve = (host, options, done) => resolveName(host, { ...options, all: true }, done)
 
 /**
- * Connects only to public addresses. A check in `lookup` alone is not enough, because undici does not call `lookup` for an address in a
- * URL (nodejs/undici issue 2019). The connection uses the checked address, so a name that changes its answer (DNS rebinding) gains nothing.
- * One private address among several refuses the name.
+ * Creates a connector that connects only to public addresses. A check in `lookup` alone is not enough, because undici does not
+ * call `lookup` if the URL contains an address (nodejs/undici issue 2019). The connection uses the checked address, so a DNS
+ * name that changes its answer (DNS rebinding) has no effect. If one of several addresses is private, the name is refused.
  */
 export function createGuardedConnector(
   isAllowed: (endpoint: Endpoint) => boolean,
@@ -41,7 +41,7 @@ export function createGuardedConnector(
   }
 }
 
-/** A `lookup` for `net.connect`. It can be called with `all`, because `net.connect` tries several addresses at once. */
+/** Creates a `lookup` for `net.connect`, which may call it with `all`, because it tries several addresses at once. */
 function createGuardedLookup(resolve: Resolve) {
   return (
     host: string,

@@ -2,11 +2,11 @@ import { isIP } from 'node:net'
 import { AppError } from '../../errors.ts'
 import { isPublicAddress } from './address.ts'
 
-/** Usual ports of web servers. Another port is more likely an internal service. */
+/** Usual ports of web servers. Any other port is more likely an internal service. */
 const PORTS: ReadonlySet<number> = new Set([80, 443, 8080, 8443])
 const MAX_LENGTH = 2048
 
-/** Host and port of a URL. The host has no IPv6 brackets and no trailing dot. */
+/** Host and port of a URL. The host has neither IPv6 brackets nor a trailing dot. */
 export interface Endpoint {
   readonly host: string
   readonly port: number
@@ -17,15 +17,15 @@ export const endpointOf = (url: { readonly hostname: string; readonly port: stri
   port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
 })
 
-/** A predicate for the pairs of FETCH_ALLOW. */
+/** Returns a predicate that is true for the pairs of FETCH_ALLOW. */
 export function createAllowList(pairs: readonly string[]): (endpoint: Endpoint) => boolean {
   const allowed = new Set(pairs.map((pair) => pair.toLowerCase().replace(/^\[(.*)\](:\d+)$/, '$1$2')))
   return ({ host, port }) => allowed.has(`${host}:${port}`)
 }
 
 /**
- * Checks the text of a URL. The WHATWG URL parser converts decimal, hexadecimal, octal, short and full-width addresses to the dotted form,
- * so one check covers all. The connector checks the addresses that a name resolves to.
+ * Checks the text of a URL. The WHATWG URL parser converts decimal, hexadecimal, octal, short and full-width addresses to the
+ * dotted form, so one check covers all forms. The connector checks the addresses to which a name resolves.
  * @throws AppError URL_REFUSED with the rule that the URL breaks
  */
 export function checkTarget(text: string, isAllowed: (endpoint: Endpoint) => boolean, base?: URL): URL {
@@ -45,7 +45,7 @@ export function checkTarget(text: string, isAllowed: (endpoint: Endpoint) => boo
   return reason === undefined ? url : refuse(reason)
 }
 
-/** The reason to refuse a host of a URL. Undefined for a public address and for a name, which DNS resolves later. */
+/** Returns the reason to refuse the host of a URL. Undefined for a public address and for a name, which DNS resolves later. */
 export function refusalOfHost(host: string): string | undefined {
   if (isIP(host) !== 0) return isPublicAddress(host) ? undefined : `${host} is not a public address`
   return /(^|\.)(localhost|local|internal)$/.test(host.toLowerCase()) ? `${host} is a name of a private network` : undefined
