@@ -21,24 +21,27 @@ import { sendFailure } from './send-failure.ts'
 import type { WebContext, WebDependencies } from './web-context.ts'
 
 const BODY_LIMIT = 64 * 1024
-/** Heroku's router keeps a connection for 90 s. Ours is kept longer, so the router never writes into a closed connection. */
+/**
+ * Milliseconds. Heroku's router keeps a connection for 90 s. This server keeps it longer, so the router never writes into a
+ * closed connection.
+ */
 const KEEP_ALIVE_MS = 95_000
-/** Longer than the longest wait for a result (`MAX_WAIT_SECONDS`), shorter than the router's timeout of 30 s. */
+/** Milliseconds: longer than the longest wait for a result (`MAX_WAIT_SECONDS`), shorter than the router's timeout of 30 s. */
 const HANDLER_MS = 28_000
-/** A task id has at most 255 characters. A percent-encoded character takes three. */
+/** A task id has at most 255 characters, and each percent-encoded byte takes three. */
 const MAX_PARAM_LENGTH = 800
 const PRIVATE_NETWORKS = ['loopback', 'linklocal', 'uniquelocal']
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Default `console`: a new route requires a session unless its config names another kind. */
+    /** Default: `console`, so a new route requires a session unless its config names another kind. */
     kind?: RouteKind
   }
 }
 
 /**
- * The form and the console without a port; tests reach every page with `inject`. `close()` also ends the long polls that are
- * under way.
+ * Creates the form and the console, without listening on a port. Tests reach every page with `inject`. `close()` also ends the
+ * long polls that are under way.
  */
 export function createWebApp(dependencies: WebDependencies): FastifyInstance {
   const stopping = new AbortController()
@@ -57,7 +60,7 @@ export function createWebApp(dependencies: WebDependencies): FastifyInstance {
 
   server.addHook('preClose', async () => stopping.abort())
   server.addHook('onSend', (request, reply, _payload, done) => {
-    // An open idle connection would delay the stop of the server by up to 95 s.
+    // An idle connection that stays open would delay the stop of the server by up to 95 s.
     if (early.note(request.raw) || stopping.signal.aborted) reply.header('connection', 'close')
     done()
   })
@@ -93,17 +96,18 @@ function createServer(web: WebContext, early: EarlyAnswers): FastifyInstance {
     handlerTimeout: HANDLER_MS,
     requestTimeout: 30_000,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // During the stop, requests on open connections are still served, with `connection: close`.
+    // While the server stops, it still serves requests on open connections, with `connection: close`.
     return503OnClosing: false,
     onConstructorPoisoning: 'error',
-    // Requests are checked by our own code, so that a form shows all problems at once. Without this option Fastify loads two
-    // JSON Schema compilers at start that nothing uses: 35 ms and 4 MB (2026-11-22, 2 cores).
+    // Our own code checks requests, so that a form shows all problems at once. Without this option Fastify loads two JSON Schema
+    // compilers at start that nothing uses: 35 ms and 4 MB (2026-11-22, 2 cores).
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     requestIdHeader: false,
     genReqId: requestId,
-    // X-Forwarded-For is trustworthy only behind a platform's router. Only the limit on password attempts reads it.
+    // X-Forwarded-For is trustworthy only behind a platform's router. Only the limit on password attempts uses it.
     trustProxy: web.config.platform === 'none' ? false : PRIVATE_NETWORKS,
-    // Fastify sends these answers before any hook runs. They need the security headers too, and must not repeat the URL.
+    // Fastify sends the answers to these errors before any hook runs. They need the security headers too, and must not repeat
+    // the URL.
     frameworkErrors: (error, request, reply) => {
       request.signedIn = false
       reply.headers(SECURITY_HEADERS)
@@ -116,7 +120,9 @@ function noSchemas(): never {
   throw new Error('routes of the web role have no schemas: check by hand, or let Fastify load its compilers again')
 }
 
-/** Takes the router's request id, so that both logs can be joined. Any other value of a client is replaced by a new id. */
+/**
+ * Returns the router's request id, so that a person can match both logs. Any other value from a client is replaced by a new id.
+ */
 function requestId({ headers }: { headers: NodeJS.Dict<string | string[]> }): string {
   const given = headers['x-request-id']
   return typeof given === 'string' && /^[\w+/=-]{16,200}$/.test(given) ? given : randomUUID()
@@ -139,7 +145,8 @@ function registerGuard(server: FastifyInstance, web: WebContext): void {
 }
 
 /**
- * Refuses other transfer codings: a proxy could find another end of the body and smuggle a request (RFC 9112 §6.1 asks for 501).
+ * Returns false for other transfer codings: a proxy could find a different end of the body, which allows request smuggling (RFC
+ * 9112 §6.1 asks for 501).
  */
 const isKnownEncoding = (encoding: string | undefined) => encoding === undefined || encoding.toLowerCase() === 'chunked'
 

@@ -12,13 +12,13 @@ const FILES = [
 export type AssetName = (typeof FILES)[number][0]
 
 export interface Asset {
-  /** Contains a digest of the content, so browsers may cache it for ever. */
+  /** The URL contains a digest of the content, so browsers may cache the asset for ever. */
   readonly url: string
   readonly type: string
   readonly content: Buffer
 }
 
-/** Reads the asset files once. Requests read this table and never the disk, so no path can leave the folder. */
+/** Reads the asset files once. Requests read this table and never the disk, so no path can lead out of the folder. */
 export function loadAssets(): Readonly<Record<AssetName, Asset>> {
   const entries = FILES.map(([name, type]) => {
     const content = readFileSync(join(packageRoot, 'src', 'web', 'assets', name))

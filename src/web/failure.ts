@@ -2,10 +2,10 @@ import type { FastifyError } from 'fastify'
 import { isConnectionError } from '../concurrency/transient.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 
-/** A failure as the user sees it. It holds no internals, only the fact and a hint. */
+/** A failure as the user sees it: the fact and a hint, without internals. */
 export interface Failure {
   readonly status: number
-  /** Stable code for programs. */
+  /** A stable code for programs. */
   readonly code: string
   readonly title: string
   readonly message: string
@@ -49,7 +49,10 @@ const TITLES: Readonly<Record<number, string>> = {
 
 export const titleOf = (status: number): string => TITLES[status] ?? (status < 500 ? 'The request was refused' : 'Internal error')
 
-/** Translates a thrown value into an answer. A bug becomes a 500 that shows only the request id; the log has the same id. */
+/**
+ * Translates a thrown value into an answer. A bug becomes a 500 that shows only the request id; the log has the bug under the
+ * same id.
+ */
 export function failureOf(error: unknown, requestId: string): Failure {
   const known = translate(error)
   if (known instanceof AppError) {
@@ -94,7 +97,7 @@ export function translate(error: unknown): unknown {
   return error
 }
 
-/** Texts of servers may contain addresses and names, so the page gets our own sentence. */
+/** Returns our own sentence, because a server's message may contain addresses and names. */
 function visibleMessage({ code, message }: AppError, status: number): string {
   if (status !== 503) return message
   if (code === 'BROKER_UNREACHABLE') return 'The broker does not take messages: nothing was queued.'
@@ -103,7 +106,7 @@ function visibleMessage({ code, message }: AppError, status: number): string {
   return message
 }
 
-/** Fastify's messages repeat the URL, so they are replaced. */
+/** Returns our own sentence, because Fastify's messages repeat the URL. */
 function clientMessage(status: number, message: string): string {
   if (status === 413) return 'A request holds at most 64 KiB.'
   if (status === 415) return 'Send a form, or JSON to /api/tasks.'

@@ -1,9 +1,9 @@
-/** Fields of a form. `repeated` lists fields that were sent more than once; their value is ambiguous. */
+/** Fields of a form. `repeated` lists fields that were sent more than once, so that their value is ambiguous. */
 export type FormFields<Name extends string> = { readonly [name in Name]: string } & { readonly repeated: readonly Name[] }
 
 /**
- * Reads the named fields; a missing field is empty. Line ends of a textarea become LF. Other names are ignored, so no name can
- * reach a prototype.
+ * Reads the named fields; a missing field is an empty text. Line ends of a textarea become LF. Other names are ignored, so no
+ * name can reach a prototype.
  */
 export function readFormFields<Name extends string>(body: unknown, names: readonly Name[]): FormFields<Name> {
   const form = body instanceof URLSearchParams ? body : new URLSearchParams()

@@ -10,21 +10,21 @@ export interface RunDescription {
   readonly task: string
   readonly state: State
   readonly ready: boolean
-  /** Arguments as JSON; null if only the message had them. */
+  /** Arguments as JSON values; null if only the message contains them. */
   readonly args: readonly unknown[] | null
-  /** The result of SUCCESS; null in other states. */
+  /** The result if the state is SUCCESS; null in other states. */
   readonly result: unknown
   readonly error: { readonly type: string; readonly message: string; readonly traceback: string | null } | null
   readonly queue: string | null
   readonly worker: string | null
   /** Number of attempts before the last one. */
   readonly retries: number
-  /** Progress that the task last reported. */
+  /** The progress that the task last reported; null if there is none. */
   readonly progress: Progress | null
   /** Ids of tasks and groups that this task sent. */
   readonly children: readonly Child[]
   readonly parentId: string | null
-  /** Time at which the message is queued or the next attempt starts; null if it is in the past. */
+  /** Time at which the message is queued or the next attempt starts; null if this time is past. */
   readonly dueAt: Date | null
   readonly createdAt: Date | null
   readonly startedAt: Date | null
@@ -61,16 +61,16 @@ function errorOf({ result, traceback }: StoredResult): NonNullable<RunDescriptio
   return { type: String(exc_type ?? 'Error'), message: said, traceback }
 }
 
-/** The page shows this many last log lines, unless `?log=all` is given. */
+/** Number of last log lines that the page shows, unless `?log=all` is given. */
 export const LINES_SHOWN = 200
 
-/** A short hash that changes if the page changes. */
+/** Returns a short hash that changes whenever the page changes. */
 export const revisionOf = ({ state, retries, progress }: RunDescription, lines: readonly StoredLine[]): string =>
   [state, retries, progress?.n ?? '', progress?.note ?? '', Math.min(lines.length, LINES_SHOWN), lines.at(-1)?.at_ms ?? ''].join(
     ' ',
   )
 
-/** The JSON form of the page. Names are as in the database, times in ISO 8601. */
+/** Returns the JSON form of the page. Names are as in the database, times in ISO 8601. */
 export const runJson = (run: RunDescription, lines: readonly StoredLine[]) => ({
   ...{ id: run.id, task: run.task, state: run.state, ready: run.ready, args: run.args, result: run.result, error: run.error },
   ...{ queue: run.queue, worker: run.worker, retries: run.retries },

@@ -14,16 +14,16 @@ export interface RunWebOptions extends Omit<WebDependencies, 'checkReady' | 'clo
   readonly database: Database
   /** Aborts when the process has to stop. */
   readonly signal: AbortSignal
-  /** Called once the server listens. The URL has the real port, also if PORT is 0. */
+  /** Called when the server listens. The URL contains the real port, also if PORT is 0. */
   readonly onListening?: (url: string) => void
 }
 
-/** Milliseconds that the process needs after the last answer to close its database connections. */
+/** Milliseconds that the process needs after the last answer for closing its database connections. */
 const CLOSING_MS = 2000
 
 /**
- * Serves until `signal` aborts. Then it accepts no more connections, closes idle ones, lets open requests end, and cuts the
- * remaining ones 2 s before the platform would kill the process.
+ * Serves until `signal` aborts. Then accepts no more connections, closes idle connections, lets open requests end, and cuts the
+ * remaining requests 2 s before the platform would kill the process.
  * @throws AppError PORT_IN_USE, CONFIG_INVALID
  */
 export async function runWeb(options: RunWebOptions): Promise<void> {
@@ -49,7 +49,7 @@ async function listen(server: FastifyInstance, { host, port }: Config): Promise<
     await server.listen({ host, port })
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
-    // `::` means every address, but a container without IPv6 does not have it.
+    // `::` means every address, but a container without IPv6 cannot listen on it.
     if (host === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'))
       return listen(server, { host: '0.0.0.0', port } as Config)
     if (code === 'EADDRINUSE') throw new AppError('PORT_IN_USE', `port ${port} of ${host} is taken by another program`, { cause })
@@ -62,7 +62,7 @@ async function listen(server: FastifyInstance, { host, port }: Config): Promise<
   return server.server.address() as AddressInfo
 }
 
-/** Closes the server. Connections that still wait for an answer after `graceMs` milliseconds are cut. */
+/** Closes the server. Cuts connections that still wait for an answer after `graceMs` milliseconds. */
 async function close(server: FastifyInstance, graceMs: number, log: Log): Promise<void> {
   const cut = setTimeout(() => {
     log.warn({ afterMs: graceMs }, 'open requests cut off')

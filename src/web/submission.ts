@@ -1,4 +1,4 @@
-/** Checks a submission of the form or the API: a task, its arguments, and a schedule. All problems are reported at once. */
+/** Checks a submission of the form or the API: a task, its arguments, and a schedule. Reports all problems at once. */
 import type { App } from '../app/app.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import { describeSchedule } from '../schedule/describe.ts'
@@ -6,14 +6,14 @@ import { parseSchedule } from '../schedule/parse.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 import { ScheduleError } from '../schedule/schedule-error.ts'
 
-/** In the order of the fields in the form. */
+/** The fields, in their order in the form. */
 export const FIELDS = ['task', 'args', 'schedule'] as const
 export type Field = (typeof FIELDS)[number]
 
 export interface Suggestion {
-  /** A text that this field accepts. */
+  /** A text that the field accepts. */
   readonly text: string
-  /** Its meaning in words; empty if the text is clear without them. */
+  /** The meaning of the text in words; empty if the text is clear without an explanation. */
   readonly words: string
 }
 
@@ -27,7 +27,7 @@ export interface Problem {
 export interface Submission {
   readonly task: string
   readonly args: readonly unknown[]
-  /** undefined: run once, now. */
+  /** undefined: run the task once, at once. */
   readonly schedule: Schedule | undefined
 }
 
@@ -37,7 +37,7 @@ export type Read =
 
 export interface ReadContext {
   readonly app: Pick<App, 'tasks' | 'message'>
-  /** Time zone for a schedule without one. */
+  /** Time zone for a schedule that names none. */
   readonly timezone: string
   readonly now: Date
 }
@@ -125,7 +125,7 @@ function parseArguments(text: string): { value: unknown[] } | { problem: Problem
 
 const quoteHint = (text: string) => (/'[^']*'/.test(text) ? ' Strings need double quotes.' : '')
 
-/** `hello` → `["hello"]`: suggested for a plain word or line only. */
+/** Returns the suggestion `["hello"]` for the text `hello`. Suggests it only for a plain word or line. */
 const wrapped = (text: string): Suggestion[] =>
   /^[^[\]{}"'\n]{1,200}$/.test(text.trim()) ? [{ text: JSON.stringify([text.trim()]), words: '' }] : []
 
@@ -146,7 +146,7 @@ function wordsOf(text: string, options: { timezone: string; now: Date }): string
   try {
     return describeSchedule(parseSchedule(text, options))
   } catch {
-    return '' // a suggestion that does not parse gets no words
+    return '' // a suggestion that does not parse gets no explanation
   }
 }
 

@@ -17,13 +17,13 @@ export interface SubmitDependencies {
 export interface Submitted {
   readonly kind: 'run' | 'schedule'
   readonly id: string
-  /** Path of its page. */
+  /** Path of the page of the run or the schedule. */
   readonly path: string
 }
 
 /**
- * HOT: queues the task, or stores its schedule. The row with the id and the message are written at the same time: each waits for
- * a commit, and neither needs the other, because a result that arrives first is kept.
+ * HOT. Queues the task, or stores its schedule. Writes the row with the id and the message at the same time: each write waits
+ * for a commit, and neither needs the other, because a result that arrives first is kept.
  * @throws AppError BROKER_UNREACHABLE if the broker did not take the message; the row is deleted. MESSAGE_UNCONFIRMED if the
  * message may be queued; the row stays
  */
@@ -41,11 +41,11 @@ export async function submit(
   const [sent, recorded] = await Promise.allSettled([app.sendTask(task, args, { taskId: id }), recording])
   if (sent.status === 'rejected') {
     const unconfirmed = sent.reason instanceof AppError && sent.reason.code === 'MESSAGE_UNCONFIRMED'
-    // If the delete fails, the row stays PENDING until clean_up. The error below still reaches the user.
+    // If the delete fails, the row stays PENDING until clean_up. The user still sees the error that is thrown below.
     if (!unconfirmed) await results.forget(id).catch(() => {})
     throw sent.reason
   }
-  // The task is queued and its worker will record it. Only its page appears later.
+  // The task is queued, and its worker will store the row. Only the page of the run appears later.
   if (recorded.status === 'rejected') log.warn({ err: recorded.reason, task, id }, 'task sent, but its id could not be recorded')
   return { kind: 'run', id, path: runPath(task, id) }
 }

@@ -13,10 +13,10 @@ import type { Asset, AssetName } from './asset-files.ts'
 import type { Guard } from './security/guard.ts'
 import { type Page, renderPage } from './views/layout.ts'
 
-/** `running` is undefined on RabbitMQ: each process can count only its own deliveries. */
+/** `running` is undefined on RabbitMQ, where each process can count only its own deliveries. */
 export type AskedDepth = Omit<QueueDepth, 'running'> & { readonly running: number | undefined }
 
-/** Dependencies of the pages, given by the process or by a test. */
+/** Dependencies of the pages, which the process or a test provides. */
 export interface WebDependencies {
   readonly config: Config
   readonly log: Log
@@ -28,16 +28,16 @@ export interface WebDependencies {
   }
   readonly deadLetters: DeadLetters
   readonly reports: Pick<TaskReports, 'lines'>
-  /** Rejects with an AppError if tasks cannot be taken, with the reason. */
+  /** Rejects with an AppError that says why tasks cannot be taken. */
   readonly checkReady: () => Promise<void>
   readonly clock?: Clock
 }
 
-/** The dependencies and what the web application created from them. */
+/** The dependencies, and the objects that the web application created from them. */
 export interface WebContext extends Required<WebDependencies> {
   readonly guard: Guard
   readonly assets: Readonly<Record<AssetName, Asset>>
-  /** Aborts when the server closes. A long poll must answer then. */
+  /** Aborts when the server closes. A long poll must then answer. */
   readonly stopping: AbortSignal
   now(): Date
 }

@@ -6,8 +6,8 @@ import { submit } from '../submit.ts'
 import type { WebContext } from '../web-context.ts'
 
 /**
- * `POST /api/tasks` with `{ "task": …, "args": […], "schedule": "…" }`. Answers 202 with id and URL of the run, 201 with id and
- * URL of the schedule, or 422 with a list of problems by field.
+ * Handles `POST /api/tasks` with `{ "task": …, "args": […], "schedule": "…" }`. Answers 202 with id and URL of the run, 201 with
+ * id and URL of the schedule, or 422 with a list of problems by field.
  */
 export function registerTasksApi(server: FastifyInstance, web: WebContext): void {
   const { app, config } = web

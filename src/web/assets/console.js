@@ -1,4 +1,5 @@
-// Enhances pages that also work without scripts: shows the example of the chosen task, and updates the page of a run when the run changes.
+// Improves pages that also work without scripts: shows the example of the chosen task, and updates the page of a run when the
+// run changes.
 
 const form = document.getElementById('task-form')
 if (form) {
@@ -21,7 +22,7 @@ function helpWithArguments(task, args, within) {
   })
 }
 
-/** The label of the button follows the schedule field: Run or Schedule. */
+/** Changes the label of the button with the schedule field: Run or Schedule. */
 function nameTheButton(schedule, button) {
   const name = () => {
     button.textContent = schedule.value.trim() === '' ? 'Run' : 'Schedule'
@@ -31,8 +32,9 @@ function nameTheButton(schedule, button) {
 }
 
 /**
- * Long-polls the state: the server answers when the task has ended or after `seconds`. The first waits are short, because the server does not
- * report the start of a task. A hidden page sends no requests, so a forgotten tab does not keep a sleeping dyno awake.
+ * Long-polls the state of a run: the server answers when the task has ended or after `seconds`. The first polls are short,
+ * because the server does not report that a task started. A hidden page sends no requests, so a forgotten tab does not keep a
+ * sleeping dyno awake.
  */
 async function watch(element) {
   for (let seconds = 1; element.dataset.ready === 'false'; seconds = Math.min(seconds * 2, 20)) {
@@ -41,7 +43,7 @@ async function watch(element) {
     const revision = await revisionOf(element.dataset.path, seconds)
     if (revision && revision !== element.dataset.revision) {
       await refresh(element)
-      seconds = 0.5 // the task reports progress: update sooner
+      seconds = 0.5 // the task reports progress, so poll sooner
     }
     const restMs = (revision === undefined ? seconds * 1000 : 500) - (performance.now() - asked)
     if (element.dataset.ready === 'false' && restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
@@ -58,11 +60,11 @@ async function revisionOf(path, seconds) {
     const response = await fetch(`${path}?wait=${seconds}`, { headers: { accept: 'application/json' } })
     return response.ok ? (await response.json()).revision : undefined
   } catch {
-    return undefined // the server restarts or the network failed: the next request tries again
+    return undefined // the server restarts or the network failed; the next poll tries again
   }
 }
 
-/** Replaces the run by the server's markup, so that one place renders a run. */
+/** Replaces the run by the server's markup, so that only the server renders runs. */
 async function refresh(element) {
   const all = new URLSearchParams(location.search).get('log') === 'all' ? '?log=all' : ''
   const response = await fetch(`${element.dataset.path}${all}`, { headers: { accept: 'text/html' } })

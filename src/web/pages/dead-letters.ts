@@ -4,7 +4,7 @@ import { sendPage, type WebContext } from '../web-context.ts'
 
 const PAGE_SIZE = 50
 
-/** `/dead-letters`: lists dead letters and requeues or deletes them. */
+/** Registers `/dead-letters`, which lists dead letters and requeues or deletes them. */
 export function registerDeadLetters(server: FastifyInstance, web: WebContext): void {
   const { deadLetters, log } = web
 

@@ -3,10 +3,10 @@ import { AppError } from '../../errors.ts'
 import { translate } from '../failure.ts'
 import type { WebContext } from '../web-context.ts'
 
-/** An answer is reused for this time. The route is public and each check costs three queries. */
+/** Milliseconds for which an answer is reused: the route is public, and each check costs three queries. */
 const READY_FOR_MS = 1000
 
-/** Health checks for platforms and monitors, without a password. A negative answer has one error code. */
+/** Registers health checks for platforms and monitors, without a password. A negative answer has one error code. */
 export function registerHealth(server: FastifyInstance, web: WebContext): void {
   const isReady = createReadiness(web)
   const open = { config: { kind: 'public' } } as const
@@ -21,7 +21,10 @@ export function registerHealth(server: FastifyInstance, web: WebContext): void {
   })
 }
 
-/** Returns the error code of the first missing part, or undefined if ready. Concurrent requests share one check. */
+/**
+ * Returns the error code of the first part that is missing, or undefined if every part is ready. Concurrent requests share one
+ * check.
+ */
 function createReadiness({ checkReady, clock, log }: WebContext): () => Promise<string | undefined> {
   let known: { readonly answer: Promise<string | undefined>; readonly at: number } | undefined
   const look = async () => {

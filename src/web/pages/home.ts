@@ -6,7 +6,7 @@ import { submit } from '../submit.ts'
 import { exampleOf, type TaskFormView, taskFormPage } from '../views/task-form.ts'
 import { sendPage, type WebContext } from '../web-context.ts'
 
-/** `GET /` shows the form. `POST /` runs the task now or stores its schedule. */
+/** Registers `GET /`, which shows the form, and `POST /`, which runs the task at once or stores its schedule. */
 export function registerHome(server: FastifyInstance, web: WebContext): void {
   const { app, config } = web
   const pageOf = (view: Pick<TaskFormView, 'values' | 'problems' | 'failure'>) =>

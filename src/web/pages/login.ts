@@ -3,7 +3,7 @@ import { readFormFields } from '../form-fields.ts'
 import { loginPage } from '../views/login-page.ts'
 import { sendPage, type WebContext } from '../web-context.ts'
 
-/** `/login` and `/logout`. Without a password there is no login, and an old bookmark leads to the start page. */
+/** Registers `/login` and `/logout`. If no password is set there is no login, and `/login` leads to the start page. */
 export function registerLogin(server: FastifyInstance, web: WebContext): void {
   const { guard, log } = web
   const { sessions } = guard
@@ -35,7 +35,7 @@ export function registerLogin(server: FastifyInstance, web: WebContext): void {
 
 /**
  * Returns the path to open after signing in. It must be a path of this console: two slashes or a backslash lead to another host,
- * and browsers drop blanks.
+ * and browsers remove blanks.
  */
 const safePath = (next: unknown): string =>
   typeof next === 'string' && /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(next) ? next : '/'

@@ -4,11 +4,11 @@ import { AppError } from '../../errors.ts'
 import { type QueueView, queuesPage } from '../views/queues-page.ts'
 import { type AskedDepth, sendPage, type WebContext } from '../web-context.ts'
 
-/** RabbitMQ and Redis need one request for each queue, so the page is bounded. */
+/** Maximum number of queues on the page, because RabbitMQ and Redis need one request for each queue. */
 const MAX_ASKED = 100
 const MAX_WAIT_MS = 1000
 
-/** `/queues`: depth, state and limit of each queue, with plain forms to pause, resume and limit it in every worker. */
+/** Registers `/queues`: depth, state and limit of each queue, and forms to pause, resume and limit it for every worker. */
 export function registerQueues(server: FastifyInstance, web: WebContext): void {
   const { queues, config, log } = web
 
@@ -42,11 +42,11 @@ export function registerQueues(server: FastifyInstance, web: WebContext): void {
   })
 }
 
-/** Shows no depths if the broker does not answer in time. Its queues can still be paused. */
+/** Returns no depths if the broker does not answer in time. The page can still pause its queues. */
 const inTime = (asked: Promise<readonly AskedDepth[]>): Promise<readonly AskedDepth[]> =>
   withTimeout(asked, MAX_WAIT_MS, () => [])
 
-/** An empty field means no limit. */
+/** Reads the limit. An empty field means no limit. */
 function limitOf(text: string): number | null {
   const trimmed = text.trim()
   if (trimmed === '') return null

@@ -7,20 +7,23 @@ import { sendPage, type WebContext, wantsJson } from '../web-context.ts'
 
 /** Heroku's router closes a request without a first byte after 30 s (Heroku Dev Center, "Request Timeout"). */
 const MAX_WAIT_SECONDS = 25
-/** Each waiting request costs a few kilobytes. Beyond this number a request is answered at once and the client asks again. */
+/**
+ * Maximum number of waiting requests, because each takes a few kilobytes. Any further request is answered at once, and the
+ * client asks again.
+ */
 const MAX_WAITING = 200
 /** Log lines shown with `?log=all`; a browser still displays this number well. */
 const LINES_AT_MOST = 5000
 
 /**
- * `GET /tasks/:name/:id`: the state of one run. `?wait=SECONDS` delays the answer until the run has ended, for at most this
- * time.
+ * Registers `GET /tasks/:name/:id`: the state of one run. `?wait=SECONDS` delays the answer until the run has ended, for at most
+ * this time.
  */
 export function registerRun(server: FastifyInstance, web: WebContext): void {
   const { results, reports, app, log } = web
   let waiting = 0
 
-  /** One query finds a run that was sent from here or has begun. A waiting run needs a second query. */
+  /** One query finds a run that was sent from the console or has begun. A run that waits in a queue needs a second query. */
   const describe = async (id: string): Promise<RunDescription | undefined> => {
     const stored = await results.find(id)
     if (stored !== undefined) return describeStored(stored)

@@ -11,7 +11,10 @@ const SCHEDULES_A_PAGE = 100
 const RUNS_A_PAGE = 50
 const TICKS_SHOWN = 3
 
-/** `/schedules` lists the schedules. `/schedules/:id` shows one with its history and plain forms to change it. */
+/**
+ * Registers `/schedules`, which lists the schedules, and `/schedules/:id`, which shows one with its history and forms to change
+ * it.
+ */
 export function registerSchedules(server: FastifyInstance, web: WebContext): void {
   const { schedules } = web
 
@@ -70,7 +73,7 @@ export function registerSchedules(server: FastifyInstance, web: WebContext): voi
 
 const unknown = (id: string) => new AppError('SCHEDULE_UNKNOWN', `there is no schedule ${id.slice(0, 100)}`)
 
-/** The first tick is the one that beat planned, if there is one: it may be slightly late, or catch up missed ticks. */
+/** Returns the next ticks. If beat has planned a tick, it is the first one: it may be slightly late, or catch up missed ticks. */
 function ticksOf({ schedule, enabled, finished }: StoredSchedule, now: Date): Date[] {
   return schedule === undefined || !enabled || finished ? [] : nextTicks(schedule, now, TICKS_SHOWN)
 }

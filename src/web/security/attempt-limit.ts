@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 
 export interface AttemptLimit {
-  /** Seconds until the next attempt is allowed; 0 means now. */
+  /** Returns the seconds until the next attempt is allowed; 0 means now. */
   waitSeconds(address: string): number
   failed(address: string): void
 }
@@ -11,9 +11,9 @@ const PER_ADDRESS = 5
 const IN_ALL = 20
 
 /**
- * Allows five wrong passwords a minute from one address and twenty from all addresses, because addresses are cheap. Only
- * failures count, so a script with the right password is never delayed by itself. Beyond the limit the right password is refused
- * too, because an answer would help a guesser.
+ * Allows five wrong passwords a minute from one address and twenty from all addresses, because an attacker can have many
+ * addresses. Only failures count, so a script with the right password does not delay itself. Beyond the limit the right password
+ * is refused too, because a different answer would help an attacker to guess it.
  */
 export function createAttemptLimit(clock: Clock): AttemptLimit {
   let all: number[] = []
@@ -25,7 +25,7 @@ export function createAttemptLimit(clock: Clock): AttemptLimit {
       return Math.ceil(Math.max(0, waitMs(recent(all), IN_ALL), waitMs(recent(byAddress.get(address) ?? []), PER_ADDRESS)) / 1000)
     },
     failed(address) {
-      // At most IN_ALL failures pass in a window, so this list stays small.
+      // At most IN_ALL failures count within a window, so this map stays small.
       for (const [known, times] of byAddress) if (recent(times).length === 0) byAddress.delete(known)
       all = [...recent(all), clock.now()]
       byAddress.set(address, [...recent(byAddress.get(address) ?? []), clock.now()])

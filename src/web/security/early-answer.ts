@@ -3,17 +3,17 @@ import type { Socket } from 'node:net'
 import { SECURITY_HEADERS } from './headers.ts'
 
 /**
- * Tracks answers that were sent before the whole request arrived. The rest must not be parsed as another request, nor answered
- * again.
+ * Tracks answers that were sent before the whole request arrived. The rest of such a request must not be parsed as another
+ * request, nor be answered again.
  */
 export interface EarlyAnswers {
-  /** @returns true if the connection has to be closed after the answer */
+  /** Notes a request that is answered. @returns true if the connection has to be closed after the answer */
   note(request: IncomingMessage): boolean
-  /** Handles requests that Node's parser refuses. No request object exists, so no hook runs. */
+  /** Answers requests that Node's parser refuses. They have no request object, so no hook runs. */
   onClientError(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
-/** Status for each error code of the parser (Node 24 documentation, `clientError`). Any other code is a 400. */
+/** The status for each error code of the parser (Node 24 documentation, `clientError`). Any other code gives 400. */
 const STATUS_LINES: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',

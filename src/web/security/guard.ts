@@ -7,10 +7,10 @@ import { createPasswordCheck } from './password.ts'
 import { forwardedProto, isLoopback, type RequestFacts } from './request-facts.ts'
 import { createSessions, type Sessions } from './session.ts'
 
-/** Who may use the console: `closed` nobody, `password` a client with the password, `local` this machine. */
+/** Who may use the console: `closed`: nobody; `password`: clients with the password; `local`: clients on this machine. */
 export type Access = 'closed' | 'password' | 'local'
 
-/** Kinds of routes: `public` is not checked, `login` needs no session, `console` needs one. */
+/** Kinds of routes: `public` is not checked; `login` needs no session; `console` needs a session. */
 export type RouteKind = 'public' | 'login' | 'console'
 
 export type GuardDecision =
@@ -25,9 +25,12 @@ export type GuardDecision =
 
 export interface Guard {
   readonly access: Access
-  /** HOT: once per request. `address` is the client's, for the limit on password attempts. */
+  /**
+   * HOT: runs for each request. Returns whether the request is allowed. `address` is the client's address, for the limit on
+   * password attempts.
+   */
   judge(request: RequestFacts & { readonly address: string }, route: RouteKind): GuardDecision
-  /** Checks a password of the login page. */
+  /** Checks a password from the login page. */
   tryPassword(password: string, address: string): { readonly ok: boolean; readonly retryAfterSeconds: number }
   readonly sessions: Sessions | undefined
 }
@@ -35,7 +38,7 @@ export interface Guard {
 export const accessOf = (config: Pick<Config, 'consolePassword' | 'production'>): Access =>
   config.consolePassword !== undefined ? 'password' : config.production ? 'closed' : 'local'
 
-/** All access rules in their order: first the cheap rules and those whose answer reveals least. */
+/** Creates the guard with all access rules, in this order: first the rules that cost least and whose answer reveals least. */
 export function createGuard(config: Config, clock: Clock): Guard {
   const access = accessOf(config)
   const isOurHost = createHostCheck(config)
@@ -73,7 +76,10 @@ export function createGuard(config: Config, clock: Clock): Guard {
   }
 }
 
-/** A proxy on this machine that forwards requests of other machines names them in X-Forwarded-For or Forwarded. */
+/**
+ * Returns true if the client runs on this machine. A proxy on this machine that forwards requests of other machines names them
+ * in X-Forwarded-For or Forwarded.
+ */
 function isThisMachine({ remoteAddress, headers }: RequestFacts): boolean {
   const forwardedFor = String(headers['x-forwarded-for'] ?? '')
   return (

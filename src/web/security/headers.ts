@@ -1,9 +1,9 @@
 /**
- * The headers of every answer. This is a table and not a plugin, because answers that Fastify sends before its hooks run (a
+ * The headers of every answer. They are a table and not a plugin, because answers that Fastify sends before its hooks run (a
  * broken URL, a parameter that is too long) need them too.
  */
 export const SECURITY_HEADERS = {
-  // No inline script, no inline style, no other origin: a result that contains markup is harmless.
+  // Allows no inline script, no inline style and no other origin, so a result that contains markup is harmless.
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   'cross-origin-opener-policy': 'same-origin',
@@ -15,5 +15,5 @@ export const SECURITY_HEADERS = {
   'cache-control': 'no-store',
 } as const
 
-/** One year, for this host only. Sent only on https requests. */
+/** Valid for one year, for this host only. Sent only on https requests. */
 export const STRICT_TRANSPORT = { 'strict-transport-security': 'max-age=31536000' } as const

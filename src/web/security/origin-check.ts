@@ -5,9 +5,9 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * Checks that a request comes from a page of this console or from no page. Browsers send `Sec-Fetch-Site`; if it is missing,
- * `Origin` is compared with the public URL and the raw `Host`. A client that sends neither is not a browser and has no cookie
- * that a page could abuse. Same rule as CrossOriginProtection in Go 1.25 (net/http) and Sidekiq 8.1; forms need no token and no
- * session.
+ * `Origin` is compared with the public URL and the raw `Host`. A client that sends neither header is not a browser, so it has no
+ * cookie that a page could abuse. CrossOriginProtection in Go 1.25 (net/http) and Sidekiq 8.1 have the same rule. With it, forms
+ * need no token and no session.
  */
 export function createOriginCheck(
   config: Pick<Config, 'publicUrl'>,

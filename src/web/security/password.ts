@@ -2,7 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 
 const digest = (text: string) => createHash('sha256').update(text).digest()
 
-/** Compares digests in constant time, so the time reveals neither the first difference nor the length. */
+/**
+ * Creates a check that compares digests in constant time, so the duration reveals neither the first difference nor the length.
+ */
 export function createPasswordCheck(password: string): (given: string) => boolean {
   const expected = digest(password)
   return (given) => timingSafeEqual(digest(given), expected)

@@ -5,7 +5,7 @@ import { BlockList, isIP } from 'node:net'
 export interface RequestFacts {
   readonly method: string
   readonly headers: IncomingHttpHeaders
-  /** Peer of the socket: the client or a proxy. */
+  /** Address of the socket's peer: the client or a proxy. */
   readonly remoteAddress: string
 }
 
@@ -28,7 +28,7 @@ export function forwardedProto(headers: IncomingHttpHeaders): string | undefined
 
 let loopback: BlockList | undefined
 
-/** 127.0.0.0/8 and ::1, also as `::ffff:127.0.0.1`. */
+/** Returns true for 127.0.0.0/8 and ::1, also written as `::ffff:127.0.0.1`. */
 export function isLoopback(address: string): boolean {
   if (loopback === undefined) {
     loopback = new BlockList()

@@ -5,7 +5,7 @@ import { isHttps } from './request-facts.ts'
 
 const LIFETIME_SECONDS = 12 * 3600
 
-/** Sessions in a signed cookie. Nothing is stored, so a session survives the daily restart of a dyno. */
+/** Sessions in a signed cookie. The server stores nothing, so a session survives the daily restart of a dyno. */
 export interface Sessions {
   /** Returns the `Set-Cookie` that begins a session. */
   begin(headers: IncomingHttpHeaders): string
@@ -15,9 +15,9 @@ export interface Sessions {
 }
 
 /**
- * The cookie is `<expiry in seconds>.<HMAC of expiry and host>`, keyed by the password. A new password ends all sessions, and a
- * cookie of another host name is invalid. The prefix `__Host-` binds the cookie to https and this host; browsers refuse it on
- * plain http, so it is left out there.
+ * Creates sessions. The cookie is `<expiry in seconds>.<HMAC of expiry and host>`, with the password as key. A new password ends
+ * all sessions, and a cookie of another host name is invalid. The prefix `__Host-` binds the cookie to https and this host.
+ * Browsers refuse the prefix on plain http, so a cookie on plain http has none.
  */
 export function createSessions(password: string, clock: Clock): Sessions {
   const key = createHmac('sha256', password).update('onedyno session 1').digest()

@@ -6,9 +6,9 @@ import { shortMoment } from './moment.ts'
 
 export interface DeadLettersView {
   readonly deadLetters: readonly DeadLetter[]
-  /** Row id before which the next page begins. */
+  /** Id of the row before which the next page begins; undefined if this is the last page. */
   readonly next: string | undefined
-  /** Number of dead letters that the last action requeued or deleted. */
+  /** Numbers of dead letters that the last action requeued or deleted. */
   readonly done: { readonly requeued: string | undefined; readonly dropped: string | undefined }
   readonly now: Date
 }

@@ -1,7 +1,7 @@
 import { html } from 'ghtml'
 import type { Html } from './layout.ts'
 
-/** A list of problems at the top of the page, focused when the page opens. Each line links to its field. */
+/** Returns a list of problems for the top of the page, which gets the focus when the page opens. Each line links to its field. */
 export const errorSummary = (
   title: string,
   items: readonly { readonly text: string; readonly fieldId?: string }[],

@@ -1,9 +1,9 @@
 import { html } from 'ghtml'
 
-/** Markup that is safe to insert. The `html` tag escapes each `${}` but not `!${}`. */
+/** Markup that is safe to insert. The `html` tag escapes `${}` but not `!${}`. */
 export type Html = string
 
-/** The frame around each page. */
+/** The values that the frame around each page needs. */
 export interface Frame {
   readonly styleUrl: string
   readonly scriptUrl: string

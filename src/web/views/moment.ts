@@ -8,7 +8,7 @@ const UNITS = [
   ['second', 1000],
 ] as const
 
-/** `2 minutes ago`, `in 3 hours`, `now`: the largest unit that fits, rounded down. */
+/** Returns `2 minutes ago`, `in 3 hours` or `now`: the largest unit that fits, rounded down. */
 export function relative(at: Date, now: Date): string {
   const distance = Math.abs(at.getTime() - now.getTime())
   for (const [unit, ms] of UNITS) {
@@ -20,18 +20,18 @@ export function relative(at: Date, now: Date): string {
   return 'now'
 }
 
-/** `2026-11-22 18:00:03 UTC` */
+/** Returns a text such as `2026-11-22 18:00:03 UTC`. */
 export const absolute = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
 
-/** The time in UTC, followed by the relative time in brackets. */
+/** Returns the time in UTC, followed by the relative time in brackets. */
 export const moment = (at: Date, now: Date): Html =>
   html`<time datetime="${at.toISOString()}">${absolute(at)}</time> <span class="soft">(${relative(at, now)})</span>`
 
-/** The relative time, with the time in UTC as tooltip. */
+/** Returns the relative time, with the time in UTC as tooltip. */
 export const shortMoment = (at: Date, now: Date): Html =>
   html`<time datetime="${at.toISOString()}" title="${absolute(at)}">${relative(at, now)}</time>`
 
-/** `35 ms`, `2.4 s`, `3 min 20 s` */
+/** Returns a text such as `35 ms`, `2.4 s` or `3 min 20 s`. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`

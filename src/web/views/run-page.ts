@@ -9,7 +9,7 @@ import { duration, moment } from './moment.ts'
 import { stateBadge } from './state-badge.ts'
 import { showValue } from './value.ts'
 
-/** The page reloads itself this often if the run is not final and scripts are off. */
+/** Seconds after which the page reloads itself, if the run is not final and scripts are off. */
 const REFRESH_SECONDS = 2
 
 const MAX_AGAIN = 2000
@@ -56,7 +56,10 @@ export function runPage({ run, lines, hasEarlierLines, isRevoked, now }: RunView
   }
 }
 
-/** Path of the form with the arguments of this run. Long arguments are left out, because a URL is limited. */
+/**
+ * Returns the path of the form, filled with the arguments of this run. Long arguments are left out, because the length of a URL
+ * is limited.
+ */
 function againPath({ task, args }: RunDescription): string {
   const text = args === null ? '' : JSON.stringify(args)
   const filled = text === '' || text.length > MAX_AGAIN ? '' : `&args=${encodeURIComponent(text)}`
@@ -72,7 +75,7 @@ function progress({ progress: said, ready }: RunDescription): Html {
 
 const LEVELS: Readonly<Record<number, string>> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
 
-/** @param earlierAt path of the run if there are more lines; undefined otherwise */
+/** @param earlierAt path of the run if there are more lines than the shown ones; otherwise undefined */
 function log(lines: readonly StoredLine[], earlierAt: string | undefined): Html {
   if (lines.length === 0) return ''
   const earlier =
@@ -121,7 +124,7 @@ function facts(run: RunDescription, now: Date): Html {
   const rows: readonly (readonly [name: string, value: Html | undefined])[] = [
     ['Ready', run.ready ? 'yes' : 'no'],
     ['Due', time(run.dueAt)],
-    // A task that was not sent from here has only the time of its first record, which may be later than its start.
+    // If a task was not sent from the console, only the time of its first record is known, which may be later than its start.
     ['Sent', run.startedAt !== null && run.createdAt !== null && run.createdAt > run.startedAt ? undefined : time(run.createdAt)],
     ['Started', time(run.startedAt)],
     ['Ended', time(run.doneAt)],

@@ -5,12 +5,12 @@ import { runPath, schedulePath } from '../paths.ts'
 import type { Html, Page } from './layout.ts'
 import { shortMoment } from './moment.ts'
 
-/** Beat plans new rows and claims due rows within a second. A row that waits longer than this means that beat does not run. */
+/** Milliseconds. Beat plans new rows and claims due rows within a second. If a row waits longer than this, beat does not run. */
 const OVERDUE_MS = 60_000
 
 export interface SchedulesView {
   readonly schedules: readonly StoredSchedule[]
-  /** Schedule name after which the next page begins. */
+  /** Name of the schedule after which the next page begins; undefined if this is the last page. */
   readonly next: string | undefined
   readonly now: Date
 }
@@ -42,7 +42,7 @@ const row = (schedule: StoredSchedule, now: Date): Html => html`<tr>
 <td data-label="Runs">${schedule.totalRunCount}</td>
 </tr>`
 
-/** Returns a name that the user chose. A generated name is empty, because it only repeats task and time. */
+/** Returns the name if a person chose it. Returns an empty text for a generated name, which only repeats task and time. */
 const ownName = ({ name, task }: StoredSchedule): Html =>
   name.startsWith(`${task}, `) ? '' : html`<div class="soft">${name}</div>`
 
@@ -54,7 +54,7 @@ export const whenInWords = ({ schedule, problem }: Pick<StoredSchedule, 'schedul
 export const problemOf = ({ lastError }: Pick<StoredSchedule, 'lastError'>): Html =>
   lastError === null ? '' : html`<div class="problem">${lastError}</div>`
 
-/** The next run, or the reason why there is none. */
+/** Returns the time of the next run, or the reason why there is none. */
 export function nextRun({ enabled, finished, nextRunAt, lastError, problem, changedAt }: StoredSchedule, now: Date): Html {
   if (!enabled) return html`<span class="soft">disabled</span>`
   if (finished) return html`<span class="soft">finished</span>`

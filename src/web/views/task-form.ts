@@ -11,9 +11,9 @@ export interface TaskFormView {
   readonly tasks: App['tasks']
   readonly values: Readonly<Record<Field, string>>
   readonly problems: readonly Problem[]
-  /** A failure that no field caused. */
+  /** A failure that is not the fault of a field. */
   readonly failure?: Failure
-  /** Time zone for a schedule without one. */
+  /** Time zone for a schedule that names none. */
   readonly timezone: string
 }
 
@@ -72,7 +72,7 @@ ${values.args}</textarea>
 const option = (task: Task, isChosen: boolean): Html =>
   html`<option value="${task.name}" data-example="${exampleOf(task)}" data-description="${task.options.description ?? ''}"!${isChosen ? ' selected' : ''}>${task.name}</option>`
 
-/** Example arguments of a task as JSON. A task without an example shows the defaults of its parameters. */
+/** Returns example arguments of a task as JSON. For a task without an example, returns the defaults of its parameters. */
 export function exampleOf(task: Task | undefined): string {
   if (task === undefined) return '[]'
   const { example, args = [] } = task.options
@@ -98,13 +98,13 @@ function problemsAt(field: Field, problems: readonly Problem[]): Html {
 }
 
 /**
- * The button belongs to a form of its own. Enter in a field presses the first button of its form, which must be the submit
- * button at the end.
+ * Returns a button that belongs to a form of its own: Enter in a field presses the first button of the same form, which must be
+ * the submit button at the end.
  */
 const choice = ({ text, words }: Suggestion, formId: string): Html =>
   html`<li><button form="${formId}"><code>${text}</code>!${words === '' ? '' : html` <span>${words}</span>`}</button></li>`
 
-/** The fields of the submission as hidden inputs, with one field replaced. */
+/** Returns the fields of the submission as hidden inputs, with one field replaced by the suggestion. */
 function suggestionForms({ values, problems }: TaskFormView): Html {
   const formWith = (
     replaced: Field,

@@ -2,11 +2,11 @@ import { stripVTControlCharacters } from 'node:util'
 import { html } from 'ghtml'
 import type { Html } from './layout.ts'
 
-/** Characters of a value that a page shows. The JSON form has the whole value. */
+/** Maximum number of characters of a value that a page shows. The JSON form has the whole value. */
 const MAX_SHOWN = 64 * 1024
 
 /**
- * Renders a JSON value for people: a text as it is, a list or object with long texts part by part, anything else as indented
+ * Renders a JSON value for people: a text unchanged, a list or object with long texts part by part, any other value as indented
  * JSON.
  */
 export function showValue(value: unknown): Html {
