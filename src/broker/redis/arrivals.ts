@@ -15,7 +15,7 @@ export interface RedisHeld extends HeldDelivery {
 export interface RedisArrivalsParts extends Pick<ConsumeOptions, 'inOrder' | 'onDeliveries'> {
   readonly held: HeldTable<RedisHeld>
   readonly prefetch: Pick<Prefetch, 'taken'>
-  /** Tags of all messages in `unacked` that belong to this worker. */
+  /** Tags of all messages in `unacked` that this worker holds. */
   readonly tags: Set<string>
   readonly outcomes: Pick<RedisOutcomes, 'deadLetter' | 'stored'>
   readonly claims: Pick<RedisClaims, 'broken' | 'removeBroken'>
@@ -25,7 +25,7 @@ export interface RedisArrivalsParts extends Pick<ConsumeOptions, 'inOrder' | 'on
   readonly finish: (delivery: RedisHeld) => void
 }
 
-/** Passes the messages of a claim to the worker. Redelivered messages wait until their outcomes were looked up. HOT. */
+/** Passes the messages of a claim to the worker. Redelivered messages wait until their outcomes have been looked up. HOT. */
 export function createRedisArrivals(parts: RedisArrivalsParts) {
   const { held, prefetch, tags, outcomes, inOrder = false, onDeliveries } = parts
 
@@ -35,7 +35,10 @@ export function createRedisArrivals(parts: RedisArrivalsParts) {
   }
   const lookup = createOrderedLookup(handOutAgain)
 
-  /** The script found a tag in the text, so it is an envelope, but it may contain numbers that JSON does not have. */
+  /**
+   * Opens an envelope. The script found a delivery tag in the text, but JSON.parse may still refuse it, for example because of
+   * numbers that JSON does not allow.
+   */
   const open = (text: string, queue: string): Opened | undefined => {
     try {
       return openEnvelope(text, queue)
@@ -79,8 +82,8 @@ export function createRedisArrivals(parts: RedisArrivalsParts) {
 }
 
 /**
- * The deliveries that have to run. If a worker died between storing an outcome and acknowledging its message, the message is acknowledged
- * now.
+ * Returns the deliveries that must run. If a worker died after it stored an outcome and before it acknowledged the message,
+ * acknowledges this message without running it.
  */
 async function notStored(
   { held, outcomes, log, finish }: RedisArrivalsParts,
@@ -98,7 +101,9 @@ async function notStored(
   return open
 }
 
-/** Keeps texts without a tag as dead letters. They stay in a list of this worker until PostgreSQL has stored them. */
+/**
+ * Keeps texts without a delivery tag as dead letters. The texts stay in a list of this worker until PostgreSQL has stored them.
+ */
 async function keepBroken({ claims, outcomes }: RedisArrivalsParts): Promise<void> {
   for (const { entry, list, text } of await claims.broken().catch(() => []))
     outcomes.deadLetter(unreadable(list, text), 'no envelope with a delivery tag', () => {

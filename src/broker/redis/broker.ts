@@ -18,38 +18,48 @@ import { PURGE, RUNNING } from './scripts.ts'
 import { createRedisWake, type RedisWake } from './wake.ts'
 import { registerRedisWorker } from './worker.ts'
 
-/** A day. Longer than the visibility timeout of any Python worker on the same queues, so that none of their messages is taken from them. */
+/**
+ * Default visibility timeout. One day is longer than the visibility timeout of a typical Python worker on the same queues, so no
+ * message is restored while a Python worker holds it. Seconds.
+ */
 const VISIBILITY_SECONDS = 86_400
-/** Pauses of a worker that starts while Redis is away. */
+/** Pauses between attempts to start a worker while Redis is away. Milliseconds. */
 const START = { firstMs: 100, maxMs: 2000 }
-/** Redis did not take a message, or did not confirm it. */
+/** Error codes that mean: Redis did not take the messages, or did not confirm them. */
 const UNTAKEN = ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED']
 
 export interface RedisBrokerOptions {
   readonly url: string
-  /** Prefix of every key, as kombu's `global_keyprefix`. */
+  /** Prefix of every key, like kombu's `global_keyprefix`. Default: none. */
   readonly prefix?: string
-  /** A message whose worker gives no sign of life for this long is restored. At least kombu's `visibility_timeout`. */
+  /**
+   * A held message is restored if its worker gave no sign of life for this many seconds. Must be at least kombu's
+   * `visibility_timeout`.
+   */
   readonly visibilitySeconds?: number
   readonly beforeSending?: BeforeSending | undefined
-  /** Connects at once, and calls this if the server is unsuitable. */
+  /** If set, the broker connects at once and calls this function if the server is unsuitable. */
   readonly onRefused?: ((error: AppError) => void) | undefined
 }
 
 export interface RedisBroker extends Broker {
-  /** Shared with everything else that this process writes to Redis (celery-results/mirror.ts). */
+  /**
+   * The connection for commands. All writes of this process to this server use it, those of celery-results/mirror.ts included.
+   */
   readonly connection: RedisConnection
-  /** The connection that waits for notifications. Opened by the first call and shared too (celery-results/collect-redis.ts). */
+  /**
+   * Returns the connection that waits for notifications. The first call opens it. celery-results/collect-redis.ts uses it too.
+   */
   listening(): RedisConnection
-  /** Ends the connections as kill -9 would. */
+  /** Breaks the connections as a kill -9 of the process would. */
   destroy(): void
 }
 
 type RedisBrokerConfig = Pick<Config, 'publishTimeoutMs' | 'platform'>
 
 /**
- * Messages in Redis, in kombu's layout: Celery's clients and workers may use the same queues. Outcomes stay in PostgreSQL. A process that only
- * sends has one connection, a process that consumes has two.
+ * Messages in Redis, in kombu's layout, so that Celery's clients and workers may use the same queues. Outcomes stay in
+ * PostgreSQL. A process that only sends has one connection; a process that consumes has two.
  */
 export function createRedisBroker(
   database: Database,
@@ -75,7 +85,7 @@ export function createRedisBroker(
   const consumers = createConsumers({ database, log, options, connection, keys, publisher, listening })
 
   connection.onReady(() => circuit.tryAgain())
-  // The error also reaches the callback, and everything that uses the connection.
+  // This error is ignored, because `onRefused` and every user of the connection receive it too.
   if (options.onRefused !== undefined) connection.ready().catch(() => {})
 
   return {
@@ -110,7 +120,7 @@ interface OutgoingParts {
   readonly beforeSending: BeforeSending | undefined
 }
 
-/** Sends messages. Those that Redis does not take stay in the outbox. */
+/** Sends messages. Messages that Redis does not take are kept in the outbox. */
 function createOutgoing(publisher: RedisPublisher, { database, log, beforeSending }: OutgoingParts) {
   let kept = false
 
@@ -122,7 +132,10 @@ function createOutgoing(publisher: RedisPublisher, { database, log, beforeSendin
   }
 
   return {
-    /** The web form and `delay()` work while Redis is away: the relay publishes from the outbox as soon as Redis is back. */
+    /**
+     * Publishes messages, or keeps them in the outbox while Redis is away. So `delay()` and the console's form work during an
+     * outage: the relay publishes the messages when Redis is back.
+     */
     async publish(messages: readonly Message[]) {
       try {
         await beforeSending?.(messages)
@@ -166,10 +179,10 @@ function createConsumers({ database, log, options, connection, keys, publisher, 
     async open(consume: ConsumeOptions): Promise<Consumer> {
       waker ??= createRedisWake(connection, listening(), keys, log, wakeAll)
       const shared = waker
-      // If the connection fails first, nothing awaits it.
+      // If `connection.ready()` rejects, nothing awaits `shared`, so its rejection is handled here.
       shared.catch(() => {})
       const id = `${connection.name}/${randomUUID().slice(0, 8)} ${consume.name}`
-      // A worker that finds no server waits: if it ended, the supervisor would only start it again.
+      // A worker that starts while Redis is away waits for it. If the worker exited, the supervisor would only start it again.
       await connection.ready()
       await retry(() => publisher.declare(consume.queues), {
         ...START,

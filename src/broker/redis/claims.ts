@@ -3,31 +3,37 @@ import type { RedisKeys } from './keys.ts'
 import { ACK, ACK_MINE, REQUEUE, TAKE } from './scripts.ts'
 import { REMEMBER_DEATHS_S } from './worker.ts'
 
-/** Bytes of one claim, without its last message: all of them are in memory at once. */
+/** Most bytes of one claim, because all its messages are in memory at once. The last message may exceed the limit. */
 const MAX_TAKE_BYTES = 4 * 1024 * 1024
-/** Separates the tags of one argument. */
+/** Separates the tags in one argument of a script. */
 const SPACE = ' '
 const isOdd = (tag: string) => tag === '' || tag.includes(SPACE)
 
-/** The answer to `take`. Lists are in the order of the request; `deaths` is empty unless a worker died with a message of this server. */
+/**
+ * The answer to `take`. `counts` has the order of the requested lists. `deaths` is empty unless workers died while they held
+ * messages of this server.
+ */
 export type Taken = readonly [broken: number, counts: readonly number[], deaths: readonly number[], messages: readonly string[]]
 
 export interface Requeue {
   readonly tag: string
-  /** 1: counts as a death of a worker with this message, else 0. */
+  /** 1 if the requeue counts as a death of a worker that held this message, else 0. */
   readonly deaths: number
 }
 
-/** The requests of one worker about its messages. Commands are for `RedisConnection.pipeline`. */
+/** The requests of one worker about its messages. The returned commands are for `RedisConnection.pipeline`. */
 export interface RedisClaims {
   take(lists: readonly string[], count: number, firstNumber: number): Command
   ack(tags: readonly string[]): Command
-  /** The answer is 1 if this worker still held the message, 0 if another worker has it. */
+  /** Acknowledges a message before it runs. The answer is 1 if this worker still held the message, 0 if another worker has it. */
   ackIfHeld(tag: string): Command
   requeue(items: readonly Requeue[]): Command
-  /** Tags of all messages that this worker holds according to the server. */
+  /** Returns the tags of all messages that this worker holds according to the server. */
   held(): Promise<string[]>
-  /** Texts without a tag, which the server keeps in a list of this worker, and the queue's list that each came from. */
+  /**
+   * Returns the texts without a delivery tag, which the server keeps in a list of this worker, each with the queue's list that
+   * it came from.
+   */
   broken(): Promise<{ entry: string; list: string; text: string }[]>
   removeBroken(entry: string): Promise<void>
 }
@@ -41,7 +47,7 @@ export function createRedisClaims(connection: RedisConnection, keys: RedisKeys, 
         [keys.unacked, keys.index, keys.deaths, keys.workers, held, broken, ...lists],
         [worker, count, MAX_TAKE_BYTES, firstNumber],
       ),
-    // HOT: one argument, because hundreds of arguments cost the client more than the rest of its requests.
+    // HOT: all tags are one argument, because hundreds of arguments cost the client more time than all its other requests.
     ack(tags) {
       const odd = tags.filter(isOdd)
       const plain = odd.length === 0 ? tags : tags.filter((tag) => !isOdd(tag))

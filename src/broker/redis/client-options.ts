@@ -4,23 +4,25 @@ import type { Platform } from '../../config.ts'
 import type { AppError } from '../../errors.ts'
 import type { RedisAddress } from '../../server-url.ts'
 
-/** `replyMapping` decides the type of the client. */
+/** `replyMapping` is left out, because it would change the type of the client. */
 type ClientOptions = Omit<RedisOptions, 'replyMapping'>
 
 export interface RedisTarget {
   readonly url: string
   readonly platform: Platform
-  /** Called if the server is found unsuitable before it was ever used, so that a role can end. */
+  /** Called if the server is found to be unsuitable before it was ever used, so that a role can exit. */
   readonly onRefused?: ((error: AppError) => void) | undefined
 }
 
 export const BACKOFF = { firstMs: 50, maxMs: 5000 }
-/** A server that answers nothing for this long is treated as lost. TCP alone would notice after a quarter of an hour. */
+/**
+ * A connection without an answer for this long counts as lost. TCP alone would notice after a quarter of an hour. Milliseconds.
+ */
 const SILENT_MS = 30_000
-/** Timeout for the answer of one Sentinel. Then the next one is asked. */
+/** Timeout for the answer of one Sentinel. After it, the next Sentinel is asked. Milliseconds. */
 const SENTINEL_TIMEOUT_MS = 5000
 
-/** Options of ioredis. `pause`: milliseconds before the next attempt to connect. */
+/** Returns the options of ioredis. `pause` returns the milliseconds before the next attempt to connect. */
 export function clientOptions(
   address: RedisAddress,
   {
@@ -33,9 +35,9 @@ export function clientOptions(
     ...serverOptions(address, platform),
     db: address.database,
     connectionName,
-    // Every server and proxy supports protocol 2, and invalidations arrive as messages (wake.ts).
+    // Every server and proxy supports protocol 2. With it, invalidations arrive as published messages (wake.ts).
     protocol: 2,
-    // A command under way fails when the connection breaks. The client must not repeat it without its caller.
+    // A command under way fails if the connection breaks. Only its caller may decide to repeat it, not the client.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
@@ -44,7 +46,7 @@ export function clientOptions(
     noDelay: true,
     socketTimeout: SILENT_MS,
     retryStrategy: pause,
-    // After a failover the former primary answers but refuses writes. A new connection finds the new primary.
+    // After a failover the former primary still answers, but refuses writes. A new connection reaches the new primary.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   }
 }

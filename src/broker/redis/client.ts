@@ -2,8 +2,8 @@ import type { Config } from '../../config.ts'
 import { AppError } from '../../errors.ts'
 
 /**
- * Checks that the package ioredis is installed if this configuration needs it. Loads nothing: a role that starts finds out at once, and not
- * with its first message.
+ * Checks that the package ioredis is installed if this configuration needs it, without loading it. So a role fails at its start
+ * and not at its first message.
  * @throws AppError BROKER_CLIENT_MISSING
  */
 export function checkRedisClient({ broker, resultMirror }: Pick<Config, 'broker' | 'resultMirror'>): void {

@@ -11,30 +11,36 @@ import { clientOptions, type RedisTarget } from './client-options.ts'
 import type { Script } from './scripts.ts'
 import { createUsability } from './usable.ts'
 
-/** Timeout for the answer to QUIT. */
+/** Timeout for the answer to QUIT. Milliseconds. */
 const CLOSE_MS = 2000
 
-/** A connection to Redis that reconnects. Commands fail at once while it is away, so that callers decide which ones are repeated. */
+/**
+ * A connection to Redis that reconnects. While it is away, commands fail at once, so that callers decide which commands to
+ * repeat.
+ */
 export interface RedisConnection {
   /** The name of the connection on the server (CLIENT SETNAME). */
   readonly name: string
   readonly database: number
-  /** The client, once it is connected. @throws AppError BROKER_UNREACHABLE after `withinMs` (default: no limit) */
+  /**
+   * Resolves with the client when it is connected.
+   * @throws AppError BROKER_UNREACHABLE after `withinMs` milliseconds (default: no limit)
+   */
   ready(withinMs?: number): Promise<Redis>
-  /** Sends several commands in one write. Throws the first of their errors. */
+  /** Sends several commands in one write. If commands fail, throws the first error. */
   pipeline(commands: readonly Command[]): Promise<unknown[]>
   run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
-  /** Calls the listener after every (re)connection. @returns stops that */
+  /** Calls the listener after every (re)connection. @returns a function that removes the listener */
   onReady(listener: (client: Redis) => void): () => void
   readonly closed: boolean
-  /** `abruptly`: waits for nothing, like a process that is killed. */
+  /** Closes the connection. `abruptly`: waits for no commands, as if the process were killed. */
   close(abruptly?: boolean): Promise<void>
 }
 
 export type Argument = string | number
 export type Command = readonly [name: string, ...args: Argument[]]
 
-/** A script as a command for `pipeline`. */
+/** Returns the call of a script as a command for `pipeline`. */
 export const scriptCommand = (script: Script, keys: readonly string[], args: readonly Argument[]): Command => [
   'EVALSHA',
   hashOf(script),
@@ -123,7 +129,8 @@ async function sendTogether(client: Redis, commands: readonly Command[]): Promis
   const replies: Reply[] = (await sent) ?? []
   const missing = new Set(commands.filter((_, at) => isUnknownScript(replies[at]?.[0])).map((command) => String(command[1])))
   if (missing.size > 0) {
-    // A restarted server has no scripts. Commands that failed had no effect and are sent again; the others must not be repeated.
+    // A restarted server has no scripts. Commands that failed for this reason had no effect and are sent again. The other
+    // commands must not be repeated.
     for (const hash of missing) await client.call('SCRIPT', 'LOAD', luaByHash.get(hash) ?? '')
     for (const [at, command] of commands.entries())
       if (isUnknownScript(replies[at]?.[0])) replies[at] = [null, await client.call(...(command as [string, ...Argument[]]))]
@@ -135,7 +142,9 @@ async function sendTogether(client: Redis, commands: readonly Command[]): Promis
 const sendPipeline = (client: Redis, commands: readonly Command[]) =>
   client.pipeline(commands.map(([command, ...args]) => [command.toLowerCase(), ...args])).exec()
 
-/** HOT: an ioredis pipeline of one command costs more than the command, and a sender of one message waits for it. */
+/**
+ * HOT: sends a single command without a pipeline, because an ioredis pipeline of one command costs more than the command itself.
+ */
 const sendAlone = (client: Redis, command: Command): Promise<Reply[]> =>
   client.call(...(command as [string, ...Argument[]])).then(
     (reply) => [[null, reply]],
@@ -164,7 +173,7 @@ async function importClient() {
   }
 }
 
-/** True if the connection failed rather than the command, so that another attempt may succeed. */
+/** Returns true if the connection failed, not the command, so that another attempt may succeed. */
 export function isRedisConnectionError(error: unknown): boolean {
   const { name = '', message = '', code = '' } = error as { name?: string; message?: string; code?: string }
   return (

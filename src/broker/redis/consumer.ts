@@ -14,11 +14,11 @@ import { createRedisTurns } from './turns.ts'
 import type { RedisWake } from './wake.ts'
 import type { RedisWorker } from './worker.ts'
 
-/** The server wakes the consumer. This timer is for a lost wake-up; a look costs one empty script. */
+/** The server wakes the consumer. This poll is for a lost wake-up; it costs one call of a script. Milliseconds. */
 const LOOK_AGAIN_MS = 30_000
 
 export interface RedisConsumerParts {
-  /** Name among the workers of this server (redis/worker.ts). */
+  /** Name of the worker among the workers of this server (redis/worker.ts). */
   readonly id: string
   readonly connection: RedisConnection
   readonly keys: RedisKeys
@@ -26,14 +26,16 @@ export interface RedisConsumerParts {
   openOutcomes(onStored: (tags: readonly string[]) => void): RedisOutcomes
   readonly log: Log
   register(wake: () => void): Promise<RedisWorker>
-  /** One for all consumers of a process. Calls `wake` when a queue may hold messages. */
+  /**
+   * Registers `wake`, which is called when a queue may hold messages. All consumers of a process share one source of wake-ups.
+   */
   listen(wake: () => void): Promise<RedisWake>
   unlisten(wake: () => void): void
 }
 
 /**
- * A worker's hold on its queues in Redis. Outcomes go to PostgreSQL first; stored ones are acknowledged in Redis together with the next
- * claim, in one round trip.
+ * A worker's hold on its queues in Redis. Outcomes are stored in PostgreSQL first. Then their messages are acknowledged in Redis
+ * together with the next claim, in one round trip.
  */
 export async function createRedisConsumer(parts: RedisConsumerParts, options: ConsumeOptions): Promise<Consumer> {
   const { id, connection, keys, log } = parts

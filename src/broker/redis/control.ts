@@ -15,14 +15,14 @@ import type { Command, RedisConnection } from './connection.ts'
 
 /** kombu's separator between the parts of a binding. */
 const SEPARATOR = '\x06\x16'
-/** Replies that no client fetches expire after this time; kombu itself would keep them for ever. Seconds. */
+/** Replies that no client fetches expire after this time. kombu would keep them for ever. Seconds. */
 const REPLY_TTL_S = 60
-/** A client polls its replies at this interval, for a second or two. Milliseconds. */
+/** A client polls its replies at this interval, for one or two seconds in all. Milliseconds. */
 const POLL_MS = 25
 
 /**
- * Remote control and events in kombu's layout on Redis: requests and events by PUBLISH, replies in a list. The worker receives requests on the
- * connection that waits for messages, so that a plan with ten connections suffices.
+ * Remote control and events in kombu's layout on Redis: requests and events are sent with PUBLISH, replies are put in a list.
+ * The worker receives requests on the connection that waits for messages, to save connections: small plans allow ten.
  */
 export function createRedisControl(
   commands: RedisConnection,
@@ -60,7 +60,7 @@ export function createRedisControl(
   }
 }
 
-/** Everything that was started and not yet stopped. */
+/** The subscriptions and polls that were started and not yet stopped. */
 function createStops() {
   const stops = new Set<Stop>()
   return {
@@ -138,7 +138,7 @@ async function pollReplies(commands: RedisConnection, { prefix, address, onReply
 
 const bindingsOf = (prefix: string, exchange: string) => `${prefix}_kombu.binding.${exchange}`
 
-/** The lists that kombu's clients bound to an exchange with this routing key. */
+/** Returns the lists that kombu's clients have bound to an exchange with this routing key. */
 async function listsBoundTo(commands: RedisConnection, prefix: string, to: ReplyTo): Promise<string[]> {
   const [members] = await commands.pipeline([['SMEMBERS', bindingsOf(prefix, to.exchange)]])
   return (members as string[])
@@ -162,7 +162,7 @@ function encode(exchange: string, routingKey: string, { headers, body }: Control
   })
 }
 
-/** @returns undefined if the text is not an envelope with a JSON body */
+/** Decodes an envelope. @returns undefined if the text is not an envelope with a JSON body */
 function decode(text: string): ControlMessage | undefined {
   const opened = readJson(text) as
     | { body?: unknown; headers?: object; properties?: { body_encoding?: unknown } }

@@ -2,7 +2,10 @@ import type { Message } from '../../message/message.ts'
 import { type Decoded, decodeCelery, encodeCelery, type WireProperties } from '../../message/wire.ts'
 import { fromWirePriority, toWirePriority } from './keys.ts'
 
-/** Encodes a message as kombu does: one JSON object per list element (docs/internals/wire-protocol.md). HOT: runs once per publish. */
+/**
+ * Encodes a message as kombu does, as one JSON object, which is an element of a list (docs/internals/wire-protocol.md). HOT:
+ * called once for each published message.
+ */
 export function encodeEnvelope(message: Message, deliveryTag: string): { text: string; wirePriority: number } {
   const { headers, properties, body } = encodeCelery(message)
   const { content_type, content_encoding, ...rest } = properties
@@ -25,13 +28,13 @@ export function encodeEnvelope(message: Message, deliveryTag: string): { text: s
 
 export interface Opened extends Decoded {
   readonly tag: string
-  /** Another worker held the message before, and it was restored. Its outcome may be stored already. */
+  /** True: another worker held the message before and it was requeued, so its outcome may already be stored. */
   readonly redelivered: boolean
 }
 
 /**
- * HOT: runs once per delivery.
- * @throws Error if the text is not an envelope. Faults inside the envelope are reported in `refused`.
+ * Decodes an envelope. Faults inside the envelope are reported in `refused`. HOT: called once for each delivery.
+ * @throws Error if the text is not an envelope
  */
 export function openEnvelope(text: string, queue: string): Opened {
   return openPlainEnvelope(text, queue) ?? parseEnvelope(text, queue)
@@ -55,13 +58,14 @@ const PLAIN = new RegExp(
 const UTF8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * HOT: runs once per delivery. String-matches our own envelopes, four times faster than JSON.parse.
+ * Decodes envelopes of our own form by a regular expression, four times faster than JSON.parse. HOT: called once for each
+ * delivery.
  * @returns undefined if the text needs the slow path, `parseEnvelope`
  */
 export function openPlainEnvelope(text: string, queue: string): Opened | undefined {
   const found = PLAIN.exec(text)
   if (found === null) return undefined
-  // Groups are read by number: array destructuring would allocate six objects.
+  // The groups are read by index, because array destructuring would allocate six objects.
   const body = decodeUtf8(found[1]!)
   if (body === undefined) return undefined
   const task = found[2]!
@@ -101,7 +105,7 @@ function parseEnvelope(text: string, queue: string): Opened {
   return { message: decoded.message, refused: decoded.refused, tag: String(delivery_tag), redelivered }
 }
 
-/** kombu marks a restored message with the header `redelivered`, which does not belong to the task. */
+/** Removes the header `redelivered`, with which kombu marks a restored message: it is not a header of the task. */
 function splitHeaders(given: unknown): { headers: Record<string, unknown>; restored: boolean } {
   if (!isRecord(given)) return { headers: {}, restored: false }
   if (given.redelivered === undefined) return { headers: given, restored: false }
@@ -109,7 +113,7 @@ function splitHeaders(given: unknown): { headers: Record<string, unknown>; resto
   return { headers, restored: redelivered === true }
 }
 
-/** Finds the delivery tag of an envelope that JSON.parse refuses. Lua's cjson is less strict, so the claim script accepted it. */
+/** Finds the delivery tag of an envelope that JSON.parse refuses but the less strict claim script accepted. */
 export function tagOfUnreadable(text: string): string {
   const [, quoted, number] = [...text.matchAll(/"delivery_tag":\s*(?:("(?:[^"\\]|\\.)*")|(\d+))/g)].at(-1) ?? []
   return quoted === undefined ? (number ?? '') : (JSON.parse(quoted) as string)

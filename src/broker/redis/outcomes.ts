@@ -10,28 +10,34 @@ import { storedOutcomes } from '../celery-results/stored-again.ts'
 import { createBackground } from '../consumer/background.ts'
 import { createRecorder, type RemoteSettlement } from '../outcomes/recorder.ts'
 
-/** Every failure is transient unless the database refuses the value itself; a full disk, for example, gets room again. */
+/** Every failure counts as transient (a full disk gets room again), unless the database refuses the value itself. */
 const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: (error: unknown) => !isRefusal(error) }
 
 export interface RedisSettlement extends RemoteSettlement {
-  /** undefined: nothing to acknowledge. */
+  /** The tag of the message to acknowledge. undefined: there is nothing to acknowledge. */
   readonly tag: string | undefined
 }
 
-/** The writes of a consumer to PostgreSQL, before it acknowledges in Redis. They never reject: each is repeated until it succeeds. */
+/**
+ * The writes of a consumer to PostgreSQL, which precede the acknowledgement in Redis. They never reject: each write is repeated
+ * until it succeeds.
+ */
 export interface RedisOutcomes {
-  /** `onStored` receives the tag, once, after the outcome is stored. */
+  /** Stores an outcome. After that, `onStored` receives the tag once. */
   settle(settlement: RedisSettlement): void
   deadLetter(message: Message, reason: string, onKept: () => void): void
-  /** The last stored attempt of each redelivered task, by task id (for `isStored`). Mirrors final outcomes before it resolves. */
+  /**
+   * Returns the last stored attempt of each redelivered task by task id, for `isStored`. Mirrors stored final outcomes before it
+   * resolves.
+   */
   stored(messages: readonly Message[]): Promise<ReadonlyMap<string, number | null>>
-  /** Outcomes and dead letters that are not stored. */
+  /** The number of outcomes and dead letters that are not yet stored. */
   readonly pending: number
   /** Resolves when nothing is pending. */
   flush(): Promise<void>
 }
 
-/** A text that is no message, in the form that the table `dead_letter` can show. */
+/** Wraps a text that is not a message in a message, as table `dead_letter` needs it. */
 export const unreadable = (queue: string, body: string): Message => ({
   headers: { id: '', task: '(unreadable)' },
   properties: {},

@@ -17,7 +17,7 @@ export interface RedisProtocolParts {
   readonly keys: RedisKeys
   readonly life: LifeCycle
   readonly held: HeldTable<RedisHeld>
-  /** Tags of all messages in `unacked` that belong to this worker. */
+  /** Tags of all messages in `unacked` that this worker holds. */
   readonly tags: Set<string>
   readonly claims: RedisClaims
   readonly outcomes: RedisOutcomes
@@ -43,7 +43,8 @@ export function createRedisProtocol(parts: RedisProtocolParts): ConsumerProtocol
 
   return {
     settle({ message, tag, early }, outcome, { effects }) {
-      // Settles an empty outcome too: the second message with one id must be acknowledged after the outcome of the first is stored.
+      // Settles even without an outcome, because a second message with the same id must be acknowledged after the outcome of the
+      // first is stored.
       if (outcome !== null || effects !== undefined || !early)
         outcomes.settle({ outcome, message, effects, tag: early ? undefined : tag })
       turns.wake()
@@ -53,7 +54,8 @@ export function createRedisProtocol(parts: RedisProtocolParts): ConsumerProtocol
       const replies = await connection.pipeline([claims.ackIfHeld(delivery.tag)]).catch(() => undefined)
       tags.delete(delivery.tag)
       if (replies?.[0] === 1) return true
-      // In doubt the message does not run here: if the server has not acknowledged it, it is requeued.
+      // Another worker has the message, or the answer was lost. The message must not run here: if this worker still holds it on
+      // the server, it is requeued.
       held.release(delivery)
       if (replies === undefined) life.send('link-failed')
       parts.wake()
@@ -75,7 +77,7 @@ export function createRedisProtocol(parts: RedisProtocolParts): ConsumerProtocol
     async leave(withinMs) {
       void turns.stop()
       parts.unwatch()
-      // If Redis does not receive this, the lease of this worker runs out.
+      // If Redis does not receive the sign-off, the lease of this worker runs out, and another worker requeues its messages.
       const logLeft = ({ message }: Error) =>
         log.warn({ reason: message }, 'could not sign off, another worker finds what is left')
       if (!connection.closed) await waitAtMost(worker.leave().catch(logLeft), withinMs)

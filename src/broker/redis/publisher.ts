@@ -11,19 +11,19 @@ import { bindingOf, listOf, type RedisKeys } from './keys.ts'
 import { PUBLISH } from './scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 }
-/** Messages of one script. The script blocks the server while it runs, and Lua unpacks at most 8,000 values. */
+/** Most messages in one call of the script. The script blocks the server while it runs, and Lua unpacks at most 8,000 values. */
 const MAX_BATCH = 500
 const MAX_BATCH_CHARS = 4 * 1024 * 1024
-/** Redis keeps the last batch number of a publisher for longer than any attempt is repeated. Seconds. */
+/** Redis keeps the last batch number of a publisher for this time, which is longer than any batch is repeated. Seconds. */
 const REMEMBER_S = 900
 
 export interface RedisPublisher {
   /**
-   * `patient`: waits its whole time although Redis is known not to answer.
+   * Publishes messages. `patient`: waits for the whole timeout even if Redis is known not to answer.
    * @throws AppError BROKER_UNREACHABLE, or MESSAGE_UNCONFIRMED if the server may have taken the messages
    */
   publish(messages: readonly Message[], patient?: boolean): Promise<void>
-  /** Makes these queues visible to kombu. */
+  /** Makes queues visible to kombu. */
   declare(queues: readonly string[]): Promise<void>
   /** Resolves when no batch is under way. */
   flush(): Promise<void>
@@ -44,7 +44,10 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Group commit as in PostgreSQL: messages that arrive during a batch leave with the next one. The reply of the script confirms a batch. */
+/**
+ * Publishes messages in batches, one batch at a time. Messages that arrive during a batch are sent with the next batch. The
+ * reply of the script confirms the batch.
+ */
 export function createRedisPublisher(connection: RedisConnection, options: RedisPublisherOptions): RedisPublisher {
   const { keys, prefix, circuit } = options
   const key = keys.publisher(randomUUID())
@@ -61,12 +64,15 @@ export function createRedisPublisher(connection: RedisConnection, options: Redis
       for (const { resolve } of batch) resolve()
     } catch (error) {
       for (const { reject } of batch) reject(error)
-      // Messages behind a batch without an answer would wait for as long again.
+      // The batch got no answer. Waiting messages are rejected at once, because otherwise they would wait for another timeout.
       if (circuit.isOpen) for (const { reject } of waiting.splice(0)) reject(away())
     }
   }
 
-  /** Also repeated if only the reply was lost: the batch has a number, and the script accepts each number once. */
+  /**
+   * Pushes a batch. The push may be repeated even if only the reply was lost, because the batch has a number and the script
+   * accepts each number once.
+   */
   const push = async (batch: readonly Waiting[]) => {
     const lists = [...new Set(batch.map(({ list }) => list))]
     const positions = new Map(lists.map((list, at) => [list, at + 1]))
@@ -80,7 +86,7 @@ export function createRedisPublisher(connection: RedisConnection, options: Redis
 
   return {
     async publish(messages, patient = false) {
-      // The batch under way already tries to reach Redis.
+      // Redis does not answer, and the batch under way already tries to reach it, so this call does not wait.
       if (circuit.isOpen && !patient && pump.running) throw away()
       const timeoutMs = patient ? options.timeoutMs : circuit.waitMs()
       if (circuit.isOpen && timeoutMs === 0) throw away()
@@ -100,7 +106,7 @@ export function createRedisPublisher(connection: RedisConnection, options: Redis
 
 type Attempt = (work: () => Promise<unknown>, timeoutMs: number) => Promise<void>
 
-/** @returns a function that repeats `work` until it succeeds or its time is over, and reports to the circuit whether Redis answers */
+/** @returns a function that repeats `work` until it succeeds or times out, and reports to the circuit whether Redis answers */
 function createAttempts(connection: RedisConnection, circuit: Circuit): Attempt {
   const heard = async <T>(asked: Promise<T>): Promise<T> => {
     const answer = await asked
@@ -133,7 +139,7 @@ function createAttempts(connection: RedisConnection, circuit: Circuit): Attempt 
   }
 }
 
-/** @returns a function that declares queues in kombu's way, each once */
+/** @returns a function that declares queues as kombu does. Each queue is declared once */
 function createDeclarer(connection: RedisConnection, prefix: string, attempt: Attempt) {
   const declared = new Set<string>()
   return async (queues: readonly string[], timeoutMs: number) => {
@@ -151,7 +157,10 @@ function createDeclarer(connection: RedisConnection, prefix: string, attempt: At
 
 const away = () => new AppError('BROKER_UNREACHABLE', 'Redis did not answer the calls before this one')
 
-/** A network that drops everything leaves the connection open. TCP alone would notice after a quarter of an hour. */
+/**
+ * Rejects if no answer arrives in time. If the network drops all packets, the connection stays open, and TCP alone would notice
+ * after a quarter of an hour.
+ */
 const answered = <T>(asked: Promise<T>, withinMs: number): Promise<T> =>
   withTimeout(asked, Math.max(1, withinMs), () => {
     throw new AppError('MESSAGE_UNCONFIRMED', `Redis did not answer within ${Math.round(withinMs)} ms`)

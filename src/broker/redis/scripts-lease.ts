@@ -1,10 +1,10 @@
 import { MARKED, MESSAGE_OF, type Script, WAKE } from './scripts.ts'
 
-// Signs of life of workers, and the messages of dead workers.
+// Scripts for signs of life of workers, and for the messages of dead workers.
 
 /**
- * Gives a sign of life and finds workers whose lease is over. Renews entries of `unacked_index`, so that kombu's visibility timeout does not
- * restore messages that run here. XX, because a removed entry must not return.
+ * Gives a sign of life and finds workers whose lease has ended. Renews entries of `unacked_index`, so that kombu's visibility
+ * timeout does not restore messages that run here; uses XX, because a removed entry must not return.
  * KEYS: workers, unacked_index, held · ARGV: worker, lease in seconds, 1 to renew entries
  * Returns { 1 if this worker was registered, else 0, then pairs of a worker and the milliseconds since its lease ended… }
  */
@@ -26,8 +26,8 @@ return answer`,
 }
 
 /**
- * Declares a worker dead if its lease is still over, and requeues all its messages. A first death counts for every message that the worker
- * held, later deaths only for messages that it had begun (Consumer.begin).
+ * Declares a worker dead if it has not renewed its ended lease, and requeues all its messages. A first death counts against
+ * every message that the worker held, later deaths only against messages that it had begun (Consumer.begin).
  * KEYS: unacked, unacked_index, deaths, workers, held, begun, broken, sleepers
  * ARGV: worker, wake channel, seconds to remember deaths, 1 if the worker signs off itself
  * Returns the number of requeued messages, or -1 if the worker is alive.
@@ -69,10 +69,11 @@ return #requeued`,
 }
 
 /**
- * Restores entries of `unacked` that were not renewed for a long time, as kombu does: their worker, Python or not, left no other trace. An entry
- * that neither kombu nor this script can read stays where it is, and is reported again after the same time.
+ * Restores entries of `unacked` that were not renewed for a long time, as kombu does, because a Python worker that died leaves
+ * no other trace. An entry that neither kombu nor this script can read stays in `unacked`, and is reported again after the same
+ * time.
  * KEYS: unacked, unacked_index, sleepers · ARGV: seconds, key prefix, wake channel, maximum of entries
- * Returns { number of restored entries, tags of unreadable ones… }
+ * Returns { number of restored entries, tags of unreadable entries… }
  */
 export const RESTORE: Script = {
   name: 'restore',

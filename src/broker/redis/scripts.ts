@@ -1,13 +1,16 @@
-/** A Lua script. It is sent once and then called by its hash. */
+/** A Lua script. It is sent to the server once and then called by its hash. */
 export interface Script {
   readonly name: string
   readonly lua: string
 }
 
-// The server runs one script at a time, so each is atomic. The scripts use kombu's keys (`unacked`, `unacked_index`, the lists), so that
-// Python workers see the same messages, and keys of our own (keys.ts).
+// The scripts of this file. The server runs one script at a time, so each script is atomic. They use kombu's keys (`unacked`,
+// `unacked_index`, the lists), so that Python workers see the same messages, and keys that only onedyno uses (keys.ts).
 
-/** Cuts the message out of an entry of `unacked`, `[message, exchange, routing key]`. As text, because cjson turns `[]` into `{}`. */
+/**
+ * Cuts the message out of an entry of `unacked`, `[message, exchange, routing key]`. It stays text, because decoding and
+ * encoding with cjson would turn `[]` into `{}`.
+ */
 export const MESSAGE_OF = `
 local function messageOf(entry)
   return entry:match('^%[(.*})%s*,%s*"[^{}]*"%s*,%s*"[^{}]*"%s*%]$') or entry:match('^%[(.*})%s*,%s*"[^"]*"%s*,%s*"[^"]*"%s*%]$')
@@ -20,7 +23,7 @@ local function marked(message)
   return (message:gsub('("delivery_info":%s*{)(%s*")', '%1"redelivered": true, %2', 1))
 end`
 
-/** Wakes consumers without CLIENT TRACKING. They set a key before they sleep. */
+/** Wakes consumers that cannot use CLIENT TRACKING. Such consumers set the key `sleepers` before they sleep. */
 export const WAKE = `
 local function wakeSleepers(key, channel)
   if redis.call('EXISTS', key) == 1 then
@@ -30,9 +33,9 @@ local function wakeSleepers(key, channel)
 end`
 
 /**
- * Pushes a batch of one publisher, once. Batches are numbered, so an attempt may be repeated if its reply was lost.
- * KEYS: last batch of this publisher, sleepers, lists… · ARGV: number of the batch, seconds to remember it, wake channel, then pairs of the
- * position of the list in KEYS and the message
+ * Pushes a batch of one publisher exactly once. Batches are numbered, so the call may be repeated if its reply was lost.
+ * KEYS: last batch of this publisher, sleepers, lists… · ARGV: number of the batch, seconds to remember it, wake channel, then
+ * pairs of the position of the list in KEYS and the message
  */
 export const PUBLISH: Script = {
   name: 'publish',
@@ -46,9 +49,10 @@ return 1`,
 }
 
 /**
- * Reads delivery tag, exchange and routing key of an envelope. Envelopes of kombu and of ours end with them, so they are matched instead of
- * parsed; parsing would cost more than the rest of the script. The match is safe: a quote after a comma starts a string in any JSON, and no
- * brace follows that could end the object. OURS is tried first, because a pattern without character classes takes two thirds of the time.
+ * Reads delivery tag, exchange and routing key of an envelope. Envelopes of kombu and of onedyno end with these fields, so a
+ * pattern reads them: parsing would cost more than the rest of the script. The pattern is safe, because in JSON a quote after a
+ * comma starts a string, and no later brace can end the object. OURS is tried first, because a pattern without character classes
+ * takes two thirds of the time.
  */
 const FIELDS_OF = `
 local ENDING = '^,%s?"properties":%s?{[^{}]*"delivery_info":%s?{"exchange":%s?"([^"\\\\]*)",%s?"routing_key":%s?"([^"\\\\]*)"}' ..
@@ -74,12 +78,12 @@ local function fieldsOf(message, list)
 end`
 
 /**
- * Takes messages, highest step first, and notes their worker in the same step, so that no message is lost between a list and `unacked`.
- * An entry without an envelope that kombu could restore goes to the worker's list of broken entries.
+ * Takes messages in the order of the lists, and notes their worker at once, so that no message is lost between a list and
+ * `unacked`. An entry that is not an envelope which kombu could restore goes to the worker's list of broken entries.
  * KEYS: unacked, unacked_index, deaths, workers, held, broken, lists…
  * ARGV: worker, maximum of messages, maximum of bytes, number of the first message
- * Returns { broken entries, { messages per list }, { deaths per message; empty if no message has any }, { messages } }, or the error GONE if
- * the worker was declared dead.
+ * Returns { broken entries, { messages per list }, { deaths per message; empty if no message has any }, { messages } }, or the
+ * error GONE if the worker was declared dead.
  */
 export const TAKE: Script = {
   name: 'take',
@@ -122,7 +126,7 @@ return { broken, counts, deaths, messages }`,
 }
 
 /**
- * Acknowledges messages, also if another worker holds them by now, because their outcomes are stored.
+ * Acknowledges messages whose outcomes are stored, even if another worker holds them by now.
  * KEYS: unacked, unacked_index, deaths, held, begun · ARGV: tags separated by spaces, then each tag that contains a space
  */
 export const ACK: Script = {
@@ -138,7 +142,11 @@ redis.call('SREM', KEYS[5], unpack(tags))
 return redis.call('HDEL', KEYS[4], unpack(tags))`,
 }
 
-/** Acknowledges a message before it runs. KEYS: as ACK · ARGV: tag. Returns 1, or 0 if this worker no longer holds the message. */
+/**
+ * Acknowledges a message before it runs.
+ * KEYS: the keys of ACK · ARGV: tag.
+ * Returns 1, or 0 if this worker no longer holds the message.
+ */
 export const ACK_MINE: Script = {
   name: 'ack-mine',
   lua: `
@@ -151,7 +159,8 @@ return 1`,
 }
 
 /**
- * Requeues messages at the front of their lists, in their order. Skips messages that this worker no longer holds.
+ * Requeues messages at the front of their lists, in the order in which they were taken. Skips messages that this worker no
+ * longer holds.
  * KEYS: unacked, unacked_index, deaths, held, begun, sleepers
  * ARGV: wake channel, seconds to remember deaths, then pairs of a tag and the deaths to count (0 or 1)
  */
@@ -211,7 +220,10 @@ redis.call('DEL', unpack(KEYS))
 return count`,
 }
 
-/** Writes results for Celery's clients. KEYS: one per result, also its channel · ARGV: seconds to keep them, then the documents */
+/**
+ * Writes results for Celery's clients.
+ * KEYS: one for each result; its channel has the same name · ARGV: seconds to keep the results, then the documents
+ */
 export const MIRROR: Script = {
   name: 'mirror',
   lua: `

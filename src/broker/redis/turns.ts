@@ -11,11 +11,11 @@ import type { RedisOutcomes } from './outcomes.ts'
 import type { RedisWake } from './wake.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
-/** Messages of one claim. The server does nothing else meanwhile, for about 6 ms, and a Lua function takes at most 8,000 arguments. */
+/** Most messages of one claim. The script blocks the server for about 6 ms, and a Lua function takes at most 8,000 arguments. */
 const MAX_TAKE = 1000
-/** Tags of one acknowledgement. */
+/** Most tags in one acknowledgement. */
 const MAX_ACK = 1000
-/** With so many outcomes that PostgreSQL has not stored, no more messages are claimed. */
+/** If this many outcomes wait to be stored in PostgreSQL, no more messages are claimed. */
 const MAX_UNSTORED = 2000
 
 export interface RedisTurnsParts {
@@ -24,13 +24,13 @@ export interface RedisTurnsParts {
   readonly claims: RedisClaims
   readonly life: LifeCycle
   readonly prefetch: Pick<Prefetch, 'room'>
-  /** Tags of all messages in `unacked` that belong to this worker. */
+  /** Tags of all messages in `unacked` that this worker holds. */
   readonly tags: Set<string>
   readonly outcomes: Pick<RedisOutcomes, 'pending'>
   readonly log: Log
   readonly accept: (taken: Taken, lists: readonly { readonly queue: string }[]) => void
   readonly arm: RedisWake['arm']
-  /** The server declared this worker dead. */
+  /** Called when the server has declared this worker dead. */
   readonly onDeclaredDead: () => void
 }
 
@@ -40,7 +40,7 @@ export interface RedisTurns extends Pick<Pump, 'wake' | 'wakeNow' | 'idle' | 'st
   readonly hasWork: boolean
 }
 
-/** The turns of one consumer: acknowledgements, requeues and the next claim go to Redis in one round trip. */
+/** The turns of one consumer. Each turn sends acknowledgements, requeues and the next claim to Redis in one round trip. */
 export function createRedisTurns(parts: RedisTurnsParts, options: Pick<ConsumeOptions, 'queues'>): RedisTurns {
   const { connection, claims, life, prefetch, tags, outcomes, log } = parts
   const queues = [...options.queues]
@@ -56,7 +56,7 @@ export function createRedisTurns(parts: RedisTurnsParts, options: Pick<ConsumeOp
     const acked = acks.first(MAX_ACK)
     const requeued = requeues.first(MAX_ACK)
     const room = claimable()
-    // Before the command, not after it: a signal that arrives meanwhile must not be forgotten.
+    // This precedes the command, so that a signal that arrives during the command is not lost.
     if (room > 0) life.send('claim-sent')
     const lists = listsInOrder(parts.prefix, queues)
     const commands: Command[] = []
@@ -75,14 +75,14 @@ export function createRedisTurns(parts: RedisTurnsParts, options: Pick<ConsumeOp
     // The last reply to a claim is the number of lists that still hold messages.
     if (requeued.length > 0 || (room > 0 && Number(replies.at(-1)) > 0)) life.send('messages-signalled')
     if (room === 0) return
-    // The queue that was first goes last, so that a full queue does not keep the others waiting.
+    // The first queue moves to the end of the order, so that a full queue does not delay the others.
     queues.push(...queues.splice(0, 1))
     const taken = replies[takeAt] as Taken
     for (const count of taken[1]) sequence += count
     parts.accept(taken, lists)
   }
 
-  /** The answer to a claim may have been lost on its way: messages that only the server thinks are ours are requeued. */
+  /** Requeues messages that only the server counts as held by this worker, because the answer to a claim may have been lost. */
   const reconcile = async () => {
     life.send('recovery-started')
     const lost = (await claims.held()).filter((tag) => !tags.has(tag)).slice(0, MAX_ACK)

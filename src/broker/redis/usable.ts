@@ -4,21 +4,27 @@ import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { BACKOFF, type RedisTarget } from './client-options.ts'
 
-/** Whether the server of a connection can be used now: it is connected, and it is the primary of a plain Redis. */
+/** Decides whether the server of a connection can be used now: it must be connected and the primary, and not a cluster. */
 export interface Usability {
   readonly usable: boolean
-  /** Why this server is never used. */
+  /** The reason why this server is never used. undefined: it was not refused. */
   readonly refused: AppError | undefined
-  /** Milliseconds before the next attempt to connect. Only a usable server resets the back-off. */
+  /** Returns the milliseconds before the next attempt to connect. Only a usable server resets the back-off. */
   pause(): number
   /** Checks a client that has just connected. @returns true if it can be used */
   check(client: Redis): Promise<boolean>
   lose(reason: string): void
-  /** The server refused the database of the URL. ioredis then stays in database 0, where others may have their keys. */
+  /**
+   * Reports that the server refused the database of the URL. ioredis then stays in database 0, where other applications may have
+   * keys.
+   */
   selectFailed(error: Error): void
-  /** Resolves when the server is usable. @throws AppError BROKER_UNREACHABLE after `withinMs`, or when `isEnded()`; REDIS_UNSUITABLE */
+  /**
+   * Resolves when the server is usable.
+   * @throws AppError BROKER_UNREACHABLE after `withinMs` milliseconds or when `isEnded()` returns true; REDIS_UNSUITABLE
+   */
   wait(withinMs: number | undefined, isEnded: () => boolean): Promise<void>
-  /** Looks again at `isEnded()`. */
+  /** Makes waiting calls check `isEnded()` again. */
   changed(): void
 }
 
@@ -28,10 +34,13 @@ export interface UsabilityParts {
   readonly log: Log
 }
 
-/** Targets whose server was usable once. All connections of a process to one server share their target. */
+/** Targets whose server has been usable. All connections of a process to one server share one target. */
 const used = new WeakSet<RedisTarget>()
 
-/** The first server of a process is refused if it is unsuitable. A later one counts as away, as a former primary after a failover. */
+/**
+ * If the first server of a process is unsuitable, it is refused. A server that becomes unsuitable later counts as away, such as
+ * a former primary after a failover.
+ */
 export function createUsability({ target, fields, log }: UsabilityParts): Usability {
   const waiting = new Set<() => void>()
   let usable = false
@@ -115,7 +124,7 @@ export function createUsability({ target, fields, log }: UsabilityParts): Usabil
   }
 }
 
-/** Why this server cannot carry messages. undefined: it can, or it does not say. */
+/** Returns the reason why this server cannot carry messages. undefined: it can, or it does not report what it is. */
 async function unsuitable(client: Redis): Promise<string | undefined> {
   const info = await client.info().catch(() => '')
   const field = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]

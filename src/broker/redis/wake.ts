@@ -3,21 +3,25 @@ import type { Log } from '../../log.ts'
 import { type Command, isRedisConnectionError, type RedisConnection } from './connection.ts'
 import type { RedisKeys } from './keys.ts'
 
-/** If the server refuses `CLIENT TRACKING`, lists are polled at this interval, as kombu always does. */
+/** If the server refuses `CLIENT TRACKING`, lists are polled at this interval, as kombu always does. Milliseconds. */
 const POLL_EVERY_MS = 1000
 
 const INVALIDATED = '__redis__:invalidate'
 
 export interface RedisWake {
-  /** Commands to send with a claim. After them, the next change of one of the lists wakes the worker once. The last reply counts non-empty lists. */
+  /**
+   * Returns commands to send with a claim. After these commands, the next change of one of the lists wakes the worker once. The
+   * last reply is the number of non-empty lists.
+   */
   arm(lists: readonly string[]): Command[]
   stop(): void
 }
 
 /**
- * Wakes consumers after a push by any producer, Python included, on any number of lists, without polling. `CLIENT TRACKING` makes the server
- * remember the keys that this connection read, and notify the second connection of the next change of each (redis.io, "Client-side caching").
- * It is made for caches, and is the only way to wait for several lists without taking from them.
+ * Wakes consumers after a push by any producer, Python included, on any number of lists, without polling. With `CLIENT TRACKING`
+ * the server remembers the keys that the connection for commands read, and notifies the listening connection of the next change
+ * of each key (redis.io, "Client-side caching"). The command is made for caches, but it is the only way to wait for several
+ * lists without taking messages from them.
  */
 export async function createRedisWake(
   commands: RedisConnection,
@@ -43,7 +47,7 @@ export async function createRedisWake(
       await client.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', listenerId, 'OPTIN')
       tracked = true
     } catch (error) {
-      // The listening connection was lost just now. `track` runs again when it is back.
+      // The listening connection has just been lost. `track` runs again when it is back.
       if (isRedisConnectionError(error) || (error as Error).message.includes('does not exist')) return
       refuse(error as Error)
     }
@@ -94,7 +98,10 @@ export async function createRedisWake(
   }
 }
 
-/** The id of the connection with this name. Asked on another connection, because one with subscriptions (control.ts) answers no commands. */
+/**
+ * Returns the id of the connection with this name. The query uses another connection, because a connection with subscriptions
+ * (control.ts) accepts no other commands.
+ */
 async function connectionId(asking: RedisConnection, name: string): Promise<number | undefined> {
   const [list] = await asking.pipeline([['CLIENT', 'LIST']])
   const line = String(list)

@@ -4,15 +4,23 @@ import { isRedisConnectionError, type RedisConnection, scriptCommand } from './c
 import type { RedisKeys } from './keys.ts'
 import { BEAT, REAP, RESTORE } from './scripts-lease.ts'
 
-/** A worker without a sign of life for this long, and without a connection, is dead. Seconds. */
+/** A worker is dead if it has no connection and gave no sign of life for this long. Seconds. */
 const LEASE_S = 3
 const BEAT_EVERY_MS = 1000
 const START = { firstMs: 100, maxMs: 2000 }
-/** An open connection keeps its worker alive, because the event loop may be busy. The limit covers a machine that vanished. */
+/**
+ * A worker without a sign of life counts as alive while its connection is open, because its event loop may be busy. After this
+ * time it is dead anyway, because its machine may have vanished. Milliseconds.
+ */
 const SILENT_TOO_LONG_MS = 120_000
-/** After a reconnection other workers get this time to give a sign of life. */
+/**
+ * After a reconnection the other workers have this time to give a sign of life before any worker is declared dead. Milliseconds.
+ */
 const REAP_AFTER_RECONNECT_MS = 3000
-/** Renews entries so often that a Python worker restores nothing that runs here, unless its visibility timeout is under ten seconds. */
+/**
+ * Every fifth sign of life also renews the entries of held messages. This is often enough to stop Python workers from restoring
+ * these messages, unless their visibility timeout is below ten seconds.
+ */
 const RENEW_EVERY_BEATS = 5
 const RESTORE_EVERY_BEATS = 300
 const MAX_RESTORED = 100
@@ -20,13 +28,13 @@ const MAX_RESTORED = 100
 export const REMEMBER_DEATHS_S = 7 * 86_400
 
 export interface RedisWorker {
-  /** Name among the workers: connection, number and `celery@host`. */
+  /** Name of the worker among the workers: connection, number and `celery@host`. */
   readonly id: string
   /** Gives a sign of life at once. */
   register(): Promise<void>
-  /** Requeues the messages that this worker holds, and removes its name. */
+  /** Requeues the messages that this worker holds, and removes its registration. */
   leave(): Promise<void>
-  /** Ends the signs of life, without a command to Redis. */
+  /** Stops the signs of life without sending a command to Redis. */
   stop(): void
 }
 
@@ -35,15 +43,16 @@ export interface RedisWorkerOptions {
   readonly connection: RedisConnection
   readonly keys: RedisKeys
   readonly prefix: string
-  /** Entries of `unacked` older than this are restored. Seconds. */
+  /** Entries of `unacked` that are older than this are restored. Seconds. */
   readonly visibilitySeconds: number
   readonly log: Log
   readonly wake: () => void
 }
 
 /**
- * A worker is alive while it renews its lease or its connection is open. kill -9 ends both at once. A busy event loop ends only the lease, a
- * broken network only the connection, so neither costs a worker its messages.
+ * Registers a worker. A worker is alive while it renews its lease or its connection is open. kill -9 ends both at once. With a
+ * busy event loop only the lease ends, with a broken network only the connection, so in neither case does the worker lose its
+ * messages.
  */
 export async function registerRedisWorker(options: RedisWorkerOptions): Promise<RedisWorker> {
   const { id, connection, keys, log } = options
@@ -78,7 +87,7 @@ export async function registerRedisWorker(options: RedisWorkerOptions): Promise<
   const stopWatching = connection.onReady(() => {
     reapNotBefore = performance.now() + REAP_AFTER_RECONNECT_MS
   })
-  // A worker that starts while Redis is away waits: if it ended, the supervisor would only start it again.
+  // A worker that starts while Redis is away waits for it. If the worker exited, the supervisor would only start it again.
   await retry(beat, { ...START, isRetryable: (error) => !connection.closed && isRedisConnectionError(error) })
   next()
 
@@ -99,7 +108,10 @@ export async function registerRedisWorker(options: RedisWorkerOptions): Promise<
   }
 }
 
-/** @param overdue pairs: a worker, and the milliseconds since its lease ended */
+/**
+ * Declares overdue workers dead, unless they are still connected.
+ * @param overdue pairs of a worker and the milliseconds since its lease ended
+ */
 async function reapDead(overdue: readonly string[], options: RedisWorkerOptions): Promise<void> {
   const connected = await connectedNames(options.connection)
   for (let at = 0; at < overdue.length; at += 2) {
@@ -136,7 +148,7 @@ const reapKeys = (keys: RedisKeys, worker: string) => [
   keys.sleepers,
 ]
 
-/** Names of all connections of the server. Empty if the server refuses CLIENT LIST; then only the lease counts. */
+/** Returns the names of all connections of the server. Empty if the server refuses CLIENT LIST: then only the lease counts. */
 async function connectedNames(connection: RedisConnection): Promise<Set<string>> {
   const list = String(await connection.pipeline([['CLIENT', 'LIST']]).catch(() => ''))
   return new Set(Array.from(list.matchAll(/ name=(\S+)/g), ([, name]) => name ?? ''))
