@@ -77,7 +77,7 @@ describe('after an outage', () => {
     expect(JSON.parse(String(sent?.headers)).expires).toBe(new Date(run!.tick.getTime() + 60_000).toISOString())
   })
 
-  benchTest('does not delay other schedules while one catches up on a month of seconds', async (bench) => {
+  benchTest('does not delay other schedules while one schedule catches up on a month of seconds', async (bench) => {
     await bench.addInterval('behind', 1, {
       catchup: 'all',
       catchup_limit: 10_000,

@@ -10,7 +10,7 @@ const seed = (bench: BeatBench, env: Record<string, string>) => bench.table().se
 
 const names = async ({ sql }: BeatBench) => (await sql('SELECT name FROM schedule ORDER BY name')).map(({ name }) => name)
 
-benchTest('seeds at the first start, anchored at the database’s time, and changes nothing at the second', async (bench) => {
+benchTest('seeds at the first start, anchored at the database’s time, and changes nothing at the second start', async (bench) => {
   await seed(bench, HEROKU)
   expect(await names(bench)).toEqual(['onedyno.clean_up', 'onedyno.keep_awake'])
   expect(await bench.row('onedyno.keep_awake')).toMatchObject({ every: 25, period: 'minutes', catchup: 'skip', origin: 'code' })

@@ -82,7 +82,7 @@ describe.skipIf(!hasHistory)('the previous release', () => {
   })
 })
 
-describe('this release on the schema of the next one', () => {
+describe('this release on the schema of the next release', () => {
   let now: Checkout
   let next: Checkout
   let schema: TestSchema

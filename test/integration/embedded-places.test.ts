@@ -83,7 +83,7 @@ test('keeps the path in a URL readable', () => {
 })
 
 describe.runIf(isRoot)('as root', () => {
-  test('keeps data outside a project below a 0700 folder, finds them again and changes no rights', async () => {
+  test('keeps the data of a project below a 0700 folder outside the project, finds the data again and changes no permissions', async () => {
     await mkdir(join(folder, 'home/app'), { recursive: true })
     await chmod(join(folder, 'home'), 0o700)
     const dataDir = join(folder, 'home/app/.onedyno')

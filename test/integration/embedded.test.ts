@@ -98,7 +98,7 @@ test('has durable settings, does not listen on a network and uses little memory'
   expect(collation).toEqual([{ datcollate: 'C' }])
 })
 
-test.runIf(isRoot)('runs the server of root as another user, who alone can use its data and its socket', async () => {
+test.runIf(isRoot)('runs the server of root as another user, and only this user can use its data and its socket', async () => {
   await start()
   const pid = await serverPid(dataDirectory())
   for (const path of [`/proc/${pid}`, dataDirectory(), join(folder, '.onedyno/run')])

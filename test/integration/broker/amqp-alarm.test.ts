@@ -87,7 +87,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ with a memory alarm', () => {
     }
   }
 
-  it('leaves new messages in the outbox, still delivers its messages, and receives the outbox when the alarm ends', async () => {
+  it('leaves new messages in the outbox, still delivers its messages, and takes the messages of the outbox when the alarm ends', async () => {
     await broker.publish(Array.from({ length: 40 }, (_, index) => message(`m${index}`)))
     const go = await consume()
     for (const round of [1, 2]) {

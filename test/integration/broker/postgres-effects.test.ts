@@ -85,7 +85,7 @@ describe('a consumer of PostgreSQL', () => {
     expect(asked).toContain('BEGIN')
   })
 
-  it('writes no effects of an ignored outcome when another worker has already ended its message', async () => {
+  it('writes no effects of an ignored outcome if another worker has already ended the message', async () => {
     const { broker, consumer, got } = await consume()
     await broker.publish([message('a'), message('b')])
     await until('delivered', () => got.length === 2)

@@ -191,7 +191,7 @@ describe('a worker in PostgreSQL after its connection was broken', () => {
     expect(await inTable('id')).toEqual([])
   })
 
-  it('counts a requeue as a death although the connection broke before it was written', async () => {
+  it('counts a requeue as a death although the connection broke before the requeue was written', async () => {
     const { far, proxy } = await openFar()
     await broker.publish([message('a')])
     const { consumer, got } = await consume(far)

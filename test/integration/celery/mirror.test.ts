@@ -108,7 +108,7 @@ describe.skipIf(lacks('redis'))('results mirrored to a Redis that is not the bro
       await vhost.drop()
     })
 
-    it('and replies are sent again if the worker died after it stored the outcome', async () => {
+    it('and replies are sent again if the worker died after it stored their outcome', async () => {
       const vhost = await createTestVhost(amqpUrl!)
       const ours = await openOursBeside({ CLOUDAMQP_URL: vhost.url })
       const raw = await connect(vhost.url)

@@ -102,7 +102,7 @@ test('start replaces the socket of a killed supervisor', async () => {
   await run.ended
 })
 
-test('a second supervisor of the same app leaves the socket to the first and logs a note', async () => {
+test('a second supervisor of the same app leaves the socket to the first supervisor and logs a note', async () => {
   const { project, run } = await running()
   const second = project.launch(['start', 'web'])
   await second.waitFor(/cannot listen at .*\.sock/)

@@ -254,7 +254,7 @@ describe('App', () => {
     })
   })
 
-  it('refuses a duplicate task name and an invalid one', () => {
+  it('refuses a duplicate task name and an invalid task name', () => {
     const { app } = createBackend()
     app.task('t', () => 1)
     expect(() => app.task('t', () => 2)).toThrow('registered twice')
@@ -349,7 +349,7 @@ describe('App.enqueue', () => {
 })
 
 describe('a unique task', () => {
-  it('is sent once for each key, and the second call returns the handle of the first', async () => {
+  it('is sent once for each key, and the second call returns the handle of the first call', async () => {
     const { app, sent } = createBackend()
     const task = app.task('t', (_x: unknown) => 1, { unique: { forMs: 1000 } })
     const first = await task.delay({ a: 1, b: [2] })

@@ -23,7 +23,7 @@ describe('a mutex', () => {
     expect(await next).toBe('next')
   })
 
-  it('is idle when every function that was given has ended', async () => {
+  it('is idle when every function that it received has ended', async () => {
     const mutex = createMutex()
     let ended = false
     const { promise, resolve } = Promise.withResolvers<void>()

@@ -200,11 +200,11 @@ describe('the executor stores the outcome of a task', () => {
 })
 
 describe('the arguments of a task', () => {
-  it('are followed by one object with its keyword arguments', async () =>
+  it('are followed by one object with the keyword arguments of the message', async () =>
     expect(resultOf(await execute(message('kwargs', [1], { kwargs: { k: 2 } })))).toEqual([1, { k: 2 }]))
-  it('are only the positional ones if it has no keyword arguments', async () =>
+  it('are only the positional arguments if the message has no keyword arguments', async () =>
     expect(resultOf(await execute(message('kwargs', [1])))).toEqual([1]))
-  it('begin with its context if it is bound', async () =>
+  it('begin with the context of the task if the task is bound', async () =>
     expect(resultOf(await execute(message('bound', ['x'], { queue: 'q', headers: { retries: 2, root_id: 'r' } })))).toEqual([
       'id-1',
       'bound',
@@ -293,7 +293,7 @@ describe('the effects of an outcome', () => {
     ['has expired', 'echo', { expires: new Date(Date.now() - 1) }, {}],
     ['is revoked', 'echo', {}, { isRevoked: () => true }],
     ['killed its worker too often', 'echo', {}, { deliveries: 4 }],
-  ])('contain the errback and the end of the rest of the chain when the task %s', async (_what, task, options, more) => {
+  ])('contain the errback and an outcome for the rest of the chain when the task %s', async (_what, task, options, more) => {
     const report = await execute(message(task, [], { embed, ...options }), more)
     expect(tasksOf(report)).toEqual(['errback'])
     expect(unreachableOf(report)).toEqual(['id-2', 'id-3'])

@@ -101,7 +101,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect((await fixture.recorded()).size).toBe(0)
   })
 
-  it('never overwrites a final outcome with a second one', async () => {
+  it('never overwrites a final outcome with a second outcome', async () => {
     await broker.publish([message('same'), message('same')])
     const { got, consumer } = await consume(broker)
     await until('both delivered', () => got.length === 2)

@@ -3,7 +3,7 @@ import { AppError } from '../../../../src/errors.ts'
 import { createTestWeb, unreachable } from '../../../support/web-app.ts'
 
 describe('GET /', () => {
-  test('lists every task with its description, and selects the first with its example', async () => {
+  test('lists every task with its description, and selects the first task with its example', async () => {
     const { statusCode, body } = await createTestWeb().get('/')
     expect(statusCode).toBe(200)
     for (const name of ['tasks.echo', 'tasks.fetch_url', 'onedyno.keep_awake', 'onedyno.clean_up'])

@@ -129,7 +129,7 @@ describe('/schedules/:id', () => {
       expect(body).toContain(text)
   })
 
-  test('shows older runs on another page after fifty', async () => {
+  test('shows older runs on another page after fifty runs', async () => {
     const web = withSchedule()
     for (let i = 0; i < 51; i++) web.runs.push(run({ tick: new Date(NOW.getTime() - i * 1000), taskId: `run-${i}` }))
     const { body } = await web.get(`/schedules/${ID}`)

@@ -185,7 +185,7 @@ describe('a session', () => {
     )
   })
 
-  test('uses the plain cookie name without https, because browsers drop the prefixed one', () => {
+  test('uses the plain cookie name without https, because browsers drop a cookie with the prefixed name', () => {
     expect(guardOf(PUBLIC).sessions!.begin({ host: 'localhost:5000' })).toMatch(
       /^session=\d+\.[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax$/,
     )
@@ -226,7 +226,7 @@ describe('a session', () => {
 describe('wrong passwords', () => {
   const wrong = (guard: ReturnType<typeof guardOf>, address: string) => guard.tryPassword('guess', address)
 
-  test('are limited to five a minute per address; then the right password is refused too until the first wrong one is a minute old', () => {
+  test('are limited to five a minute per address; then the right password is refused too until the first wrong password is a minute old', () => {
     const time = { now: 1_800_000_000_000 }
     const guard = guardOf(WITH_PASSWORD, time)
     for (let i = 0; i < 5; i++) expect(wrong(guard, '1.1.1.1')).toEqual({ ok: false, retryAfterSeconds: 0 })
@@ -258,7 +258,7 @@ describe('wrong passwords', () => {
     expect(guard.judge(request({ headers: { cookie } }), 'console').kind).toBe('pass')
   })
 
-  test('are counted only if wrong, for any number of right passwords', () => {
+  test('are the only passwords that are counted, however many right passwords arrive', () => {
     const guard = guardOf(WITH_PASSWORD)
     for (let i = 0; i < 50; i++) expect(guard.tryPassword(PASSWORD, '1.1.1.1').ok).toBe(true)
   })

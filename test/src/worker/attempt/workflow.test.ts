@@ -110,7 +110,7 @@ describe('the next steps of a workflow', () => {
     expect(reported[0]).toMatch(problem)
   })
 
-  it('contain the valid callbacks beside an invalid one', () => {
+  it('contain the valid callbacks beside an invalid callback', () => {
     const ended = end({ callbacks: [42, task('c')], chain: [id('n')] })
     expect(sent(ended)).toEqual([
       ['c', [7]],
