@@ -56,7 +56,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
     await until('acknowledged', () => next.output().includes('message acknowledged without running'), WAIT_MS)
   })
 
-  it('a worker that has run its number of tasks finishes the running ones, requeues the rest and exits 0', async () => {
+  it('a worker that has run its number of tasks finishes its running tasks, requeues the other tasks and exits 0', async () => {
     const worker = await at.process(APP, { args: ['--max-tasks', '2', '-c', '2'] })
     const slow = await send('thread.nap', [1500])
     await until('it runs', async () => (await at.results.find(slow))?.state === 'STARTED', WAIT_MS)

@@ -66,7 +66,7 @@ test('if the attached service fails to start, no child starts and its error is t
   expect(run.text()).not.toContain('never')
 })
 
-test('a stop during the start of the attached service aborts it and is a clean end', async () => {
+test('a stop during the start of the attached service aborts the start and ends the run cleanly', async () => {
   const run = start('a: echo never\n', {
     attach: ({ signal }) => delay(60_000, undefined, { signal }).then(() => ({ env: {}, stop: async () => {} })),
   })

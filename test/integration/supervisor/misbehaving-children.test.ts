@@ -127,7 +127,7 @@ describe('end of a child', () => {
     expect(run.survivors()).toEqual([])
   })
 
-  test('the first child that ends stops the others, and its code is the exit code', async () => {
+  test('the first child that ends stops the other children, and its exit code is the exit code of the run', async () => {
     const project = createProject({ Procfile: 'a: sleep 60\nb: sleep 0.2; exit 42\nc: sleep 60\n' })
     const run = project.launch(['start'])
     expect((await run.ended).code).toBe(42)

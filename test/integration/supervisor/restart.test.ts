@@ -26,7 +26,7 @@ test('a killed worker restarts by its own policy, and a killed web ends the run 
   expect((await run.ended).code).toBe(137)
 })
 
-test('processes that exit with 0 are not restarted, and the run ends with the last of them', async () => {
+test('processes that exit with 0 are not restarted, and the run ends when the last process has ended', async () => {
   const project = createProject({ Procfile: 'a: exit 0\nb: sleep 0.3; exit 0\n' })
   const run = project.launch(['start', '--restart', 'on-failure'])
   expect((await run.ended).code).toBe(0)
