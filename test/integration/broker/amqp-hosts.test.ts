@@ -39,22 +39,23 @@ describe.skipIf(lacks('amqp'))('a list of RabbitMQ servers', () => {
     runCommand({ ...env, AMQP_URL }, 'call', 'tasks.echo', '--args', JSON.stringify([value]), '--wait', '--timeout', '20')
 
   test('is tried in turn until a server answers', async () => {
-    expect(first.connections).toBe(1)
+    await until('a connection', () => first.connections + second.connections > 0)
     expect(await call('first')).toMatchObject({ code: 0, stdout: '"first"\n' })
   })
 
   test('leads to the next server when the connected server goes away, and to another server when that next server goes away', async () => {
-    first.shut()
-    await until('the worker is connected to the second server', () => second.connections === 1)
+    const [current, other] = first.connections > 0 ? [first, second] : [second, first]
+    current.shut()
+    await until('the worker is connected to the other server', () => other.connections === 1)
     expect(await call('second')).toMatchObject({ code: 0, stdout: '"second"\n' })
-    first.open()
-    second.shut()
-    await until('the worker is connected to the first server', () => first.connections === 1)
+    current.open()
+    other.shut()
+    await until('the worker is connected to the first server again', () => current.connections === 1)
     expect(await call('first again')).toMatchObject({ code: 0, stdout: '"first again"\n' })
+    other.open()
   })
 
   test('may be separated by commas, and a comma elsewhere in a URL separates nothing', async () => {
-    second.open()
     const { username, password, pathname } = new URL(vhost.url)
     const url = `amqp://${username || 'guest'}:${password || 'guest'}@127.0.0.1:${await freePort()},127.0.0.1:${second.port}${pathname}`
     expect(await call('comma', url)).toMatchObject({ code: 0, stdout: '"comma"\n' })
