@@ -13,6 +13,15 @@ export interface ReplyTo {
   readonly routing_key: string
 }
 
+/** A queue that receives the messages of an exchange with a routing key. */
+export interface QueueBinding {
+  readonly queue: string
+  readonly exchange: string
+  /** The type of the exchange: direct, fanout or topic. */
+  readonly type: string
+  readonly routingKey: string
+}
+
 /** Ends a subscription. Never rejects. */
 export type Stop = () => Promise<void>
 
@@ -34,6 +43,8 @@ export interface ControlTransport {
   reply(to: ReplyTo, reply: ControlMessage): void
   /** Sends an event of the kind `routingKey` (`worker.heartbeat`, `task.multi`). */
   emit(routingKey: string, event: ControlMessage): void
+  /** Declares the exchange and the queue, both durable, and binds them. @throws if the broker refuses. undefined: this broker has no exchanges */
+  readonly bindQueue?: ((binding: QueueBinding) => Promise<void>) | undefined
   /** False: this broker carries no events, so callers need not create any. */
   readonly carriesEvents: boolean
   close(): Promise<void>

@@ -1,10 +1,14 @@
+import { addConsumer, cancelConsumer } from './consumer-commands.ts'
 import type { Arguments, Command, Panel } from './panel.ts'
+import { isText, isTruthy, itemsOf } from './python-values.ts'
 import { pythonRepr } from './repr.ts'
+import { revoke, revokeByStampedHeaders } from './revoke-commands.ts'
 
 /** Commands that change the worker, with Celery's names, arguments and answers. */
 export const CONTROL: Readonly<Record<string, Command>> = {
   revoke,
   terminate: (panel, given) => revoke(panel, { ...given, terminate: true }),
+  revoke_by_stamped_headers: revokeByStampedHeaders,
   add_consumer: addConsumer,
   cancel_consumer: cancelConsumer,
   pool_grow: (panel, given) => resize(panel, +1, given),
@@ -23,7 +27,7 @@ export const CONTROL: Readonly<Record<string, Command>> = {
   // the request to our own.
   hello(panel, { from_node, revoked }) {
     if (from_node === panel.hostname) return null
-    panel.revoked.add(Object.keys((revoked ?? {}) as object))
+    panel.revoked.add(itemsOf(revoked).filter(isText))
     return { revoked: {}, clock: panel.clock.forward() }
   },
   rate_limit: rateLimit,
@@ -37,12 +41,15 @@ export const CONTROL: Readonly<Record<string, Command>> = {
 /** Sets the rate limit of a task in this worker until the worker ends. null, 0 or an empty text removes the limit. */
 function rateLimit({ worker, tasks }: Panel, { task_name, rate_limit }: Arguments) {
   if (typeof task_name !== 'string' || !tasks.has(task_name)) return { error: 'unknown task' }
+  const limit = isTruthy(rate_limit) ? rate_limit : null
+  if (limit !== null && typeof limit !== 'number' && typeof limit !== 'string')
+    return { error: `Invalid rate limit string: ${pythonRepr(limit)}` }
   try {
-    worker.setRateLimit(task_name, typeof rate_limit === 'number' || typeof rate_limit === 'string' ? rate_limit : null)
+    worker.setRateLimit(task_name, limit)
   } catch (error) {
     return { error: `Invalid rate limit string: ${(error as Error).message}` }
   }
-  return { ok: rate_limit ? 'new rate limit set successfully' : 'rate limit disabled successfully' }
+  return { ok: limit === null ? 'rate limit disabled successfully' : 'new rate limit set successfully' }
 }
 
 /**
@@ -59,42 +66,15 @@ function timeLimit({ worker, tasks }: Panel, { task_name, soft, hard }: Argument
 
 /** Checks a time limit. @returns undefined for no limit, null if the value is not a number of seconds */
 function seconds(value: unknown): number | undefined | null {
-  if (value == null || value === 0) return undefined
+  if (!isTruthy(value)) return undefined
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
-}
-
-/**
- * Revokes tasks in this worker at once, and stores the revocations for workers that start later. Other running workers receive
- * the same request.
- */
-async function revoke(panel: Panel, { task_id, terminate }: Arguments) {
-  const ids = [task_id ?? []].flat().filter((id): id is string => typeof id === 'string' && id !== '')
-  if (ids.length === 0) return { error: 'task_id is missing' }
-  const running = terminate === true ? ids.filter((id) => panel.worker.terminate(id)) : []
-  panel.revoked.add(ids)
-  await panel.keepRevoked(ids, terminate === true)
-  if (terminate !== true) return { ok: `tasks {${ids.map(pythonRepr).join(', ')}} flagged as revoked` }
-  return { ok: running.length > 0 ? `terminate: ${running.join(', ')}` : 'terminate: tasks unknown' }
-}
-
-async function addConsumer({ worker }: Panel, { queue }: Arguments) {
-  if (typeof queue !== 'string' || !/^[^\0,]{1,200}$/.test(queue)) return { error: `not a queue name: ${pythonRepr(queue)}` }
-  if (worker.queues.includes(queue)) return { ok: `already consuming from ${pythonRepr(queue)}` }
-  await worker.reconfigure({ queues: [...worker.queues, queue] })
-  return { ok: `add consumer ${queue}` }
-}
-
-async function cancelConsumer({ worker }: Panel, { queue }: Arguments) {
-  if (typeof queue !== 'string') return { error: `not a queue name: ${pythonRepr(queue)}` }
-  if (worker.queues.includes(queue)) await worker.reconfigure({ queues: worker.queues.filter((each) => each !== queue) })
-  return { ok: `no longer consuming from ${queue}` }
 }
 
 /** The largest value that the option CONCURRENCY accepts. */
 const MAX_CONCURRENCY = 1000
 
-async function resize({ worker }: Panel, direction: 1 | -1, { n = 1 }: Arguments) {
-  const change = Number(n)
+async function resize({ worker }: Panel, direction: 1 | -1, { n }: Arguments) {
+  const change = Number(n ?? 1)
   const concurrency = worker.concurrency + direction * change
   if (!Number.isSafeInteger(change) || change < 1 || concurrency < 1 || concurrency > MAX_CONCURRENCY)
     return { error: `ValueError('concurrency would be ${concurrency}, not 1 to ${MAX_CONCURRENCY}')` }

@@ -3,6 +3,7 @@ import { maskUrl } from '../log-text.ts'
 import { decodeBody, fullHeaders } from '../message/message.ts'
 import { firstUrl } from '../server-url.ts'
 import { type Arguments, brokerUrl, type Command, type Panel } from './panel.ts'
+import { isTruthy, listOf } from './python-values.ts'
 import { pythonRepr } from './repr.ts'
 
 /** Read-only commands. Their answers have Celery's form (docs/internals/wire-protocol.md). */
@@ -10,9 +11,9 @@ export const INSPECT: Readonly<Record<string, Command>> = {
   ping: () => ({ ok: 'pong' }),
   clock: ({ clock }) => ({ clock: clock.value }),
   active: (panel, given) =>
-    panel.worker.active().map(({ delivery, startedAt }) => requestInfo(panel, delivery, startedAt, given.safe === true)),
+    panel.worker.active().map(({ delivery, startedAt }) => requestInfo(panel, delivery, startedAt, isTruthy(given.safe))),
   reserved: (panel, given) =>
-    panel.worker.reserved().map((delivery) => requestInfo(panel, delivery, undefined, given.safe === true)),
+    panel.worker.reserved().map((delivery) => requestInfo(panel, delivery, undefined, isTruthy(given.safe))),
   // Empty, because messages with an eta wait in the outbox of the database, not in a worker.
   scheduled: () => [],
   registered: ({ tasks }) => [...tasks.keys()].sort(),
@@ -62,7 +63,7 @@ function argumentsOf(message: Delivery['message'], safe: boolean): { args: unkno
 }
 
 function queryTask(panel: Panel, given: Arguments): Record<string, unknown> {
-  const ids = new Set([given.ids ?? []].flat())
+  const ids = new Set(listOf(given.ids))
   const running = panel.worker.active().map(({ delivery, startedAt }) => ['active', delivery, startedAt] as const)
   const waiting = panel.worker.reserved().map((delivery) => ['reserved', delivery, undefined] as const)
   const found = [...waiting, ...running].filter(([, { message }]) => ids.has(message.headers.id))

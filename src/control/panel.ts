@@ -1,3 +1,4 @@
+import type { ControlTransport } from '../broker/control-transport.ts'
 import type { BrokerChoice, Config } from '../config.ts'
 import type { RevokedHere } from '../worker/revocations.ts'
 import type { Worker } from '../worker/worker.ts'
@@ -11,9 +12,11 @@ export interface Panel {
   readonly worker: Omit<Worker, 'stop'>
   readonly tasks: ReadonlyMap<string, unknown>
   readonly emitter: Emitter
-  readonly revoked: Pick<RevokedHere, 'ids' | 'add'>
+  readonly revoked: Pick<RevokedHere, 'ids' | 'add' | 'addStamps'>
   /** Stores revocations for workers that start later. Never rejects: if storing fails, the failure is logged. */
   keepRevoked(ids: readonly string[], terminate: boolean): Promise<void>
+  /** Binds a queue to an exchange. undefined: the broker has no exchanges. */
+  readonly bindQueue: ControlTransport['bindQueue']
   readonly clock: Lamport
   readonly config: Pick<
     Config,

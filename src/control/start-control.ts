@@ -20,7 +20,7 @@ export interface ControlOptions {
   readonly events: boolean
   /** Makes the process stop as SIGTERM does. */
   readonly shutdown: () => void
-  readonly revoked: Pick<RevokedHere, 'ids' | 'add'>
+  readonly revoked: Pick<RevokedHere, 'ids' | 'add' | 'addStamps'>
   readonly revoke: Revoke
 }
 
@@ -60,7 +60,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     attach(running) {
       worker = running
       const parts = { hostname, version, worker, tasks, emitter, revoked, clock, config }
-      const panel = { ...parts, keepRevoked, shutdown, since: performance.now() }
+      const panel = { ...parts, bindQueue: transport.bindQueue, keepRevoked, shutdown, since: performance.now() }
       // Events start only after requests are received. An earlier start would lose the first events if the broker is
       // unreachable.
       serveControl(transport, panel, log).then(

@@ -3,6 +3,7 @@ import { sleep } from '../concurrency/sleep.ts'
 import { MAX_REVOKED, type Revocations, type Revoked } from '../database/revocations.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
+import { stampKeys } from '../message/stamps.ts'
 
 /** The revoked tasks of the table, loaded before the worker takes its first message. */
 export interface RevokedHere {
@@ -12,6 +13,8 @@ export interface RevokedHere {
   ids(): string[]
   /** Adds ids in this process at once. The caller stores them in the table. */
   add(ids: readonly string[]): void
+  /** Adds stamps here: a task that has one of them is revoked. They are not stored. */
+  addStamps(stamps: unknown): void
   stop(): Promise<void>
 }
 
@@ -33,6 +36,7 @@ export async function startRevocations(
 ): Promise<RevokedHere> {
   const ids = new Map<string, number>()
   const tasks = new Map<string, number>()
+  const stamps = new Map<string, number>()
   const stopping = new AbortController()
   let loading: Promise<void> | undefined
   let again = false
@@ -79,13 +83,15 @@ export async function startRevocations(
   await load()
   return {
     isRevoked({ headers }) {
-      if (ids.size === 0 && tasks.size === 0) return false
+      if (ids.size === 0 && tasks.size === 0 && stamps.size === 0) return false
       if (ids.has(headers.id)) return true
+      if (stamps.size > 0 && stampKeys(headers.stamps).some((key) => stamps.has(key))) return true
       const since = tasks.get(headers.task)
       return since !== undefined && (sentAt(headers) ?? Date.now() - UNDATED_MS) <= since
     },
     ids: () => [...ids.keys()],
     add: (more) => remember(ids, more),
+    addStamps: (more) => remember(stamps, stampKeys(more)),
     async stop() {
       stopping.abort()
       await subscription.stop()

@@ -47,8 +47,8 @@ export interface CeleryProcesses {
   evaluator(env?: Record<string, string>): (expression: string) => Promise<{ value?: unknown; error?: string; args?: unknown[] }>
   /** Starts a client that sends tasks and waits for their results. */
   client(env?: Record<string, string>): PythonClient
-  /** Starts a Celery worker. Resolves when it consumes messages. */
-  worker(options?: { args?: readonly string[]; env?: Record<string, string> }): Promise<ChildProcess>
+  /** Starts a Celery worker. Resolves when it consumes messages. `mingle`: it first asks the other workers for their clocks. */
+  worker(options?: { args?: readonly string[]; env?: Record<string, string>; mingle?: boolean }): Promise<ChildProcess>
   /** Ends all processes. */
   close(): Promise<void>
 }
@@ -96,8 +96,8 @@ export function createCeleryProcesses(
         return JSON.parse((await answered)[0])
       }
     },
-    async worker({ args = [], env: more } = {}) {
-      const quiet = ['--without-gossip', '--without-mingle', '--without-heartbeat']
+    async worker({ args = [], env: more, mingle = false } = {}) {
+      const quiet = ['--without-gossip', '--without-heartbeat', ...(mingle ? [] : ['--without-mingle'])]
       const child = start(['-m', 'celery', '-A', app, 'worker', '-P', 'solo', '-l', 'info', ...quiet, ...args], more)
       await ready(child)
       return child

@@ -3,6 +3,7 @@ import type { Database } from '../../database/database.ts'
 import { AppError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { BeforeSending, Broker, ConsumeOptions } from '../broker.ts'
+import type { QueueBinding } from '../control-transport.ts'
 import { keepUnsent } from '../outbox/keep-unsent.ts'
 import { publishDue } from '../outbox/publish.ts'
 import { createAmqpCollect } from './collect.ts'
@@ -52,7 +53,8 @@ export function createAmqpBroker(database: Database, config: AmqpBrokerConfig, o
   const topology = once(async () => createAmqpTopology(await connections.consuming(), config, log))
   const control = once(async () => {
     const { createAmqpControl } = await import('./control.ts')
-    return createAmqpControl(await connections.consuming(), log)
+    const bindQueue = async (binding: QueueBinding) => (await topology()).bind(binding)
+    return createAmqpControl({ connection: await connections.consuming(), log, bindQueue })
   })
   const outbox = createOutboxPath(database, log)
   const relay = createAmqpRelay({ database, log, send: async (...args) => (await outgoing()).send(...args) })

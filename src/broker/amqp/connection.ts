@@ -6,6 +6,7 @@ import type { Log } from '../../log.ts'
 import { maskUrl } from '../../log-text.ts'
 import { amqpUrls } from '../../server-url.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
+import { translateFields } from './received-frames.ts'
 
 /**
  * Heartbeat interval. Two missed heartbeats end a connection, so a task may block the event loop for most of a minute. Seconds.
@@ -64,7 +65,9 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     changed()
   }
   const connected = (model: ChannelModel) => {
-    socket = (model.connection as unknown as { readonly stream: Socket }).stream
+    const connection = model.connection as unknown as Parameters<typeof translateFields>[0] & { readonly stream: Socket }
+    translateFields(connection)
+    socket = connection.stream
     awaySince = undefined
     if (loggedAway) log.info({ broker }, 'RabbitMQ is back')
     loggedAway = false

@@ -13,6 +13,7 @@ import {
 } from '../control-transport.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
 import type { AmqpConnection } from './connection.ts'
+import { typedFields } from './typed-fields.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
 /** AMQP 0-9-1: the exchange or queue exists with other properties. */
@@ -27,18 +28,26 @@ const MAILBOX: Options.AssertQueue = {
   arguments: { 'x-expires': 10_000, 'x-message-ttl': 300_000 },
 }
 
+export interface AmqpControlParts {
+  readonly connection: AmqpConnection
+  readonly log: Log
+  readonly bindQueue: NonNullable<ControlTransport['bindQueue']>
+}
+
 /** Remote control on one channel of the process's existing connection. The channel is opened again after a reconnection. */
-export function createAmqpControl(connection: AmqpConnection, log: Log): ControlTransport {
+export function createAmqpControl({ connection, log, bindQueue }: AmqpControlParts): ControlTransport {
   const control = createControlChannel(connection, log)
 
   const send = (exchange: string, key: string, { headers, body }: ControlMessage, deliveryMode: 1 | 2) => {
     if (connection.blockedSince !== undefined) return
-    const options = { headers, deliveryMode, priority: 0, contentType: 'application/json', contentEncoding: 'utf-8' }
+    const json = { contentType: 'application/json', contentEncoding: 'utf-8' }
+    const options = { ...json, headers: typedFields(headers), deliveryMode, priority: 0 }
     control.publish({ exchange, key, content: Buffer.from(JSON.stringify(body)), options })
   }
 
   return {
     carriesEvents: true,
+    bindQueue,
     serve: (worker, onRequest) => control.consume(mailbox(`${worker}.${REQUESTS}`, { exchange: REQUESTS, key: '' }, onRequest)),
     collect: (address, onReply) =>
       control.consume(mailbox(`${address}.${REPLIES}`, { exchange: REPLIES, key: address }, onReply)),

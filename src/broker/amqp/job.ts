@@ -2,6 +2,7 @@ import type { Options } from 'amqplib'
 import type { Message } from '../../message/message.ts'
 import { encodeCelery } from '../../message/wire.ts'
 import { isEnd, type JobEnd, type JobEvent, type JobState, next } from './job-state.ts'
+import { typedFields } from './typed-fields.ts'
 
 /** The longest short string of AMQP 0-9-1 (§4.2.5.3), in bytes. */
 export const MAX_SHORT_BYTES = 255
@@ -40,7 +41,7 @@ export function encodeJob(message: Message): Pick<Job, 'queue' | 'body' | 'optio
   // PENDING. Workers, Celery's included, check the header `expires` instead.
   const { content_type, content_encoding, priority, correlation_id, reply_to } = properties
   const options: Options.Publish = {
-    headers,
+    headers: typedFields(headers),
     deliveryMode: 2,
     mandatory: true,
     contentType: content_type!,

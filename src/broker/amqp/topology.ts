@@ -1,6 +1,7 @@
 import type { Channel } from 'amqplib'
 import type { Config } from '../../config.ts'
 import type { Log } from '../../log.ts'
+import type { QueueBinding } from '../control-transport.ts'
 import { withAnswerTimeout } from './answer-timeout.ts'
 import type { AmqpConnection } from './connection.ts'
 
@@ -18,6 +19,8 @@ export interface AmqpTopology {
    * use.
    */
   declare(queue: string): Promise<void>
+  /** Declares the queue and the exchange, both durable, and binds them. */
+  bind(binding: QueueBinding): Promise<void>
   /** Notes that the queue was deleted: the next `declare` declares it again. */
   forget(queue: string): void
   /** Returns the number of ready messages; 0 if the queue does not exist. */
@@ -51,16 +54,25 @@ export function createAmqpTopology(
     }
   }
 
+  const declareOnce = (queue: string) => {
+    const known = declared.get(queue)
+    if (known !== undefined) return known
+    const declaring = declare(queue).catch((error) => {
+      if (declared.get(queue) === declaring) declared.delete(queue)
+      throw error
+    })
+    declared.set(queue, declaring)
+    return declaring
+  }
+
   return {
-    declare(queue) {
-      const known = declared.get(queue)
-      if (known !== undefined) return known
-      const declaring = declare(queue).catch((error) => {
-        if (declared.get(queue) === declaring) declared.delete(queue)
-        throw error
+    declare: declareOnce,
+    async bind({ queue, exchange, type, routingKey }) {
+      await declareOnce(queue)
+      await onOwnChannel(connection, async (channel) => {
+        await channel.assertExchange(exchange, type, { durable: true })
+        await channel.bindQueue(queue, exchange, routingKey)
       })
-      declared.set(queue, declaring)
-      return declaring
     },
     forget: (queue) => void declared.delete(queue),
     ready: (queue) => countOrZero(onOwnChannel(connection, (channel) => channel.checkQueue(queue))),

@@ -15,7 +15,7 @@ import { startTcpProxy } from '../../support/tcp-proxy.ts'
 import { until } from '../../support/until.ts'
 
 const HOST = 'celery@cut'
-const NEVER_REVOKED = { revoked: { ids: () => [], add() {} }, revoke: async () => [] }
+const NEVER_REVOKED = { revoked: { ids: () => [], add() {}, addStamps() {} }, revoke: async () => [] }
 
 const REDIS = inject('redisUrl')
 const SERVERS = [
