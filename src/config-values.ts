@@ -143,7 +143,10 @@ export function readResultMirror(read: Reader, broker: BrokerChoice, problems: s
   return url === undefined ? 'off' : { url }
 }
 
-/** Celery's result backend adds `_` to a prefix that does not end in one of `:_-.` (Celery 5.3, backends/base.py). */
+/**
+ * Returns the prefix of result keys. Celery's result backend adds `_` to a prefix that does not end in one of `:_-.` (Celery
+ * 5.3, backends/base.py).
+ */
 export const resultKeyPrefix = (prefix: string): string => (prefix === '' || /[:_.-]$/.test(prefix) ? prefix : `${prefix}_`)
 
 export function readSchema(read: Reader, problems: string[]): string {

@@ -38,9 +38,9 @@ export interface Config {
   readonly resultKeyPrefix: string
   readonly resultCollect: 'off' | 'on'
   readonly publishTimeoutMs: number
-  /** Undefined: no limit. */
+  /** Undefined means no limit. */
   readonly timeLimitSeconds: number | undefined
-  /** Undefined: no limit. */
+  /** Undefined means no limit. */
   readonly softTimeLimitSeconds: number | undefined
   readonly resultMaxBytes: number
   readonly resultTtlSeconds: number
@@ -51,11 +51,11 @@ export interface Config {
   readonly threads: number
   /** Heap limit of one thread, in megabytes. */
   readonly threadMemoryMb: number
-  /** 0: no limit. */
+  /** 0 means no limit. */
   readonly maxTasks: number
-  /** 0: no limit. */
+  /** 0 means no limit. */
   readonly maxMemoryMb: number
-  /** 0: the event loop is not watched. */
+  /** 0 means that the event loop is not watched. */
   readonly loopBlockedMs: number
   readonly queues: readonly string[]
   readonly remoteControl: 'on' | 'off'

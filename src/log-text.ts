@@ -22,8 +22,8 @@ export const maskUrls = (text: string): string =>
     : text
 
 /**
- * A password may contain an unescaped `@` or `/`: it ends at the last `@` of the authority, else at the last `@` before the
- * parameters.
+ * Masks the password of one URL. The password may contain an unescaped `@` or `/`: it ends at the last `@` of the authority,
+ * else at the last `@` before the parameters.
  */
 function maskOne(text: string): string {
   const [, scheme = '', authority = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^\s/?#]*)(.*)$/is.exec(text) ?? []
@@ -38,8 +38,8 @@ function maskOne(text: string): string {
 }
 
 /**
- * HOT if there is one line per task: `{"level":"info","msg":"task succeeded","id":…}` → `task succeeded id=…`. Shows every level
- * except info.
+ * Renders a JSON line as text: `{"level":"info","msg":"task succeeded","id":…}` → `task succeeded id=…`. Shows every level
+ * except info. HOT if there is one line per task.
  */
 export function renderText(line: string, stamp: boolean): string {
   const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>
@@ -70,7 +70,10 @@ export function renderPlain(fields: unknown, message: unknown, stamp: boolean): 
 
 let stampedAt = Number.NaN
 let stamped = ''
-/** Formatted once for all lines of the same millisecond, because formatting costs as much as the rest of a line. */
+/**
+ * Returns the time, formatted once for all lines of the same millisecond, because formatting costs as much as the rest of a
+ * line.
+ */
 function stampOf(now: number): string {
   if (now !== stampedAt) {
     stampedAt = now

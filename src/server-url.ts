@@ -134,7 +134,7 @@ const splitUrls = (text: string, scheme: string): string[] =>
     .map((url) => url.trim())
     .filter((url) => url !== '')
 
-/** `amqp://u@a:1,b:2/v` → `amqp://u@a:1/v`, `amqp://u@b:2/v`. */
+/** Splits a URL into one URL per host: `amqp://u@a:1,b:2/v` → `amqp://u@a:1/v`, `amqp://u@b:2/v`. */
 function eachHost(url: string): string[] {
   const [, scheme = '', user = '', hosts = '', rest = ''] = PARTS.exec(url) ?? []
   return hosts.includes(',') ? hosts.split(',').map((host) => `${scheme}${user}${host.trim()}${rest}`) : [url]

@@ -61,7 +61,10 @@ export function createClaimer(schedules: BeatSchedules, options: { log: Log; hos
   }
 }
 
-/** A beat with newer time zone data planned the row and may have a zone that this process lacks. The row is left to that beat. */
+/**
+ * Returns true if a beat with newer time zone data planned the row. The row may have a zone that this process lacks, so the
+ * newer beat handles it.
+ */
 const isForNewerBeat = ({ kind, tzdata }: BeatRow) => kind === 'crontab' && (tzdata ?? '') > TZDATA
 
 /** Returns true if the schedule catches up and more missed ticks remain. */

@@ -1,6 +1,6 @@
 /**
- * SQLSTATE class 22 is a data exception, class 23 a constraint violation: the values are wrong, not the server (PostgreSQL 18,
- * Appendix A).
+ * Returns true if the server refused the values: SQLSTATE class 22 is a data exception, class 23 a constraint violation
+ * (PostgreSQL 18, Appendix A).
  */
 const isRefused = (error: unknown): boolean => /^2[23]/.test((error as { code?: string }).code ?? '')
 

@@ -82,7 +82,7 @@ function endInTime({ shutdownMs }: Config, log: Log): NodeJS.Timeout {
   return setTimeout(end, shutdownMs - 500).unref()
 }
 
-/** Returns a signal that the first SIGTERM or SIGINT aborts. Later ones are ignored, because platforms repeat them. */
+/** Returns a signal that the first SIGTERM or SIGINT aborts. Later signals are ignored, because platforms repeat them. */
 function stopSignal(): AbortSignal {
   const stopping = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort())

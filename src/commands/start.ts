@@ -40,7 +40,7 @@ export function attachDatabase(cwd: string): (entries: readonly { readonly comma
 }
 
 /**
- * For `onedyno check`: returns the database and the broker that the roles of this Procfile will use, and the reasons.
+ * Returns the database and the broker that the roles of this Procfile will use, and the reasons, for `onedyno check`.
  * @throws AppError CONFIG_INVALID, BROKER_CLIENT_MISSING
  */
 export async function describeServers(entries: readonly { readonly command: string }[], env: Env): Promise<readonly string[]> {

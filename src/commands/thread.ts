@@ -16,7 +16,7 @@ interface Loaded {
 let opened: Thread | undefined
 let loading: Promise<Loaded> | undefined
 
-/** The entry of a worker thread. The pool calls it for each task, one after the other. The first call loads the application. */
+/** Runs a task in a worker thread. The pool calls it for each task, one after the other. The first call loads the application. */
 export async function run(start: ThreadStart): Promise<void> {
   opened ??= open()
   const thread = opened

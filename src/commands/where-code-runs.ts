@@ -40,8 +40,8 @@ const threadsOf = ({ threads, concurrency }: Pick<Config, 'threads' | 'concurren
   Math.min(concurrency, threads === 0 ? availableParallelism() : threads)
 
 /**
- * A worker that runs every task in a thread takes one message per thread. Further messages would wait in this worker, where
- * other workers cannot take them.
+ * Returns the number of messages that the worker takes: one per thread, if every task runs in a thread. Further messages would
+ * wait in this worker, where other workers cannot take them.
  */
 export const slotsOf = (config: Config): number => (config.pool === 'thread' ? threadsOf(config) : config.concurrency)
 
@@ -74,7 +74,7 @@ export function whereCodeRuns(options: WhereOptions): WhereCodeRuns {
   }
 }
 
-/** Called by the first task that needs a thread, so that workers without such tasks do not load piscina. */
+/** Opens the threads. Called by the first task that needs a thread, so that workers without such tasks do not load piscina. */
 async function openThreads({ config, log, appModule, backend, results }: WhereOptions): Promise<ThreadRunner> {
   const { createThreadRunner } = await import('../worker/threads/runner.ts')
   return createThreadRunner({

@@ -66,7 +66,7 @@ async function runWorker(role: Role, options: Options): Promise<void> {
   const { worker, code, control, revoked, ended } = await startParts(role, opened, options.name)
   const unguard = guardTasks(log, () => worker.running)
   await aborted(AbortSignal.any([signal, ended]))
-  // In parallel, so that each of them can use the whole time.
+  // All three stop in parallel, so that each can use the whole time.
   await Promise.all([beat?.stop(), relay.stop(), worker.stop()])
   await code.close()
   await control?.stop()
@@ -150,9 +150,9 @@ function terminateAll(worker: Worker | undefined, matches: (message: Message) =>
 }
 
 /**
- * If a task leaves a rejected promise without a handler, the worker continues. An exception outside every promise ends it,
- * because the state after the exception is unknown. `process.exit()` in a task ends it too. Both are logged, and another worker
- * gets the running tasks.
+ * Guards the worker against faults of tasks. If a task leaves a rejected promise without a handler, the worker continues. An
+ * exception outside every promise ends it, because the state after the exception is unknown. `process.exit()` in a task ends it
+ * too. Both are logged, and another worker gets the running tasks.
  */
 function guardTasks(log: Log, running: () => number): () => void {
   const onRejection = (err: unknown) => log.error({ err }, 'unhandled rejection in a task, the worker goes on')

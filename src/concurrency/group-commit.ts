@@ -33,7 +33,7 @@ export function createGroupCommit<T>(
     }
   }
 
-  /** If one item is refused, the other items of its batch must still be written. */
+  /** Writes the items one by one: if one item is refused, the other items of its batch must still be written. */
   const writeOneByOne = async (batch: readonly Waiting<T>[]) => {
     for (const { item, resolve, reject } of batch) await write([item]).then(() => resolve(), reject)
   }

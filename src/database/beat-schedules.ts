@@ -99,7 +99,7 @@ export const TZDATA = process.versions.tz ?? ''
 
 export type BeatSchedules = ReturnType<typeof createBeatSchedules>
 
-/** Beat's statements on `schedule`. Each method runs one statement, and no statement waits for a row lock. */
+/** Returns beat's statements on `schedule`. Each method runs one statement, and no statement waits for a row lock. */
 export function createBeatSchedules(database: Database) {
   const ids = async (name: string, values: readonly unknown[]) =>
     (await database.query<{ id: string }>(sql(name), values)).map(({ id }) => id)

@@ -14,7 +14,7 @@ export interface EffectsTarget extends OutcomeTarget, MessageTarget {
   readonly planner: Planner
 }
 
-/** What counting the ended members of chords leads to. */
+/** The result of counting the ended members of chords. */
 export interface Counted {
   /** The messages of chord bodies and errbacks. The caller writes them. */
   readonly plans: readonly Plan[]

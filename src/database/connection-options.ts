@@ -53,8 +53,8 @@ export function decideTls(url: string, config: Pick<Config, 'databaseSsl' | 'pla
 }
 
 /**
- * libpq's `require` encrypts without verification. In libpq `prefer` and `allow` may connect unencrypted; onedyno encrypts
- * without verification instead.
+ * Returns the use of TLS for a value of `sslmode`. libpq's `require` encrypts without verification. In libpq `prefer` and
+ * `allow` may connect unencrypted; onedyno encrypts without verification instead.
  */
 function tlsOfSslmode(sslmode: string): Tls {
   if (sslmode === 'disable') return 'off'

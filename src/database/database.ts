@@ -51,7 +51,7 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     idleTimeoutMillis: 0,
     query_timeout: QUERY_TIMEOUT_MS,
   })
-  // A broken idle connection is harmless: the pool opens another one for the next query.
+  // A broken idle connection is harmless: the pool opens another connection for the next query.
   pool.on('error', (err) => options.log.debug({ reason: err.message }, 'idle database connection lost'))
   const listener = createListener(
     () => new SessionClient({ ...connection, application_name: `onedyno ${options.name} listen` }),

@@ -14,7 +14,7 @@ export function messageColumns(messages: readonly Message[]): unknown[][] {
   return columns
 }
 
-/** JSON of an object, or null for an empty one, because default values are not stored. */
+/** Returns the JSON of an object, or null for an empty object, because default values are not stored. */
 export function sparseJson(value: object): string | null {
   for (const _key in value) return JSON.stringify(value)
   return null

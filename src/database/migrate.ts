@@ -86,8 +86,8 @@ async function isCurrent(client: Client, schema: string): Promise<boolean> {
 }
 
 /**
- * Each role calls this before its work. If a later release has migrated the schema, it is accepted only if each further
- * migration is compatible with a migration of this release.
+ * Checks that this release can work with the schema. Each role calls this before its work. If a later release has migrated the
+ * schema, it is accepted only if each further migration is compatible with a migration of this release.
  * @throws AppError SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
 export async function checkSchema(database: Queryable & { schema: string }): Promise<void> {

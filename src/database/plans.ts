@@ -48,7 +48,10 @@ async function keepChords(client: Queryable, chords: readonly ChordPlan[]): Prom
   await client.query(sql('chord-keep'), [...columnsOf(3, rows), ...columnsOf(2, members)])
 }
 
-/** A second message with the same id replaces the first, because an id has only one outcome. */
+/**
+ * Writes messages to their queues or to the outbox. A second message with the same id replaces the first, because an id has only
+ * one outcome.
+ */
 export async function writeMessages(client: Queryable, target: MessageTarget, due: readonly PlannedMessage[]): Promise<void> {
   const byId = new Map<string, PlannedMessage>()
   for (const each of due) byId.set(each.message.headers.id, each)

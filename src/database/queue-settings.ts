@@ -22,7 +22,8 @@ export interface QueueSettings {
   /** @throws AppError QUEUE_INVALID */
   resume(name: string): Promise<void>
   /**
-   * @param concurrency maximum number of tasks at once over all workers, 1 to 1000; null: no limit.
+   * Limits how many tasks of a queue run at once.
+   * @param concurrency maximum number over all workers, 1 to 1000; null: no limit.
    * @throws AppError QUEUE_INVALID
    */
   limit(name: string, concurrency: number | null): Promise<void>

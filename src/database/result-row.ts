@@ -23,7 +23,7 @@ export interface ResultRow extends Record<string, unknown> {
   root_id?: string | null
   /** JSON list of the tasks and groups that the task sent. */
   children?: string | null
-  /** JSON. */
+  /** JSON `{n, of, note}`. */
   progress?: string | null
 }
 

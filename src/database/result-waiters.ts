@@ -13,7 +13,7 @@ const MAX_PENDING = 10_000
 /** Number of results that are kept for a later `wait`. Each arrived in a notification, so it is small. */
 const MAX_EARLY = 100
 
-/** The one subscription of a process to results. All waiting calls share it. */
+/** Creates the one subscription of a process to results. All waiting calls share it. */
 export function createWaiters(database: Database) {
   /** Ids that this process sent while it listened and that had no notification yet. It cannot have missed their notifications. */
   const pending = new Set<string>()
@@ -53,13 +53,16 @@ export function createWaiters(database: Database) {
     checking = false
   }
 
-  /** A notification without ids means that every id must be queried again. */
+  /** Queries every id again, because a notification contained no ids. */
   const checkAll = () => {
     pending.clear()
     void check()
   }
 
-  /** Any client of the database can notify the channel. A payload that cannot be parsed means "query the table". */
+  /**
+   * Reads a payload. Any client of the database can notify the channel, so a payload that cannot be parsed means "query the
+   * table".
+   */
   const parse = (payload: string): StoredResult[] => {
     try {
       return parseNotification(payload)

@@ -85,7 +85,7 @@ export function createRevocations(database: Database): Revocations {
   }
 }
 
-/** Any client of the database can notify the channel, so the payload is checked. */
+/** Returns undefined for an invalid payload: any client of the database can notify the channel. */
 function parsed(payload: string): Revoked | undefined {
   try {
     const { kind, values, terminate } = JSON.parse(payload) as Partial<Revoked>

@@ -171,8 +171,8 @@ const defaultName = ({ task, schedule }: NewSchedule, id: string) =>
   `${`${task}, ${formatSchedule(schedule)}`.slice(0, 190)}, ${id.slice(-8)}`
 
 /**
- * 23505 is unique_violation. jsonb refuses \u0000 with 22P05 (untranslatable_character) and a lone surrogate with 22P02
- * (PostgreSQL 18, Appendix A).
+ * Translates the database's error into an AppError. 23505 is unique_violation. jsonb refuses \u0000 with 22P05
+ * (untranslatable_character) and a lone surrogate with 22P02 (PostgreSQL 18, Appendix A).
  */
 function translate(error: unknown, name: string): unknown {
   const { code, constraint } = error as { code?: string; constraint?: string }
@@ -200,7 +200,7 @@ function toStored(row: Row): StoredSchedule {
   }
 }
 
-/** A row without a valid schedule is returned with its problem, so that lists still show it. */
+/** Returns the schedule of a row, or its problem, so that lists still show a row without a valid schedule. */
 function readSchedule(row: ScheduleRow): Pick<StoredSchedule, 'schedule' | 'problem'> {
   try {
     return { schedule: fromColumns(row), problem: undefined }

@@ -8,7 +8,7 @@ export interface Statement {
   readonly text: string
 }
 
-/** A statement whose tables carry the name of their schema, so that it runs on any connection, whatever its search_path is. */
+/** A statement whose tables carry the name of their schema, so that it runs on any connection, with any search_path. */
 export type QualifiedStatement = Statement
 
 const cache = new Map<string, Statement>()

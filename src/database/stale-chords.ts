@@ -17,7 +17,7 @@ interface StaleChord extends Record<string, unknown> {
 interface StaleChordOptions {
   /** A chord without activity for this many seconds is stale. */
   readonly seconds: number
-  /** Chords per transaction. */
+  /** Maximum number of chords in one transaction. */
   readonly limit: number
   readonly planner: Planner
   readonly log?: Log | undefined

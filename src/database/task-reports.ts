@@ -30,7 +30,9 @@ export interface StoredLine extends Record<string, unknown> {
   readonly fields: string | null
 }
 
-/** Stores progress and log lines of running tasks, in batches. The last ones of a task are stored with its outcome. */
+/**
+ * Stores progress and log lines of running tasks, in batches. The last progress and lines of a task are stored with its outcome.
+ */
 export interface TaskReports {
   progress(row: ProgressRow): Promise<void>
   log(rows: readonly LogRow[]): Promise<void>
@@ -38,7 +40,10 @@ export interface TaskReports {
   lines(id: string, limit: number): Promise<StoredLine[]>
 }
 
-/** @param worker name of the worker that writes; a process that only reads needs none */
+/**
+ * Creates the store of progress and log lines.
+ * @param worker name of the worker that writes; a process that only reads needs none
+ */
 export function createTaskReports(database: Database, worker = ''): TaskReports {
   const progress = createGroupCommit<ProgressRow>((rows) => {
     // One INSERT cannot write a row twice, so only the last progress of each task is stored.

@@ -13,7 +13,10 @@ const MAX_KEY_CHARACTERS = 1000
 const SWEEP_EVERY = 100
 const SWEEP_ROWS = 1000
 
-/** The keys of unique tasks, in PostgreSQL for every broker. A key is freed in the commit that stores the outcome of its task. */
+/**
+ * Creates the store for the keys of unique tasks, in PostgreSQL for every broker. A key is freed in the commit that stores the
+ * outcome of its task.
+ */
 export function createUniqueStore(database: Database): UniqueStore {
   let claims = 0
 

@@ -65,7 +65,10 @@ export async function createCluster(
   }
 }
 
-/** If a start was killed during initdb, removes its draft directory and the processes whose working directory is the draft. */
+/**
+ * Removes the draft directories of starts that were killed during initdb, and the processes whose working directory is such a
+ * draft.
+ */
 export async function removeDrafts(home: Home): Promise<void> {
   for (const name of await readdir(home.path)) {
     if (!name.startsWith(DRAFT)) continue

@@ -14,7 +14,7 @@ export interface Home {
 }
 
 interface HomeOptions {
-  /** `<project>/.onedyno`, from `prepareFolder`. */
+  /** The folder `<project>/.onedyno`, as `prepareFolder` returned it. */
   readonly folder: string
   /** The directory for temporary files. */
   readonly temporary: string

@@ -5,7 +5,7 @@ import { bundledPackage, findNative, prepareBundled } from './bundled-server.ts'
 import type { Home } from './data-home.ts'
 import { runProgram } from './run-program.ts'
 
-/** Values of EMBEDDED_POSTGRES. */
+/** The values that EMBEDDED_POSTGRES accepts. */
 export type ServerChoice = 'auto' | 'system' | 'bundled'
 
 export interface Server {

@@ -16,8 +16,9 @@ export interface ServerLog {
 const LONGEST_HOLD_MS = 3_000
 
 /**
- * PostgreSQL logs the death of one of its processes at the same level as "listening on…", so this level must stay on. Lines of
- * this level are dropped only while the server starts and stops as requested; onedyno reports these two events in its own lines.
+ * Creates the filter of the server's log. PostgreSQL logs the death of one of its processes at the same level as "listening
+ * on…", so this level must stay on. Lines of this level are dropped only while the server starts and stops as requested; onedyno
+ * reports these two events in its own lines.
  */
 export function createServerLog(log: (chunk: Buffer) => void): ServerLog {
   let held: Buffer[] | undefined
@@ -43,7 +44,10 @@ export function createServerLog(log: (chunk: Buffer) => void): ServerLog {
   }
 }
 
-/** With `lc_messages=C` the level is a constant text. A line that begins with a tab continues the line before it. */
+/**
+ * Removes the usual lines. With `lc_messages=C` the level is a constant text. A line that begins with a tab continues the line
+ * before it.
+ */
 function withoutUsual(bytes: Buffer): Buffer {
   let isUsual = false
   const kept = bytes

@@ -45,7 +45,7 @@ export async function chooseServerUser(dataDirectory: string): Promise<ServerUse
 
 const isUsual = (name: string) => (user: ServerUser) => user.name === name && user.uid !== 0
 
-/** The lines have the form of passwd(5): name:password:uid:gid:… */
+/** Parses lines of passwd(5): name:password:uid:gid:… */
 export function parsePasswd(text: string): ServerUser[] {
   const users: ServerUser[] = []
   for (const line of text.split('\n')) {

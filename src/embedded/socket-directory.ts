@@ -44,8 +44,8 @@ export async function prepareSocketDirectory(home: Home, temporary: string): Pro
 }
 
 /**
- * Called just before a server starts, when no server listens in the directory. If a killed server left its lock file and its pid
- * is reused, the file would prevent the start; and a cleaner of temporary files may have removed the directory.
+ * Makes the directory ready for a new server, when no server listens in it. If a killed server left its lock file and its pid is
+ * reused, the file would prevent the start; and a cleaner of temporary files may have removed the directory.
  */
 export async function renewSocketDirectory(directory: string, home: Home): Promise<void> {
   await makePrivate(directory, home)

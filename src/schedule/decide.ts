@@ -30,7 +30,7 @@ export type QueuedTick = {
   taskId: string
   /** `catchup` if this tick, or a tick that it replaces, was missed. */
   reason: 'tick' | 'catchup'
-  /** Number of earlier missed ticks that this one replaces. */
+  /** Number of earlier missed ticks that this tick replaces. */
   coalesced: number
 }
 export type SkippedTick = { tick: Date; outcome: 'skipped_catchup' | 'skipped_misfire'; coalesced: number }

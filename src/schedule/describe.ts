@@ -112,7 +112,7 @@ const monthDaysInWords = ({ values, last }: FieldSet): string => {
 const weekdaysInWords = ({ values }: FieldSet): string => {
   const inWords = (days: readonly number[]): string[] => runsInWords(days, (day) => WEEKDAYS[day]!, 7)
   const plain = inWords([...values.filter((day) => day > 0), ...values.filter((day) => day === 0)])
-  // In a description a week begins on Monday, unless a run crosses the end of the week, such as Saturday to Monday.
+  // The list of weekdays begins on Monday, unless a run crosses the end of the week, such as Saturday to Monday.
   const rotated = inWords(unwrapped(values, 0, 6))
   return listInWords(rotated.length < plain.length ? rotated : plain)
 }

@@ -8,7 +8,7 @@ import type { Schedule } from './schedule.ts'
 
 const CRONTAB_ORDER = ['minute', 'hour', 'dayOfMonth', 'monthOfYear', 'dayOfWeek'] as const satisfies CrontabField[]
 
-/** The fields contain no spaces, because they are validated. A space would shift the fields behind it. */
+/** Returns the five fields. They contain no spaces, because they are validated; a space would shift the fields behind it. */
 const fiveFields = (crontab: Crontab): string => CRONTAB_ORDER.map((field) => crontab[field]).join(' ')
 
 /** Returns true if both day fields are restricted, so that `and` and `or` give different schedules. */

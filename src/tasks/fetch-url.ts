@@ -11,7 +11,7 @@ export type Fetched =
   | [status: number, body: string, about: { encoding: 'base64'; contentType: string | null }]
 
 /**
- * The task `tasks.fetch_url(url)` fetches a public address with GET.
+ * Creates the task `tasks.fetch_url(url)`, which fetches a public address with GET.
  * @throws AppError URL_REFUSED if the URL is not public http or https, RESPONSE_REFUSED above the limits of FETCH_MAX_BYTES,
  * FETCH_TIMEOUT and five redirects
  */

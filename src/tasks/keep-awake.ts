@@ -15,10 +15,10 @@ interface Visit {
 }
 
 /**
- * The task `onedyno.keep_awake()` visits the public URL through the platform's router, because platforms count only such
- * requests as traffic (Heroku devcenter "Eco Dyno Hours", Render "Deploy for Free"). The URL comes from the configuration and
- * not from an argument, and redirects are not followed, so the checks of `tasks.fetch_url` are not needed. The first failed
- * visit logs a warning; the task does not fail.
+ * Creates the task `onedyno.keep_awake()`, which visits the public URL through the platform's router, because platforms count
+ * only such requests as traffic (Heroku devcenter "Eco Dyno Hours", Render "Deploy for Free"). The URL comes from the
+ * configuration and not from an argument, and redirects are not followed, so the checks of `tasks.fetch_url` are not needed. The
+ * first failed visit logs a warning; the task does not fail.
  */
 export function createKeepAwake(
   config: Pick<Config, 'publicUrl'>,

@@ -23,7 +23,10 @@ export function registerRun(server: FastifyInstance, web: WebContext): void {
   const { results, reports, app, log } = web
   let waiting = 0
 
-  /** One query finds a run that was sent from the console or has begun. A run that waits in a queue needs a second query. */
+  /**
+   * Finds a run. One query finds a run that was sent from the console or has begun. A run that waits in a queue needs a second
+   * query.
+   */
   const describe = async (id: string): Promise<RunDescription | undefined> => {
     const stored = await results.find(id)
     if (stored !== undefined) return describeStored(stored)

@@ -1,7 +1,7 @@
 import { html } from 'ghtml'
 import type { Page } from './layout.ts'
 
-/** A page with one message, such as an error. */
+/** Returns a page with one message, such as an error. */
 export const messagePage = (view: { title: string; message: string; hint?: string; requestId?: string }): Page => ({
   title: view.title,
   main: html`<h1>${view.title}</h1>

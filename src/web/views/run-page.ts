@@ -30,7 +30,7 @@ export interface RunView {
   readonly run: RunDescription
   /** The last log lines, oldest first. */
   readonly lines: readonly StoredLine[]
-  /** true: there are more lines than the ones shown. */
+  /** true: there are more lines than the shown ones. */
   readonly hasEarlierLines: boolean
   /** true: the user has just revoked the run on this page. */
   readonly isRevoked: boolean
@@ -75,7 +75,7 @@ function progress({ progress: said, ready }: RunDescription): Html {
 
 const LEVELS: Readonly<Record<number, string>> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' }
 
-/** @param earlierAt path of the run if there are more lines than the shown ones; otherwise undefined */
+/** Renders the log lines. @param earlierAt path of the run if there are more lines than the shown ones; otherwise undefined */
 function log(lines: readonly StoredLine[], earlierAt: string | undefined): Html {
   if (lines.length === 0) return ''
   const earlier =

@@ -9,7 +9,7 @@ import { stateBadge } from './state-badge.ts'
 export interface ScheduleView {
   readonly schedule: StoredSchedule
   readonly runs: readonly ScheduleRun[]
-  /** true: there are older runs than the ones shown. */
+  /** true: there are older runs than the shown ones. */
   readonly hasMore: boolean
   /** The next ticks; empty if there are none. */
   readonly ticks: readonly Date[]
