@@ -1,9 +1,9 @@
 import { parseJson } from '../../message/python-json.ts'
 
-/** The results of the members of a chord as JSON texts, or the reason why the body cannot receive them. */
+/** The results of the members of a chord as JSON texts, or the problem because of which the body cannot receive them. */
 export type Collected = { readonly values: readonly string[] } | { readonly problem: string }
 
-/** The structure of a chord's header: an id for a task, a list for a group. */
+/** The structure of a chord's header: a task is its id, a group is a list. */
 type Shape = string | readonly Shape[]
 
 export interface SavedGroup {
@@ -12,7 +12,10 @@ export interface SavedGroup {
   readonly ids: readonly string[]
 }
 
-/** Reads what `GroupResult.save()` wrote: `{"result": [["<group>", null], [[["<id>", null], null], …]]}` (docs/internals/wire-protocol.md). */
+/**
+ * Reads the document that Celery's `GroupResult.save()` writes: `{"result": [["<group>", null], [[["<id>", null], null], …]]}`
+ * (docs/internals/wire-protocol.md).
+ */
 export function readGroup(text: string): SavedGroup | undefined {
   try {
     const { result } = JSON.parse(text) as { result?: unknown }
@@ -30,7 +33,7 @@ function shapeOf(tuple: unknown): Shape {
   return members === null ? id : members.map(shapeOf)
 }
 
-/** Builds the results of a saved group in its structure from the result documents of its ids. */
+/** Builds the results of a saved group from the result documents of its ids. The results get the structure of the group. */
 export function resultsOfGroup({ shape, ids }: SavedGroup, documents: readonly (string | null)[]): Collected {
   const values = new Map<string, string>()
   for (const [at, id] of ids.entries()) {
@@ -45,7 +48,7 @@ export function resultsOfGroup({ shape, ids }: SavedGroup, documents: readonly (
   return { values: shape.map(textOf) }
 }
 
-/** Celery's message for a failed member: `Dependency <id> raised ValueError('boom')`. */
+/** Returns Celery's message for a failed member: `Dependency <id> raised ValueError('boom')`. */
 export function dependencyFailed(id: string, exception: string): string {
   const { exc_type = 'Exception', exc_message = [] } = (parseJson(exception, 'any') ?? {}) as {
     exc_type?: string

@@ -7,14 +7,14 @@ import type { Signature } from '../../message/signature.ts'
 export interface ChordPart {
   readonly id: string
   readonly group: string
-  /** Its position among the results. */
+  /** The position of its result in the list of results. undefined: not known. */
   readonly index: number | undefined
   readonly body: Signature
 }
 
 /**
- * The members of chords that ended with this message: the task itself, and the later steps of its chain if the task did not succeed
- * (docs/internals/wire-protocol.md). HOT: most messages belong to no chord and are not parsed.
+ * Returns the members of chords that ended with this message: the task itself and, if it did not succeed, the later steps of its
+ * chain (docs/internals/wire-protocol.md). HOT: most messages belong to no chord and are not parsed.
  */
 export function partsOf(message: Message, { id, state }: Pick<Outcome, 'id' | 'state'>): readonly ChordPart[] {
   if (!/"chord":\s*\{/.test(message.body)) return []
@@ -25,7 +25,10 @@ export function partsOf(message: Message, { id, state }: Pick<Outcome, 'id' | 's
   return [own, ...rest].filter((part) => part !== undefined)
 }
 
-/** Reads the options of a signature, which any client may have written. @returns undefined if it is not a member of a chord */
+/**
+ * Reads the options of a signature, which any client may have written.
+ * @returns undefined if the signature is not a member of a chord
+ */
 function partOf(options: unknown): ChordPart | undefined {
   const { task_id, group_id, group_index, chord } = (options ?? {}) as Record<string, unknown>
   if (typeof task_id !== 'string' || typeof group_id !== 'string' || typeof chord !== 'object' || chord === null) return undefined
@@ -42,7 +45,7 @@ interface LooseEmbed {
   readonly chain?: unknown
 }
 
-/** The embed of a message of protocol 1 or 2. An unreadable body has none. */
+/** Returns the embed of a message of protocol 1 or 2; an empty embed if the body is unreadable. */
 function embedOf({ body }: Message): LooseEmbed {
   try {
     const value = parseJson(body, 'any') as unknown

@@ -11,12 +11,13 @@ import type { Script } from '../redis/scripts.ts'
 import { type Collected, dependencyFailed, readGroup, resultsOfGroup } from './chord-group.ts'
 import { type ChordPart, partsOf } from './chord-part.ts'
 
-/** Chords as Celery's Redis result backend counts them (docs/internals/wire-protocol.md). */
+/** Counts the ended members of chords as Celery's Redis result backend does (docs/internals/wire-protocol.md). */
 export interface CeleryChords {
   /**
-   * Celery's on_chord_part_return: counts a member of a chord, and ends the chord after its last member. Call it when the result is in Redis.
-   * Costs nothing for messages without a chord. A member that returns twice counts once, but the body may be sent twice, under the same id.
-   * @throws errors of Redis and of `end`. The call may be repeated.
+   * Counts a member of a chord, and ends the chord after its last member, like Celery's on_chord_part_return. Call it after the
+   * result is written to Redis. A message without a chord costs no request. A member that is reported twice counts once, but the
+   * body may then be sent twice, with the same id.
+   * @throws errors of Redis and of `end`; the call may be repeated
    */
   partReturn(message: Message, outcome: Outcome): Promise<void>
 }
@@ -27,12 +28,12 @@ export interface CeleryChordOptions {
   readonly log: Log
   /** Turns bodies and errbacks into messages. */
   readonly planner: Planner
-  /** Sends the messages, and stores the outcome of a body that cannot run. */
+  /** Sends the messages of an ended chord, or stores the outcome of a body that cannot run. */
   readonly end: (end: End) => Promise<void>
 }
 
 /**
- * Counts a member, as Celery does in a transaction. If `result_chord_ordered` is off, members are in a list instead of a sorted set.
+ * Counts a member, as Celery does in a transaction. Members are in a sorted set, or in a list if `result_chord_ordered` is off.
  * KEYS: members, size of the chord, tasks that joined later · ARGV: position in the group, member, seconds to keep the keys
  * Returns { members so far, size, tasks that joined later }
  */
@@ -71,7 +72,10 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
     await connection.pipeline([['DEL', ...keys]])
   }
 
-  /** The client saved the structure of a header that contains groups. Any other header is the list of its members. */
+  /**
+   * Collects the results of a chord's header. If the header contains groups, the client saved its structure. Any other header is
+   * the list of its members.
+   */
   const collect = async (base: string, membersKey: string): Promise<Collected> => {
     const [shape] = await connection.pipeline([['GET', base]])
     const group = typeof shape === 'string' ? readGroup(shape) : undefined
@@ -83,7 +87,10 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
     return resultsOf((await connection.run(MEMBERS, [membersKey], [])) as string[])
   }
 
-  /** Plans the body with a token as its argument, then replaces the token by the texts of the results. So the results arrive unchanged. */
+  /**
+   * Plans the body with a token as its argument, then replaces the token by the JSON texts of the results. So the results are
+   * not changed by parsing.
+   */
   const bodyOf = (part: ChordPart, values: readonly string[], last: Message): End => {
     const token = randomUUID()
     try {
@@ -95,7 +102,10 @@ export function createCeleryChords(connection: RedisConnection, options: CeleryC
     }
   }
 
-  /** As Celery: the body gets a FAILURE and its errbacks are sent. The counters expire by themselves. */
+  /**
+   * Ends a failed chord as Celery does: the body gets the outcome FAILURE, and its errbacks are sent. The counters expire by
+   * themselves.
+   */
   const failed = (part: ChordPart, reason: string, last: Message): End => {
     log.error({ chord: part.group, task: part.body.task, reason }, 'chord failed, its body is not run')
     return failBody(part.body, reason, { of: lineageOf(part, last), planner, chordId: part.group })
@@ -117,13 +127,13 @@ type Counted = [count: number, size: string | null, added: string | null]
 
 const lineageOf = ({ id }: ChordPart, { headers }: Message) => ({ parentId: id, rootId: headers.root_id ?? headers.id })
 
-/** Only messages that are sent now contain the token: no other task receives arguments. */
+/** Replaces the token in the messages of a plan. No other part of the plan contains the token. */
 const withText = (plan: Plan, token: string, text: string): Plan => ({
   ...plan,
   messages: plan.messages.map((message) => ({ ...message, body: message.body.replaceAll(token, () => text) })),
 })
 
-/** `[1, "id", "STATE", value]`. The value is cut out as text, so that numbers and types arrive unchanged. */
+/** Matches a member, `[1, "id", "STATE", value]`. The value is cut out as text, so that parsing does not change its numbers. */
 const MEMBER = /^\s*\[\s*1\s*,\s*("(?:[^"\\]|\\.)*")\s*,\s*"(\w+)"\s*,\s*([\s\S]*)\]\s*$/
 
 function resultsOf(members: readonly string[]): Collected {

@@ -14,9 +14,12 @@ import { originSuffix } from './mirror.ts'
 import { createOutcomeCollector, isFinal } from './store.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Tasks whose results are expected. Includes tasks that our own workers run without a mirror, until they are swept out. */
+/**
+ * Most tasks whose results are expected. Until the sweep removes them, these include tasks that workers of this application run
+ * without a mirror.
+ */
 const MAX_EXPECTED = 20_000
-/** Ids in one command. */
+/** Most ids in one command. */
 const AT_ONCE = 500
 /** A sender waits at most this long for the subscription, and not at all while Redis is away. Milliseconds. */
 const SUBSCRIBE_MS = 1000
@@ -26,7 +29,10 @@ const CLOSE_MS = 1000
 export interface RedisCollect {
   /** Call before the messages are sent, so that none of their results is missed. Does not reject. */
   expect(messages: readonly Message[]): Promise<void>
-  /** Also expects members of open chords, because their sender may be gone and nothing else collects their results. Does not reject. */
+  /**
+   * Also expects the results of members of open chords, because their sender may have ended, and no other process collects them.
+   * Does not reject.
+   */
   recover(): Promise<void>
   close(): Promise<void>
 }
@@ -37,14 +43,14 @@ export interface RedisCollectOptions {
   readonly listening: RedisConnection
   readonly database: Database
   readonly log: Log
-  /** Prefix of the keys. */
+  /** Prefix of the keys of results. Default: none. */
   readonly prefix?: string
 }
 
 /**
- * Subscribes to one channel per expected task, as Celery's clients do. A pattern is no alternative: channels belong to the whole server, so
- * each process would receive the results of every application on it. After each reconnection MGET looks up the tasks that are still expected,
- * because notifications during the outage are lost.
+ * Subscribes to one channel for each expected task, as Celery's clients do. A pattern subscription would deliver the results of
+ * every application on the server to every process, because channels belong to the whole server. After each reconnection, MGET
+ * looks up the results that are still expected, because notifications during the outage are lost.
  */
 export function createRedisCollect(options: RedisCollectOptions): RedisCollect {
   const { listening, database, log } = options
@@ -66,7 +72,7 @@ export function createRedisCollect(options: RedisCollectOptions): RedisCollect {
   const hear = (id: string, text: string) => {
     const known = expected.get(id)
     if (known === undefined) return
-    // The database already has every result that this application wrote.
+    // Documents of this application are skipped, because their results are already in the database.
     if (text.endsWith(ownSuffix)) {
       if (!text.startsWith('{"status": "STARTED"')) forget([id])
       return
@@ -91,7 +97,7 @@ export function createRedisCollect(options: RedisCollectOptions): RedisCollect {
     for (const { id, task, queue } of fresh) expected.set(id, { task, queue })
     if (expected.size > MAX_EXPECTED) void sweep()
     if (attached === undefined) {
-      // `attach` opens the connection and subscribes to the first tasks.
+      // For the first tasks, `attach` opens the connection and subscribes.
       attached = attach()
       attached.catch(() => {
         attached = undefined
@@ -126,7 +132,7 @@ interface SubscriptionsParts {
   readonly hear: (id: string, text: string) => void
 }
 
-/** Subscribes to results, and looks up those that are there already. */
+/** Subscribes to results, and looks up results that already exist. */
 function createSubscriptions({ listening, log }: RedisCollectOptions, { expected, channels, hear }: SubscriptionsParts) {
   const lookUp = async (ids: readonly string[]) => {
     for (const [id, document] of await channels.documents(ids)) hear(id, document)
@@ -144,12 +150,15 @@ function createSubscriptions({ listening, log }: RedisCollectOptions, { expected
         log.debug({ reason }, 'results in Redis cannot be waited for now, looked up after the next connection')
       }
     },
-    /** Rejects at once while Redis is away: `toAll` follows when it is back. */
+    /**
+     * Subscribes to the results of these tasks. Rejects at once while Redis is away: after the reconnection `toAll` subscribes
+     * to them.
+     */
     async to(all: readonly string[]) {
       const client = await listening.ready(1)
       for (const ids of chunks(all)) {
         await channels.join(client, ids)
-        // An id that was used before may have its result already, which Celery's workers do not publish again.
+        // If an id was used before, its result may already exist, and Celery's workers do not publish it again.
         void lookUp(ids).catch(ignore)
       }
     },
@@ -169,7 +178,8 @@ function createResultChannels({ commands, listening, prefix = '' }: RedisCollect
     const run = async (client: Redis) => {
       for (const some of chunks(ids)) await client.unsubscribe(...some.map(nameOf))
     }
-    // Failures are ignored: a lost connection has no subscriptions, and the next one does not subscribe to these ids.
+    // Failures are ignored: a lost connection has no subscriptions, and after the reconnection these ids are not subscribed
+    // again.
     void listening.ready(SUBSCRIBE_MS).then(run).catch(ignore)
   }
 
@@ -182,12 +192,12 @@ function createResultChannels({ commands, listening, prefix = '' }: RedisCollect
     async join(client: Redis, ids: readonly string[]) {
       await client.subscribe(...ids.map(nameOf))
     },
-    /** Unsubscribes. The ids of one turn of the event loop leave with one command. */
+    /** Unsubscribes. All ids of one turn of the event loop are in one command. */
     leave(ids: readonly string[]) {
       if (leaving.length === 0) setImmediate(unsubscribe)
       leaving.push(...ids)
     },
-    /** The documents that exist, by id. */
+    /** Reads the result documents that exist. Returns pairs of an id and its document. */
     async documents(ids: readonly string[]): Promise<[id: string, document: string][]> {
       await commands.ready()
       const [documents] = await commands.pipeline([['MGET', ...ids.map(nameOf)]])
@@ -203,7 +213,10 @@ interface SweepParts {
   forget(ids: readonly string[]): void
 }
 
-/** @returns a function that forgets tasks of our own workers, whose ends are in the database, and then the oldest above the limit */
+/**
+ * @returns a function that forgets tasks whose outcomes are in the database, because workers of this application ran them, and
+ * then the oldest tasks above the limit
+ */
 function createSweep({ database, log, expected, forget }: SweepParts) {
   let sweeping = false
   return async () => {
@@ -232,12 +245,15 @@ function* chunks(ids: readonly string[]): Generator<readonly string[]> {
 
 const ignore = () => {}
 
-/** A task whose result is expected. null: this process has no name or queue for it. */
+/** A task whose result is expected. `task` or `queue` is null if this process does not know it. */
 interface ExpectedTask extends KnownTask {
   readonly id: string
 }
 
-/** The task of a message, unless it stores no result, and the tasks that may follow it on other workers. */
+/**
+ * Returns the tasks whose results a message makes us expect: its own task, unless this ignores its result, and the tasks that
+ * may follow on other workers.
+ */
 function expectedTasks(message: Message): readonly ExpectedTask[] {
   const { headers, queue } = message
   const followers = followersOf(message)

@@ -3,7 +3,7 @@ import { parseCeleryTime } from '../../message/message.ts'
 import { parseJson } from '../../message/python-json.ts'
 import { UndecodableMessageError } from '../../message/undecodable.ts'
 
-/** An outcome that another application wrote, such as a Python worker. null: the document does not contain the field. */
+/** An outcome that another application wrote, such as a Python worker. A field is null if the document does not contain it. */
 export interface ForeignOutcome extends Pick<Outcome, 'id' | 'state' | 'result' | 'traceback' | 'startedAt' | 'doneAt'> {
   readonly task: string | null
   readonly queue: string | null
@@ -17,9 +17,9 @@ export interface KnownTask {
 }
 
 /**
- * Reads Celery's result document (docs/internals/wire-protocol.md), as rpc:// and Redis carry it. Values that Node.js cannot parse from JSON do
- * not change silently: NaN becomes null, as in JSON.stringify, and an integer beyond 2^53 becomes a FAILURE with the reason.
- * @returns undefined if the text is no result document, or has a custom state
+ * Reads Celery's result document (docs/internals/wire-protocol.md) from rpc:// or Redis. NaN in a result becomes null, as in
+ * JSON.stringify. A result with an integer beyond 2^53, which Node.js would change silently, becomes a FAILURE that says so.
+ * @returns undefined if the text is not a result document, or has a custom state
  */
 export function readResultDocument(text: string, known?: KnownTask, now: number = Date.now()): ForeignOutcome | undefined {
   try {
@@ -41,7 +41,7 @@ function outcomeOf(document: unknown, known: KnownTask | undefined, now: number)
     id,
     task: textOf(name) ?? known?.task ?? null,
     state: status,
-    // The result of STARTED is the process, which `worker` names.
+    // The result of STARTED is left out: it describes the process, which `worker` names.
     result: isStarted ? null : JSON.stringify(result ?? null),
     traceback: textOf(traceback)?.replaceAll('\0', '\uFFFD') ?? null,
     queue: textOf(queue) ?? known?.queue ?? null,
@@ -51,7 +51,7 @@ function outcomeOf(document: unknown, known: KnownTask | undefined, now: number)
   }
 }
 
-/** Keeps the end of a task and replaces its result by the problem. */
+/** Turns an outcome whose result cannot be read into a FAILURE with the problem as its error. */
 function withoutResult(outcome: ForeignOutcome, problem: string): ForeignOutcome {
   const text = outcome.state === 'SUCCESS' ? `the task succeeded, but its result cannot be stored: ${problem}` : problem
   const exception = { exc_type: 'DecodeError', exc_message: [text], exc_module: 'kombu.exceptions' }

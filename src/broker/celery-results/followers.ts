@@ -1,6 +1,6 @@
 import type { Message } from '../../message/message.ts'
 
-/** A later task of a workflow, with its id. */
+/** A task of a workflow that may run after the task of a message. */
 export interface Follower {
   readonly id: string
   readonly task: string
@@ -8,8 +8,8 @@ export interface Follower {
 }
 
 /**
- * Tasks that a Python worker may send after this message: the rest of its chain, its callbacks, the body of its chord. Most messages have
- * none and are not parsed.
+ * Returns the tasks that a Python worker may send after this message: the rest of its chain, its callbacks, the body of its
+ * chord. Most messages have no such tasks and are not parsed.
  */
 export function followersOf(message: Message): Follower[] {
   const followers: Follower[] = []
@@ -25,7 +25,7 @@ export function withFollowersAddressed(message: Message, replyTo: string): Messa
   const embed = embedOf(message)
   if (embed === undefined) return message
   const before = `${JSON.stringify(embed)}]`
-  // Another encoder wrote the body, perhaps with numbers that Node.js cannot hold: the body stays unchanged.
+  // Another encoder wrote the body. It stays unchanged, because it may contain numbers that Node.js cannot represent.
   if (!message.body.endsWith(before)) return message
   visit(embed, ({ options }) => {
     options.reply_to ??= replyTo
@@ -38,7 +38,7 @@ interface Found {
   readonly options: Record<string, unknown>
 }
 
-/** Visits every task of these signatures, also inside chains, groups and chords. */
+/** Visits every task of these signatures, including tasks inside chains, groups and chords. */
 function visit(value: unknown, onTask: (found: Found) => void): void {
   if (Array.isArray(value)) {
     for (const each of value) visit(each, onTask)
@@ -57,9 +57,9 @@ function visit(value: unknown, onTask: (found: Found) => void): void {
   if (subtask_type != null && isRecord(kwargs)) for (const part of [kwargs.tasks, kwargs.header, kwargs.body]) visit(part, onTask)
 }
 
-/** @returns undefined if no task follows */
+/** Returns the embed of a message. @returns undefined if no task follows */
 function embedOf({ body }: Message): unknown {
-  // Only tasks with an id are expected.
+  // If no task in the body has an id, there is nothing to expect.
   if (!body.includes('"task_id"')) return undefined
   try {
     const value = JSON.parse(body) as unknown

@@ -8,40 +8,43 @@ import { isRedisConnectionError, type RedisConnection, scriptCommand } from '../
 import { MIRROR } from '../redis/scripts.ts'
 
 const BACKOFF = { firstMs: 50, maxMs: 5000 }
-/** Outcomes of one script. The script blocks the server while it runs. */
+/** Most outcomes in one call of the script, which blocks the server while it runs. */
 const AT_ONCE = 200
 /** An attempt without an answer counts as failed after this time. Repeating it is safe, because writing twice changes nothing. Milliseconds. */
 const ATTEMPT_MS = 5000
-/** Limits of the memory for results while Redis is away. */
+/** Limits of the results in memory while Redis is away: their number, and the total length of their documents. */
 const MAX_WAITING = 10_000
 const MAX_WAITING_CHARS = 32 * 1024 * 1024
-/** Timeout for the results that still wait when the process ends. Milliseconds. */
+/** Timeout for writing the results that still wait when the process ends. Milliseconds. */
 const CLOSE_MS = 1000
 
 export interface RedisMirrorOptions {
   readonly ttlSeconds: number
-  /** Marks documents of this application (`replyAddress`). */
+  /** The reply address of this application (`replyAddress`), which marks its documents. */
   readonly origin: string
-  /** Prefix of the keys. */
+  /** Prefix of the keys of results. Default: none. */
   readonly prefix?: string
   readonly log: Log
-  /** The server is not the broker's. While it is away nothing waits for it, and the results in memory are limited. */
+  /**
+   * True: the server is not the broker's. While it is away, acknowledgements do not wait for it, and the results in memory are
+   * limited.
+   */
   readonly apart: boolean
-  /** Called after a final outcome with a message is written, for chords. The write is repeated if the call rejects. */
+  /** Called for chords, after a final outcome with a message is written. If the call rejects, the write is repeated. */
   readonly onWritten?: (message: Message, outcome: Outcome) => Promise<void>
 }
 
 export interface RedisMirror {
-  /** `worker`: the name in documents of running tasks. */
+  /** Returns the mirror of one worker. `worker`: its name, for the documents of running tasks. */
   of(worker: string): ResultMirror
   /** Writes the waiting results, for at most a second. */
   close(): Promise<void>
 }
 
 /**
- * Writes outcomes where Celery's Redis result backend keeps them (docs/internals/wire-protocol.md): `SETEX celery-task-meta-<id>`, and `PUBLISH`
- * on the channel of the same name. A SUCCESS is never overwritten. Our own results stay in PostgreSQL. Outcomes that arrive during a batch are
- * written with the next one, in order.
+ * Writes outcomes where Celery's Redis result backend keeps them (docs/internals/wire-protocol.md): `SETEX
+ * celery-task-meta-<id>`, and `PUBLISH` on the channel of the same name. A SUCCESS is never overwritten. onedyno itself reads
+ * results from PostgreSQL only. Outcomes that arrive during a batch are written with the next batch, in order.
  */
 export function createRedisMirror(connection: RedisConnection, options: RedisMirrorOptions): RedisMirror {
   const { log, apart, origin } = options
@@ -64,7 +67,10 @@ export function createRedisMirror(connection: RedisConnection, options: RedisMir
     waiting.release(batch)
   }
 
-  /** A key of the wrong type must not block the others. @returns the results that are written or refused */
+  /**
+   * Writes the results of a batch one by one, so that a key of the wrong type does not block the others.
+   * @returns the results that were written or refused
+   */
   const oneByOne = async (batch: readonly Waiting[]): Promise<Waiting[]> => {
     const done: Waiting[] = []
     for (const each of batch) {
@@ -114,11 +120,11 @@ interface Document extends StoredOutcome {
 }
 
 interface Waiting extends Document {
-  /** An acknowledgement waits for this call. */
+  /** Resolves the wait of an acknowledgement for this result. */
   readonly release: () => void
 }
 
-/** The results that are not written yet. On a server apart from the broker their number is limited. */
+/** The results that are not yet written. If the server is not the broker's, their number is limited. */
 function createWaitingResults({ log, apart }: Pick<RedisMirrorOptions, 'log' | 'apart'>) {
   let waiting: Waiting[] = []
   let chars = 0
@@ -129,7 +135,7 @@ function createWaitingResults({ log, apart }: Pick<RedisMirrorOptions, 'log' | '
     release()
   }
 
-  /** Drops the oldest results: their readers have waited longest and have probably given up. */
+  /** Drops the oldest results above the limits, because their readers have waited longest and have probably given up. */
   const trim = () => {
     if (!apart || (waiting.length <= MAX_WAITING && (chars <= MAX_WAITING_CHARS || waiting.length === 1))) return
     if (dropped === 0) log.warn({ results: waiting.length }, 'too many results wait for Redis, the oldest are not mirrored')
@@ -146,7 +152,7 @@ function createWaitingResults({ log, apart }: Pick<RedisMirrorOptions, 'log' | '
       return dropped
     },
     first: (count: number): readonly Waiting[] => waiting.slice(0, count),
-    /** Resolves when all of them are released. */
+    /** Adds results. Resolves when all these results are released. */
     add(documents: readonly Document[]): Promise<void> {
       const released = new Promise<void>((resolve) => {
         let left = documents.length
@@ -161,7 +167,7 @@ function createWaitingResults({ log, apart }: Pick<RedisMirrorOptions, 'log' | '
       trim()
       return released
     },
-    /** Removes these results, which are done. Some of them may have been dropped meanwhile. */
+    /** Removes results that were written or refused. Some may already have been dropped. */
     release(done: readonly Waiting[]) {
       const all = new Set(done)
       waiting = waiting.filter((each) => {
@@ -170,7 +176,7 @@ function createWaitingResults({ log, apart }: Pick<RedisMirrorOptions, 'log' | '
         return false
       })
     },
-    /** Releases the acknowledgements. The results stay. */
+    /** Releases the waiting acknowledgements, but keeps the results. */
     stopWaiting() {
       for (const { release } of waiting) release()
     },
@@ -181,7 +187,9 @@ function createWaitingResults({ log, apart }: Pick<RedisMirrorOptions, 'log' | '
   }
 }
 
-/** Whether the last write succeeded. The connection logs its own loss; every other reason is logged once. */
+/**
+ * Keeps whether the last write succeeded, and logs changes. The connection logs its own loss; every other reason is logged once.
+ */
 function createHealth(log: Log) {
   let away = false
   let logged = ''
@@ -217,12 +225,12 @@ function createWriter(connection: RedisConnection, { prefix = '', ttlSeconds, on
     })
 }
 
-/** The fault is in one key, not in the server. */
+/** Returns true if the error concerns one key, not the server. */
 const isPoison = (error: unknown) => (error as Error).message.startsWith('WRONGTYPE')
 
 /**
- * The result document: Celery's keys in Celery's order, then `origin`. For a task that runs, `result` and `date_done` have the values that
- * Celery writes for STARTED.
+ * Returns the result document: Celery's keys in Celery's order, then `origin`. For a running task, `result` and `date_done` have
+ * the values that Celery writes for STARTED.
  */
 export function resultDocument(
   { id, state, result, traceback, doneAt }: Outcome,
@@ -233,5 +241,5 @@ export function resultDocument(
   return `{"status": "${state}", "result": ${value}, "traceback": ${JSON.stringify(traceback)}, "children": [], "date_done": ${dateDone}, "task_id": ${JSON.stringify(id)}${originSuffix(origin)}`
 }
 
-/** The end of every document that this application writes. */
+/** Returns the text with which every document of this application ends. */
 export const originSuffix = (origin: string): string => `, "origin": "${origin}"}`

@@ -9,21 +9,27 @@ import { createRedisConnection } from '../redis/connection.ts'
 import { createRedisCollect, type RedisCollect } from './collect-redis.ts'
 import { withMirror } from './with-mirror.ts'
 
-/** The Redis server with Celery's results, which this process mirrors to or collects from. */
+/** The Redis server for Celery's results: this process mirrors results to it, collects results from it, or both. */
 export interface ResultServer {
-  /** The broker calls this before it sends. undefined: no results are collected. */
+  /** Called by the broker before it sends messages. undefined: no results are collected. */
   readonly beforeSending: BeforeSending | undefined
-  /** Adds mirror and collection to the broker. Closing the result closes all of them. */
+  /**
+   * Adds mirroring and collecting of results to the broker. Closing the returned broker also closes the mirror, the collection
+   * and their connections.
+   */
   join(broker: Broker): Broker
 }
 
 export interface ResultServerOptions {
   readonly log: Log
-  /** The URL, if the server is not the broker's. Opens at most two connections: one for commands, one for subscriptions. */
+  /**
+   * The URL of the server. undefined: the broker's server is used. A separate server gets at most two connections: one for
+   * commands, one for subscriptions.
+   */
   readonly apart: string | undefined
-  /** The broker, if its server is used. Called after the broker was created. */
+  /** Returns the broker whose server is used if `apart` is undefined. Called only after the broker was created. */
   readonly own: () => RedisBroker
-  /** Called if the other server cannot be used. */
+  /** Called if a separate server cannot be used. */
   readonly onRefused?: ((error: AppError) => void) | undefined
 }
 
@@ -57,7 +63,8 @@ export function openResultServer(
       return {
         ...joined,
         consume(wanted) {
-          // A role ends at its start if this server cannot be used. While it is away, nothing waits for it.
+          // Connects at once, so that a role fails at its start if this server cannot be used. The role does not wait while the
+          // server is away.
           if (onRefused !== undefined) away?.commands.ready().catch(() => {})
           if (resultCollect === 'on') void collecting().recover()
           return joined.consume(wanted)

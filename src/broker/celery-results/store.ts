@@ -10,15 +10,19 @@ import type { Log } from '../../log.ts'
 import type { ForeignOutcome } from './document.ts'
 
 const BACKOFF = { firstMs: 100, maxMs: 5000 }
-/** Outcomes of one statement. Limits its size, and the cost of one outcome that cannot be stored. */
+/**
+ * Most outcomes in one statement. Limits the size of the statement, and the number of outcomes to repeat if the database refuses
+ * one.
+ */
 const MAX_BATCH = 500
 
-/** Plans bodies of chords from their signatures alone. */
+/** Plans bodies of chords from their signatures alone, without the options of registered tasks. */
 const planner = createPlanner()
 
 /**
- * Stores outcomes of other applications (no id twice) with outcome-collect.sql, and notifies waiting clients. All outcomes from outside enter
- * here. Members of our chords are counted in the same commit. Rejects if the database is away or refuses.
+ * Stores outcomes of other applications with outcome-collect.sql, and notifies waiting clients. Every outcome from another
+ * application passes through this function. Each id may occur only once in a call. Members of onedyno's chords are counted in
+ * the same commit. Rejects if the database is away or refuses an outcome.
  * @returns outcomes that the same commit stored for bodies of chords that can no longer run
  */
 export async function storeForeignOutcomes(database: Database, outcomes: readonly ForeignOutcome[]): Promise<readonly Outcome[]> {
@@ -27,7 +31,7 @@ export async function storeForeignOutcomes(database: Database, outcomes: readonl
     await write(database, database, outcomes)
     return []
   }
-  // Through the outbox with every broker, because this process may be one that does not send.
+  // Messages go through the outbox with every broker, because this process may have no publisher.
   const target = { channel: database.channel, worker: '', direct: false, planner }
   return database.transaction(async (client) => {
     await write(client, database, outcomes)
@@ -52,7 +56,10 @@ const tellable = ({ task, queue, worker: _worker, ...outcome }: ForeignOutcome):
   retries: 0,
 })
 
-/** One INSERT cannot touch a row twice. Outcomes before the final one of an id add the start and the worker, which the final one may lack. */
+/**
+ * Merges the outcomes of each id into one, because one INSERT cannot write a row twice. Earlier outcomes add the start and the
+ * worker, which the final outcome may lack.
+ */
 function mergeEach(batch: readonly { readonly outcome: ForeignOutcome }[]): ForeignOutcome[] {
   const merged = new Map<string, ForeignOutcome>()
   for (const { outcome } of batch) {
@@ -76,7 +83,7 @@ export interface OutcomeCollector<Tag> {
   flush(): Promise<void>
 }
 
-/** Outcomes that arrive during a statement are written by the next one. `onStored` must not throw. */
+/** Creates a collector. Outcomes that arrive during a statement are written by the next statement. `onStored` must not throw. */
 export function createOutcomeCollector<Tag>(
   database: Database,
   log: Log,
@@ -96,7 +103,10 @@ export function createOutcomeCollector<Tag>(
     if (failures === 0) log.warn(fields, 'results of other workers cannot be stored now, trying again until they can')
   }
 
-  /** An outcome that the database refuses must not block the others, nor be repeated for ever. */
+  /**
+   * Stores outcomes. If the database refuses a batch, stores them one by one, so that a refused outcome neither blocks the
+   * others nor is repeated for ever.
+   */
   const store = async (outcomes: readonly ForeignOutcome[]) => {
     try {
       await storeForeignOutcomes(database, outcomes)
@@ -123,5 +133,5 @@ export function createOutcomeCollector<Tag>(
   }
 }
 
-/** True if no other outcome follows for this id. */
+/** Returns true if no further outcome follows for this id. */
 export const isFinal = ({ state }: Pick<ForeignOutcome, 'state'>): boolean => READY_STATES.has(state)

@@ -12,8 +12,8 @@ interface Row extends Record<string, unknown>, Omit<Outcome, 'startedAt' | 'done
 }
 
 /**
- * Reads the stored final outcomes of redelivered messages. The worker that stored them may have died before it mirrored them or replied.
- * Messages without a final outcome are left out.
+ * Reads the stored final outcomes of redelivered messages, because the worker that stored them may have died before it mirrored
+ * them or replied. Messages without a final outcome are left out.
  */
 export async function storedOutcomes(database: Database, messages: readonly Message[]): Promise<StoredOutcome[]> {
   const byId = new Map(messages.map((message) => [message.headers.id, message]))

@@ -14,13 +14,16 @@ import { storeForeignOutcomes } from './store.ts'
 export interface MirroredOptions {
   readonly config: Pick<Config, 'resultTtlSeconds' | 'resultKeyPrefix'>
   readonly log: Log
-  /** Opened by a process that consumes. */
+  /** The connection for commands. It connects when a process consumes. */
   readonly connection: RedisConnection
-  /** The server is not the broker's (RESULT_MIRROR is a URL). */
+  /** True: the server is not the broker's (RESULT_MIRROR is a URL). */
   readonly apart: boolean
 }
 
-/** Adds the mirror to a broker: workers also write their results to Redis (RESULT_MIRROR), and count Celery's chords there. */
+/**
+ * Adds the mirror to a broker: its workers also write their results to Redis (RESULT_MIRROR), and count the members of Celery's
+ * chords in Redis.
+ */
 export function withMirror(broker: Broker, database: Database, options: MirroredOptions): Broker {
   const { log, connection, apart, config } = options
   const { resultTtlSeconds: ttlSeconds, resultKeyPrefix: prefix } = config
@@ -31,7 +34,7 @@ export function withMirror(broker: Broker, database: Database, options: Mirrored
     const chords = createCeleryChords(connection, { ttlSeconds, prefix, log, planner, end: (end) => finish(end) })
     const onWritten = chords.partReturn
     const mirror = createRedisMirror(connection, { ttlSeconds, prefix, origin, log, apart, onWritten })
-    /** No worker stores the outcome of a body that cannot run, so it is stored here. */
+    /** Sends the messages of an ended chord. Stores the outcome of a body that cannot run, because no worker does. */
     const finish = async ({ plan, outcomes }: End) => {
       if (outcomes.length > 0) {
         const alsoStored = await storeForeignOutcomes(
