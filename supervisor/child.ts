@@ -12,7 +12,9 @@ export interface ChildSpec {
   readonly command: string
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
-  /** Both output streams of the child use this one pipe, which keeps their order. Undefined: a socket of Node is used. */
+  /**
+   * The pipe for stdout and stderr of the child: one pipe keeps the order of their lines. undefined: a socket of Node is used.
+   */
   readonly pipe: Pipe | undefined
   readonly output: Output
 }
@@ -21,14 +23,15 @@ export interface ChildSpec {
 export type Child = ReturnType<typeof startChild>
 
 /**
- * HOT: all readers share one buffer, because each chunk is used up before the next read. It is one byte larger than a pipe,
- * so libuv sees a short read and turns to the next child instead of reading this one again.
+ * The buffer that all readers share, because each chunk is consumed before the next read. HOT: the buffer is one byte larger
+ * than a pipe, so that libuv always sees a short read and continues with the next child instead of reading from the same child
+ * again.
  */
 const chunk = Buffer.allocUnsafeSlow(65_537)
 
 /**
- * Starts `command` with /bin/sh in a session and process group of its own. Uses node:child_process, because the import of
- * execa takes 70 ms, which is most of the supervisor's part of a dyno's start, and keeps 7 MB of memory.
+ * Starts `command` with /bin/sh in a session and process group of its own. Uses node:child_process instead of execa, whose
+ * import takes 70 ms, which is most of the time that the supervisor adds to a dyno's start, and 7 MB of memory.
  */
 export function startChild(spec: ChildSpec) {
   const { name, pipe, cwd, env, output } = spec
@@ -76,7 +79,7 @@ export function startChild(spec: ChildSpec) {
   return {
     /** Process id of the leader and id of the group. 0 if the process could not be started. */
     pid,
-    /** Signals every process of the group, also after its leader has exited. */
+    /** Signals every process of the group, even after its leader has exited. */
     signalGroup(signal: NodeJS.Signals) {
       end.signalled(signal)
       if (pid > 0) send(-pid, signal)
@@ -86,7 +89,10 @@ export function startChild(spec: ChildSpec) {
     },
     /** Stops waiting for the process: `ended` resolves. */
     abandon: end.finish,
-    /** Resolves when the leader exited, its output is written and its group is gone, each within bounds. Never rejects. */
+    /**
+     * Resolves when the leader has exited, its output has been written and its group has ended; each wait has a time limit.
+     * Never rejects.
+     */
     ended: end.ended,
   }
 }

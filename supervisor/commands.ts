@@ -17,11 +17,14 @@ export interface CommandIo {
   readonly stderr: Writable
   readonly cwd: string
   readonly hooks?: {
-    /** Further facts about these entries for `check`. Throws if they are wrong. */
+    /** Returns further lines about these entries for `check`. Throws if the entries are wrong. */
     readonly check?: (entries: readonly Entry[], env: Readonly<Record<string, string | undefined>>) => Promise<readonly string[]>
-    /** Commands that the caller serves itself; listed in the error about an unknown command. */
+    /** Commands that the caller handles itself. They are listed in the error about an unknown command. */
     readonly others?: readonly string[]
-    /** The service to start before the children, if any. `env` includes the `.env` files. */
+    /**
+     * Returns the function that starts a service before the children, or undefined. `env` includes the variables of the `.env`
+     * files.
+     */
     readonly attach?: (entries: readonly Entry[], env: Readonly<Record<string, string | undefined>>) => Attach | undefined
   }
 }
@@ -56,17 +59,17 @@ const COMMANDS: Record<string, readonly [usage: string, help: string, handler: H
   help: ['help', 'print this help', help],
 }
 
-/** The commands of the supervisor. `onedyno` has others. */
+/** The commands of the supervisor. `onedyno` has further commands. */
 export const SUPERVISOR_COMMANDS: readonly string[] = Object.keys(COMMANDS)
 
 /**
- * Runs a command of the supervisor. `argv` is the command line without the program's name. Resolves with the exit code, which
- * the caller passes to process.exit(): all output that can be written is written then, and output that the reader never takes
- * would keep the process alive. A SupervisorError is written to stderr with its hint. Other errors, such as that of
- * `hooks.attach`, are thrown.
+ * Runs a command of the supervisor. `argv` is the command line without the program's name. Resolves with the exit code when all
+ * output that can be written has been written. The caller must pass the exit code to process.exit(), because output that its
+ * reader never takes would keep the process alive. A SupervisorError is written to stderr with its hint. Other errors, such as
+ * errors of `hooks.attach`, are thrown.
  */
 export async function runSupervisorCommand(argv: readonly string[], io: CommandIo): Promise<number> {
-  // A reader that stops early, such as head(1), is no error. A run has its own listener, and stops.
+  // A reader that stops early, such as head(1), is not an error. A run stops in this case; it has its own listener.
   for (const stream of [io.stdout, io.stderr]) stream.on('error', () => {})
   try {
     const { values, command = '', rest } = parseCommandLine(argv)
@@ -79,7 +82,7 @@ export async function runSupervisorCommand(argv: readonly string[], io: CommandI
     }
     const invocation = { cwd: io.cwd, env: io.env, values }
     const handle = COMMANDS[wanted]![2]
-    // Help and version must work even if .onedyno is invalid.
+    // The commands help and version do not read .onedyno, because they must work even if it is invalid.
     return await handle({ io, invocation: handle === help || handle === version ? invocation : withDefaults(invocation), rest })
   } catch (error) {
     if (!(error instanceof SupervisorError)) throw error
@@ -97,8 +100,8 @@ async function start({ io, invocation, rest }: Command): Promise<number> {
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`)
   const attach = io.hooks?.attach?.(entries, env)
   const [{ supervise }, { controlPath }] = await Promise.all([import('./supervise.ts'), import('./control.ts')])
-  // Keeps V8's young generation small: 63 MB instead of 93 MB under full load (Node 24), at the same speed, because lines
-  // live for microseconds. The flag is safe to set, because this process runs only the supervisor.
+  // Keeps V8's young generation small: the process uses 63 MB instead of 93 MB under full load (Node 24), at the same speed,
+  // because lines live for microseconds. Setting the flag is safe, because this process runs only the supervisor.
   setFlagsFromString('--semi-space-growth-factor=1')
   const control = controlPath(appRoot(invocation))
   return supervise({ ...settings, processes, env, cwd: io.cwd, stdout: io.stdout, control, ...(attach && { attach }) })
@@ -139,7 +142,7 @@ async function exportFiles({ io, invocation, rest }: Command): Promise<number> {
   return 0
 }
 
-/** The user id if the user has no name, as in some containers. */
+/** Returns the name of the user, or the user id if the user has no name, as in some containers. */
 function userName(): string {
   try {
     return userInfo().username
@@ -164,7 +167,7 @@ function help({ io }: Command): number {
   return 0
 }
 
-/** A line in the format of Honcho's log: local time, process id, level. */
+/** Returns a line in the format of Honcho's log: local time, process id, level, text. */
 function honchoLog(level: string, text: string): string {
   const now = new Date()
   const two = (value: number) => String(value).padStart(2, '0')
@@ -172,7 +175,7 @@ function honchoLog(level: string, text: string): string {
   return `${day} ${now.toTimeString().slice(0, 8)} [${process.pid}] [${level}] ${text}\n`
 }
 
-/** The version in the nearest package.json above this file, whose depth differs in dist/. */
+/** Returns the version in the nearest package.json above this file. The distance to it differs between the sources and dist/. */
 function packageVersion(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const path = join(folder, 'package.json')

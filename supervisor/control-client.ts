@@ -16,7 +16,7 @@ const REFUSED = '-'.charCodeAt(0)
 export async function askSupervisor(appRoot: string, request: ControlRequest, stdout: Writable): Promise<void> {
   const path = controlPath(appRoot)
   const stat = lstatSync(path, { throwIfNoEntry: false })
-  // All users may write to the temporary folder, so a socket of another user is not trusted.
+  // A socket of another user is not trusted, because all users may write to the temporary folder.
   if (stat === undefined || stat.uid !== ownUid() || !stat.isSocket()) {
     throw new SupervisorError('CONTROL_UNREACHABLE', `no supervisor listens at ${path}`)
   }

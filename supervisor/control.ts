@@ -8,10 +8,13 @@ import { groupMemoryBytes } from './process-group.ts'
 import type { Slot } from './slot.ts'
 import type { StopCause } from './stop-sequence.ts'
 
-/** A request: one line of JSON. The answer is "+" and text for a person, or "-" and the reason of the refusal. */
+/**
+ * A request to a supervisor, sent as one line of JSON. The answer is "+" and text for a person, or "-" and the reason of the
+ * refusal.
+ */
 export interface ControlRequest {
   readonly command: 'ps' | 'restart' | 'stop' | 'logs'
-  /** Types (`web`) or instances (`web.1`). Empty: all. */
+  /** Types (`web`) or instances (`web.1`) that the request concerns. Empty: all instances. */
   readonly names: readonly string[]
   readonly follow: boolean
 }
@@ -26,23 +29,26 @@ export interface Controlled {
 }
 
 export interface Control {
-  /** Stops listening. Followers receive the bytes that are already queued. */
+  /** Stops listening. Clients of `logs --follow` still receive the bytes that are queued for them. */
   close(): void
 }
 
-/** A follower with more queued bytes than this is disconnected, so that a client that does not read costs no memory. */
+/**
+ * A client of `logs --follow` with more queued bytes than this is disconnected, because it does not read and would fill the
+ * memory.
+ */
 const MOST_QUEUED_BYTES = 4 << 20
 
 /**
- * Path of the socket for an app. It is in the temporary folder, because the path of the app may exceed the 107 bytes that
- * unix(7) allows for a socket. Device and inode of the app's folder identify the app.
+ * Returns the path of the socket for an app. The socket is in the temporary folder, because a path in the app's folder may
+ * exceed the 107 bytes that unix(7) allows. Device and inode of the app's folder identify the app.
  */
 export function controlPath(appRoot: string): string {
   const { dev, ino } = statSync(appRoot)
   return join(tmpdir(), `onedyno-${ownUid()}-${dev.toString(36)}-${ino.toString(36)}.sock`)
 }
 
-/** Not userInfo(), which throws if the user id has no name. Containers often run with such an id. */
+/** Returns the user id. Does not use userInfo(), which throws if the user id has no name, as in many containers. */
 export const ownUid = (): number => process.geteuid?.() ?? 0
 
 /**
@@ -77,7 +83,8 @@ function listen(server: Server, path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'EIO'))
     server.once('listening', () => resolve(undefined))
-    // listen() calls bind(2) before it returns, so no other user can connect at any moment.
+    // listen() calls bind(2) before it returns, so the umask applies when the socket is created, and no other user can ever
+    // connect.
     const umask = process.umask(0o177)
     server.listen(path)
     process.umask(umask)

@@ -3,24 +3,23 @@ import { NUL_PROBLEM } from './procfile.ts'
 
 export interface EnvFile {
   readonly values: Record<string, string>
-  /** Lines whose reading may surprise their author; shown by `check`. */
+  /** Warnings about lines that may not mean what their author intended. `check` shows them. */
   readonly warnings: string[]
 }
 
 const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.%()-]*)=(.*)$/
-/** A complete quoted value, optionally followed by a comment. */
+/** Matches a complete value in double quotes, optionally followed by a comment. */
 const DOUBLE = /^"((?:[^"\\]|\\[\s\S])*)"[ \t]*(?:#.*)?$/
 const SINGLE = /^'([^']*)'[ \t]*(?:#.*)?$/
 const ESCAPED = /\\([\s\S])/g
 const ESCAPES: Record<string, string> = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\', $: '$' }
 
 /**
- * Parses a `.env` file, including the raw output of `env > .env`. A value that is not one quoted word is taken literally: `#`,
- * spaces, `=` and apostrophes are ordinary characters. A line without an assignment continues the value above it, because
- * `env` prints a newline inside a value in this way. A quoted value may have several lines. Escapes such as `\n` are resolved in
- * double quotes only. Variables are not expanded. Blank lines and lines that start with `#` are skipped.
- *
- * @param file the name used in messages
+ * Parses a `.env` file, including the raw output of `env > .env`. If a value is not one quoted word, it is taken literally: `#`,
+ * spaces, `=` and apostrophes are ordinary characters. A line without an assignment continues the value of the line before,
+ * because `env` prints a newline inside a value as a newline. A quoted value may have several lines. Escapes such as `\n` are
+ * resolved in double quotes only. Variables are not expanded. Blank lines and lines that start with `#` are skipped.
+ * @param file the name of the file in messages
  * @throws SupervisorError ENV_FILE_INVALID if a line neither assigns nor continues a value
  */
 export function parseEnvFile(text: string, file = '.env'): EnvFile {
@@ -28,7 +27,7 @@ export function parseEnvFile(text: string, file = '.env'): EnvFile {
     .replace(/^\uFEFF/, '')
     .split('\n')
     .map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line))
-  // Without a prototype, so that a variable may be named __proto__.
+  // The object has no prototype, so that a variable may be named __proto__.
   const values: Record<string, string> = Object.create(null)
   const warnings: string[] = []
   const problems = lines.flatMap((line, at) => (line.includes('\0') ? [`${file}:${at + 1}: ${NUL_PROBLEM}`] : []))
@@ -58,7 +57,10 @@ export function parseEnvFile(text: string, file = '.env'): EnvFile {
   return { values, warnings }
 }
 
-/** True inside PEM text. Its base64 lines may look like assignments ("MIIE=="), so it is read up to its END line. */
+/**
+ * Returns true if the value is PEM text without its END line. The base64 lines of PEM may look like assignments ("MIIE=="), so
+ * all lines up to the END line belong to the value.
+ */
 const isOpenBlock = (value: string) => value.startsWith('-----BEGIN ') && !/\n-----END [^\n]*-----/.test(value)
 
 function readValue(lines: readonly string[], at: number, first: string): { value: string; last: number } {
@@ -70,7 +72,7 @@ function readValue(lines: readonly string[], at: number, first: string): { value
     if (last > at) text += `\n${lines[last]}`
     const match = whole.exec(text)
     if (match !== null) return { value: quote === '"' ? unescapeText(match[1]!) : match[1]!, last }
-    // Text follows the closing quote, so the quotes belong to the value, as in a raw "a" b.
+    // Text follows the closing quote, as in the raw value `"a" b`, so the quotes are part of the value.
     if (text.slice(1).replace(ESCAPED, '').includes(quote)) break
   }
   return { value: first, last: at }

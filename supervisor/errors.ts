@@ -1,6 +1,7 @@
 /**
- * Every failure of the supervisor that a person can cause and fix. Any other error is a bug and keeps its stack.
- * The exit statuses are those of Honcho (2 for an invalid command line, 1 for the rest), so scripts can switch to onedyno.
+ * All failures of the supervisor that a person can cause and fix. Any other error is a bug and keeps its stack. The exit
+ * statuses are the same as Honcho's (2 for an invalid command line, 1 for all other errors), so that scripts can switch to
+ * onedyno.
  */
 export const SUPERVISOR_ERRORS = {
   SUPERVISOR_USAGE: { exit: 2, hint: 'See "onedyno help" for commands and options.' },
@@ -25,7 +26,7 @@ export class SupervisorError extends Error {
   readonly code: SupervisorErrorCode
   /** Exit status of the command. */
   readonly exit: number
-  /** One sentence: the next step of the user. */
+  /** The next step of the user, in one sentence. */
   readonly hint: string
 
   constructor(code: SupervisorErrorCode, message: string, options?: ErrorOptions) {

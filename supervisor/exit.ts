@@ -7,5 +7,5 @@ export const isSuccess = (exit: Exit): boolean => 'code' in exit && exit.code ==
 
 export const signalNumber = (signal: NodeJS.Signals): number => constants.signals[signal]
 
-/** The exit status as a shell reports it: 128 + n for a death by signal n (POSIX.1-2024, XCU 2.8.2). */
+/** Returns the exit status as a shell reports it: 128 + n for a death by signal n (POSIX.1-2024, XCU 2.8.2). */
 export const exitCode = (exit: Exit): number => ('code' in exit ? exit.code : 128 + signalNumber(exit.signal))

@@ -2,21 +2,20 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A kernel pipe: two descriptors, nothing on disk. */
+/** A kernel pipe: two file descriptors, no file on disk. */
 export interface Pipe {
-  /** Non-blocking, for the supervisor. */
+  /** The reading end, for the supervisor. Non-blocking. */
   readonly readFd: number
-  /** Blocking, for the child: most programs do not expect EAGAIN from stdout. */
+  /** The writing end, for the child. Blocking, because most programs do not expect EAGAIN from stdout. */
   readonly writeFd: number
 }
 
 /**
- * Opens `count` pipes. Node's `stdio: 'pipe'` is a pair of sockets, on which `open("/dev/stdout")` in a child fails with
- * ENXIO (nodejs/node#21941), and Node has no pipe(2). So one run of mkfifo(1) creates FIFOs (3 ms for any number); they are
- * opened at both ends and deleted before this function returns. Without mkfifo or a writable temporary folder the result has
- * fewer pipes, and the caller uses sockets instead.
- *
- * @param folder created and deleted by this function; the watchdog deletes it if the supervisor is killed in between
+ * Opens `count` pipes. Node's `stdio: 'pipe'` is a pair of sockets, for which `open("/dev/stdout")` in a child fails with ENXIO
+ * (nodejs/node#21941), and Node has no pipe(2). So one run of mkfifo(1) creates FIFOs (3 ms for any number). They are opened at
+ * both ends and deleted before this function returns. Without mkfifo or a writable temporary folder this function returns fewer
+ * pipes, and the caller uses sockets instead.
+ * @param folder created and deleted by this function; if the supervisor is killed in between, the watchdog deletes the folder
  */
 export function openPipes(count: number, folder: string): Pipe[] {
   const pipes: Pipe[] = []
@@ -27,7 +26,8 @@ export function openPipes(count: number, folder: string): Pipe[] {
       for (const path of paths) pipes.push(openBothEnds(path))
     }
   } catch {
-    // A read-only file system, or no free descriptors. Sockets work for most programs.
+    // Ignored: the file system is read-only, or no file descriptors are free. The caller uses sockets, which work for most
+    // programs.
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

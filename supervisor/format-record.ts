@@ -15,8 +15,8 @@ type Fields = Record<string, unknown>
 const LOW_SURROGATE = 0xdc00 >> 10
 
 /**
- * Writes one record per line: `time`, `process`, `level` if the child has one, `message`. If the child writes JSON objects,
- * as pino does, their fields are merged into the record.
+ * Creates a format that writes each line as one record: `time`, `process`, `level` if the child logged one, and `message`. If
+ * the child writes JSON objects, as pino does, their fields are merged into the record.
  */
 export function createRecordFormat(style: RecordStyle): Format {
   const write = (record: Fields) => {
@@ -26,7 +26,7 @@ export function createRecordFormat(style: RecordStyle): Format {
   const one = (name: string, line: string): string => {
     const text = write(toRecord(name, line, style.now()))
     if (text.length <= style.lineBytes + 1 || line.length < 2) return text
-    // Escaping made the record too long: write two records, cut between characters.
+    // Escaping made the record too long, so the line is cut between two characters and written as two records.
     const decoded = fromByteString(line)
     const middle = decoded.length >> 1
     const half = decoded.charCodeAt(middle) >> 10 === LOW_SURROGATE ? middle + 1 : middle
@@ -47,12 +47,12 @@ function toRecord(name: string, line: string, nowMs: number): Fields {
   const { level, message, fields } = parseRecord(line) ?? { message: fromByteString(line), fields: new Map() }
   const time = take(fields, ['time'], timeOf) ?? new Date(nowMs).toISOString()
   const record: Fields = { time, process: name, ...(level !== undefined && { level }), ...(message !== undefined && { message }) }
-  // A field of the child whose name is taken, such as "process", is renamed, not lost.
+  // If a field of the child has a name that the record already uses, such as "process", it is renamed to "process_".
   for (const [key, value] of fields) record[Object.hasOwn(record, key) ? `${key}_` : key] = value
   return record
 }
 
-/** pino writes milliseconds, other loggers write text. */
+/** Reads the time of a record: pino writes milliseconds, other loggers write text. */
 function timeOf(time: unknown): string | undefined {
   if (typeof time === 'string') return time
   if (typeof time !== 'number') return undefined

@@ -5,15 +5,15 @@ import { toByteString } from './line-splitter.ts'
 import { renderRecord } from './pino-line.ts'
 
 export interface TextStyle {
-  /** Contains {text}, and optionally {time}, {iso}, {name}, {type} and {index}. */
+  /** The template of a line. It contains {text}, and optionally {time}, {iso}, {name}, {type} and {index}. */
   readonly template: string
   readonly names: readonly string[]
   readonly colour: boolean
-  /** The version whose wording of process events is used. */
+  /** The version of Honcho whose wording of process events is used. */
   readonly events: 'honcho' | 'honcho-0.5'
-  /** True: JSON log records of children are rendered as text. */
+  /** True: JSON log records of children are rendered as readable text. */
   readonly readable: boolean
-  /** Longest line in bytes, with its prefix. */
+  /** Length in bytes of the longest line, with its prefix. */
   readonly lineBytes: number
   readonly now: () => number
 }
@@ -24,7 +24,10 @@ const FIELDS = ['time', 'iso', 'name', 'type', 'index', 'text']
 const SYSTEM = 'system'
 const NEWLINE = /\n/g
 
-/** HOT: the prefix is computed once per process and second, and added to a block of lines by one replace. */
+/**
+ * Creates a format of text lines. HOT: the prefix is computed at most once per second for each process, and added to a block of
+ * lines by one replace.
+ */
 export function createTextFormat(style: TextStyle): Format {
   const parts = parseTemplate(style.template)
   const timed = /\{(time|iso)\}/.test(style.template)
@@ -112,7 +115,7 @@ const renderLines = (block: string, colour: boolean) =>
     .map((line) => renderRecord(line, colour) ?? line)
     .join('\n')
 
-/** The return code as Python's subprocess module shows it: negative for a signal. */
+/** Returns the return code as Python's subprocess module shows it: negative for a signal. */
 const returnCode = (exit: Exit) => ('code' in exit ? `rc=${exit.code}` : `rc=-${signalNumber(exit.signal)}`)
 
 function honchoWords(event: LifeEvent): [name: string, text: string] {

@@ -8,14 +8,16 @@ export type LifeEvent =
   | { readonly tag: 'received'; readonly signal: NodeJS.Signals }
   | { readonly tag: 'note'; readonly text: string }
 
-/** Turns lines and events into output. All text is byte strings (see line-splitter.ts). */
+/** Turns lines and events into output. All text is in byte strings (see line-splitter.ts). */
 export interface Format {
-  /** HOT: `block` is lines joined by "\n". The added output ends with "\n". */
+  /** Formats a block of lines, which are joined by "\n". The added output ends with "\n". HOT. */
   write(name: string, block: string, add: Add): void
   say(event: LifeEvent, add: Add): void
   /** Widens the prefix column for a process that was not listed at the start. */
   widen(name: string): void
-  /** Longest line of `name`, in bytes, that fits after the prefix into one line of the platform. */
+  /**
+   * Returns the length in bytes of the longest line of process `name` that fits, with its prefix, into one line of the platform.
+   */
   room(name: string): number
 }
 

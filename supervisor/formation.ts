@@ -16,18 +16,20 @@ export interface Instance {
 export interface FormationOptions {
   /** Types to start. Empty: all types. */
   readonly only?: readonly string[]
-  /** Number of instances by type. `all` is for every type that is not listed. Default 1 each. */
+  /**
+   * Number of instances by type. The number for `all` applies to every type that is not listed. Default: one instance of each
+   * type.
+   */
   readonly concurrency?: ReadonlyMap<string, number>
   /** PORT of the first instance of the first type. Default 5000. */
   readonly basePort?: number
-  /** True: `web.1` gets the base port, wherever its line is, because the platform routes requests to that port. */
+  /** True: `web.1` gets the base port even if its line is not the first, because the platform routes requests to this port. */
   readonly webFirst?: boolean
 }
 
 /**
- * Plans the instances to run. The port is the base port + 100 for each type before it in the Procfile + 1 for each instance
- * before it. So a process keeps its port when it is started alone, unlike in Honcho.
- *
+ * Plans the instances to run. The port of an instance is the base port, plus 100 for each earlier type in the Procfile, plus 1
+ * for each earlier instance of its type. So a process has the same port when it is started alone, unlike in Honcho.
  * @throws SupervisorError PROCESS_UNKNOWN for a type that the Procfile does not have
  */
 export function planFormation(entries: readonly Entry[], options: FormationOptions = {}): Instance[] {
@@ -46,11 +48,11 @@ export function planFormation(entries: readonly Entry[], options: FormationOptio
     })
 }
 
-/** True if `names` contains the instance (`web.1`) or its type (`web`). */
+/** Returns true if `names` contains the instance (`web.1`) or its type (`web`). */
 export const isNamed = (instance: string, names: readonly string[]): boolean =>
   names.includes(instance) || names.includes(instance.split('.')[0]!)
 
-/** @throws SupervisorError PROCESS_UNKNOWN, which lists the known names */
+/** Checks a name. @throws SupervisorError PROCESS_UNKNOWN with the list of known names */
 export function mustBeKnown(name: string, known: readonly string[]): void {
   if (known.includes(name)) return
   throw new SupervisorError('PROCESS_UNKNOWN', `no process "${name}" in the Procfile; its processes are ${known.join(', ')}`)

@@ -6,12 +6,12 @@ import { createTextFormat, type TextStyle } from './format-text.ts'
 export interface FormatOptions {
   /** A name of FORMATS, or a template with {text} in it. */
   readonly format: string
-  /** Names of the processes, for the width and the colours of the prefix. */
+  /** Names of the processes. They determine the width and the colours of the prefix. */
   readonly names: readonly string[]
   readonly tty: boolean
   /** True: colours may be written; see wantsColour(). */
   readonly colour: boolean
-  /** True: the platform writes a time before each line. */
+  /** True: the platform writes a time before each line, so the prefix needs none. */
   readonly stamped: boolean
   readonly prefix: boolean
   readonly now?: () => number
@@ -20,8 +20,8 @@ export interface FormatOptions {
 export const FORMATS = ['auto', 'honcho', 'honcho-0.5', 'json', 'logfmt', 'none'] as const
 
 /**
- * Longer lines are split here, with a mark, because Logplex splits a message at 10,000 bytes without one (Heroku Dev Center,
- * "Logplex"). Honcho does not split; its format has a larger limit, which only keeps memory flat.
+ * Lines above this length are split with a mark. Logplex splits a message at 10,000 bytes, without a mark (Heroku Dev Center,
+ * "Logplex"). The format of Honcho, which does not split lines, has a larger limit, to limit the memory.
  */
 const PLATFORM_LINE_BYTES = 10_000
 const HONCHO_LINE_BYTES = 1 << 20
@@ -54,15 +54,15 @@ export function createFormat(options: FormatOptions): Format {
   }
 }
 
-/** True on a terminal, unless NO_COLOR (no-color.org) is set or TERM is dumb. */
+/** Returns true for a terminal, unless NO_COLOR (no-color.org) is set or TERM is "dumb". */
 export const wantsColour = (stream: { readonly isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean =>
   stream.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
 
-/** Variables that are set by platforms that write a time before each line. */
+/** Environment variables of platforms that write a time before each line. */
 const STAMPING =
   'DYNO RENDER KOYEB_APP_NAME FLY_APP_NAME RAILWAY_ENVIRONMENT K_SERVICE KUBERNETES_SERVICE_HOST JOURNAL_STREAM'.split(' ')
 
-/** True if the platform writes a time before each line. */
+/** Returns true if the platform writes a time before each line. */
 export function platformStamps(env: Readonly<Record<string, string | undefined>>): boolean {
   return STAMPING.some((name) => (env[name] ?? '') !== '')
 }

@@ -72,7 +72,7 @@ export function createLifecycle(options: SuperviseOptions) {
       sources.push(source)
       return (chunk: Buffer) => source.push(chunk, chunk.length)
     },
-    /** Called last, when nothing writes any more. */
+    /** Ends the remaining sources of output and the stop sequence. Called last, when no process writes any more. */
     close() {
       for (const source of sources.splice(0)) source.end()
       sequence.close()
@@ -113,7 +113,7 @@ interface Surroundings extends Pick<SlotOptions, 'onOver' | 'onExited'> {
   readonly scratch: string
 }
 
-/** The first pipes of all slots are opened by one run of mkfifo(1). */
+/** Creates the slots. One run of mkfifo(1) opens the first pipes of all slots. */
 function createSlots(options: SuperviseOptions, env: Readonly<Record<string, string>>, around: Surroundings): Slot[] {
   const { output, watchdog, scratch, onOver, onExited } = around
   const base = { ...defaultEnv(isColourful(options)), ...(options.env ?? process.env), ...env }

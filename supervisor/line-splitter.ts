@@ -1,27 +1,28 @@
 const LF = 0x0a
-/** "…" in UTF-8, as a byte string. It ends a piece of a line that was too long and starts the next piece. */
+/** "…" in UTF-8, as a byte string. If a line is too long, the mark ends each piece of the line and starts the next piece. */
 const CUT_MARK = '\xe2\x80\xa6'
 
 /**
- * A "byte string" has one character per byte (latin1). Output keeps this form from the pipe of the child to our own: no byte
- * changes, nothing is decoded, and V8's string search and replace run over it at the speed of memchr and memcpy.
+ * Converts text to a byte string, which has one character for each byte (latin1). Output stays in this form from the pipe of the
+ * child to our own output: no byte changes, nothing is decoded, and V8 searches and replaces in it at the speed of memchr and
+ * memcpy.
  */
 export const toByteString = (text: string): string => Buffer.from(text).toString('latin1')
 
 export const fromByteString = (bytes: string): string => Buffer.from(bytes, 'latin1').toString()
 
 export interface LineSplitter {
-  /** HOT: takes the first `length` bytes of `chunk`. The caller may reuse `chunk` afterwards. */
+  /** Takes the first `length` bytes of `chunk`. The caller may reuse `chunk` afterwards. HOT. */
   push(chunk: Buffer, length: number): void
   /** Emits the last line, which often has no newline. */
   end(): void
 }
 
 /**
- * Splits bytes into whole lines, as byte strings (measured: a tenth of the time that copying each line between buffers
- * takes). The whole lines of a chunk arrive as one block, joined by "\n", without a last "\n". "\r\n" counts as a newline.
- * A line longer than `limit` bytes is cut into pieces of at most `limit` bytes at UTF-8 borders, with CUT_MARK on both sides
- * of the cut, so memory stays flat whatever a child writes.
+ * Splits bytes into whole lines, as byte strings, which takes a tenth of the time of copying each line between buffers
+ * (measured). `onLines` receives the whole lines of a chunk as one block, joined by "\n", without a last "\n". "\r\n" counts as
+ * a newline. A line longer than `limit` bytes is cut into pieces of at most `limit` bytes at UTF-8 borders, with CUT_MARK on
+ * both sides of the cut. So a child with very long lines does not use more memory.
  */
 export function createLineSplitter(limit: number, onLines: (block: string) => void): LineSplitter {
   let tail = ''
@@ -45,7 +46,10 @@ export function createLineSplitter(limit: number, onLines: (block: string) => vo
   }
 }
 
-/** Checks one newline per `limit` bytes instead of every line. */
+/**
+ * Returns true if the block has a line that is too long. Searches only one newline for every `limit` bytes, not the end of every
+ * line.
+ */
 function hasLongLine(block: string, limit: number): boolean {
   let from = 0
   while (block.length - from > limit) {
@@ -67,7 +71,7 @@ function cutLongLines(block: string, limit: number): string {
     .join('\n')
 }
 
-/** Emits pieces while the line is too long. Returns the rest, which starts with the mark and fits. */
+/** Emits pieces while the line is too long. Returns the rest, which starts with CUT_MARK and is not too long. */
 function cutTail(line: string, limit: number, onPiece: (piece: string) => void): string {
   let rest = line
   while (rest.length > limit) {
@@ -78,7 +82,7 @@ function cutTail(line: string, limit: number, onPiece: (piece: string) => void):
   return rest
 }
 
-/** The last index at or before `at` that splits no UTF-8 character. Bytes that are not UTF-8 are cut at `at`. */
+/** Returns the last index at or before `at` that splits no UTF-8 character. Bytes that are not UTF-8 are cut at `at`. */
 function utf8Border(bytes: string, at: number): number {
   for (let border = at; border > at - 4; border -= 1) {
     if ((bytes.charCodeAt(border) & 0xc0) !== 0x80) return border

@@ -1,6 +1,6 @@
-/** Most lines of each process that `logs` shows. */
+/** Maximum number of lines that `logs` shows of each process. */
 const KEPT_LINES = 1_000
-/** Most bytes of each process that are stored. */
+/** Maximum number of bytes that are stored of each process. */
 const KEPT_BYTES = 1 << 20
 
 export type LogRing = ReturnType<typeof createLogRing>
@@ -10,7 +10,10 @@ interface Block {
   readonly text: string
 }
 
-/** The last output of one process, in two halves outside V8's heap. A full younger half becomes the older half. */
+/**
+ * The last output of one process, in two buffers outside V8's heap. When the younger buffer is full, it becomes the older
+ * buffer.
+ */
 interface Tail {
   younger: Buffer
   older: Buffer
@@ -27,7 +30,7 @@ export function createLogRing() {
   const followers = new Set<(name: string, block: Buffer) => void>()
   let at = 0
   return {
-    /** HOT: stores a copy of one formatted block, which ends with "\n". */
+    /** Stores a copy of one formatted block, which ends with "\n". HOT. */
     add(name: string, block: Buffer): void {
       let tail = tails.get(name)
       if (tail === undefined) {
@@ -39,9 +42,9 @@ export function createLogRing() {
       const copy = Buffer.from(block)
       for (const follower of followers) follower(name, copy)
     },
-    /** Names of the processes that have written. */
+    /** Returns the names of the processes that have written output. */
     names: (): string[] => [...tails.keys()],
-    /** The last lines of the processes for which `wanted` is true, as a byte string in the order of arrival. */
+    /** Returns the last lines of the processes for which `wanted` returns true, as a byte string in the order of arrival. */
     read: (wanted: (name: string) => boolean): string =>
       [...tails]
         .filter(([name]) => wanted(name))
@@ -49,7 +52,7 @@ export function createLogRing() {
         .toSorted((a, b) => a.at - b.at)
         .map((block) => block.text)
         .join(''),
-    /** Calls `onBlock` with a copy of each new block. Returns the function that ends this. */
+    /** Calls `onBlock` with a copy of each new block. Returns a function that ends these calls. */
     follow(onBlock: (name: string, block: Buffer) => void): () => void {
       followers.add(onBlock)
       return () => followers.delete(onBlock)
@@ -57,7 +60,7 @@ export function createLogRing() {
   }
 }
 
-/** Uses memory only for the part that was written. */
+/** Allocates one half. The operating system gives memory only to the part that is written. */
 const newHalf = () => Buffer.allocUnsafeSlow(KEPT_BYTES / 2)
 
 function put(tail: Tail, at: number, block: Buffer): void {

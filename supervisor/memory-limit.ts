@@ -7,7 +7,7 @@ import type { Slot } from './slot.ts'
 /** Limits in bytes, by process type. */
 export type MemoryLimits = ReadonlyMap<string, number>
 
-/** Time between two checks. Without limits there is no timer, so an idle supervisor never wakes up. */
+/** Time between two checks. Without limits there is no timer, so an idle supervisor never wakes up. Milliseconds. */
 const LOOK_MS = 5_000
 const UNITS: Record<string, number> = { K: 1e3, M: 1e6, G: 1e9, KI: 2 ** 10, MI: 2 ** 20, GI: 2 ** 30 }
 
@@ -33,14 +33,14 @@ export function parseMemoryLimits(text: string): Map<string, number> {
 export interface MemoryWatchOptions {
   readonly limits: MemoryLimits
   readonly slots: readonly Slot[]
-  /** From SIGTERM to SIGKILL for a process that is restarted. */
+  /** Time from SIGTERM to SIGKILL for a process that is restarted. Milliseconds. */
   readonly timeoutMs: number
   readonly say: (event: LifeEvent) => void
 }
 
 /**
- * Restarts a process gracefully when its group holds more than its limit, before the platform stops the whole dyno
- * (Heroku R14 and R15). Returns the function that ends the watch.
+ * Restarts a process gracefully when its group uses more memory than the limit of its type, before the platform stops the whole
+ * dyno (Heroku R14 and R15). Returns the function that ends the watch.
  */
 export function watchMemory({ limits, slots, timeoutMs, say }: MemoryWatchOptions): () => void {
   const limited = slots.filter((slot) => limits.has(slot.type))

@@ -4,7 +4,7 @@ import { SupervisorError } from './errors.ts'
 interface OptionSpec {
   readonly type: 'string' | 'boolean'
   readonly short?: string
-  /** Placeholder of the value in the help. */
+  /** Placeholder of the value in the help text. undefined: the option takes no value. */
   readonly value?: string
   readonly help: string
 }
@@ -61,7 +61,7 @@ const parse = (args: string[], strict: boolean) =>
  */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const { end, logsAt } = readWords(argv)
-  // -f means --procfile, but after "logs" it means --follow, as in other tools.
+  // -f means --procfile, but after "logs" -f means --follow, as in other tools.
   const own = argv.slice(0, end).map((word, at) => (at > logsAt && word === '-f' ? '--follow' : word))
   const foreign = argv.slice(end)
   let parsed: ReturnType<typeof parse>
@@ -80,7 +80,10 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   }
 }
 
-/** `end`: index of the first word of `run COMMAND…`, or the length. `logsAt`: index of the command `logs`, or the length. */
+/**
+ * Finds the commands whose words are parsed differently. `end`: index of the first word of COMMAND in `run COMMAND…`; `logsAt`:
+ * index of the command `logs`. Each is the length of `argv` if the command does not occur.
+ */
 function readWords(argv: readonly string[]): { end: number; logsAt: number } {
   let command: string | undefined
   for (const token of parse([...argv], false).tokens) {
@@ -93,7 +96,7 @@ function readWords(argv: readonly string[]): { end: number; logsAt: number } {
   return { end: argv.length, logsAt: argv.length }
 }
 
-/** The lines of the help that describe the options. */
+/** Returns the lines of the help text that describe the options. */
 export function describeOptions(): string {
   return Object.entries(OPTIONS as Record<string, OptionSpec>)
     .map(([name, { short, value, help }]) => {
@@ -103,7 +106,7 @@ export function describeOptions(): string {
     .join('\n')
 }
 
-/** The items of a comma-separated option value, trimmed, without empty items. */
+/** Returns the items of a comma-separated option value, trimmed, without empty items. */
 export const splitList = (text: string): string[] =>
   text
     .split(',')

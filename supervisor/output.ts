@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 import type { Format, LifeEvent } from './format.ts'
 import { createLineSplitter } from './line-splitter.ts'
 
-/** Pauses and resumes the reader that feeds a source. It is paused while the reader of our output is slow. */
+/** Pauses and resumes the reading of a child's output. Reading is paused while the reader of our own output is slow. */
 export interface Throttle {
   pause(): void
   resume(): void
@@ -11,7 +11,7 @@ export interface Throttle {
 
 /** The lines of one process on their way to the output. */
 export interface Source {
-  /** HOT: takes the first `length` bytes of `chunk`. */
+  /** Takes the first `length` bytes of `chunk`. HOT. */
   push(chunk: Buffer, length: number): void
   /** Writes the unfinished last line and removes the source. */
   end(): void
@@ -22,9 +22,12 @@ export type Output = ReturnType<typeof createOutput>
 export interface OutputOptions {
   readonly stream: Writable
   readonly format: Format
-  /** True for a process whose lines are hidden. */
+  /** Returns true for a process whose lines are hidden. */
   readonly quiet: (name: string) => boolean
-  /** If the reader is too slow: pause the children, or drop lines and log how many. */
+  /**
+   * What happens if the reader is too slow. `block`: the children are paused; `drop`: lines are dropped, and their number is
+   * logged.
+   */
   readonly onSlow: 'block' | 'drop'
   /** Called once, when the reader is gone (EPIPE). */
   readonly onBroken: (error: Error) => void
@@ -35,12 +38,13 @@ export interface OutputOptions {
 const BUFFER_BYTES = 256 * 1024
 
 /**
- * HOT: all bytes that arrive in one turn of the event loop leave in one write, from one reused buffer. While the reader is
- * slow, the children are paused, so the buffer never holds more than the reads of one turn.
+ * Creates the output of a run. HOT: all bytes of one turn of the event loop are sent with one write, from one reused buffer.
+ * While the reader is slow, reading from the children is paused, so the buffer never holds more than the bytes of one turn.
  */
 export function createOutput(options: OutputOptions) {
   const { stream, format } = options
-  // An empty queue of these streams means that the kernel has the bytes. Other streams may keep the buffer, so they get a copy.
+  // If the queue of such a stream is empty, the kernel has the bytes, so the buffer can be reused. Other streams may keep the
+  // buffer, so they get a copy.
   const isDirect = stream instanceof Socket || stream === process.stdout
   const throttles = new Set<Throttle>()
   const waiting: (() => void)[] = []
@@ -110,7 +114,7 @@ export function createOutput(options: OutputOptions) {
     broken = true
     blocked = false
     used = 0
-    // Children must be able to end, so their output is read and thrown away.
+    // The output of the children is still read, but thrown away: a child whose pipe is full could not end.
     for (const throttle of throttles) throttle.resume()
     for (const resolve of waiting.splice(0)) resolve()
     options.onBroken(error)
@@ -145,7 +149,7 @@ export function createOutput(options: OutputOptions) {
         waiting.push(resolve)
         schedule()
       }),
-    /** True while sources are paused. */
+    /** True while reading from the children is paused. */
     get held(): boolean {
       return blocked && options.onSlow === 'block'
     },

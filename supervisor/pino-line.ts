@@ -11,22 +11,25 @@ const LEVEL_COLOURS: Record<string, string> = {
   debug: '2',
   trace: '2',
 }
-/** Fields that the prefix already shows, or that are useless at a terminal. */
+/** Fields that are not shown, because the prefix already shows them, or because they are useless at a terminal. */
 const UNSAID = new Set(['time', 'pid', 'hostname', 'name', 'v'])
-/** Colours, which are kept, and Unicode control characters except tab. JSON escaped them in the record; a terminal must not execute them. */
+/**
+ * Matches colour sequences, which are kept, and control characters except tab, which are escaped again: they were escaped in the
+ * JSON record, and a terminal must not execute them.
+ */
 const CONTROL = /\x1b\[[\d;]*m|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g
-/** A number with more digits than a double can keep. */
+/** Matches a number with more digits than a double can represent. */
 const MANY_DIGITS = /\d{16}/
 
 export interface LogRecord {
-  /** `info`, `warn`, …: the level of the child, as a lower-case name. */
+  /** The level that the child logged, as a lower-case name (`info`, `warn`, …). undefined: the record has no level. */
   readonly level: string | undefined
   readonly message: string | undefined
   /** All other fields. */
   readonly fields: Map<string, unknown>
 }
 
-/** Parses a line (a byte string) that is one JSON object. Undefined for any other line. */
+/** Parses a line (a byte string) that is one JSON object. Returns undefined for any other line. */
 export function parseRecord(line: string): LogRecord | undefined {
   if (line.charCodeAt(0) !== 0x7b || line.charCodeAt(line.length - 1) !== 0x7d) return undefined
   try {
@@ -48,7 +51,10 @@ export function take<T>(fields: Map<string, unknown>, keys: string[], read: (val
   return undefined
 }
 
-/** Uses JSON.rawJSON and context.source (ES2026, in V8 since Node 21). TypeScript 7.0 has no types for them. */
+/**
+ * A reviver for JSON.parse that keeps all digits of long numbers. Uses JSON.rawJSON and context.source (ES2026, in V8 since Node
+ * 21), for which TypeScript 7.0 has no types.
+ */
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   if (typeof value !== 'number' || source === undefined || String(value) === source) return value
@@ -60,7 +66,7 @@ function levelName(level: unknown): string | undefined {
   return typeof level === 'string' ? level.toLowerCase() : undefined
 }
 
-/** Renders a log record as `WARN  message key=value`. Undefined if the line is no log record. */
+/** Renders a log record as `WARN message key=value`. Returns undefined if the line is not a log record. */
 export function renderRecord(line: string, colour: boolean): string | undefined {
   const { level, message, fields } = parseRecord(line) ?? {}
   if (level === undefined || message === undefined || fields === undefined) return undefined
@@ -73,17 +79,19 @@ export function renderRecord(line: string, colour: boolean): string | undefined 
   return toByteString(`${paint === undefined ? label : `\x1b[${paint}m${label}\x1b[0m`} ${lines.join('\n    ')}`)
 }
 
-/** Escapes as JSON does. JSON.stringify leaves U+007F to U+009F as they are, so they are escaped here. */
+/** Escapes a control character as JSON does. JSON.stringify does not escape U+007F to U+009F, so this function does. */
 const escapeControl = (found: string) =>
   found.length > 1 ? found : found < ' ' ? JSON.stringify(found).slice(1, -1) : `\\u00${found.charCodeAt(0).toString(16)}`
 
-/** A value in logfmt: bare if it is unambiguous, else as JSON. */
+/** Returns a value in logfmt: without quotes if it is unambiguous, else as JSON. */
 export function fieldText(value: unknown): string {
   if (typeof value === 'string') return /^[^\s"=\\\x00-\x1f\x7f]+$/.test(value) ? value : JSON.stringify(value)
   return JSON.stringify(value) ?? ''
 }
 
-/** The lines of the stack of an error, or its message. */
+/**
+ * Returns the lines of the stack of an error, or its message if it has no stack. Returns undefined if the value is not an error.
+ */
 function stackOf(error: unknown): string[] | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { stack, message } = error as { stack?: unknown; message?: unknown }

@@ -1,31 +1,33 @@
 import type { Exit } from './exit.ts'
 import { isGroupAlive, send } from './process-group.ts'
 
-/** Time that the rest of a group gets between the unasked exit of its leader and SIGKILL. */
+/** If the leader exits without a request, the rest of its group gets SIGKILL after this time. Milliseconds. */
 const GROUP_GRACE_MS = 5_000
-/** A process that left the group may hold the pipe for ever. After the end of the group, reading stops after QUIET_MS without data. */
+/**
+ * After the end of the group, reading stops after this time without data, because a process that left the group may keep the
+ * pipe open for ever. Milliseconds.
+ */
 const QUIET_MS = 1_000
-/** The longest time to read on after the end of the group. */
+/** After the end of the group, reading stops after this time in any case. Milliseconds. */
 const DRAIN_MS = 5_000
 const FIRST_LOOK_MS = 10
 const LONGEST_LOOK_MS = 1_000
 
 /**
- * Decides when a process is over. After the exit of the leader, the rest of its group must end, and the pipe must be read to
- * its end. A member of the group that closed its output causes no event when it dies, so the group is checked at growing
- * intervals. A process that left the group and still holds the pipe gets QUIET_MS to write its last lines.
- *
- * @param group 0 if the process could not be started
+ * Decides when a process has ended. After the exit of the leader, the rest of its group must end, and the pipe must be read to
+ * its end. If a member of the group has closed its output, its death causes no event, so the group is checked at growing
+ * intervals. A process that left the group and still has the pipe open gets QUIET_MS to write its last lines.
+ * @param group id of the process group; 0 if the process could not be started
  * @param clean closes the pipe; called once, before `ended` resolves
  */
 export function createProcessEnd(group: number, clean: () => void) {
   const { promise: ended, resolve } = Promise.withResolvers<Exit>()
   let exit: Exit | undefined
   let eof = false
-  /** The group was signalled, so the sender also plans its SIGKILL. */
+  /** True after the group was signalled: then the sender of the signal also plans SIGKILL. */
   let asked = false
   let killed = group === 0
-  /** Reading is paused. */
+  /** True while reading is paused. */
   let held = false
   let finished = false
   let graceEndsMs = Number.POSITIVE_INFINITY
@@ -61,7 +63,7 @@ export function createProcessEnd(group: number, clean: () => void) {
     if (!held) later(QUIET_MS, finish)
   }
   return {
-    /** Never rejects. */
+    /** Resolves with the exit of the leader when the process has ended. Never rejects. */
     ended,
     finish,
     exited(how: Exit) {
@@ -77,7 +79,7 @@ export function createProcessEnd(group: number, clean: () => void) {
       eof = true
       settle()
     },
-    /** HOT. */
+    /** Notes that data arrived from the pipe. HOT. */
     gotData() {
       if (drainAtMs === 0 || finished) return
       if (Date.now() - drainAtMs > DRAIN_MS) finish()

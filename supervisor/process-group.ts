@@ -6,19 +6,22 @@ export function send(target: number, signal: NodeJS.Signals | 0): boolean {
     return process.kill(target, signal)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // EPERM: on macOS a group of zombies; elsewhere a process that changed its user, which we may not signal.
+    // EPERM means a group of zombies on macOS. Elsewhere it means a process that changed its user, which we may not signal.
     if (code === 'ESRCH' || code === 'EPERM') return false
     throw error
   }
 }
 
-/** True if a process of the group runs. Zombies do not count, because a container without an init never reaps them. */
+/**
+ * Returns true if a process of the group runs. Zombies do not count, because a container without an init process never reaps
+ * them.
+ */
 export const isGroupAlive = (group: number): boolean =>
   send(-group, 0) && (process.platform !== 'linux' || liveMembers(group).length > 0)
 
 /**
- * Memory of a group in bytes, as PSS: shared pages count once, as in the limit of the platform. 0 on systems without
- * /proc/PID/smaps_rollup.
+ * Returns the memory of a group in bytes, as PSS: shared pages count once, as the platform counts them for its limit. Returns 0
+ * on systems without /proc/PID/smaps_rollup.
  */
 export function groupMemoryBytes(group: number): number {
   if (process.platform !== 'linux') return 0
@@ -26,7 +29,10 @@ export function groupMemoryBytes(group: number): number {
   return kilobytes.reduce((sum: number, each) => sum + Number(each), 0) * 1024
 }
 
-/** Parses proc_pid_stat(5): "pid (name) state ppid pgrp …". The name may contain spaces and parentheses. */
+/**
+ * Returns the process ids of a group without zombies. Parses proc_pid_stat(5): "pid (name) state ppid pgrp …"; the name may
+ * contain spaces and parentheses.
+ */
 function liveMembers(group: number): string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false
@@ -40,7 +46,7 @@ function readProc(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1')
   } catch {
-    // The process ended after readdir, or belongs to another user.
+    // The process has ended since readdir, or belongs to another user.
     return ''
   }
 }

@@ -4,7 +4,7 @@ import type { Exit } from './exit.ts'
 export type State =
   | { readonly tag: 'starting' }
   | { readonly tag: 'running'; readonly pid: number; readonly sinceMs: number }
-  /** `killed` is true after killAtMs: SIGKILL was sent. */
+  /** The process was asked to stop. `killed` is true after killAtMs, when SIGKILL was sent. */
   | {
       readonly tag: 'stopping'
       readonly pid: number
@@ -17,18 +17,18 @@ export type State =
 
 export type Event =
   | { readonly tag: 'spawned'; readonly pid: number; readonly atMs: number }
-  /** A stop request. With `thenStart` it is a restart: the process starts again after it ended. */
+  /** The process is asked to stop. With `thenStart` this is a restart: the process starts again after it has ended. */
   | { readonly tag: 'stopAsked'; readonly killAtMs: number; readonly thenStart: boolean }
   /** The time of killAtMs has come. */
   | { readonly tag: 'killDue' }
   /** The process ended. `startAtMs` is set if its restart policy starts it again. */
   | { readonly tag: 'ended'; readonly exit: Exit; readonly startAtMs?: number }
-  /** The pause of a back-off is over, or the process is started by name. */
+  /** The pause before a restart is over, or a request starts the process. */
   | { readonly tag: 'startAsked' }
 
 /**
- * The state after an event. Returns the same object if the event has no effect in that state. Pure: no clock, no I/O.
- * The table in test/supervisor/process-state.test.ts is the specification.
+ * Returns the state after an event, or the same object if the event has no effect in this state. Pure: no clock, no I/O. The
+ * table in test/supervisor/process-state.test.ts is the specification.
  */
 export function next(state: State, event: Event): State {
   switch (event.tag) {
@@ -47,7 +47,7 @@ export function next(state: State, event: Event): State {
   }
 }
 
-/** The next timed event of a state, if any. The slot keeps one timer, for this event. */
+/** Returns the next timed event of a state, or undefined. The slot keeps one timer, for this event. */
 export function timedEvent(state: State): { readonly atMs: number; readonly event: Event } | undefined {
   if (state.tag === 'stopping' && !state.killed) return { atMs: state.killAtMs, event: { tag: 'killDue' } }
   if (state.tag === 'backing-off') return { atMs: state.startAtMs, event: { tag: 'startAsked' } }
@@ -57,7 +57,8 @@ export function timedEvent(state: State): { readonly atMs: number; readonly even
 function onStopAsked(state: State, event: Extract<Event, { tag: 'stopAsked' }>): State {
   const { killAtMs, thenStart } = event
   if (state.tag === 'running') return { tag: 'stopping', pid: state.pid, killAtMs, killed: false, thenStart }
-  // A second request never gives more time, and a stop wins over a restart in either order.
+  // A second request never gives the process more time. If both a stop and a restart are requested, in either order, the process
+  // stops.
   if (state.tag === 'stopping') {
     return { ...state, killAtMs: Math.min(killAtMs, state.killAtMs), thenStart: state.thenStart && thenStart }
   }

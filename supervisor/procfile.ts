@@ -13,10 +13,9 @@ export const NUL_PROBLEM = 'a NUL character (the file must be UTF-8, not UTF-16)
 const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/
 
 /**
- * Parses `name: command` lines. Only blank lines and `#` comments may stand between them. Honcho and foreman skip any other
- * line, so a typing error there means a process that silently never starts.
- *
- * @param file the name used in messages
+ * Parses lines of the form `name: command`. Besides them, only blank lines and `#` comments are allowed. Honcho and foreman skip
+ * every other line, so with them a process whose line has a typing error never starts, without a message.
+ * @param file the name of the file in messages
  * @throws SupervisorError PROCFILE_INVALID with every invalid line and its number
  */
 export function parseProcfile(text: string, file = 'Procfile'): Entry[] {

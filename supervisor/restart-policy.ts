@@ -6,14 +6,14 @@ export type RestartMode = 'never' | 'on-failure' | 'always'
 
 export interface RestartPolicy {
   readonly mode: RestartMode
-  /** After this many failures in a row the supervisor gives up and exits with the code of that process. */
+  /** After this many failures in a row the supervisor gives up and exits with the exit code of the last failure. */
   readonly limit: number
 }
 
 const DEFAULT_LIMIT = 10
-/** Lower than for other types, because the platform must notice when `web` is gone. */
+/** The limit of `web` is lower than the limit of other types, because the platform must notice soon that `web` is gone. */
 const DEFAULT_WEB_LIMIT = 5
-/** A process that lived this long was healthy: the streak starts anew. */
+/** A process that lived this long was healthy: its streak starts again at zero. Milliseconds. */
 const HEALTHY_MS = 30_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
@@ -22,15 +22,15 @@ const EXIT_CONFIG = 78
 
 /** Ends of one slot in a row, each after less than HEALTHY_MS. */
 export interface Streak {
-  /** All ends; the pause grows with them. */
+  /** The number of ends in the streak. The pause grows with it. */
   readonly ends: number
-  /** Failures since the last success; the limit counts them. */
+  /** The number of failures since the last success. The limit applies to it. */
   readonly failures: number
 }
 
 export const NO_STREAK: Streak = { ends: 0, failures: 0 }
 
-/** The streak with one more end, of a process that lived `livedMs`. */
+/** Returns the streak after one more end. The process lived for `livedMs` milliseconds. */
 export function countEnd(streak: Streak, exit: Exit, livedMs: number): Streak {
   const { ends, failures } = livedMs >= HEALTHY_MS ? NO_STREAK : streak
   return { ends: ends + 1, failures: isSuccess(exit) ? 0 : failures + 1 }
@@ -41,10 +41,10 @@ export type RestartDecision =
   | { readonly tag: 'again'; readonly pauseMs: number }
   /** The process has done its work. The others keep running. */
   | { readonly tag: 'done' }
-  /** This end stops the whole run. */
+  /** The end of this process stops the whole run. `why` is the reason. */
   | { readonly tag: 'over'; readonly why: 'ended' | 'configuration' | 'limit' }
 
-/** The end of a process that nobody asked to stop. The streak includes this end. */
+/** The end of a process that was not asked to stop. The streak includes this end. */
 export interface UnaskedEnd extends Streak {
   readonly type: string
   readonly exit: Exit
@@ -55,19 +55,22 @@ export function decide(policy: RestartPolicy, end: UnaskedEnd, random: number): 
   const succeeded = isSuccess(end.exit)
   if ('code' in end.exit && end.exit.code === EXIT_CONFIG) return { tag: 'over', why: 'configuration' }
   if (policy.mode === 'never') return { tag: 'over', why: 'ended' }
-  // A dyno without its web process looks alive but serves nobody. If the run ends, the platform starts it again.
+  // Without its web process a dyno looks alive but serves no requests. If the run ends, the platform restarts the dyno.
   if (succeeded && policy.mode === 'on-failure') return end.type === 'web' ? { tag: 'over', why: 'ended' } : { tag: 'done' }
   if (!succeeded && end.failures >= policy.limit) return { tag: 'over', why: 'limit' }
   return { tag: 'again', pauseMs: pauseMs(end.ends, random) }
 }
 
-/** 0.5 s, doubled for each end up to 30 s, minus a random part of up to a quarter, so that processes that fail together restart apart. */
+/**
+ * Returns the pause before a restart: 0.5 s, doubled for each end up to 30 s, minus a random part of up to a quarter. So
+ * processes that fail together do not restart together.
+ */
 export function pauseMs(ends: number, random: number): number {
   const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (ends - 1))
   return Math.round(full * (1 - random / 4))
 }
 
-/** The policy of each type. `fallback` is for types that are not listed. */
+/** The policy of each type. `fallback` is the policy of types that are not listed. */
 export interface RestartPolicies {
   readonly fallback: RestartPolicy | undefined
   readonly byType: ReadonlyMap<string, RestartPolicy>
@@ -97,7 +100,10 @@ export function parseRestart(text: string): RestartPolicies {
   return { fallback, byType }
 }
 
-/** Without --restart the supervisor does as Honcho does: the first process that ends stops all the others. */
+/**
+ * Returns the policy of a type. Without --restart the supervisor behaves as Honcho does: when the first process ends, all other
+ * processes are stopped.
+ */
 export function policyFor(type: string, policies: RestartPolicies | undefined): RestartPolicy {
   const named = policies?.byType.get(type)
   if (named !== undefined) return named

@@ -8,16 +8,15 @@ export interface RunCommandOptions {
 }
 
 /**
- * Runs one command in the foreground with our streams. Resolves with its exit code (128 + n for a death by signal n). The
- * command stays in our process group, so Ctrl-C of the terminal reaches it directly. SIGTERM and SIGHUP are forwarded; Honcho
- * exits instead and leaves the command running.
- *
+ * Runs one command in the foreground; it inherits stdin, stdout and stderr. Resolves with its exit code (128 + n for a death by
+ * signal n). The command stays in our process group, so Ctrl-C of the terminal reaches it directly. SIGTERM and SIGHUP are
+ * forwarded to the command; Honcho exits instead and leaves the command running.
  * @throws SupervisorError CHILD_NOT_STARTED
  */
 export async function runCommand(file: string, args: readonly string[], options: RunCommandOptions): Promise<number> {
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
   const ignore = () => {}
-  // Installed before the command starts, because a signal may arrive as soon as the command is visible.
+  // The listeners are installed before the command starts, because a signal may arrive as soon as the command is visible.
   process.on('SIGINT', ignore).on('SIGTERM', forward).on('SIGHUP', forward)
   const child = execa(file, [...args], { ...options, extendEnv: false, stdio: 'inherit', reject: false, cleanup: true })
   try {

@@ -5,14 +5,14 @@ import type { RestartPolicies } from './restart-policy.ts'
 
 /** A service of the caller, such as a database, that starts before the first child and stops after the last. */
 export interface Attached {
-  /** Added to the environment of every child. */
+  /** Variables that are added to the environment of every child. */
   readonly env: Readonly<Record<string, string>>
-  /** Called once, after all children have ended. */
+  /** Stops the service. Called once, after all children have ended. */
   stop(): Promise<void>
 }
 
 export interface AttachHost {
-  /** Returns a sink for the output of a process of the caller. The sink takes bytes and writes prefixed lines. */
+  /** Returns a function that writes the output of another process, with the name as prefix. The function takes bytes. */
   log(name: string): (chunk: Buffer) => void
   /** Aborted when the run begins to stop. */
   readonly signal: AbortSignal
@@ -27,9 +27,9 @@ export interface SuperviseOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Working directory of the children. Default the current one. */
   readonly cwd?: string
-  /** Default process.stdout. */
+  /** Where the output is written. Default process.stdout. */
   readonly stdout?: Writable & { readonly isTTY?: boolean }
-  /** A name of FORMATS or a template. Default auto. */
+  /** A name of FORMATS or a template. Default "auto". */
   readonly format?: string
   /** False: no colours. Default: colours on a terminal, unless NO_COLOR is set. */
   readonly colour?: boolean

@@ -44,8 +44,9 @@ export interface ReadEnv {
 export const appRoot = ({ cwd, values }: Invocation): string => resolve(cwd, values['app-root'] ?? '.')
 
 /**
- * Precedence, weakest first: the real environment, then the `.env` files in order; with --env-wins the real environment is
- * last. A missing `.env` is ignored, as in Honcho. A missing file that -e names causes a warning.
+ * Reads the environment and the `.env` files. Precedence, weakest first: the real environment, then the `.env` files in order;
+ * with --env-wins, the real environment is strongest. A missing `.env` is ignored, as in Honcho. A missing file that -e names
+ * causes a warning.
  */
 export function readEnv(invocation: Invocation): ReadEnv {
   const { env, values } = invocation
@@ -66,7 +67,7 @@ export function readEnv(invocation: Invocation): ReadEnv {
   return { env: merged, fromFiles, warnings }
 }
 
-/** @throws SupervisorError PROCFILE_MISSING, PROCFILE_INVALID */
+/** Reads the Procfile. @throws SupervisorError PROCFILE_MISSING, PROCFILE_INVALID */
 export function readProcfile(invocation: Invocation, env: Env): Entry[] {
   const name = invocation.values.procfile ?? (env.PROCFILE || 'Procfile')
   const path = resolve(appRoot(invocation), name)
@@ -75,7 +76,7 @@ export function readProcfile(invocation: Invocation, env: Env): Entry[] {
   return parseProcfile(text, name)
 }
 
-/** @throws SupervisorError PROCESS_UNKNOWN, OPTION_INVALID */
+/** Plans the instances that the options ask for. @throws SupervisorError PROCESS_UNKNOWN, OPTION_INVALID */
 export function readFormation(invocation: Invocation, entries: readonly Entry[], env: Env, only: readonly string[]): Instance[] {
   const { values } = invocation
   const given = values.port ?? (env.PORT || '5000')
@@ -83,7 +84,7 @@ export function readFormation(invocation: Invocation, entries: readonly Entry[],
     only,
     concurrency: parseConcurrency(values.concurrency ?? ''),
     basePort: wholeNumber('--port', given, 1, 65_535),
-    // If PORT comes from the real environment, the platform routes requests to it.
+    // If the real environment sets PORT, the platform routes requests to this port, so `web.1` must get it.
     webFirst: (invocation.env.PORT ?? '') !== '' || (invocation.env.DYNO ?? '') !== '',
   })
   if (instances.length === 0)
@@ -107,7 +108,7 @@ export function readSettings({ values }: Invocation, env: Env, entries: readonly
     throw new SupervisorError('OPTION_INVALID', `--on-slow-log ${JSON.stringify(onSlowLog)} is neither block nor drop`)
   }
   const format = values.format ?? FORMATS[0]
-  // Throws on an invalid format, so that `check` reports it.
+  // Created only to throw on an invalid format, so that `check` reports it.
   createFormat({ format, names, tty: false, colour: false, stamped: false, prefix: true })
   const timeoutMs = seconds('--timeout', values.timeout ?? (env.SHUTDOWN_TIMEOUT || '25')) * 1000
   const colour = values['no-colour'] !== true

@@ -1,4 +1,7 @@
-/** Words that the shell itself must run: with "exec" it would search a program of that name, or the effect would be lost. */
+/**
+ * Words that the shell itself must run. With "exec" before such a word, the shell would search for a program of this name, or
+ * the effect of the word would be lost.
+ */
 const SHELL_WORDS = new Set(
   (
     '! . : [ alias bg break builtin caller case cd command continue declare do done elif else env enable esac eval exec exit export fc fg ' +
@@ -6,14 +9,14 @@ const SHELL_WORDS = new Set(
     'shopt source suspend test then time times trap type typeset ulimit umask unalias unset until wait while { }'
   ).split(' '),
 )
-/** Characters that may make a line more than one simple command. Quoted text is not checked. */
+/** Characters that may make a line more than one simple command. Text in quotes is not checked. */
 const NOT_SIMPLE = /[;&|()`\n\\"'{}!#]/
 const ASSIGNMENTS = /^(?:[A-Za-z_]\w*=\S*\s+)*/
 
 /**
- * Puts `exec` before a simple command, so the process that we start is the program itself: it receives the signals, and we
- * receive its exit. Without `exec`, dash (the /bin/sh of Debian and Heroku) stays in memory beside the last command of `sh -c`;
- * bash does not.
+ * Puts `exec` before a simple command, so that the process that we start is the program itself: it receives the signals, and we
+ * receive its exit code. Without `exec`, dash (the /bin/sh of Debian and Heroku) stays in memory while the last command of `sh
+ * -c` runs; bash does not.
  */
 export function execIfSimple(command: string): string {
   const text = command.trim()
@@ -24,5 +27,5 @@ export function execIfSimple(command: string): string {
   return `${assignments}exec ${rest}`
 }
 
-/** The text with each quoted part replaced by "q". An unclosed quote stays, so the command is not simple. */
+/** Replaces each quoted part of the text by "q". An unclosed quote stays, and then the command is not simple. */
 const outsideQuotes = (text: string) => text.replace(/'[^']*'|"(?:[^"\\`$]|\\.)*"/g, 'q')

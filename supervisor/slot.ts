@@ -11,15 +11,15 @@ export type Slot = ReturnType<typeof createSlot>
 export interface SlotOptions {
   readonly instance: Instance
   readonly policy: RestartPolicy
-  /** Called for each start, because each child needs a new pipe. */
+  /** Returns the spec of the next child. Called for each start, because each child needs a new pipe. */
   readonly spec: () => ChildSpec
   readonly say: (event: LifeEvent) => void
   readonly watchdog: { add(group: number): void; remove(group: number): void }
   readonly now: () => number
   readonly random: () => number
-  /** The process ended, and its restart policy ends the whole run. */
+  /** Called when the process has ended and its restart policy ends the whole run. */
   readonly onOver: (exit: Exit) => void
-  /** The process ended and will not start again. */
+  /** Called when the process has ended and will not start again. */
   readonly onExited: () => void
 }
 
@@ -35,7 +35,7 @@ export function createSlot(options: SlotOptions) {
 
   const note = (text: string) => say({ tag: 'note', text: `${name} ${text}` })
 
-  /** The only place that changes the state. What a new state requires happens here. */
+  /** Changes the state, and starts or signals the process as the new state requires. No other function changes the state. */
   const apply = (event: Event) => {
     const before = state
     state = next(before, event)
@@ -69,7 +69,7 @@ export function createSlot(options: SlotOptions) {
     else apply({ tag: 'ended', exit })
   }
 
-  /** The process ended although nobody asked for it: its restart policy decides. */
+  /** Called when the process has ended without a stop request: its restart policy decides what happens. */
   const onUnaskedEnd = (exit: Exit, livedMs: number) => {
     streak = countEnd(streak, exit, livedMs)
     const decision = decide(policy, { type, exit, ...streak }, options.random())
@@ -121,7 +121,7 @@ export function createSlot(options: SlotOptions) {
     term() {
       if (state.tag === 'stopping') signal('SIGTERM')
     },
-    /** Treats the process as ended, although it did not end. */
+    /** Treats the process as ended, although it still runs. */
     abandon: () => child?.abandon(),
     forward: (which: NodeJS.Signals) => child?.signalLeader(which),
   }

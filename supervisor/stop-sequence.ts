@@ -11,19 +11,24 @@ export type StopCause =
   | { readonly tag: 'broken' }
 
 /**
- * How long to wait after the stop request for a SIGTERM of the watchdog, which shows that the platform signals every
- * process. Such a burst takes a few milliseconds.
+ * Wait after the stop request for a SIGTERM to the watchdog, which shows that the platform signals every process itself. The
+ * platform needs a few milliseconds for all processes. Milliseconds.
  */
 const STORM_MS = 80
-/** Signals within this time count as one: Ctrl-C may arrive both from the terminal and from a shell that forwards it. */
+/**
+ * Signals within this time count as one, because Ctrl-C may arrive twice: from the terminal, and from a shell that forwards it.
+ * Milliseconds.
+ */
 const BURST_MS = 300
-/** From SIGKILL until a process that cannot die (state D) is abandoned, and the time to write the last bytes. */
+/**
+ * Time from SIGKILL until a process that cannot die (state D) is abandoned. Also the time to write the last bytes. Milliseconds.
+ */
 export const LAST_MS = 1_000
 
 interface StopSequenceOptions {
-  /** From the stop request to SIGKILL for the children. */
+  /** Time from the stop request to SIGKILL for the children. Milliseconds. */
   readonly childrenMs: number
-  /** From the stop request until the run ends in any case. */
+  /** Time from the stop request until the run ends in any case. Milliseconds. */
   readonly timeoutMs: number
   readonly say: (event: LifeEvent) => void
   readonly slots: () => readonly Slot[]
@@ -35,13 +40,13 @@ interface StopSequenceOptions {
 export function createStopSequence(options: StopSequenceOptions) {
   const { childrenMs, timeoutMs, say, slots } = options
   const controller = new AbortController()
-  // Annotated, because tsc cannot name this type in the declarations that it writes.
+  // The type is annotated, because tsc cannot name the inferred type in the declarations that it writes.
   const stopping: AbortSignal = controller.signal
   const { promise: outOfTime, resolve: giveUp } = Promise.withResolvers<undefined>()
   const timers = new Set<NodeJS.Timeout>()
   let budget: NodeJS.Timeout | undefined
   let cause: StopCause | undefined
-  /** SIGTERM was sent, or left to the platform. */
+  /** True after SIGTERM was sent to the children, or left to the platform. */
   let termed = false
   let stopAtMs = 0
   let stormAtMs = 0
@@ -66,7 +71,8 @@ export function createStopSequence(options: StopSequenceOptions) {
 
   const stopAgain = (next: StopCause, first: StopCause) => {
     if (next.tag !== 'signal') return
-    // In a storm a child may end before our own SIGTERM arrives: SIGTERM is the cause then, not the exit.
+    // In a storm a child may end before our own SIGTERM arrives. Then SIGTERM is the cause of the stop, not the exit of the
+    // child.
     if (first.tag === 'exit' && !termed) cause = next
     if (next.signal === 'SIGINT' && isatty(0) && Date.now() - stopAtMs > BURST_MS) killAt(Date.now())
   }
@@ -89,16 +95,16 @@ export function createStopSequence(options: StopSequenceOptions) {
       else after(STORM_MS, term)
       options.onStop()
     },
-    /** The watchdog, a process that only a storm signals, received SIGTERM. */
+    /** Call when the watchdog has received SIGTERM. Only a storm signals the watchdog. */
     stormSeen() {
       stormAtMs = Date.now()
     },
-    /** Cancels the steps that are left, because no process is left. */
+    /** Cancels the remaining steps. Called when no process is left. */
     finish() {
       for (const timer of timers) clearTimeout(timer)
     },
     close: () => clearTimeout(budget),
-    /** The rest of the budget; all of it before the stop request. */
+    /** Returns the milliseconds that remain of timeoutMs; all of timeoutMs before the stop request. */
     remainingMs: () => (cause === undefined ? timeoutMs : Math.max(0, stopAtMs + timeoutMs - Date.now())),
     code: () => codeOf(cause),
   }

@@ -14,10 +14,10 @@ export type { Attach, Attached, AttachHost, SuperviseOptions } from './run-optio
 
 /**
  * Runs the processes until the first cause to stop: a signal, a process whose end ends the run, or a closed output. Resolves
- * with the exit code: the code of that process (128 + n for a death by signal n), 130 for SIGINT, 143 for SIGTERM, 129 for
- * SIGHUP, 141 when the reader of the output is gone, 0 when all processes have done their work. Never calls process.exit.
- *
- * @throws the error of `attach`, unless the run was already stopping; SupervisorError for a bad format
+ * with the exit code: the exit code of the process that ended the run (128 + n for a death by signal n), 130 for SIGINT, 143 for
+ * SIGTERM, 129 for SIGHUP, 141 if the reader of the output is gone, 0 if all processes have done their work. Never calls
+ * process.exit.
+ * @throws the error of `attach`, unless the run was already stopping; SupervisorError for an invalid format
  */
 export async function supervise(options: SuperviseOptions): Promise<number> {
   const run = createLifecycle(options)
@@ -53,7 +53,10 @@ async function openControl(path: string | undefined, run: Lifecycle): Promise<Co
   return control
 }
 
-/** An attach that rejects after its signal was aborted is a clean end. An attach that does not settle in time is abandoned. */
+/**
+ * Starts the attached service. If `attach` rejects after its signal was aborted, this counts as a clean end. If it does not
+ * settle in time, it is abandoned.
+ */
 async function bringUp(attach: Attach | undefined, run: Lifecycle): Promise<Attached | undefined> {
   if (attach === undefined || run.stopping.aborted) return undefined
   const coming = attach({ log: run.openLog, signal: run.stopping })
@@ -81,7 +84,7 @@ async function withTimeout<T>(ms: number, promise: Promise<T>): Promise<T | unde
 }
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
-/** Forwarded to the children, as foreman does. Their meaning is the child's own. */
+/** Signals that are forwarded to the children, as foreman does. Each child decides what they mean. */
 const FORWARDED = ['SIGUSR1', 'SIGUSR2'] as const
 
 function listen(run: Lifecycle, options: SuperviseOptions): () => void {

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 
 /**
- * A shell that outlives the supervisor by at most two seconds. It reads which process groups start and end. If its input ends
- * while groups are left, the supervisor was killed, and the shell sends SIGTERM to the groups, then SIGKILL. The alternative,
- * PR_SET_PDEATHSIG (setpriv), reaches only the direct child, needs Linux with util-linux, and costs one exec per child.
- *
- * The watchdog also detects a SIGTERM storm. It has a session of its own, so it receives SIGTERM only if the platform signals
- * every process (Heroku's dyno manager, systemd's KillMode=control-group). The children have received SIGTERM then, too.
+ * A shell that outlives the supervisor by at most two seconds. The supervisor writes to its input which process groups start and
+ * end. If the input ends while groups are left, the supervisor was killed, and the shell sends SIGTERM to the groups, then
+ * SIGKILL. The alternative, PR_SET_PDEATHSIG (setpriv), reaches only the direct child, needs Linux with util-linux, and costs
+ * one exec for each child. The watchdog also detects a SIGTERM storm. It has a session of its own, so it receives SIGTERM only
+ * if the platform signals every process (Heroku's dyno manager, systemd's KillMode=control-group), and then the children have
+ * received SIGTERM too.
  */
 const SCRIPT = `
 trap 'echo TERM; hit=1' TERM
@@ -33,6 +33,7 @@ for id in $groups; do kill -KILL -"$id" 2>/dev/null; done
 export type Watchdog = ReturnType<typeof startWatchdog>
 
 /**
+ * Starts the watchdog.
  * @param scratch folder to delete if the supervisor is killed
  * @param onStorm called when the watchdog receives SIGTERM
  */
@@ -53,7 +54,7 @@ export function startWatchdog(scratch: string, onStorm: () => void) {
     remove: (group: number) => send(`- ${group}\n`),
     /** Sets the file to delete if the supervisor is killed; '' for none. */
     file: (path: string) => send(`f ${path}\n`),
-    /** Resolves when the watchdog has ended: at once if no group is left. */
+    /** Ends the watchdog. Resolves when it has ended, which is at once if no group is left. */
     close(): Promise<void> {
       shell.stdin.end()
       return ended

@@ -15,8 +15,7 @@ const EXPORTERS: Record<string, (plan: ExportPlan) => ExportedFile[]> = {
 export const EXPORT_FORMATS: readonly string[] = Object.keys(EXPORTERS)
 
 /**
- * Writes the files with which another process manager runs the same processes. Returns their paths.
- *
+ * Writes the files with which another process manager runs the same processes. Returns the paths of the files.
  * @throws SupervisorError OPTION_INVALID for an unknown format, EXPORT_FAILED
  */
 export function writeExport(format: string, location: string, plan: ExportPlan): string[] {
@@ -31,7 +30,7 @@ export function writeExport(format: string, location: string, plan: ExportPlan):
     const full = join(location, path)
     try {
       mkdirSync(dirname(full), { recursive: true })
-      // The environment may contain secrets.
+      // Only the owner may read the files, because the environment may contain secrets.
       writeFileSync(full, text, { mode: executable === true ? 0o700 : 0o600 })
     } catch (cause) {
       throw new SupervisorError('EXPORT_FAILED', `cannot write ${full}: ${(cause as NodeJS.ErrnoException).code}`, { cause })

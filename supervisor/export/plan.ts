@@ -21,12 +21,12 @@ export interface ExportedFile {
   readonly executable?: boolean
 }
 
-/** `web-1`, because dots are special in unit names. */
+/** Returns the name with a dash (`web-1`), because dots are special in unit names. */
 export const dashed = ({ type, name }: Instance): string => `${type}-${name.slice(type.length + 1)}`
 
-/** One word of a POSIX shell, quoted only if needed. */
+/** Returns the text as one word of a POSIX shell, quoted only if needed. */
 export const shellQuote = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`)
 
-/** The environment of one process: the `.env` files, its port and its name. */
+/** Returns the environment of one process: the variables of the `.env` files, its port and its name. */
 export const environmentOf = (plan: ExportPlan, instance: Instance): [name: string, value: string][] =>
   Object.entries({ ...plan.env, PORT: String(instance.port), PS: instance.name }).toSorted(([a], [b]) => (a < b ? -1 : 1))

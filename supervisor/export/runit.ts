@@ -16,7 +16,7 @@ exec chpst -u ${user} -e "$here/env" ${plan.shell} -c ${shellQuote(instance.comm
     return [
       { path: `${folder}/run`, text: run, executable: true },
       { path: `${folder}/log/run`, text: logger, executable: true },
-      // chpst reads NUL as a newline inside a value.
+      // A newline inside a value is written as NUL, which chpst turns back into a newline.
       ...environmentOf(plan, instance).map(([name, value]) => ({
         path: `${folder}/env/${name}`,
         text: value.replaceAll('\n', '\0'),

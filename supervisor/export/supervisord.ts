@@ -3,7 +3,10 @@ import { dashed, type ExportedFile, type ExportPlan, environmentOf, shellQuote }
 /** Escapes %, because supervisord expands %(name)s. */
 const percent = (text: string) => text.replaceAll('%', '%%')
 
-/** Ends a line of the file or begins a comment, also inside quotes (supervisor 4, options.py UnhosedConfigParser). */
+/**
+ * Matches text that would end a line of the file or begin a comment, even inside quotes (supervisor 4, options.py
+ * UnhosedConfigParser).
+ */
 const BREAKS_LINE = /[\r\n]|\s[;#]/
 
 /** Writes one file with a program for each process and a group for the app. */
@@ -35,8 +38,8 @@ redirect_stderr=true
 }
 
 /**
- * Quotes a value. Undefined if the value cannot be quoted, because supervisord has no escapes and strips all quotes from both
- * ends (supervisor 4, datatypes.py dict_of_key_value_pairs). The shell of the command sets such a value.
+ * Quotes a value. Returns undefined if the value cannot be quoted, because supervisord has no escapes and strips all quotes from
+ * both ends (supervisor 4, datatypes.py dict_of_key_value_pairs). Then the shell command sets the variable instead.
  */
 function quote(value: string): string | undefined {
   if (BREAKS_LINE.test(value) || /^["']|["']$/.test(value)) return undefined
@@ -44,7 +47,7 @@ function quote(value: string): string | undefined {
   return value.includes("'") ? undefined : `'${value}'`
 }
 
-/** A one-line script that prints `script` with printf(1) and evaluates it. */
+/** Returns a script of one line that prints `script` with printf(1) and evaluates the output. */
 function inOneLine(script: string): string {
   const bytes = [...Buffer.from(script)].map((byte) => {
     const char = String.fromCharCode(byte)

@@ -1,6 +1,6 @@
 import { dashed, type ExportedFile, type ExportPlan, environmentOf } from './plan.ts'
 
-/** Quotes as systemd.syntax(7) asks: C escapes in double quotes; % starts a specifier. */
+/** Quotes a value according to systemd.syntax(7): C escapes in double quotes. % is doubled, because it starts a specifier. */
 const quote = (text: string) =>
   `"${text.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\t', '\\t').replaceAll('%', '%%')}"`
 
