@@ -41,7 +41,7 @@ test.each([
   ['metadata', 'http://169.254.169.254/latest/meta-data/', /not a public address/],
   ['the name of loopback', 'http://localhost/', /private network/],
   ['the name of loopback with a dot', 'http://LOCALHOST./', /private network/],
-  ['a name under it', 'a name under localhost', /private network/],
+  ['a name under localhost', 'http://app.localhost/', /private network/],
   ['the name of Google metadata', 'http://metadata.google.internal/', /private network/],
   ['zero', 'http://0/', /0\.0\.0\.0/],
 ])('refuses %s: %s', (_what, url, reason) => {
