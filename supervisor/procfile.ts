@@ -9,7 +9,7 @@ export interface Entry {
 /** Commands and variables cannot contain NUL. A file with NUL is usually UTF-16. */
 export const NUL_PROBLEM = 'a NUL character (the file must be UTF-8, not UTF-16)'
 
-/** The characters of names are those of Honcho and foreman. */
+/** Matches a line `name: command`. Honcho and foreman allow the same characters in names. */
 const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/
 
 /**

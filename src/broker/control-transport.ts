@@ -7,7 +7,7 @@ export interface ControlMessage {
   readonly body: unknown
 }
 
-/** The address for replies, as the request names it. */
+/** The address for replies, as a request contains it. */
 export interface ReplyTo {
   readonly exchange: string
   readonly routing_key: string
@@ -43,7 +43,11 @@ export interface ControlTransport {
   reply(to: ReplyTo, reply: ControlMessage): void
   /** Sends an event of the kind `routingKey` (`worker.heartbeat`, `task.multi`). */
   emit(routingKey: string, event: ControlMessage): void
-  /** Declares the exchange and the queue, both durable, and binds them. @throws if the broker refuses. undefined: this broker has no exchanges */
+  /**
+   * Declares the exchange and the queue, both durable, and binds the queue to the exchange. undefined: this broker has no
+   * exchanges.
+   * @throws if the broker refuses
+   */
   readonly bindQueue?: ((binding: QueueBinding) => Promise<void>) | undefined
   /** False: this broker carries no events, so callers need not create any. */
   readonly carriesEvents: boolean

@@ -144,8 +144,8 @@ export const nextChange = ({ onChange }: Pick<AmqpConnection, 'onChange'>): Prom
   })
 
 /**
- * The servers of a list, in turn as kombu's failover strategy `round-robin`. The recovery of amqplib has one address, which it reads before
- * each attempt, so its fields are replaced by those of the next server.
+ * Takes the servers of a list in turn, like kombu's failover strategy `round-robin`. The recovery of amqplib has one address
+ * object, which it reads before each attempt, so `next` replaces the fields of this object by the fields of the next server.
  */
 function inTurn(text: string): { readonly address: Options.Connect; next(): void } {
   const urls = amqpUrls(text)

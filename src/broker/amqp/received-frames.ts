@@ -1,19 +1,22 @@
 /** The part of amqplib's connection that reads frames. */
 interface FrameReader {
-  /** Bytes that were received and not yet read. */
+  /** The bytes that were received but not yet read. */
   readonly rest: Buffer
   recvFrame(): unknown
 }
 
 /** AMQP 0-9-1, §4.2.3: type, channel and size precede the payload. */
 const FRAME_HEADER_BYTES = 7
-/** A frame with the properties of a message. */
+/** Type of a frame with the properties of a message. */
 const CONTENT_HEADER = 2
-/** Class, weight and size of the body precede the flags of the properties. */
+/** Offset of the flags of the properties: the frame header, class, weight and size of the body precede them. */
 const FLAGS_AT = FRAME_HEADER_BYTES + 12
 const [HAS_TYPE, HAS_ENCODING, HAS_HEADERS] = [0x8000, 0x4000, 0x2000]
 
-/** Sizes of values by tag. Texts, byte arrays, tables and arrays have their size before the value. */
+/**
+ * Sizes in bytes of the values, by tag. Texts, byte arrays, tables and arrays are missing, because their size precedes the
+ * value.
+ */
 const SIZES: Readonly<Record<string, number>> = {
   ...{ t: 1, b: 1, B: 1, s: 2, u: 2, U: 2, I: 4, i: 4, l: 8, L: 8, f: 4, d: 8, D: 5, T: 8, V: 0 },
 }
@@ -21,12 +24,13 @@ const SIZES: Readonly<Record<string, number>> = {
 const TRANSLATED: Readonly<Record<string, string>> = { L: 'l', U: 's' }
 
 /**
- * py-amqp writes an integer of more than 32 bits with the tag `L`. RabbitMQ forwards it as it is, and amqplib would end the connection, again
- * after each redelivery (docs/internals/wire-protocol.md, "Numbers in headers"). From now on the reader gets the tag that amqplib reads.
+ * Makes the reader replace tags of py-amqp by tags that amqplib knows. py-amqp writes an integer of more than 32 bits with the
+ * tag `L`. RabbitMQ forwards the tag unchanged, and amqplib would end the connection, and again after each redelivery
+ * (docs/internals/wire-protocol.md, "Numbers in headers").
  */
 export function translateFields(reader: FrameReader): void {
   const receive = reader.recvFrame
-  // amqplib calls the method again after it has read more bytes, so each frame is seen when it is complete.
+  // amqplib calls this method again after it has received more bytes, so each frame is translated when it is complete.
   reader.recvFrame = () => {
     const { rest } = reader
     if (rest.length > FLAGS_AT && rest[0] === CONTENT_HEADER) translateHeaders(rest)
@@ -34,7 +38,10 @@ export function translateFields(reader: FrameReader): void {
   }
 }
 
-/** Translates the headers at the start of `bytes` in place. Does nothing if the frame is not complete. HOT: once per delivery. */
+/**
+ * Translates in place the headers of the frame at the start of `bytes`. Does nothing if the frame is not complete. HOT: called
+ * once for each delivery.
+ */
 export function translateHeaders(bytes: Buffer): void {
   const end = FRAME_HEADER_BYTES + bytes.readUInt32BE(3)
   if (bytes.length <= end) return
@@ -46,7 +53,10 @@ export function translateHeaders(bytes: Buffer): void {
   if (table.includes('L') || table.includes('U')) translateTable(table)
 }
 
-/** Stops at a tag that is not known: amqplib reports it. @param table with its size */
+/**
+ * Translates the tags in a table. Stops at an unknown tag, which amqplib then reports.
+ * @param table the bytes of the table, including its size
+ */
 function translateTable(table: Buffer): void {
   for (let at = 4; at < table.length; ) {
     const next = translateValue(table, at + 1 + table.readUInt8(at))
@@ -59,7 +69,7 @@ function translateArray(array: Buffer): void {
   for (let at: number | undefined = 4; at !== undefined && at < array.length; ) at = translateValue(array, at)
 }
 
-/** @returns where the value ends, undefined for a value that is not known */
+/** Translates one value. @returns the offset of the end of the value, or undefined if its tag is unknown */
 function translateValue(bytes: Buffer, at: number): number | undefined {
   const tag = String.fromCharCode(bytes.readUInt8(at))
   const size = SIZES[tag]

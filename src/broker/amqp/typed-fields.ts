@@ -1,7 +1,7 @@
 /**
- * Gives every number of a table of AMQP (headers of a message) its wire type. amqplib would choose the shortest type, but clients disagree about
- * the short ones: py-amqp reads `s` (16 bits) as a text and `b` (8 bits) without its sign, and then cannot read the rest of the table
- * (docs/internals/wire-protocol.md, "Numbers in headers"). HOT: once per publish.
+ * Gives every number in the headers of a message its wire type of AMQP. amqplib would choose the shortest type, but clients
+ * disagree about the short types: py-amqp reads `s` (16 bits) as a text and `b` (8 bits) without its sign, and then cannot read
+ * the rest of the table (docs/internals/wire-protocol.md, "Numbers in headers"). HOT: called once for each published message.
  */
 export function typedFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const typed: Record<string, unknown> = {}
@@ -21,7 +21,10 @@ function typedValue(value: unknown): unknown {
 
 const [MIN_INT32, MAX_INT32, PAST_INT64] = [-(2 ** 31), 2 ** 31 - 1, 2 ** 63]
 
-/** 32 bits where possible. py-amqp reads 64 bits without their sign, so an integer below 32 bits becomes a double, which all clients read alike. */
+/**
+ * Uses 32 bits where possible. py-amqp reads 64 bits without their sign, so an integer below the range of 32 bits becomes a
+ * double, which all clients read alike.
+ */
 function typedNumber(value: number): unknown {
   if (!Number.isInteger(value) || value < MIN_INT32 || value >= PAST_INT64) return { '!': 'double', value }
   return { '!': value <= MAX_INT32 ? 'int' : 'long', value }
@@ -30,7 +33,10 @@ function typedNumber(value: number): unknown {
 const isUnsigned = (value: unknown, limit: number) =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < limit
 
-/** A timestamp or a decimal as amqplib decodes it, so that a message that is sent again has the same one. */
+/**
+ * Returns true for a timestamp or a decimal as amqplib decodes it. It stays unchanged, so that a message that is sent again has
+ * the same value.
+ */
 function isReadByAmqplib(value: object): boolean {
   const { '!': type, value: inner } = value as { '!'?: unknown; value?: unknown }
   if (type === 'timestamp') return isUnsigned(inner, Number.MAX_SAFE_INTEGER)
