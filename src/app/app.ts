@@ -193,17 +193,20 @@ export function createRegistry(open: () => Promise<Backend>): App {
 
 function checkRegistration(name: string, options: TaskOptions, tasks: ReadonlyMap<string, Task>): void {
   if (!/^[\w.:-]{1,200}$/.test(name))
-    throw new AppError('TASK_NAME_INVALID', `${JSON.stringify(name)} cannot be the name of a task`)
+    throw new AppError(
+      'TASK_NAME_INVALID',
+      `the name of a task must be a text of 1 to 200 characters, not ${JSON.stringify(name)}`,
+    )
   if (tasks.has(name)) throw new AppError('TASK_DUPLICATE', `the task ${name} is registered twice`)
   checkTaskOptions(name, options)
   checkRetryPolicy(name, options)
 }
 
 function checkQueue(name: string, options: QueueOptions): void {
-  if (!isText(name, 200)) refuse(`queue ${JSON.stringify(name)} is not a text of 1 to 200 characters`)
+  if (!isText(name, 200)) refuse(`the name of a queue must be a text of 1 to 200 characters, not ${JSON.stringify(name)}`)
   const { concurrency } = options ?? {}
   if (!(Number.isSafeInteger(concurrency) && concurrency >= 1 && concurrency <= 1000))
-    refuse(`the concurrency of queue ${name} is ${concurrency}, not a whole number of 1 to 1000`)
+    refuse(`the concurrency of queue ${name} must be a whole number from 1 to 1000, not ${concurrency}`)
 }
 
 /** Opens the backend at the first `connect`. If opening fails, the next `connect` tries again. */

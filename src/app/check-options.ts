@@ -32,22 +32,22 @@ const MAX_TIME = Date.UTC(10_000, 0, 1)
  * @throws AppError ARGUMENTS_INVALID, VALUE_NOT_JSON, TASK_OPTION_INVALID
  */
 export function checkCall(name: string, args: readonly unknown[], options: ApplyOptions): void {
-  if (!Array.isArray(args)) throw new AppError('ARGUMENTS_INVALID', `${name}: the arguments are not a list`)
+  if (!Array.isArray(args)) throw new AppError('ARGUMENTS_INVALID', `${name}: args must be a list, not ${shown(args)}`)
   checkJson(args, 'args')
-  if (!isText(name, 200)) refuse(`task ${shown(name)} is not a name of 1 to 200 characters`)
+  if (!isText(name, 200)) refuse(`the task name must be a text of 1 to 200 characters, not ${shown(name)}`)
   // HOT: most calls have no options.
   if (options === NO_OPTIONS) return
-  if (options === null || typeof options !== 'object') refuse(`${name}: the options ${shown(options)} are not an object`)
+  if (options === null || typeof options !== 'object') refuse(`${name}: options must be an object, not ${shown(options)}`)
   if (options.kwargs !== undefined) checkJson(options.kwargs, 'kwargs')
   if (options.headers !== undefined) checkHeaders(options.headers)
   checkRoute(options, '')
   checkLimits(options, '')
   checkTimes(options)
   const { taskId, shadow, transaction } = options
-  if (taskId !== undefined && !isText(taskId, 255)) refuse(`taskId ${shown(taskId)} is not a text of 1 to 255 characters`)
-  if (shadow !== undefined && !isText(shadow, 200)) refuse(`shadow ${shown(shadow)} is not a text of 1 to 200 characters`)
+  if (taskId !== undefined && !isText(taskId, 255)) refuse(`taskId must be a text of 1 to 255 characters, not ${shown(taskId)}`)
+  if (shadow !== undefined && !isText(shadow, 200)) refuse(`shadow must be a text of 1 to 200 characters, not ${shown(shadow)}`)
   if (transaction !== undefined && typeof transaction?.query !== 'function')
-    refuse('transaction is not a client with a function query, such as one of pg')
+    refuse('transaction must be a client with a function "query", such as a client of pg')
 }
 
 /** A call without options. */
@@ -59,13 +59,16 @@ export function checkTaskOptions(name: string, options: TaskOptions): void {
   checkRoute(options, where)
   checkLimits(options, where)
   const { expires, unique, pool, acks, resultTtl, resultMaxBytes } = options
-  if (expires !== undefined && !isSeconds(expires)) refuse(`${where}expires ${shown(expires)} is not a number of seconds above 0`)
+  if (expires !== undefined && !isSeconds(expires))
+    refuse(`${where}expires must be a number of seconds above 0, not ${shown(expires)}`)
   if (resultTtl !== undefined && !isSeconds(resultTtl))
-    refuse(`${where}resultTtl ${shown(resultTtl)} is not a number of seconds above 0`)
+    refuse(`${where}resultTtl must be a number of seconds above 0, not ${shown(resultTtl)}`)
   if (resultMaxBytes !== undefined && !(Number.isSafeInteger(resultMaxBytes) && resultMaxBytes > 0))
-    refuse(`${where}resultMaxBytes ${shown(resultMaxBytes)} is not a whole number of bytes`)
-  if (pool !== undefined && !['async', 'thread'].includes(pool)) refuse(`${where}pool ${shown(pool)} is not async or thread`)
-  if (acks !== undefined && !['late', 'early'].includes(acks)) refuse(`${where}acks ${shown(acks)} is not late or early`)
+    refuse(`${where}resultMaxBytes must be a whole number of bytes above 0, not ${shown(resultMaxBytes)}`)
+  if (pool !== undefined && !['async', 'thread'].includes(pool))
+    refuse(`${where}pool must be "async" or "thread", not ${shown(pool)}`)
+  if (acks !== undefined && !['late', 'early'].includes(acks))
+    refuse(`${where}acks must be "late" or "early", not ${shown(acks)}`)
   if (unique !== undefined) checkUnique(unique, where)
   checkRate(options, where)
 }
@@ -82,48 +85,53 @@ function checkRate({ rateLimit }: TaskOptions, where: string): void {
 const MAX_UNIQUE_MS = 366 * 86_400_000
 
 function checkUnique(unique: NonNullable<TaskOptions['unique']>, where: string): void {
-  if (unique === null || typeof unique !== 'object') refuse(`${where}unique ${shown(unique)} is not like { forMs: 60000 }`)
+  if (unique === null || typeof unique !== 'object')
+    refuse(`${where}unique must be an object such as { forMs: 60000 }, not ${shown(unique)}`)
   const { key, forMs, until } = unique
-  if (key !== undefined && typeof key !== 'function') refuse(`${where}unique.key is not a function of the arguments`)
+  if (key !== undefined && typeof key !== 'function')
+    refuse(`${where}unique.key must be a function of the arguments, not ${shown(key)}`)
   if (!(Number.isFinite(forMs) && forMs >= 1 && forMs <= MAX_UNIQUE_MS))
-    refuse(`${where}unique.forMs ${shown(forMs)} is not a number of milliseconds from 1 to ${MAX_UNIQUE_MS}`)
-  if (until !== undefined && !['end', 'time'].includes(until)) refuse(`${where}unique.until ${shown(until)} is not end or time`)
+    refuse(`${where}unique.forMs must be a number of milliseconds from 1 to ${MAX_UNIQUE_MS}, not ${shown(forMs)}`)
+  if (until !== undefined && !['end', 'time'].includes(until))
+    refuse(`${where}unique.until must be "end" or "time", not ${shown(until)}`)
 }
 
 /** Checks the queue and priority of a call, a task or a route. */
 export function checkRoute({ queue, priority }: { queue?: unknown; priority?: unknown }, where: string): void {
   if (priority !== undefined && !(Number.isInteger(priority) && (priority as number) >= 0 && (priority as number) <= 255))
-    refuse(`${where}priority ${shown(priority)} is not a whole number of 0 to 255`)
-  if (queue !== undefined && !isText(queue, 200)) refuse(`${where}queue ${shown(queue)} is not a text of 1 to 200 characters`)
+    refuse(`${where}priority must be a whole number from 0 to 255, not ${shown(priority)}`)
+  if (queue !== undefined && !isText(queue, 200))
+    refuse(`${where}queue must be a text of 1 to 200 characters, not ${shown(queue)}`)
 }
 
 function checkLimits({ timeLimit, softTimeLimit }: { timeLimit?: unknown; softTimeLimit?: unknown }, where: string): void {
   if (timeLimit !== undefined && !isSeconds(timeLimit))
-    refuse(`${where}timeLimit ${shown(timeLimit)} is not a number of seconds above 0`)
+    refuse(`${where}timeLimit must be a number of seconds above 0, not ${shown(timeLimit)}`)
   if (softTimeLimit !== undefined && !isSeconds(softTimeLimit))
-    refuse(`${where}softTimeLimit ${shown(softTimeLimit)} is not a number of seconds above 0`)
+    refuse(`${where}softTimeLimit must be a number of seconds above 0, not ${shown(softTimeLimit)}`)
   if (timeLimit !== undefined && softTimeLimit !== undefined && (softTimeLimit as number) > (timeLimit as number))
-    refuse(`${where}softTimeLimit ${softTimeLimit} is later than timeLimit ${timeLimit}`)
+    refuse(`${where}softTimeLimit must not be above timeLimit (${timeLimit} s), not ${softTimeLimit}`)
 }
 
 function checkTimes({ countdown, eta, expires }: ApplyOptions): void {
   if (countdown !== undefined && !(Number.isFinite(countdown) && countdown >= 0 && countdown <= MAX_SECONDS))
-    refuse(`countdown ${shown(countdown)} is not a number of seconds from 0`)
-  if (countdown !== undefined && eta !== undefined) refuse('countdown and eta exclude each other')
-  if (eta !== undefined && !isDate(eta)) refuse(`eta is not a valid Date but ${shown(eta)}`)
-  if (typeof expires === 'number' && !(Math.abs(expires) <= MAX_SECONDS)) refuse(`expires ${expires} is not a number of seconds`)
+    refuse(`countdown must be a number of seconds from 0 to ${MAX_SECONDS}, not ${shown(countdown)}`)
+  if (countdown !== undefined && eta !== undefined) refuse('countdown and eta are both set: set only one of them')
+  if (eta !== undefined && !isDate(eta)) refuse(`eta must be a valid Date before the year 10000, not ${shown(eta)}`)
+  if (typeof expires === 'number' && !(Math.abs(expires) <= MAX_SECONDS))
+    refuse(`expires must be a Date or at most ${MAX_SECONDS} seconds, not ${expires}`)
   if (expires !== undefined && typeof expires !== 'number' && !isDate(expires))
-    refuse(`expires is not a valid Date but ${shown(expires)}`)
+    refuse(`expires must be a number of seconds or a valid Date before the year 10000, not ${shown(expires)}`)
 }
 
 function checkHeaders(headers: unknown): void {
   if (headers === null || typeof headers !== 'object' || Array.isArray(headers))
-    refuse(`headers ${shown(headers)} is not an object`)
+    refuse(`headers must be an object, not ${shown(headers)}`)
   checkJson(headers, 'headers')
   for (const name in headers) {
     const instead = Object.hasOwn(RESERVED, name) ? RESERVED[name] : name.startsWith('onedyno_') ? '' : undefined
     if (instead === undefined) continue
-    refuse(`headers.${name} is reserved: ${instead === '' ? 'it is written by onedyno itself' : `use ${instead}`}`)
+    refuse(`headers.${name} is reserved: ${instead === '' ? 'only onedyno writes this header' : `use ${instead}`}`)
   }
 }
 

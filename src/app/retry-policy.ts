@@ -95,29 +95,31 @@ function isNamed(error: unknown, name: string): boolean {
 }
 
 function checkRetryOptions({ countdown, eta, max }: RetryOptions): void {
-  if (countdown !== undefined && !(countdown >= 0 && countdown <= LONGEST_S)) refuse(`countdown ${countdown}`, 'seconds from 0')
-  if (eta !== undefined && Number.isNaN(eta?.getTime?.() ?? Number.NaN)) refuse(`eta ${eta}`, 'a valid Date')
+  if (countdown !== undefined && !(countdown >= 0 && countdown <= LONGEST_S)) refuse('countdown', countdown, SECONDS)
+  if (eta !== undefined && Number.isNaN(eta?.getTime?.() ?? Number.NaN)) refuse('eta', eta, 'a valid Date')
   if (max !== undefined) checkMax('max', max)
 }
 
 const checkMax = (name: string, max: unknown) => {
-  if (max !== null && !(Number.isInteger(max) && (max as number) >= 0)) refuse(`${name} ${max}`, 'a whole number from 0, or null')
+  if (max !== null && !(Number.isInteger(max) && (max as number) >= 0)) refuse(name, max, 'a whole number of at least 0, or null')
 }
 
 /** Checks the retry options of `app.task()`. @throws AppError TASK_OPTION_INVALID */
 export function checkRetryPolicy(task: string, policy: RetryPolicy): void {
   const { maxRetries, retryDelay, retryBackoff, retryBackoffMax, retryUntil: until } = policy
-  const own = (name: string, value: unknown) => `${task}: ${name} ${value}`
-  if (maxRetries !== undefined) checkMax(`${task}: maxRetries`, maxRetries)
+  const own = (name: string) => `${task}: ${name}`
+  if (maxRetries !== undefined) checkMax(own('maxRetries'), maxRetries)
   for (const [name, value] of Object.entries({ retryDelay, retryBackoffMax }))
-    if (value !== undefined && !isSeconds(value)) refuse(own(name, value), 'seconds from 0')
+    if (value !== undefined && !isSeconds(value)) refuse(own(name), value, SECONDS)
   if (retryBackoff !== undefined && typeof retryBackoff !== 'boolean' && !isSeconds(retryBackoff))
-    refuse(own('retryBackoff', retryBackoff), 'true, false or seconds')
+    refuse(own('retryBackoff'), retryBackoff, `true, false or ${SECONDS}`)
   if (until !== undefined && !(until instanceof Date ? !Number.isNaN(until.getTime()) : isSeconds(until)))
-    refuse(own('retryUntil', until), 'a valid Date or seconds')
+    refuse(own('retryUntil'), until, `a valid Date or ${SECONDS}`)
   for (const [name, value] of Object.entries({ autoretryFor: policy.autoretryFor, dontAutoretryFor: policy.dontAutoretryFor }))
-    if (value !== undefined && !isMatch(value)) refuse(own(name, value), 'a list of classes and names of errors, or a function')
+    if (value !== undefined && !isMatch(value)) refuse(own(name), value, 'a list of classes and names of errors, or a function')
 }
+
+const SECONDS = 'a number of seconds of at least 0'
 
 const isSeconds = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= LONGEST_S
 
@@ -125,6 +127,7 @@ const isMatch = (value: unknown): boolean =>
   typeof value === 'function' ||
   (Array.isArray(value) && value.every((each) => typeof each === 'string' || typeof each === 'function'))
 
-function refuse(what: string, wanted: string): never {
-  throw new AppError('TASK_OPTION_INVALID', `${what} is not ${wanted}`)
+function refuse(option: string, value: unknown, wanted: string): never {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  throw new AppError('TASK_OPTION_INVALID', `${option} must be ${wanted}, not ${shown}`)
 }

@@ -12,10 +12,10 @@ export function checkJson(value: unknown, path: string): void {
 
 function findProblem(value: unknown, path: string, ancestors: readonly object[]): string | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return undefined
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : `${path} is ${value}, which JSON does not have`
-  if (typeof value !== 'object') return `${path} is ${describe(value)}, which JSON does not have`
-  if (ancestors.includes(value)) return `${path} refers to a value that contains it`
-  if (ancestors.length >= 200) return `${path} is nested more than 200 deep`
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : `${path} is ${value}, which JSON cannot represent`
+  if (typeof value !== 'object') return `${path} is ${describe(value)}, which JSON cannot represent`
+  if (ancestors.includes(value)) return `${path} is circular: it refers to a value that contains it`
+  if (ancestors.length >= 200) return `${path} is nested more than 200 levels deep`
   const inside = [...ancestors, value]
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
@@ -24,7 +24,7 @@ function findProblem(value: unknown, path: string, ancestors: readonly object[])
     }
     return undefined
   }
-  if (!isPlain(value)) return `${path} is ${describe(value)}, not a plain object; pass its JSON form instead`
+  if (!isPlain(value)) return `${path} is ${describe(value)}, not a plain object: pass its JSON form instead`
   for (const [key, element] of Object.entries(value)) {
     const problem = element === undefined ? undefined : findProblem(element, `${path}.${key}`, inside)
     if (problem !== undefined) return problem

@@ -26,6 +26,6 @@ const METHODS: Readonly<Record<string, (body: Buffer) => Buffer>> = {
 export function decompress(body: Buffer, method: unknown): Buffer {
   const inflate = typeof method === 'string' && Object.hasOwn(METHODS, method) ? METHODS[method] : undefined
   if (inflate === undefined)
-    throw new Error(`compression ${JSON.stringify(method)} is not one of ${Object.keys(METHODS).join(', ')}`)
+    throw new Error(`compression must be one of ${Object.keys(METHODS).join(', ')}, not ${JSON.stringify(method)}`)
   return inflate(body)
 }

@@ -148,7 +148,7 @@ export function decodeBody(text: string): Body {
   const value = parseJson(text)
   if (Array.isArray(value)) return checkBody(value[0], value[1] ?? {}, value[2] ?? {}, value.length)
   if (typeof value === 'object' && value !== null && 'args' in value) return protocol1(value as Record<string, unknown>)
-  throw new UndecodableMessageError('the body is not [args, kwargs, embed]')
+  throw new UndecodableMessageError('the body must be a list [args, kwargs, embed]')
 }
 
 /**
@@ -161,10 +161,10 @@ function protocol1(value: Record<string, unknown>): Body {
 }
 
 function checkBody(args: unknown, kwargs: unknown, embed: unknown, length: number): Body {
-  if (length !== 3) throw new UndecodableMessageError(`the body has ${length} elements instead of [args, kwargs, embed]`)
-  if (!Array.isArray(args)) throw new UndecodableMessageError('args is not a list')
-  if (!isRecord(kwargs)) throw new UndecodableMessageError('kwargs is not an object')
-  if (!isRecord(embed)) throw new UndecodableMessageError('embed is not an object')
+  if (length !== 3) throw new UndecodableMessageError(`the body must have 3 elements [args, kwargs, embed], not ${length}`)
+  if (!Array.isArray(args)) throw new UndecodableMessageError('args must be a list')
+  if (!isRecord(kwargs)) throw new UndecodableMessageError('kwargs must be an object')
+  if (!isRecord(embed)) throw new UndecodableMessageError('embed must be an object')
   return { args, kwargs, embed }
 }
 

@@ -62,14 +62,17 @@ function refuseInexact(_key: string, value: unknown, context?: { readonly source
   const { source = '' } = context ?? {}
   if (!/^-?\d+$/.test(source) || String(value) === source) return value
   const shown = source.length > 60 ? `${source.slice(0, 57)}...` : source
-  throw new UndecodableMessageError(`the integer ${shown} cannot be held exactly; send it as a text`, 'DecodeError')
+  throw new UndecodableMessageError(
+    `the integer ${shown} cannot be held exactly by a JavaScript number: send it as a text`,
+    'DecodeError',
+  )
 }
 
 type Reader = (value: unknown) => unknown
 
 const text = (value: unknown): string => {
   if (typeof value === 'string') return value
-  throw new UndecodableMessageError(`a typed value holds ${JSON.stringify(value)} instead of a text`)
+  throw new UndecodableMessageError(`the __value__ of a typed value must be a text, not ${JSON.stringify(value)}`)
 }
 
 /**
@@ -109,7 +112,7 @@ const isTyped = (record: Record<string, unknown>) =>
 
 function read(type: unknown, value: unknown): unknown {
   const reader = typeof type === 'string' && Object.hasOwn(READERS, type) ? READERS[type] : undefined
-  if (reader === undefined) throw new UndecodableMessageError(`a value has the type ${JSON.stringify(type)}, which is not known`)
+  if (reader === undefined) throw new UndecodableMessageError(`the __type__ ${JSON.stringify(type)} of a typed value is unknown`)
   return reader(value)
 }
 

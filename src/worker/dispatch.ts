@@ -104,7 +104,7 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
     const turn = inbox.turnOf(delivery)
     if (turn === 'duplicate') {
       const { id, task } = delivery.message.headers
-      log.info({ id, task }, 'duplicate message waits for the task that runs with its id')
+      log.info({ id, task }, 'duplicate message waits until the task with the same id ends')
     }
     if (turn !== 'run') return
     const attempt = createAttempt(delivery, ended)
@@ -121,7 +121,7 @@ export function createDispatch(core: Core, executor: Executor): Dispatch {
     core
       .consumer!.begin(delivery)
       .catch((error: Error) =>
-        log.warn({ reason: error.message }, 'start of a redelivered task could not be stored, it runs nevertheless'),
+        log.warn({ reason: error.message }, 'start of a redelivered task could not be stored, the task runs nevertheless'),
       )
 
   const ended = ({ delivery }: Attempt, requeued: boolean) => {

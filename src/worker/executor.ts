@@ -91,7 +91,7 @@ export function createExecutor(options: ExecutorOptions, consumer: () => Consume
       if (hooks !== undefined) await hooks
     } catch (err) {
       const { id, task } = delivery.message.headers
-      log.error({ task, id, err }, 'unexpected failure in the worker, task requeued')
+      log.error({ task, id, err }, 'unexpected failure in the worker, task is requeued')
       conclude.requeue(attempt, { counted: true })
     }
   }

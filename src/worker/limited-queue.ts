@@ -96,7 +96,7 @@ export class LimitedQueue {
       return waitMs
     } catch (error) {
       const fields = { queue: this.#name, reason: (error as Error).message }
-      if (!this.#failing) this.#options.log.warn(fields, 'limited queue waits for its broker or database')
+      if (!this.#failing) this.#options.log.warn(fields, 'queue with a concurrency limit waits for the broker or the database')
       this.#failing = true
       return TICK_MS
     }
@@ -128,7 +128,7 @@ export class LimitedQueue {
     // `stop` was called while the worker started, so it could not stop this worker.
     if (this.#stopped) await worker.stop()
     const fields = { queue: this.#name, concurrency, limit: this.#limit }
-    options.log.info(fields, 'worker takes from a queue with a limit over all workers')
+    options.log.info(fields, 'worker takes messages from a queue with a concurrency limit')
     return TICK_MS
   }
 
@@ -161,7 +161,10 @@ export class LimitedQueue {
     if ((depth?.running ?? 0) === 0) return true
     if (broker.kind === 'redis' && waitedMs > REDIS_WAIT_MS) {
       const fields = { queue, running: depth?.running }
-      log.warn(fields, 'running messages of this queue belong to no reachable worker, no longer waited for')
+      log.warn(
+        fields,
+        'messages of this queue count as running but no reachable worker has them, the queue no longer waits for them',
+      )
       return true
     }
     if (broker.kind !== 'amqp')

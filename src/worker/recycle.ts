@@ -45,9 +45,12 @@ export function createRecycling(options: RecyclingOptions): Recycling | undefine
   const end = (why: string, rssMb: number) => {
     asked = true
     const afterMs = Math.round(performance.now() - startedAt)
-    log.info({ why, tasks, rssMb, afterMs }, 'worker reached its recycling limit, finishes its tasks and exits')
+    log.info({ why, tasks, rssMb, afterMs }, 'worker reached its recycling limit: it finishes its tasks and exits')
     if (afterMs < HEALTHY_MS)
-      log.warn({ afterMs }, 'worker recycled after less than 30 s, a supervisor delays each such restart: raise the limit')
+      log.warn(
+        { afterMs },
+        'worker recycled after less than 30 s, and the supervisor delays such restarts: raise the recycling limit',
+      )
     options.recycle(idle)
   }
   const rssMb = () => Math.round(rss() / MB)

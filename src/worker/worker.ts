@@ -141,11 +141,11 @@ function workerOf(core: Core, parts: Parts): SuspendableWorker {
     setTimeLimits: executor.setTimeLimits,
     setRateLimit(name, limit) {
       const task = options.app.tasks.get(name)
-      if (task === undefined) throw new AppError('TASK_UNKNOWN', `the task ${name} is not registered here`)
+      if (task === undefined) throw new AppError('TASK_UNKNOWN', `the task ${name} is not registered in this worker`)
       options.limiter?.set(task, limit)
     },
     async reconfigure(change) {
-      if (core.state.tag === 'stopping') throw new Error('the worker stops')
+      if (core.state.tag === 'stopping') throw new Error('the worker is stopping and cannot be changed')
       await core.consumer?.replace(change, () => inbox.all())
       core.queues = change.queues ?? core.queues
       core.concurrency = change.concurrency ?? core.concurrency

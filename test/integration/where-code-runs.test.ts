@@ -33,7 +33,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
     await until('it runs', async () => (await at.results.find(endless))?.state === 'STARTED', WAIT_MS)
     worker.kill('SIGTERM')
     expect(await worker.exited).toBe(0)
-    expect(worker.output()).toContain('task did not finish before the worker stopped, requeued')
+    expect(worker.output()).toContain('task did not finish before the worker stopped, so it is requeued')
   })
 
   it('a task that kills its thread each time is stored as WorkerLostError, and its worker continues', async () => {

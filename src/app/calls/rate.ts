@@ -24,7 +24,10 @@ export function parseRate(limit: string | number | null | undefined): number | u
   if (count !== '' && Number(count) === 0) return undefined
   const intervalMs = PERIOD_MS[unit]! / Number(count)
   if (count === '' || !(intervalMs > 0 && intervalMs <= MAX_INTERVAL_MS)) {
-    throw new AppError('TASK_OPTION_INVALID', `rateLimit ${shown(limit)} is not like 10/m: a number of tasks, and /s, /m or /h`)
+    throw new AppError(
+      'TASK_OPTION_INVALID',
+      `rateLimit must be a number of tasks with /s, /m or /h, such as "10/m", not ${shown(limit)}`,
+    )
   }
   return intervalMs
 }
@@ -35,7 +38,7 @@ export function rateLimitOf(
 ): RateLimit | undefined {
   const { limit, scope } = typeof option === 'object' && option !== null ? option : { limit: option, scope: 'worker' as const }
   if (scope !== 'worker' && scope !== 'app')
-    throw new AppError('TASK_OPTION_INVALID', `the scope of rateLimit is ${shown(scope)}, not worker or app`)
+    throw new AppError('TASK_OPTION_INVALID', `the scope of rateLimit must be "worker" or "app", not ${shown(scope)}`)
   const intervalMs = parseRate(limit)
   return intervalMs === undefined ? undefined : { intervalMs, scope }
 }

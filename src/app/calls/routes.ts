@@ -26,7 +26,7 @@ export function createRoutes(check: (route: Route, where: string) => void): Rout
     const where = `the route ${pattern}`
     if (typeof target !== 'function') {
       if (target === null || typeof target !== 'object')
-        throw new AppError('TASK_OPTION_INVALID', `${where} leads nowhere: give { queue, priority } or a function`)
+        throw new AppError('TASK_OPTION_INVALID', `${where} must have a target: an object { queue, priority } or a function`)
       check(target, where)
     }
     routes.push({ matches: matcherOf(pattern), target, where })
@@ -36,7 +36,7 @@ export function createRoutes(check: (route: Route, where: string) => void): Rout
     add(pattern, target) {
       if (typeof pattern === 'string' || pattern instanceof RegExp) return addOne(pattern, target)
       if (pattern === null || typeof pattern !== 'object' || target !== undefined)
-        throw new AppError('TASK_OPTION_INVALID', 'a route is given as (pattern, target), or as one object of patterns')
+        throw new AppError('TASK_OPTION_INVALID', 'the arguments of route() must be (pattern, target), or one object of patterns')
       // Within one object, an exact name takes precedence over a glob, in whatever order they are written.
       const entries = Object.entries(pattern)
       for (const [name, to] of entries) if (!isGlob(name)) addOne(name, to)

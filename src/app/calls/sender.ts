@@ -86,7 +86,7 @@ export function createSender({ task: find, routes, connect, handle }: SenderOpti
       return result!
     },
     async enqueue(items, { transaction } = {}) {
-      if (!Array.isArray(items)) refuse('enqueue takes a list of { task, args, options }')
+      if (!Array.isArray(items)) refuse('the first argument of enqueue() must be a list of { task, args, options }')
       const calls = items.map((item, index) => atIndex(index, () => readyItem(item)))
       return calls.length === 0 ? [] : dispatch(calls, transaction)
     },
@@ -99,9 +99,9 @@ export function createSender({ task: find, routes, connect, handle }: SenderOpti
     }
     const { task, args = [], options = NO_OPTIONS } = item ?? {}
     const name = typeof task === 'string' ? task : task?.name
-    if (typeof name !== 'string') refuse('task is neither a task nor a task name')
+    if (typeof name !== 'string') refuse('task must be a task or the name of a task')
     if ((options as ApplyOptions)?.transaction !== undefined)
-      refuse('a transaction is given for all of them: enqueue(items, { transaction })')
+      refuse('an item cannot have its own transaction: pass it for the whole list, enqueue(items, { transaction })')
     return ready(name, args, options)
   }
 }

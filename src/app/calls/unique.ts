@@ -48,7 +48,7 @@ export function uniqueClaimOf(
   if (unique === undefined) return undefined
   const { id, args, kwargs } = call
   const own = unique.key === undefined ? canonical(kwargs === undefined ? [args] : [args, kwargs]) : unique.key(...args)
-  if (typeof own !== 'string') refuse(`${name}: unique.key gave ${typeof own}, not a text`)
+  if (typeof own !== 'string') refuse(`${name}: unique.key() must return a text, not a value of type ${typeof own}`)
   return { key: `${name} ${own}`, id, forMs: unique.forMs }
 }
 

@@ -73,7 +73,7 @@ export type GroupSignature<Members extends Signatures> = TaskSignature<
  * @throws AppError SIGNATURE_INVALID without a step
  */
 export function chain<const Steps extends Signatures>(...steps: Steps & Linked<Steps>): ChainSignature<Steps> {
-  if (steps.length === 0) throw new AppError('SIGNATURE_INVALID', 'a chain has at least one step')
+  if (steps.length === 0) throw new AppError('SIGNATURE_INVALID', 'the chain has no steps: a chain needs at least one step')
   return createSignature(composition('chain', { tasks: wire(steps) }), senderOf(steps))
 }
 
@@ -106,6 +106,6 @@ export function chord(header: Signatures | AnySignature, body: AnySignature): An
 function wire(parts: Signatures) {
   return parts.map((part, index) => {
     if (typeof part?.toJSON === 'function') return part.toJSON()
-    throw new AppError('SIGNATURE_INVALID', `part ${index + 1} is not a signature: make one with task.s()`)
+    throw new AppError('SIGNATURE_INVALID', `part ${index + 1} is not a signature: create a signature with task.s()`)
   })
 }

@@ -108,7 +108,10 @@ function momentOf(task: string, name: string, seconds: unknown, from: number): s
   if (seconds == null || (name === 'countdown' && seconds === 0)) return undefined
   const at = new Date(from + Number(seconds) * 1000)
   if (typeof seconds !== 'number' || Number.isNaN(at.getTime()))
-    throw new AppError('SIGNATURE_INVALID', `${task}: options.${name} ${JSON.stringify(seconds)} is not a number of seconds`)
+    throw new AppError(
+      'SIGNATURE_INVALID',
+      `${task}: options.${name} must be a number of seconds, not ${JSON.stringify(seconds)}`,
+    )
   return at.toISOString()
 }
 

@@ -36,20 +36,23 @@ export function checkOptions(task: string, options: SignatureOptions): Signature
   for (const name of ['task_id', 'group_id'] as const) {
     const id = options[name]
     if (id == null || (typeof id === 'string' && id.length >= 1 && id.length <= 255 && !id.includes('\0'))) continue
-    throw new AppError('SIGNATURE_INVALID', `${task}: options.${name} is not a text of 1 to 255 characters`)
+    throw new AppError(
+      'SIGNATURE_INVALID',
+      `${task}: options.${name} must be a text of 1 to 255 characters, not ${JSON.stringify(id)?.slice(0, 80)}`,
+    )
   }
   for (const name of ['link', 'link_error'] as const) {
     if (listOf(options[name]).every(isRecord)) continue
-    throw new AppError('SIGNATURE_INVALID', `${task}: options.${name} holds what is not a signature`)
+    throw new AppError('SIGNATURE_INVALID', `${task}: options.${name} must be a signature or a list of signatures`)
   }
   if (options.chord != null && !isRecord(options.chord))
-    throw new AppError('SIGNATURE_INVALID', `${task}: options.chord is not a signature`)
+    throw new AppError('SIGNATURE_INVALID', `${task}: options.chord must be a signature`)
   if (!('task_id' in options) || options.task_id != null) return options
   return Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'task_id'))
 }
 
 export function invalid(problem: string): never {
-  throw new AppError('SIGNATURE_INVALID', `the signature is not one: ${problem}`)
+  throw new AppError('SIGNATURE_INVALID', `the signature is invalid: ${problem}`)
 }
 
 /** Converts options of a call to the keywords of Celery's `apply_async`. The reverse of `callOptions`. */
@@ -75,7 +78,7 @@ const OF_WORKFLOWS = ['link', 'link_error', 'chord', 'group_id'] as const
 /** Returns the call of a signature. @throws AppError TASK_OPTION_INVALID if the signature has more than one task */
 export function callOf({ task, args, kwargs, options, subtask_type }: Signature): SignatureCall {
   if (subtask_type !== null || OF_WORKFLOWS.some((name) => hasSome(options[name])))
-    refuse(`${task} is a part of a workflow, which is sent with its own delay()`)
+    refuse(`the signature of ${task} belongs to a workflow: send the workflow with its delay()`)
   return { task, args, options: callOptions(options, kwargs) }
 }
 

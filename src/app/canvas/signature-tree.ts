@@ -9,24 +9,24 @@ const MAX_DEPTH = 100
 /** Reads a signature that comes from a message or from this process. @throws AppError SIGNATURE_INVALID naming the problem */
 export function readTree(value: unknown, depth = 0): Tree {
   const signature = readSignature(value)
-  if (depth > MAX_DEPTH) invalid(`it is nested more than ${MAX_DEPTH} deep`)
+  if (depth > MAX_DEPTH) invalid(`signatures are nested more than ${MAX_DEPTH} levels deep`)
   const { options } = signature
   const tree = treeOf(signature, depth + 1)
   if (options.chain == null) return tree
   // In Celery, a worker passes the rest of a chain on as the option `chain` of a chord's body.
-  if (!Array.isArray(options.chain)) invalid('options.chain is not a list')
+  if (!Array.isArray(options.chain)) invalid('options.chain must be a list')
   return chainOf([tree, ...options.chain.map((step) => readTree(step, depth + 1)).reverse()])
 }
 
 /** Checks and returns the fields of a signature. @throws AppError SIGNATURE_INVALID */
 export function readSignature(value: unknown): Signature {
-  if (!isRecord(value)) invalid(`${JSON.stringify(value)?.slice(0, 80)} is not an object`)
+  if (!isRecord(value)) invalid(`a signature must be an object, not ${JSON.stringify(value)?.slice(0, 80)}`)
   const { task, args, kwargs, options, subtask_type = null, immutable } = value
   if (typeof task !== 'string' || task === '' || task.length > 200)
-    invalid(`it names no task but ${JSON.stringify(task)?.slice(0, 80)}`)
-  if (args != null && !Array.isArray(args)) invalid(`${task}: args is not a list`)
-  if (kwargs != null && !isRecord(kwargs)) invalid(`${task}: kwargs is not an object`)
-  if (options != null && !isRecord(options)) invalid(`${task}: options is not an object`)
+    invalid(`task must be a name of 1 to 200 characters, not ${JSON.stringify(task)?.slice(0, 80)}`)
+  if (args != null && !Array.isArray(args)) invalid(`${task}: args must be a list`)
+  if (kwargs != null && !isRecord(kwargs)) invalid(`${task}: kwargs must be an object`)
+  if (options != null && !isRecord(options)) invalid(`${task}: options must be an object`)
   return {
     task,
     args: args ?? [],
@@ -49,7 +49,7 @@ function treeOf(signature: Signature, depth: number): Tree {
 }
 
 function partsOf(type: 'chain' | 'group', kwargs: Signature['kwargs'], { task_id }: SignatureOptions, depth: number): Tree {
-  if (!Array.isArray(kwargs.tasks)) invalid(`celery.${type}: kwargs.tasks is not a list`)
+  if (!Array.isArray(kwargs.tasks)) invalid(`celery.${type}: kwargs.tasks must be a list`)
   const parts = kwargs.tasks.map((part: unknown) => readTree(part, depth))
   if (type === 'group') return { kind: 'group', id: task_id, members: unrolled(parts) }
   return named(chainOf(parts), task_id)
@@ -57,7 +57,7 @@ function partsOf(type: 'chain' | 'group', kwargs: Signature['kwargs'], { task_id
 
 function chordOf(kwargs: Signature['kwargs'], { task_id }: SignatureOptions, depth: number): Tree {
   const { header, body } = kwargs
-  if (body == null) invalid('celery.chord: it has no body')
+  if (body == null) invalid('celery.chord: kwargs.body is missing')
   const parts = Array.isArray(header) ? header.map((part: unknown) => readTree(part, depth)) : [readTree(header, depth)]
   // If Celery froze the chord, its header is one group that has an id.
   const id = parts.length === 1 && !Array.isArray(header) && parts[0]!.kind === 'group' ? parts[0]!.id : undefined

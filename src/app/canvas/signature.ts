@@ -122,7 +122,7 @@ type Sending = AnySignature & { readonly [SENDER]?: SignatureSender | undefined 
 export const senderOf = (parts: readonly AnySignature[]): SignatureSender | undefined =>
   parts.map((part) => (part as Sending)[SENDER]).find((sender) => sender !== undefined)
 
-const neverAsked = () => Promise.reject(new Error('a group without members asked for them'))
+const neverAsked = () => Promise.reject(new Error('a group without members has no results to read'))
 
 /** Creates a signature from its JSON form. The caller states its types. */
 export function createSignature<S extends AnySignature = TaskSignature>(
@@ -187,7 +187,7 @@ export function createTaskSignatures<Args extends unknown[], Result>(
     createSignature(taskSignature(task, args, more), sender) as never
   /** Celery passes the task and its items as keyword arguments. */
   const mapped = (task: 'celery.map' | 'celery.starmap', it: readonly unknown[]) => {
-    if (!Array.isArray(it)) refuse(`${task} takes a list of items for ${name}`)
+    if (!Array.isArray(it)) refuse(`${task} of ${name}: items must be a list`)
     return taskSignature(task, [], { immutable: true, kwargs: { task: taskSignature(name, []), it } })
   }
   return {
@@ -196,7 +196,8 @@ export function createTaskSignatures<Args extends unknown[], Result>(
     map: (items) => createSignature(mapped('celery.map', items), sender) as never,
     starmap: (items) => createSignature(mapped('celery.starmap', items), sender) as never,
     chunks(items, size) {
-      if (!(Number.isSafeInteger(size) && size >= 1)) refuse(`chunks of ${size} calls of ${name}: not a whole number from 1`)
+      if (!(Number.isSafeInteger(size) && size >= 1))
+        refuse(`chunks of ${name}: size must be a whole number of at least 1, not ${size}`)
       const tasks: Signature[] = []
       for (let at = 0; at < items.length; at += size) tasks.push(mapped('celery.starmap', items.slice(at, at + size)))
       return createSignature(composition('group', { tasks }), sender) as never

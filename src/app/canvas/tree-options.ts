@@ -104,7 +104,7 @@ export function linked(tree: Tree, { link, link_error }: SignatureOptions): Tree
 }
 
 function calledBack(end: TaskTree | GroupTree, callbacks: readonly Signature[]): Tree {
-  if (end.kind === 'group') invalid('a group has no callback of its own: let a task follow it')
+  if (end.kind === 'group') invalid('a group cannot have a callback: put a task after it in a chain')
   return withOptions(end, { ...end.signature.options, link: added(end.signature.options.link, callbacks) })
 }
 

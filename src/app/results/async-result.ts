@@ -31,7 +31,7 @@ export function createAsyncResult<Result>(
       const stored = await (await connect()).wait(id, waiting.signal)
       if (stored === undefined) {
         signal?.throwIfAborted()
-        throw new AppError('RESULT_TIMEOUT', `${id} has not ended within ${timeoutMs} ms`)
+        throw new AppError('RESULT_TIMEOUT', `task ${id} has not ended within ${timeoutMs} ms`)
       }
       if (stored.state !== 'SUCCESS') throw new TaskError(stored)
       return stored.result as Result

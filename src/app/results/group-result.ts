@@ -68,7 +68,7 @@ async function* iterateMembers(
       const { stored, index } = await arrivals.next()
       if (stored === undefined) {
         signal?.throwIfAborted()
-        throw new AppError('RESULT_TIMEOUT', `${ids.length - count} of group ${id} have not ended within ${timeoutMs} ms`)
+        throw new AppError('RESULT_TIMEOUT', `${ids.length - count} members of group ${id} have not ended within ${timeoutMs} ms`)
       }
       yield completed(stored, index)
     }

@@ -58,7 +58,7 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
   const deadLetter = (attempt: Attempt): void => {
     const { message, refused } = attempt.delivery
     const fields = { task: message.headers.task, queue: message.queue }
-    log.error(fields, 'message has no usable id, kept as a dead letter')
+    log.error(fields, 'message has no usable id and is kept as a dead letter')
     consumer().deadLetter(attempt.delivery, { reason: refused?.message ?? 'no usable id' })
     conclude.release(attempt, { requeued: false })
   }
@@ -67,8 +67,8 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
     const { state, name, message } = refused
     const { headers, queue } = attempt.delivery.message
     const fields = { task: headers.task, id: headers.id, queue, reason: message }
-    if (state === 'REVOKED') log.info(fields, 'task is revoked or expired, not run')
-    else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'message cannot run, recorded as FAILURE')
+    if (state === 'REVOKED') log.info(fields, 'task is revoked or expired, so it does not run')
+    else log.error(fields, name === 'NotRegistered' ? NOT_REGISTERED : 'message cannot run and is stored as FAILURE')
     conclude.refused(attempt, refusedEnding(refused))
   }
 
@@ -81,7 +81,7 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
     try {
       await park?.(message, dueAt)
       if (isOver(attempt)) return false
-      log.info({ task, id, eta }, 'task is not due yet, kept in the outbox until its eta')
+      log.info({ task, id, eta }, 'task is not due yet, message waits in the outbox until its eta')
       consumer().finish(attempt.delivery, null)
       // Before `park` resolves, the parked message may be due and arrive here as a duplicate. That duplicate is then the only
       // copy, so it must be requeued.
@@ -89,7 +89,7 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
     } catch (error) {
       log.warn(
         { task, id, reason: (error as Error).message },
-        'task is not due yet and could not be kept in the outbox, requeued',
+        'task is not due yet and could not be stored in the outbox, message is requeued',
       )
       conclude.requeue(attempt, { counted: false })
     }
@@ -132,7 +132,7 @@ export function createAdmission(options: AdmissionOptions, conclude: Conclude, c
   }
 }
 
-const NOT_REGISTERED = 'task is not registered here, recorded as FAILURE'
+const NOT_REGISTERED = 'task is not registered in this worker, message is stored as FAILURE'
 /**
  * Refusals after which the message is kept as a dead letter, because it can run later: in a worker that has the task, or after
  * its fault is repaired.

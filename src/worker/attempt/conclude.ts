@@ -141,12 +141,15 @@ function onCutOff(parts: Parts, attempt: Attempt): void {
   abandon(parts, attempt)
   const { id, task } = attempt.delivery.message.headers
   if (attempt.options?.early === true) {
-    parts.log.error({ task, id }, 'task did not finish before the worker stopped and was acknowledged early, recorded as FAILURE')
+    parts.log.error(
+      { task, id },
+      'task did not finish before the worker stopped and was acknowledged early, so it is stored as FAILURE',
+    )
     attempt.state = next(attempt.state, endedBy('FAILURE', lostEarly(), attempt))
     settle(parts, attempt)
     return
   }
-  parts.log.warn({ task, id }, 'task did not finish before the worker stopped, requeued')
+  parts.log.warn({ task, id }, 'task did not finish before the worker stopped, so it is requeued')
   requeue(parts, attempt, { counted: false })
 }
 
@@ -189,7 +192,7 @@ function follow(parts: Parts, attempt: Attempt, verdict: Verdict): Promise<void>
     case 'requeued':
       log.warn(
         { task, id, reason: verdict.reason },
-        verdict.counted ? 'thread of the task died, task requeued' : 'worker stops, task requeued',
+        verdict.counted ? 'thread of the task died, task is requeued' : 'worker stops, task is requeued',
       )
       return void requeue(parts, attempt, verdict)
     default:
@@ -206,7 +209,7 @@ function failed(parts: Parts, attempt: Attempt, error: unknown): Promise<void> |
 function logFailure({ log }: Parts, { delivery, startedAt }: Attempt, { error, endedAt }: Ending): void {
   const { id, task } = delivery.message.headers
   if (error instanceof UndecodableMessageError) {
-    log.error({ task, id, reason: error.message }, 'message cannot be decoded, recorded as FAILURE')
+    log.error({ task, id, reason: error.message }, 'message cannot be decoded and is stored as FAILURE')
     return
   }
   const fields = { task, id, runtimeMs: endedAt - startedAt }
@@ -234,12 +237,15 @@ function retried(parts: Parts, attempt: Attempt, { error, dueAt }: Extract<Verdi
 function rejected(parts: Parts, attempt: Attempt, verdict: Extract<Verdict, { tag: 'rejected' }>) {
   const { id, task } = attempt.delivery.message.headers
   const reason = (verdict.error as Error).message
-  parts.log.warn({ task, id, reason }, verdict.requeue ? REJECTED_REQUEUED : 'task rejected its message, kept as a dead letter')
+  parts.log.warn(
+    { task, id, reason },
+    verdict.requeue ? REJECTED_REQUEUED : 'task rejected its message, which is kept as a dead letter',
+  )
   if (verdict.requeue) return void requeue(parts, attempt, { counted: false })
   return conclude(parts, attempt, endedBy('FAILURE', verdict.error, { startedAt: attempt.startedAt, deadLetter: reason }))
 }
 
-const REJECTED_REQUEUED = 'task rejected its message, requeued'
+const REJECTED_REQUEUED = 'task rejected its message, which is requeued'
 
 /** Replaces a value that throws when its class is read, as a proxy may, so that later code can use `instanceof`. */
 function visible(thrown: unknown): unknown {

@@ -29,7 +29,10 @@ function resultText(value: unknown, maxBytes: number): string {
   const text = jsonOf(value)
   // One UTF-16 unit of a JavaScript string takes at most three bytes in UTF-8, so the bytes of a short text need not be counted.
   if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes)
-    throw named('ResultTooLarge', `the result has ${Buffer.byteLength(text)} bytes, and ${maxBytes} are kept: store it elsewhere`)
+    throw named(
+      'ResultTooLarge',
+      `the result has ${Buffer.byteLength(text)} bytes, but the limit is ${maxBytes}: store the result elsewhere`,
+    )
   return text
 }
 
@@ -107,7 +110,7 @@ const reportPart =
   (log: Log, { delivery }: Attempt) =>
   (err: unknown, part: string): void => {
     const { id, task } = delivery.message.headers
-    log.error({ task, id, part, err }, 'a part of the workflow is invalid, skipped')
+    log.error({ task, id, part, err }, 'a part of the workflow is invalid and is skipped')
   }
 
 /** Returns true if the message has a workflow, or may have one because its body was never decoded: such a task did not run. */

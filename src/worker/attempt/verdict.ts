@@ -45,7 +45,8 @@ export function verdictOf(thrown: unknown, given: Circumstances, random?: () => 
 }
 
 /** Creates the error that is stored for a task that was acknowledged early and had not ended when its worker stopped. */
-export const lostEarly = (): Error => new WorkerLostError('it was asked to stop, and the task was acknowledged early')
+export const lostEarly = (): Error =>
+  new WorkerLostError('the worker stopped before the task ended, and the task was acknowledged early')
 
 function controlFlowVerdict(thrown: unknown, early: boolean): Verdict | undefined {
   switch (controlFlowOf(thrown)) {
@@ -85,7 +86,7 @@ export function afterError(
   try {
     if (!isRetried(policy, error)) return { tag: 'failed', error }
   } catch (problem) {
-    const text = `autoretryFor or dontAutoretryFor failed: ${toError(problem).message}`
+    const text = `the function autoretryFor or dontAutoretryFor threw: ${toError(problem).message}`
     return { tag: 'failed', error: new Error(text, { cause: error }) }
   }
   const dueAt = nextAttempt(policy, { retries, until, now }, random)

@@ -109,6 +109,6 @@ function contextOf({ message: { headers } }: Pick<Delivery, 'message'>, { route,
 function listed(value: unknown, part: 'callbacks' | 'chain' | 'errbacks', { report }: WorkflowParts): readonly unknown[] {
   if (value == null) return []
   if (Array.isArray(value)) return value
-  report?.(new TypeError(`embed.${part} is not a list`), part)
+  report?.(new TypeError(`embed.${part} must be a list`), part)
   return []
 }

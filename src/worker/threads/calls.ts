@@ -38,7 +38,7 @@ export function createCalls(send: (message: FromThread) => void) {
 export async function answerQuery(query: Query, client: TransactionClient | undefined, send: (answer: Answer) => void) {
   const to = query.query
   try {
-    if (client === undefined) throw new Error('the call that passed this connection is over')
+    if (client === undefined) throw new Error('the transaction of a thread was used after its call had ended')
     const result = (await client.query(query.text, [...query.values])) as { readonly rows?: unknown } | undefined
     // Only the rows are sent: a result of `pg` also has functions, which cannot be cloned.
     send({ tag: 'answer', to, value: { rows: result?.rows } })
@@ -82,7 +82,7 @@ export function createAnswers(services: Services, send: (message: ToThread) => v
     async answer({ call, method, args }: Call): Promise<void> {
       try {
         const service = Object.hasOwn(services, method) ? services[method] : undefined
-        if (service === undefined) throw new Error(`the main thread does not answer ${method}`)
+        if (service === undefined) throw new Error(`the main thread has no function ${method} for threads`)
         const value = await service(...(args.map((argument) => fromArgument(call, argument)) as never[]))
         send({ tag: 'answer', to: call, value })
       } catch (thrown) {

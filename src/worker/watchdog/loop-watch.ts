@@ -66,7 +66,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
     const who = ended === undefined ? {} : nameOf(ended)
     const tasks = others.slice(0, MAX_NAMED).map(({ message: { headers } }) => `${headers.task}[${headers.id}]`)
     const fields = { ms: Math.round(ms), ...who, inFlight: tasks.join(' ') || 'none' }
-    log.warn(fields, 'event loop was blocked: nothing else could run')
+    log.warn(fields, 'event loop was blocked, no other task could run')
   }
 
   return {
@@ -97,7 +97,7 @@ export function createLoopWatch({ log, blockedMs, inFlight, isOnLoop, ...options
       if (ms < longestMs) return
       // This block makes the timer late too, but the timer must not log it again.
       seenAt = now
-      log.warn({ ...nameOf(delivery), ms: Math.round(ms) }, 'event loop was blocked by a task: nothing else could run')
+      log.warn({ ...nameOf(delivery), ms: Math.round(ms) }, 'event loop was blocked by a task, no other task could run')
     },
     async close() {
       clearInterval(timer)

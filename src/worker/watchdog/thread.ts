@@ -106,7 +106,7 @@ async function logBlocked(ms: number): Promise<void> {
   const headers = guarded.get(Atomics.load(shared, CURRENT))?.task.message.headers
   const who = headers === undefined ? {} : { task: headers.task, id: headers.id }
   const log = await openLog()
-  if (Atomics.load(shared, BEAT) === beat) log.warn({ ...who, ms }, 'event loop is still blocked: nothing else can run')
+  if (Atomics.load(shared, BEAT) === beat) log.warn({ ...who, ms }, 'event loop is still blocked, no other task can run')
 }
 
 async function end(expired: readonly Watched[]): Promise<void> {
@@ -128,7 +128,7 @@ async function end(expired: readonly Watched[]): Promise<void> {
   const recorded = await withTimeout(recording, RECORD_MS, () => false)
   // The loop is no longer stuck, so the worker continues. The stored outcome remains valid.
   if (Atomics.load(shared, BEAT) !== beat) return
-  if (!recorded) log.error('outcome could not be stored in time, counted as a death of the worker')
+  if (!recorded) log.error('outcome could not be stored in time, so this counts as a death of the worker')
   // The kill waits for the end of the turn, when the logger writes.
   setImmediate(() => process.kill(process.pid, 'SIGKILL'))
 }

@@ -105,7 +105,7 @@ onEveryBroker(
       [['call', 'a', '--kwargs', '[]'], '--kwargs [] is not a JSON object'],
       [['call', 'a', '--eta', 'soon'], '--eta soon is not a moment'],
       [['call', 'a', '--countdown', 'x'], '--countdown x is not a number'],
-      [['call', 'a', '--priority', '256'], 'priority 256'],
+      [['call', 'a', '--priority', '256'], 'priority must be a whole number from 0 to 255, not 256'],
       [['call', 'a', '--timeout', '3'], '--timeout needs --wait'],
       [['result', 'a', '--timeout', '3'], '--timeout needs --wait'],
       [['result'], 'result takes the id of one task'],

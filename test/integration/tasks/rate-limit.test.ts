@@ -89,7 +89,7 @@ onEveryBroker('rate limits', (at) => {
     expect(JSON.parse(String(row!.headers))[HAS_PERMIT]).toBe(0)
     worker.setRateLimit('free', null)
     await at.ended((await task.delay()).id)
-    expect(() => worker.setRateLimit('free', 'often')).toThrow('is not like 10/m')
+    expect(() => worker.setRateLimit('free', 'often')).toThrow('such as "10/m", not "often"')
     expect(() => worker.setRateLimit('none', '1/s')).toThrow('not registered')
   })
 })

@@ -9,7 +9,7 @@ onEveryBroker('a result', (at) => {
     ['BigInt', () => ({ a: [1n] }), 'EncodeError', 'result.a[0] is a bigint'],
     ['Date', () => [{ when: new Date(0) }], 'EncodeError', 'result[0].when is a Date'],
     ['Map', () => new Map([[1, 2]]), 'EncodeError', 'result is a Map'],
-    ['a circular object', () => circle, 'EncodeError', 'result.list[0] refers to a value that contains it'],
+    ['a circular object', () => circle, 'EncodeError', 'result.list[0] is circular: it refers to a value that contains it'],
     ['NaN', () => ({ x: Number.NaN }), 'EncodeError', 'result.x is NaN'],
     ['a function', () => ({ f: () => 1 }), 'EncodeError', 'result.f is a function'],
   ])('that is not JSON makes its task a FAILURE whose error names the path: %s', async (_what, value, excType, words) => {

@@ -149,31 +149,31 @@ describe('App', () => {
   })
 
   it.each([
-    ['a priority over 255', { priority: 256 }, 'priority 256'],
-    ['a fractional priority', { priority: 1.5 }, 'priority 1.5'],
+    ['a priority over 255', { priority: 256 }, 'priority must be a whole number from 0 to 255, not 256'],
+    ['a fractional priority', { priority: 1.5 }, 'priority must be a whole number from 0 to 255, not 1.5'],
     ['an empty id', { taskId: '' }, 'taskId'],
     ['an id that is too long', { taskId: 'x'.repeat(256) }, 'taskId'],
-    ['an empty queue', { queue: '' }, 'queue ""'],
-    ['a negative countdown', { countdown: -1 }, 'countdown -1'],
-    ['countdown together with eta', { countdown: 1, eta: new Date() }, 'exclude each other'],
-    ['an invalid Date as eta', { eta: new Date('x') }, 'eta is not a valid Date'],
-    ['a string as eta', { eta: 'garbage' as unknown as Date }, 'eta is not a valid Date'],
+    ['an empty queue', { queue: '' }, 'queue must be a text of 1 to 200 characters, not ""'],
+    ['a negative countdown', { countdown: -1 }, 'countdown must be a number of seconds from 0 to 3200000000, not -1'],
+    ['countdown together with eta', { countdown: 1, eta: new Date() }, 'countdown and eta are both set'],
+    ['an invalid Date as eta', { eta: new Date('x') }, 'eta must be a valid Date'],
+    ['a string as eta', { eta: 'garbage' as unknown as Date }, 'eta must be a valid Date'],
     [
       'an eta after the year 9999, which Python cannot read',
       { eta: new Date('+010000-01-01T00:00:00Z') },
-      'eta is not a valid Date',
+      'eta must be a valid Date before the year 10000',
     ],
-    ['an invalid Date as expiry', { expires: new Date('x') }, 'expires is not a valid Date'],
-    ['an expiry after the last Date', { expires: 1e300 }, 'expires 1e+300'],
-    ['a time limit of 0', { timeLimit: 0 }, 'timeLimit 0'],
+    ['an invalid Date as expiry', { expires: new Date('x') }, 'expires must be a number of seconds or a valid Date'],
+    ['an expiry after the last Date', { expires: 1e300 }, 'expires must be a Date or at most 3200000000 seconds, not 1e+300'],
+    ['a time limit of 0', { timeLimit: 0 }, 'timeLimit must be a number of seconds above 0, not 0'],
     [
       'a soft time limit later than the hard time limit',
       { timeLimit: 1, softTimeLimit: 2 },
-      'softTimeLimit 2 is later than timeLimit 1',
+      'softTimeLimit must not be above timeLimit (1 s), not 2',
     ],
-    ['an empty shadow name', { shadow: '' }, 'shadow ""'],
-    ['a transaction that is not a database client', { transaction: {} as TransactionClient }, 'transaction is not a client'],
-    ['options that are not an object', 5 as ApplyOptions, 'the options 5'],
+    ['an empty shadow name', { shadow: '' }, 'shadow must be a text of 1 to 200 characters, not ""'],
+    ['a transaction that is not a database client', { transaction: {} as TransactionClient }, 'transaction must be a client'],
+    ['options that are not an object', 5 as ApplyOptions, 'options must be an object, not 5'],
     ['the header eta, which the option eta sets', { headers: { eta: 'garbage' } }, 'headers.eta is reserved: use the option eta'],
     [
       'the header timelimit, which two options set',
@@ -183,10 +183,14 @@ describe('App', () => {
     [
       'the header parent_id, which onedyno writes',
       { headers: { parent_id: 'x' } },
-      'headers.parent_id is reserved: it is written by onedyno',
+      'headers.parent_id is reserved: only onedyno writes this header',
     ],
     ['a header whose name begins with onedyno_', { headers: { onedyno_unique: 'end' } }, 'headers.onedyno_unique is reserved'],
-    ['headers that are not an object', { headers: [] as unknown as Record<string, unknown> }, 'headers [] is not an object'],
+    [
+      'headers that are not an object',
+      { headers: [] as unknown as Record<string, unknown> },
+      'headers must be an object, not []',
+    ],
   ])('refuses %s', async (_name, options, message) => {
     const { app, sent } = createBackend()
     await expect(app.task('t', () => 1).applyAsync([], options)).rejects.toMatchObject({
@@ -197,19 +201,39 @@ describe('App', () => {
   })
 
   it.each<[string, TaskOptions, string]>([
-    ['an invalid rate limit', { rateLimit: '10/d' }, 't: rateLimit "10/d" is not like 10/m'],
-    ['a soft time limit later than the hard time limit', { timeLimit: 1, softTimeLimit: 2 }, 't: softTimeLimit 2'],
-    ['a priority over 255', { priority: 300 }, 't: priority 300'],
-    ['an expiry of 0', { expires: 0 }, 't: expires 0'],
-    ['an unknown pool', { pool: 'process' as 'async' }, 't: pool "process" is not async or thread'],
-    ['an unknown value of acks', { acks: 'never' as 'late' }, 't: acks "never"'],
-    ['a unique key that is kept for 0 ms', { unique: { forMs: 0 } }, 't: unique.forMs 0'],
-    ['a unique key that is kept without end', { unique: { forMs: Number.POSITIVE_INFINITY } }, 't: unique.forMs null'],
-    ['an unknown value of unique.until', { unique: { forMs: 1, until: 'start' as 'end' } }, 't: unique.until "start"'],
+    [
+      'an invalid rate limit',
+      { rateLimit: '10/d' },
+      't: rateLimit must be a number of tasks with /s, /m or /h, such as "10/m", not "10/d"',
+    ],
+    [
+      'a soft time limit later than the hard time limit',
+      { timeLimit: 1, softTimeLimit: 2 },
+      't: softTimeLimit must not be above timeLimit (1 s), not 2',
+    ],
+    ['a priority over 255', { priority: 300 }, 't: priority must be a whole number from 0 to 255, not 300'],
+    ['an expiry of 0', { expires: 0 }, 't: expires must be a number of seconds above 0, not 0'],
+    ['an unknown pool', { pool: 'process' as 'async' }, 't: pool must be "async" or "thread", not "process"'],
+    ['an unknown value of acks', { acks: 'never' as 'late' }, 't: acks must be "late" or "early", not "never"'],
+    [
+      'a unique key that is kept for 0 ms',
+      { unique: { forMs: 0 } },
+      't: unique.forMs must be a number of milliseconds from 1 to 31622400000, not 0',
+    ],
+    [
+      'a unique key that is kept without end',
+      { unique: { forMs: Number.POSITIVE_INFINITY } },
+      't: unique.forMs must be a number of milliseconds',
+    ],
+    [
+      'an unknown value of unique.until',
+      { unique: { forMs: 1, until: 'start' as 'end' } },
+      't: unique.until must be "end" or "time", not "start"',
+    ],
     [
       'a unique key that is not a function',
       { unique: { forMs: 1, key: 'k' as unknown as () => string } },
-      't: unique.key is not a function',
+      't: unique.key must be a function',
     ],
   ])('refuses a task with %s', (_name, options, message) =>
     expect(() => createBackend().app.task('t', (..._args: unknown[]) => 1, options)).toThrow(
@@ -250,7 +274,7 @@ describe('App', () => {
     const task = app.task('t', (_x: unknown) => 1)
     await expect(task.delay({ when: new Date(0) })).rejects.toMatchObject({
       code: 'VALUE_NOT_JSON',
-      message: 'args[0].when is a Date, not a plain object; pass its JSON form instead',
+      message: 'args[0].when is a Date, not a plain object: pass its JSON form instead',
     })
   })
 
@@ -318,7 +342,9 @@ describe('App.enqueue', () => {
       mine: 1,
       expires: expires.toISOString(),
     })
-    await expect(app.enqueue([add.s(1, 2), add.s(1, 2).link(add.s(1))])).rejects.toThrow('item 1: add is a part of a workflow')
+    await expect(app.enqueue([add.s(1, 2), add.s(1, 2).link(add.s(1))])).rejects.toThrow(
+      'item 1: the signature of add belongs to a workflow',
+    )
   })
 
   it('writes all calls to the outbox if one call is due later', async () => {
@@ -336,11 +362,19 @@ describe('App.enqueue', () => {
 
   it.each<[string, unknown, string]>([
     ['an argument that is not JSON', [{ task: 'a' }, { task: 'b', args: [Number.NaN] }], 'item 1: args[0] is NaN'],
-    ['an item whose task is neither a task nor a name', [{ task: 7 }], 'item 0: task is neither'],
-    ['an undefined item', [undefined], 'item 0: task is neither'],
-    ['a call with an invalid option', [{ task: 'a', options: { priority: -1 } }], 'item 0: priority -1'],
-    ['a call with its own transaction', [{ task: 'a', options: { transaction: {} } }], 'item 0: a transaction is given for all'],
-    ['a string instead of a list', 'a', 'enqueue takes a list'],
+    ['an item whose task is neither a task nor a name', [{ task: 7 }], 'item 0: task must be a task or the name'],
+    ['an undefined item', [undefined], 'item 0: task must be a task or the name'],
+    [
+      'a call with an invalid option',
+      [{ task: 'a', options: { priority: -1 } }],
+      'item 0: priority must be a whole number from 0 to 255, not -1',
+    ],
+    [
+      'a call with its own transaction',
+      [{ task: 'a', options: { transaction: {} } }],
+      'item 0: an item cannot have its own transaction',
+    ],
+    ['a string instead of a list', 'a', 'the first argument of enqueue() must be a list'],
   ])('sends nothing if it receives %s', async (_name, items, message) => {
     const { app, sent } = createBackend()
     await expect(app.enqueue(items as { task: string }[])).rejects.toThrow(message)
@@ -398,7 +432,7 @@ describe('a unique task', () => {
 
   it('is refused if its key is not a string', async () => {
     const task = createBackend().app.task('t', () => 1, { unique: { forMs: 1000, key: () => 5 as unknown as string } })
-    await expect(task.delay()).rejects.toThrow('t: unique.key gave number, not a text')
+    await expect(task.delay()).rejects.toThrow('t: unique.key() must return a text, not a value of type number')
   })
 })
 

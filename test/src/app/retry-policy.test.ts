@@ -62,12 +62,12 @@ describe('the next attempt', () => {
   })
 
   it.each([
-    ['countdown NaN', { countdown: Number.NaN }],
-    ['countdown -1', { countdown: -1 }],
-    ['eta Invalid Date', { eta: new Date(Number.NaN) }],
-    ['max 1.5', { max: 1.5 }],
-    ['max -1', { max: -1 }],
-  ])('is refused for %s', (words, options) =>
+    ['a countdown of NaN', { countdown: Number.NaN }, 'countdown must be a number of seconds of at least 0, not NaN'],
+    ['a countdown of -1', { countdown: -1 }, 'countdown must be a number of seconds of at least 0, not -1'],
+    ['an invalid Date as eta', { eta: new Date(Number.NaN) }, 'eta must be a valid Date, not Invalid Date'],
+    ['a max of 1.5', { max: 1.5 }, 'max must be a whole number of at least 0, or null, not 1.5'],
+    ['a max of -1', { max: -1 }, 'max must be a whole number of at least 0, or null, not -1'],
+  ])('is refused for %s', (_name, options, words) =>
     expect(() => nextAttempt({}, { retries: 0, now, options })).toThrow(
       expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining(words) }),
     ),
@@ -120,17 +120,33 @@ describe('isRetried', () => {
 
 describe('app.task refuses', () => {
   it.each<[what: string, policy: object, words: string]>([
-    ['a negative number of retries', { maxRetries: -1 }, 't: maxRetries -1 is not a whole number from 0, or null'],
-    ['a retryDelay that is a string', { retryDelay: '10' }, 't: retryDelay 10 is not seconds from 0'],
-    ['a retryBackoffMax of NaN', { retryBackoffMax: Number.NaN }, 't: retryBackoffMax NaN is not seconds'],
-    ['a negative back-off factor', { retryBackoff: -2 }, 't: retryBackoff -2 is not true, false or seconds'],
+    ['a negative number of retries', { maxRetries: -1 }, 't: maxRetries must be a whole number of at least 0, or null, not -1'],
+    ['a retryDelay that is a string', { retryDelay: '10' }, 't: retryDelay must be a number of seconds of at least 0, not "10"'],
+    [
+      'a retryBackoffMax of NaN',
+      { retryBackoffMax: Number.NaN },
+      't: retryBackoffMax must be a number of seconds of at least 0, not NaN',
+    ],
+    [
+      'a negative back-off factor',
+      { retryBackoff: -2 },
+      't: retryBackoff must be true, false or a number of seconds of at least 0, not -2',
+    ],
     [
       'an invalid Date as retryUntil',
       { retryUntil: new Date(Number.NaN) },
-      't: retryUntil Invalid Date is not a valid Date or seconds',
+      't: retryUntil must be a valid Date or a number of seconds of at least 0, not Invalid Date',
     ],
-    ['a name instead of a list', { autoretryFor: 'Error' }, 't: autoretryFor Error is not a list of classes and names'],
-    ['a list with a number in it', { dontAutoretryFor: [5] }, 't: dontAutoretryFor 5 is not a list of classes and names'],
+    [
+      'a name instead of a list',
+      { autoretryFor: 'Error' },
+      't: autoretryFor must be a list of classes and names of errors, or a function, not "Error"',
+    ],
+    [
+      'a list with a number in it',
+      { dontAutoretryFor: [5] },
+      't: dontAutoretryFor must be a list of classes and names of errors, or a function, not 5',
+    ],
   ])('%s', (_what, policy, words) => {
     const app = createRegistry(() => Promise.reject(new Error('no connections')))
     expect(() => app.task('t', () => 1, policy)).toThrow(

@@ -24,7 +24,7 @@ describe('checkJson', () => {
     ['a function', [() => 1], 'args[0] is a function'],
     ['a symbol', [Symbol('s')], 'args[0] is a symbol'],
     ['undefined in a list', [undefined], 'args[0] is undefined'],
-    ['a value that contains itself', [circular], 'args[0].a.back refers to a value that contains it'],
+    ['a value that contains itself', [circular], 'args[0].a.back is circular: it refers to a value that contains it'],
     ['an instance of a class', [new (class Point {})()], 'args[0] is a Point'],
     ['a Buffer', [Buffer.from('a')], 'args[0] is a Buffer'],
   ])('refuses %s and names its path', (_name, value, message) => {
@@ -36,6 +36,6 @@ describe('checkJson', () => {
   it('refuses infinitely nested values without overflowing the stack', () => {
     let deep: unknown = 1
     for (let level = 0; level < 10_000; level++) deep = [deep]
-    expect(() => checkJson(deep, 'args')).toThrow('nested more than 200 deep')
+    expect(() => checkJson(deep, 'args')).toThrow('nested more than 200 levels deep')
   })
 })

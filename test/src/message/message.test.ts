@@ -77,13 +77,13 @@ describe('decodeBody reads', () => {
   it.each([
     ['a text that is not JSON', 'hello', 'not JSON'],
     ['an empty text', '', 'not JSON'],
-    ['a list of two', '[[],{}]', '2 elements'],
-    ['an object without args', '{"task":"t"}', 'not [args, kwargs, embed]'],
-    ['args that are an object', '[{},{},{}]', 'args is not a list'],
-    ['args of null', '[null,{},{}]', 'args is not a list'],
-    ['kwargs that are a list', '[[],[1],{}]', 'kwargs is not an object'],
-    ['an embed that is a text', '[[],{},"x"]', 'embed is not an object'],
-    ['a number', '7', 'not [args, kwargs, embed]'],
+    ['a list of two', '[[],{}]', 'must have 3 elements [args, kwargs, embed], not 2'],
+    ['an object without args', '{"task":"t"}', 'must be a list [args, kwargs, embed]'],
+    ['args that are an object', '[{},{},{}]', 'args must be a list'],
+    ['args of null', '[null,{},{}]', 'args must be a list'],
+    ['kwargs that are a list', '[[],[1],{}]', 'kwargs must be an object'],
+    ['an embed that is a text', '[[],{},"x"]', 'embed must be an object'],
+    ['a number', '7', 'must be a list [args, kwargs, embed]'],
   ])('refuses %s with the reason', (_name, text, reason) => {
     expect(() => decodeBody(text)).toThrow(UndecodableMessageError)
     expect(() => decodeBody(text)).toThrow(reason)

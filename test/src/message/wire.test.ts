@@ -233,7 +233,7 @@ describe('integers of Python', () => {
     })()
     expect(refused).toMatchObject({
       name: 'DecodeError',
-      message: `the integer ${shown} cannot be held exactly; send it as a text`,
+      message: `the integer ${shown} cannot be held exactly by a JavaScript number: send it as a text`,
     })
   })
 

@@ -38,7 +38,7 @@ describe('arguments', () => {
     ['a number', '5', /JSON array/, ['[5]']],
     ['an object', '{"a":1}', /JSON array/, ['[{"a":1}]']],
     ['null', 'null', /JSON array/, ['[null]']],
-    ['a value that is nested too deeply', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 deep/, []],
+    ['a value that is nested too deeply', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 levels deep/, []],
   ])('refuses %s with the reason and a suggestion', (_what, args, message, suggestions) => {
     const { submission, problems } = read({ args })
     expect(submission).toBeUndefined()

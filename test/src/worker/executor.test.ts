@@ -135,7 +135,7 @@ describe('the executor stores the outcome of a task', () => {
       'date',
       {
         exc_type: 'EncodeError',
-        exc_message: ['result is a Date, not a plain object; pass its JSON form instead'],
+        exc_message: ['result is a Date, not a plain object: pass its JSON form instead'],
         exc_module: 'kombu.exceptions',
       },
     ],

@@ -35,7 +35,7 @@ describe('a rate limit', () => {
     ['0.0000000000001/h'],
   ])('of %j is refused with an example of a valid rate limit', (limit) =>
     expect(() => parseRate(limit as string)).toThrow(
-      expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining('is not like 10/m') }),
+      expect.objectContaining({ code: 'TASK_OPTION_INVALID', message: expect.stringContaining('such as "10/m"') }),
     ),
   )
 
@@ -43,6 +43,8 @@ describe('a rate limit', () => {
     expect(rateLimitOf('1/s')).toEqual({ intervalMs: 1000, scope: 'worker' })
     expect(rateLimitOf({ limit: '1/s', scope: 'app' })).toEqual({ intervalMs: 1000, scope: 'app' })
     expect(rateLimitOf({ limit: 0, scope: 'app' })).toBeUndefined()
-    expect(() => rateLimitOf({ limit: 1, scope: 'all' as 'app' })).toThrow('scope of rateLimit is "all"')
+    expect(() => rateLimitOf({ limit: 1, scope: 'all' as 'app' })).toThrow(
+      'the scope of rateLimit must be "worker" or "app", not "all"',
+    )
   })
 })

@@ -83,11 +83,23 @@ describe('a route', () => {
   })
 
   it.each<[string, (app: ReturnType<typeof newApp>) => void, string]>([
-    ['without a target', (app) => app.route('a', undefined as unknown as RouteTarget), 'leads nowhere'],
-    ['to a string instead of an object', (app) => app.route('a', 'queue' as unknown as RouteTarget), 'leads nowhere'],
-    ['to an empty queue name', (app) => app.route('a', { queue: '' }), 'the route a: queue ""'],
-    ['to an invalid priority', (app) => app.route({ a: { priority: 256 } }), 'the route a: priority 256'],
-    ['without a pattern', (app) => app.route(null as unknown as string, {}), 'as (pattern, target)'],
+    ['without a target', (app) => app.route('a', undefined as unknown as RouteTarget), 'the route a must have a target'],
+    [
+      'to a string instead of an object',
+      (app) => app.route('a', 'queue' as unknown as RouteTarget),
+      'the route a must have a target',
+    ],
+    [
+      'to an empty queue name',
+      (app) => app.route('a', { queue: '' }),
+      'the route a: queue must be a text of 1 to 200 characters, not ""',
+    ],
+    [
+      'to an invalid priority',
+      (app) => app.route({ a: { priority: 256 } }),
+      'the route a: priority must be a whole number from 0 to 255, not 256',
+    ],
+    ['without a pattern', (app) => app.route(null as unknown as string, {}), 'must be (pattern, target)'],
     [
       'whose function returns an invalid queue name',
       (app) => {

@@ -301,7 +301,7 @@ describe('the result of a group', () => {
   it('reports the number of unfinished members at the timeout, and stops waiting on abort', async () => {
     const { sent, end, a } = await send()
     end(a, { result: 2 })
-    await expect(sent.get({ timeoutMs: 20 })).rejects.toThrow(/^2 of group .* have not ended within 20 ms$/)
+    await expect(sent.get({ timeoutMs: 20 })).rejects.toThrow(/^2 members of group .* have not ended within 20 ms$/)
     const asked = new AbortController()
     const values = sent.get({ signal: asked.signal })
     asked.abort(new Error('enough'))

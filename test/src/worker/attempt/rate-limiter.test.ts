@@ -104,7 +104,7 @@ describe('a rate limit of one worker', () => {
     limiter.set(task, null)
     expect([1, 2].map(() => limiter.admit(message(), task))).toEqual([undefined, undefined])
     expect(limiter.describe(task)).toBeUndefined()
-    expect(() => limiter.set(task, 'often')).toThrow('is not like 10/m')
+    expect(() => limiter.set(task, 'often')).toThrow('such as "10/m", not "often"')
   })
 })
 

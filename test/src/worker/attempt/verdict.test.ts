@@ -93,7 +93,7 @@ describe('the verdict on an attempt whose code threw', () => {
       },
       {
         tag: 'failed',
-        error: expect.objectContaining({ message: 'autoretryFor or dontAutoretryFor failed: broken', cause: error }),
+        error: expect.objectContaining({ message: 'the function autoretryFor or dontAutoretryFor threw: broken', cause: error }),
       },
     ],
     ['an object without a prototype', Object.create(null), {}, { tag: 'failed', error: expect.anything() }],

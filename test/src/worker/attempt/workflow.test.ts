@@ -91,19 +91,27 @@ describe('the next steps of a workflow', () => {
   )
 
   it.each([
-    [{ callbacks: 'x' }, 'SUCCESS', 'callbacks: embed.callbacks is not a list'],
-    [{ callbacks: [{}, 1] }, 'SUCCESS', 'callbacks: the signature is not one: it names no task but undefined'],
-    [{ chain: [{ task: 't', args: 3 }] }, 'SUCCESS', 'chain: the signature is not one: t: args is not a list'],
-    [{ chain: { task: 't' } }, 'FAILURE', 'chain: embed.chain is not a list'],
-    [{ chain: [null] }, 'FAILURE', 'chain: the signature is not one: null is not an object'],
-    [{ errbacks: [task('t', [], { task_id: 1 as never })] }, 'FAILURE', /^errbacks: .*options.task_id is not a text/],
+    [{ callbacks: 'x' }, 'SUCCESS', 'callbacks: embed.callbacks must be a list'],
+    [
+      { callbacks: [{}, 1] },
+      'SUCCESS',
+      'callbacks: the signature is invalid: task must be a name of 1 to 200 characters, not undefined',
+    ],
+    [{ chain: [{ task: 't', args: 3 }] }, 'SUCCESS', 'chain: the signature is invalid: t: args must be a list'],
+    [{ chain: { task: 't' } }, 'FAILURE', 'chain: embed.chain must be a list'],
+    [{ chain: [null] }, 'FAILURE', 'chain: the signature is invalid: a signature must be an object, not null'],
+    [
+      { errbacks: [task('t', [], { task_id: 1 as never })] },
+      'FAILURE',
+      /^errbacks: .*options.task_id must be a text of 1 to 255 characters, not 1/,
+    ],
     [
       { chain: [task('t', [], { countdown: 'soon' as never })] },
       'SUCCESS',
-      /^chain: .*options.countdown "soon" is not a number of seconds/,
+      /^chain: .*options.countdown must be a number of seconds, not "soon"/,
     ],
-    [{ chain: [chainOf([{ ...groupOf([]), kwargs: {} }])] }, 'SUCCESS', /^chain: .*celery.group: kwargs.tasks is not a list/],
-    [{ callbacks: [{ ...chordOf([], task('b')), kwargs: { header: [] } }] }, 'SUCCESS', /^callbacks: .*it has no body/],
+    [{ chain: [chainOf([{ ...groupOf([]), kwargs: {} }])] }, 'SUCCESS', /^chain: .*celery.group: kwargs.tasks must be a list/],
+    [{ callbacks: [{ ...chordOf([], task('b')), kwargs: { header: [] } }] }, 'SUCCESS', /^callbacks: .*kwargs.body is missing/],
   ] as const)('leave out and report the invalid signatures of %j', (embed, state, problem) => {
     const { workflow, reported } = end(embed, state)
     expect(workflow?.plan?.messages ?? []).toEqual([])
@@ -122,6 +130,8 @@ describe('the next steps of a workflow', () => {
   it('do not throw for signatures that are nested too deeply', () => {
     let deep: unknown = task('t')
     for (let depth = 0; depth < 5000; depth++) deep = chainOf([deep as never])
-    expect(end({ callbacks: [deep] }).reported).toEqual(['callbacks: the signature is not one: it is nested more than 100 deep'])
+    expect(end({ callbacks: [deep] }).reported).toEqual([
+      'callbacks: the signature is invalid: signatures are nested more than 100 levels deep',
+    ])
   })
 })
