@@ -39,6 +39,8 @@ export interface Results extends ResultBackend {
   cleanUp(seconds: number): Promise<number>
 }
 
+type WaitingRow = { task: string; queue: string; due_at: Date | null; state: State }
+
 /** Reads and writes the results table, and owns the subscription of waiting calls. */
 export function createResults(database: Database, options?: CleanUpOptions): Results {
   const waiters = createWaiters(database)
@@ -62,10 +64,10 @@ export function createResults(database: Database, options?: CleanUpOptions): Res
     },
     recordSent: (row) => sent.add(row),
     async locate(id) {
-      const stored = (await database.query<ResultRow>(sql('result-find'), [id]))[0]
-      const row =
-        stored ??
-        (await database.query<{ task: string; queue: string; due_at: Date | null; state: State }>(sql('result-locate'), [id]))[0]
+      const stored = async () => (await database.query<ResultRow>(sql('result-find'), [id]))[0]
+      const waiting = async () => (await database.query<WaitingRow>(sql('result-locate'), [id]))[0]
+      // A task can end between the first two queries: its message is gone then, and its result is there.
+      const row = (await stored()) ?? (await waiting()) ?? (await stored())
       if (row === undefined) return undefined
       const dueAt = 'due_at' in row ? (row.due_at as Date | null) : null
       return { task: row.task, state: row.state, queue: row.queue ?? '', dueAt }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { READY_STATES } from '../../app/outcome.ts'
 import { runPath } from '../paths.ts'
 import { describeLocated, describeStored, LINES_SHOWN, type RunDescription, runJson } from '../run-description.ts'
 import { sendFailure } from '../send-failure.ts'
@@ -31,7 +32,10 @@ export function registerRun(server: FastifyInstance, web: WebContext): void {
     const stored = await results.find(id)
     if (stored !== undefined) return describeStored(stored)
     const located = await results.locate(id)
-    return located && describeLocated(id, located)
+    if (located !== undefined && !READY_STATES.has(located.state)) return describeLocated(id, located)
+    // The run ended between the two queries: its message is gone, and its result is there now.
+    const since = await results.find(id)
+    return since && describeStored(since)
   }
 
   const wait = async (run: RunDescription, seconds: number, request: FastifyRequest): Promise<RunDescription> => {

@@ -115,6 +115,18 @@ describe('the status page', () => {
     })
   })
 
+  test.each(['before', 'after'])('shows a run that ends between the two queries, %s the second one has read', async (when) => {
+    const web = createTestWeb()
+    const ended = storedResult({ result: 'hi' })
+    web.located.get = () => {
+      web.stored.set('run-1', ended)
+      return when === 'before' ? undefined : { task: ended.task, state: ended.state, queue: 'celery', dueAt: null }
+    }
+    expect(await json(web)).toMatchObject({ status: 200, body: { state: 'SUCCESS', result: 'hi' } })
+    web.stored.clear()
+    expect((await web.get('/runs/run-1')).headers.location).toBe(PATH)
+  })
+
   test.each([
     ['an unknown id', '/tasks/tasks.echo/run-2'],
     ['the name of another task', '/tasks/tasks.fetch_url/run-1'],
