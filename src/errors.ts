@@ -15,6 +15,14 @@ export const ERRORS = {
     exit: 69,
     hint: 'Check DATABASE_URL and that the server accepts connections; the process retries while it runs.',
   },
+  DATABASE_REFUSED: {
+    exit: 78,
+    hint: 'Correct the user, password, database name or TLS setting in DATABASE_URL; another attempt fails in the same way.',
+  },
+  DATABASE_READ_ONLY: {
+    exit: 69,
+    hint: 'Point DATABASE_URL at the primary, or wait until the server accepts writes; a role waits by itself.',
+  },
   DATABASE_NOT_FOUND: {
     exit: 78,
     hint: 'Set DATABASE_URL, install PostgreSQL, or run `npm install` without --omit=optional to get the bundled server.',

@@ -47,6 +47,14 @@ function maskedError(thrown: unknown): unknown {
   return Object.fromEntries(fields.map(([key, value]) => [key, typeof value === 'string' ? maskUrls(value) : value]))
 }
 
+let stdoutWriter: { write(line: string): void } | undefined
+
+/** The loggers of a process share one writer, because each writer adds a listener to the end of the process. */
+function writeToStdout(): { write(line: string): void } {
+  stdoutWriter ??= createStdoutWriter()
+  return stdoutWriter
+}
+
 /** Creates a logger without output, for tests and for use as a library. */
 export const silentLog = (): Log => pino({ level: 'silent' })
 
@@ -54,7 +62,7 @@ export const silentLog = (): Log => pino({ level: 'silent' })
  * Writes all lines of one turn of the event loop with one synchronous write. If the reader is slow, the process waits instead of
  * filling its memory with lines (Node.js, "A note on process I/O": pipes are synchronous on Linux).
  */
-function writeToStdout(): { write(line: string): void } {
+function createStdoutWriter(): { write(line: string): void } {
   let pending = ''
   const flush = () => {
     const text = pending

@@ -1,9 +1,9 @@
 import { retry } from '../concurrency/retry.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
+import { isTransient } from '../concurrency/transient.ts'
 import type { Database } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
 
-const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isConnectionError }
+const BACKOFF = { firstMs: 100, maxMs: 5000, isRetryable: isTransient }
 
 const known = new WeakMap<Database, Promise<string>>()
 

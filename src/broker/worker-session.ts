@@ -1,7 +1,6 @@
-import { retry } from '../concurrency/retry.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
 import type { Database } from '../database/database.ts'
 import { sql } from '../database/sql.ts'
+import { startStep } from '../database/start-step.ts'
 import type { Log } from '../log.ts'
 import type { ConsumeOptions } from './broker.ts'
 
@@ -66,7 +65,7 @@ export async function openWorkerSession(database: Database, options: WorkerSessi
     await client.query('SELECT pg_notify($1, $2)', [database.channel('worker'), String(id)])
   }
   let isAsked = false
-  await untilConnected<unknown>(() => {
+  await startStep<unknown>(() => {
     // The listener calls `register` on every new connection, so after a failure it is enough to wait for the connection.
     if (isAsked) return database.listener.query('SELECT 1')
     isAsked = true
@@ -74,7 +73,7 @@ export async function openWorkerSession(database: Database, options: WorkerSessi
   })
   const reaper = createReaper(database, { key, workerId: () => id, log, wake })
   const subscriptions = await subscribe(database, { ...options, reaper, workerId: () => id })
-  await untilConnected(reaper.reap)
+  await startStep(reaper.reap)
 
   return {
     get id() {
@@ -178,11 +177,7 @@ async function subscribe(
   }
   const { listener } = database
   return [
-    await untilConnected(() => listener.listen(database.channel('message'), onMessage, onReconnected)),
-    await untilConnected(() => listener.listen(database.channel('worker'), onWorker)),
+    await startStep(() => listener.listen(database.channel('message'), onMessage, onReconnected)),
+    await startStep(() => listener.listen(database.channel('worker'), onWorker)),
   ]
 }
-
-/** A worker that starts while the database is away waits for it. If it exited, the supervisor would only start it again. */
-const untilConnected = <T>(work: () => Promise<T>): Promise<T> =>
-  retry(work, { firstMs: 100, maxMs: 2000, isRetryable: isConnectionError })

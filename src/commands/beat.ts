@@ -6,6 +6,7 @@ import { chooseBroker } from '../broker/open-broker.ts'
 import { startOutboxRelay } from '../broker/outbox/relay.ts'
 import { aborted } from '../concurrency/sleep.ts'
 import { createBeatSchedules } from '../database/beat-schedules.ts'
+import { startStep } from '../database/start-step.ts'
 import { logLevel } from './log-level.ts'
 import { type Role, runRole } from './role.ts'
 
@@ -36,11 +37,16 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
   })
 }
 
-/** Starts beat in a process that already has connections and an outbox relay: `onedyno beat` or `worker --beat`. */
-export async function startBeatBeside({ config, log, database }: Pick<Role, 'config' | 'log' | 'database'>): Promise<Beat> {
+/** Starts beat in a process that already has its connections and its outbox relay: `onedyno beat` or `worker --beat`. */
+export async function startBeatBeside({
+  config,
+  log,
+  database,
+  signal,
+}: Pick<Role, 'config' | 'log' | 'database' | 'signal'>): Promise<Beat> {
   const schedules = createBeatSchedules(database)
   const { seeds, keepAwake } = seedsOf(config)
-  await schedules.seed(seeds)
+  await startStep(() => schedules.seed(seeds), signal)
   log.info({ keepAwake, timezone: config.beatTimezone }, 'beat ready')
   return startBeat(database, schedules, { log, host: `${hostname()}:${process.pid}` })
 }

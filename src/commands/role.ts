@@ -1,8 +1,9 @@
 import { retry } from '../concurrency/retry.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
+import { isReadOnly, isTransient } from '../concurrency/transient.ts'
 import { type Config, parseConfig } from '../config.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
+import { checkWritable } from '../database/writable.ts'
 import { AppError, toError } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
 import { returnMemoryOfStart } from './return-memory.ts'
@@ -46,6 +47,9 @@ export async function runRole(
   try {
     if (options.beforeDatabase === true) await workWhileWaiting({ config, log, database, signal, fail }, work)
     else if (await databaseReady(database, log, signal)) await work({ config, log, database, signal, fail })
+  } catch (error) {
+    // A step of the start waited for the database when the stop was asked.
+    if (!(signal.aborted && isTransient(causeOf(error)))) throw error
   } finally {
     await database.close()
     signal.removeEventListener('abort', hurry)
@@ -89,12 +93,10 @@ function stopSignal(): AbortSignal {
   return stopping.signal
 }
 
-/**
- * Resolves if the database answers.
- * @throws AppError DATABASE_UNREACHABLE, also if the server refuses the database, user or password
- */
+/** @throws AppError DATABASE_UNREACHABLE, DATABASE_REFUSED, DATABASE_READ_ONLY, SCHEMA_OUTDATED, SCHEMA_TOO_NEW */
 async function answers(database: Database): Promise<void> {
   await database.ping()
+  await checkWritable(database)
   await checkSchema(database)
 }
 
@@ -102,23 +104,31 @@ async function answers(database: Database): Promise<void> {
 const causeOf = (error: unknown): Error =>
   error instanceof AppError && error.code === 'DATABASE_UNREACHABLE' ? toError(error.cause) : toError(error)
 
-/** Waits until the database answers. Resolves to false if the signal aborts first. */
+function waitingFor(error: Error): string {
+  if (!isReadOnly(error)) return 'database does not answer, waiting'
+  return /standby|recovery/.test(error.message)
+    ? 'this server is a standby (read-only), waiting until it is promoted'
+    : 'this database is read-only, waiting until it accepts writes'
+}
+
+/** Waits until the database answers and accepts writes. Resolves to false if the signal aborts first. */
 async function databaseReady(database: Database, log: Log, signal: AbortSignal): Promise<boolean> {
-  let said = false
+  let said: string | undefined
   try {
     await retry(() => answers(database), {
       ...BACKOFF,
       signal,
-      isRetryable: (error) => isConnectionError(causeOf(error)),
+      isRetryable: (error) => isTransient(causeOf(error)),
       onRetry: (error) => {
-        if (!said) log.warn({ reason: causeOf(error).message }, 'database does not answer, waiting')
-        said = true
+        const fact = waitingFor(causeOf(error))
+        if (said !== fact) log.warn({ reason: causeOf(error).message }, fact)
+        said = fact
       },
     })
-    if (said) log.info('database answers')
+    if (said !== undefined) log.info('database answers')
     return true
   } catch (error) {
-    if (signal.aborted && isConnectionError(causeOf(error))) return false
+    if (signal.aborted && isTransient(causeOf(error))) return false
     throw error
   }
 }

@@ -25,7 +25,7 @@ interface Session {
  * Opens the connections, runs `work`, and closes the connections, also after a failure. Logs only problems, because stdout is
  * for the command's output.
  * @param appFile module of the application; default: ONEDYNO_APP
- * @throws AppError CONFIG_INVALID, APP_NOT_LOADED, DATABASE_UNREACHABLE, SCHEMA_OUTDATED, SCHEMA_TOO_NEW
+ * @throws AppError CONFIG_INVALID, APP_NOT_LOADED, DATABASE_UNREACHABLE, DATABASE_REFUSED, SCHEMA_OUTDATED, SCHEMA_TOO_NEW
  */
 export async function withSession<T>(
   env: NodeJS.ProcessEnv,

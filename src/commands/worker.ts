@@ -10,6 +10,7 @@ import { createQueueSettings } from '../database/queue-settings.ts'
 import { createRateLimits } from '../database/rate-limits.ts'
 import { createResults } from '../database/results.ts'
 import { createRevocations } from '../database/revocations.ts'
+import { startStep } from '../database/start-step.ts'
 import { createTaskReports } from '../database/task-reports.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
@@ -98,7 +99,7 @@ async function startParts(role: Role, opened: OpenedApp, name: string) {
   const { config, log, database, signal } = role
   const { app, broker } = opened
   const settings = createQueueSettings(database)
-  await settings.declare(app.queues)
+  await startStep(() => settings.declare(app.queues), signal)
   const ending = new AbortController()
   const shutdown = () => ending.abort()
   let worker: Worker | undefined

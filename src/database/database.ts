@@ -1,10 +1,12 @@
 import { type ClientBase, Pool, type QueryResultRow } from 'pg'
+import { isReadOnly, whileConnecting } from '../concurrency/transient.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { maskUrl } from '../log-text.ts'
 import { connectionOptions } from './connection-options.ts'
 import { createListener, type Listener } from './listener.ts'
+import { openSession, prepareSession } from './sessions.ts'
 import { createQualifier, type QualifiedStatement, type Statement } from './sql.ts'
 
 /** Runs statements on the pool, or on one connection in a transaction. */
@@ -28,7 +30,7 @@ export interface Database extends Queryable, AsyncDisposable {
   qualify(statement: Statement): QualifiedStatement
   /** Returns the name of a NOTIFY channel. The name contains the schema, because channels belong to the whole database. */
   channel(name: string): string
-  /** @throws AppError DATABASE_UNREACHABLE */
+  /** @throws AppError DATABASE_UNREACHABLE, DATABASE_REFUSED */
   ping(): Promise<void>
   close(): Promise<void>
 }
@@ -39,6 +41,9 @@ export interface Database extends Queryable, AsyncDisposable {
  */
 const QUERY_TIMEOUT_MS = 30_000
 
+/** All connections but one are closed after this time without a query, because other processes share `max_connections`. */
+const IDLE_TIMEOUT_MS = 60_000
+
 /** Opens no connection. The first query opens one. */
 export function createDatabase(config: Config, options: { name: string; log: Log; poolMax?: number }): Database {
   const { decision, SessionClient, ...connection } = connectionOptions(config, options.name)
@@ -48,7 +53,9 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     ...connection,
     Client: SessionClient,
     max: options.poolMax ?? config.databasePool,
-    idleTimeoutMillis: 0,
+    min: 1,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    onConnect: prepareSession,
     query_timeout: QUERY_TIMEOUT_MS,
   })
   // A broken idle connection is harmless: the pool opens another connection for the next query.
@@ -67,19 +74,21 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     listener,
     qualify,
     channel: (name) => `${config.databaseSchema}.${name}`,
-    query: (statement, values) => run(pool, qualify(statement), values),
+    query: (statement, values) => runOnPool(pool, qualify(statement), values),
     async transaction(work) {
-      const client = await pool.connect()
+      const client = await openSession(() => pool.connect())
       // Without this listener, an error between two queries would end the process. The next query on the broken connection
       // rejects anyway.
       client.on('error', ignore)
       let broken: Error | undefined
       try {
-        await client.query('BEGIN')
+        await whileConnecting(() => client.query('BEGIN'))
         const result = await work({ query: (statement, values) => run(client, qualify(statement), values) })
         await client.query('COMMIT')
         return result
       } catch (error) {
+        // Whether a session may write is decided when it begins, so a read-only one is not used again.
+        if (isReadOnly(error)) broken = error as Error
         await client.query('ROLLBACK').catch((err: Error) => {
           broken = err
         })
@@ -91,8 +100,9 @@ export function createDatabase(config: Config, options: { name: string; log: Log
     },
     async ping() {
       try {
-        await pool.query('SELECT 1')
+        await runOnPool(pool, PING)
       } catch (cause) {
+        if (cause instanceof AppError) throw cause
         throw new AppError('DATABASE_UNREACHABLE', `${masked} does not answer: ${(cause as Error).message}`, { cause })
       }
     },
@@ -101,8 +111,30 @@ export function createDatabase(config: Config, options: { name: string; log: Log
   }
 }
 
+const PING: QualifiedStatement = { name: 'ping', text: 'SELECT 1' }
+
+async function runOnPool<Row extends QueryResultRow>(
+  pool: Pool,
+  statement: QualifiedStatement,
+  values?: readonly unknown[],
+): Promise<Row[]> {
+  const client = await openSession(() => pool.connect())
+  // The statement rejects too if the connection breaks. Without a listener, the event would end the process.
+  client.on('error', ignore)
+  let failure: Error | undefined
+  try {
+    return await run<Row>(client, statement, values)
+  } catch (error) {
+    failure = error as Error
+    throw error
+  } finally {
+    client.off('error', ignore)
+    client.release(failure)
+  }
+}
+
 async function run<Row extends QueryResultRow>(
-  on: Pool | ClientBase,
+  on: ClientBase,
   statement: QualifiedStatement,
   values: readonly unknown[] = [],
 ): Promise<Row[]> {

@@ -3,6 +3,7 @@ import { createMutex } from '../concurrency/mutex.ts'
 import { retry } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
 import type { Log } from '../log.ts'
+import { openSession, prepareSession } from './sessions.ts'
 
 /** The one connection of a process for LISTEN and session locks. After a loss it connects again and calls the subscribers. */
 export interface Listener {
@@ -49,12 +50,8 @@ export function createListener(createClient: () => Client, log: Log): Listener {
     fresh.on('error', () => lost(fresh))
     fresh.on('end', () => lost(fresh))
     try {
-      await fresh.connect()
-      // With these settings the server closes a half-open connection after about 25 s, so the session locks of a vanished
-      // machine end soon.
-      await fresh.query(
-        "SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)",
-      )
+      await openSession(() => fresh.connect())
+      await prepareSession(fresh)
       for (const session of [...sessions]) await runOn(session, fresh)
       for (const channel of subscribers.keys()) await fresh.query(`LISTEN ${fresh.escapeIdentifier(channel)}`)
     } catch (error) {

@@ -1,12 +1,14 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client } from 'pg'
+import { isReadOnly } from '../concurrency/transient.ts'
 import type { Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { packageRoot } from '../package-root.ts'
 import { connectionOptions } from './connection-options.ts'
 import type { Queryable } from './database.ts'
+import { openSession, prepareSession } from './sessions.ts'
 
 /**
  * The table of the migration library, with one row for each applied migration. See 0004_compatible-since.sql for the other two
@@ -26,7 +28,7 @@ export const migrationNames = (): string[] =>
 /**
  * Applies the migrations that the schema lacks, in one transaction, and creates the schema if it is missing. If two processes migrate at
  * once, the second one waits for the first (an advisory lock).
- * @throws AppError DATABASE_UNREACHABLE if the server does not answer
+ * @throws AppError DATABASE_UNREACHABLE if the server does not answer, DATABASE_REFUSED, DATABASE_READ_ONLY
  * @returns the names of the migrations that were applied
  */
 export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | 'error'>): Promise<string[]> {
@@ -34,11 +36,13 @@ export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | '
   const client = new SessionClient(connection)
   client.on('error', () => {})
   try {
-    await client.connect()
+    await openSession(() => client.connect())
   } catch (cause) {
+    if (cause instanceof AppError) throw cause
     throw new AppError('DATABASE_UNREACHABLE', `cannot migrate: ${(cause as Error).message}`, { cause })
   }
   try {
+    await prepareSession(client)
     // The library's own lock is off, because it fails at once instead of waiting.
     await client.query("SELECT pg_advisory_lock(hashtext('onedyno migrate'), hashtext($1))", [config.databaseSchema])
     if (await isCurrent(client, config.databaseSchema)) return []
@@ -57,6 +61,9 @@ export async function migrate(config: Config, log: Pick<Log, 'info' | 'warn' | '
     })
     for (const { name } of applied) log.info({ migration: name, schema: config.databaseSchema }, 'migrated')
     return applied.map(({ name }) => name)
+  } catch (cause) {
+    if (!isReadOnly(cause)) throw cause
+    throw new AppError('DATABASE_READ_ONLY', `cannot migrate: ${(cause as Error).message}`, { cause })
   } finally {
     await client.end().catch(() => {})
   }

@@ -1,7 +1,7 @@
 import type { TransactionClient } from '../app/apply-options.ts'
 import type { DueMessage } from '../app/backend.ts'
 import { retry } from '../concurrency/retry.ts'
-import { isConnectFailure } from '../concurrency/transient.ts'
+import { isAnswerLost } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Message } from '../message/message.ts'
 import type { Database } from './database.ts'
@@ -13,7 +13,7 @@ import { sql } from './sql.ts'
 /**
  * Writes a message to the outbox. With a caller's transaction, the message exists if and only if that transaction commits. A
  * time that is not in the future becomes "now" by the database's clock.
- * @throws AppError BROKER_UNREACHABLE if no connection could be made within 5 seconds, MESSAGE_UNCONFIRMED if an answer was
+ * @throws AppError BROKER_UNREACHABLE if the database did not take it within 5 seconds, MESSAGE_UNCONFIRMED if an answer was
  * lost, MESSAGE_REFUSED if the database cannot store the message, TASK_OPTION_INVALID if `dueAt` is not a time. Errors of the
  * caller's connection are thrown unchanged
  */
@@ -36,7 +36,7 @@ export async function keepInOutbox(
 async function keepWithRetry(keep: () => Promise<unknown>): Promise<void> {
   let answerLost = false
   const onRetry = (error: unknown) => {
-    answerLost ||= !isConnectFailure(error)
+    answerLost ||= isAnswerLost(error)
   }
   try {
     await retry(keep, { ...BRIEF_RETRY, onRetry })

@@ -1,4 +1,4 @@
-import { isConnectFailure, isConnectionError, isRefusal } from '../concurrency/transient.ts'
+import { isAnswerLost, isRefusal, isTransient } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 
 /** undefined_table and invalid_schema_name (PostgreSQL 18, Appendix A). */
@@ -11,11 +11,11 @@ const NO_TABLES = ['42P01', '3F000']
  */
 export function publishError(cause: unknown, earlier = false): unknown {
   const { code, message = '' } = cause as { code?: string; message?: string }
-  const broke = isConnectionError(cause) && !isConnectFailure(cause)
-  if (earlier || broke)
+  if (cause instanceof AppError && !earlier) return cause
+  if (earlier || isAnswerLost(cause))
     return new AppError('MESSAGE_UNCONFIRMED', `PostgreSQL did not confirm the message: ${message}`, { cause })
   if (NO_TABLES.includes(code ?? '')) return new AppError('SCHEMA_OUTDATED', 'the tables of onedyno do not exist', { cause })
-  if (code === undefined && !isConnectFailure(cause)) return cause
+  if (code === undefined && !isTransient(cause)) return cause
   return isRefusal(cause)
     ? new AppError('MESSAGE_REFUSED', `PostgreSQL cannot store the message: ${message}`, { cause })
     : new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the message: ${message}`, { cause })

@@ -1,5 +1,5 @@
 import { retry } from '../concurrency/retry.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
+import { isTransient } from '../concurrency/transient.ts'
 import type { Database } from './database.ts'
 import { sql } from './sql.ts'
 
@@ -27,7 +27,7 @@ const BACKOFF = { firstMs: 100, maxMs: 2000 }
  * not be stored either. If an answer is lost, its permits are lost, but no task is.
  */
 export function createRateLimits(database: Database, signal?: AbortSignal): RateLimits {
-  const options = { ...BACKOFF, isRetryable: isConnectionError, ...(signal === undefined ? {} : { signal }) }
+  const options = { ...BACKOFF, isRetryable: isTransient, ...(signal === undefined ? {} : { signal }) }
   return {
     async take(asked) {
       const values = [asked.map(({ key }) => key), asked.map(({ intervalMs }) => intervalMs), asked.map(({ permits }) => permits)]

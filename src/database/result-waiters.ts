@@ -1,7 +1,7 @@
 import type { StoredResult } from '../app/results/stored-result.ts'
 import { pauseMs, retry } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
+import { isTransient } from '../concurrency/transient.ts'
 import type { Database } from './database.ts'
 import { parseNotification } from './notified-outcomes.ts'
 import { type ResultRow, toStored } from './result-row.ts'
@@ -95,7 +95,7 @@ export function createWaiters(database: Database) {
   const look = async (id: string) => {
     // Retries while the database is away. The caller's timeout limits the wait.
     const listen = () => database.listener.listen(database.channel('result'), onNotify, checkAll)
-    subscribed ??= retry(listen, { ...BACKOFF, isRetryable: isConnectionError }).catch((error) => {
+    subscribed ??= retry(listen, { ...BACKOFF, isRetryable: isTransient }).catch((error) => {
       subscribed = undefined
       throw error
     })

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { pauseMs, retry } from '../concurrency/retry.ts'
-import { isConnectionError } from '../concurrency/transient.ts'
+import { isTransient } from '../concurrency/transient.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Database } from './database.ts'
@@ -56,7 +56,7 @@ export function startWokenLoop(database: Database, options: WokenLoopOptions): W
   const listen = async (): Promise<Subscription | undefined> => {
     try {
       const open = () => database.listener.listen(channel, onNotify, onConnected)
-      const subscription = await retry(open, { ...BACKOFF, isRetryable: isConnectionError, signal: stopping.signal })
+      const subscription = await retry(open, { ...BACKOFF, isRetryable: isTransient, signal: stopping.signal })
       onConnected()
       return subscription
     } catch (err) {
@@ -115,7 +115,8 @@ export function startWokenLoop(database: Database, options: WokenLoopOptions): W
 }
 
 /**
- * Returns true if the database, or another server that the pass needs, did not answer. Then the statement itself is not wrong.
+ * Returns true if the database, or another server that the pass needs, did not answer or did not write. Then the statement itself
+ * is not wrong.
  */
 const isAway = (error: unknown): boolean =>
-  isConnectionError(error) || (error instanceof AppError && ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED'].includes(error.code))
+  isTransient(error) || (error instanceof AppError && ['BROKER_UNREACHABLE', 'MESSAGE_UNCONFIRMED'].includes(error.code))

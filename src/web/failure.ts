@@ -1,5 +1,5 @@
 import type { FastifyError } from 'fastify'
-import { isConnectionError } from '../concurrency/transient.ts'
+import { isConnectionError, isReadOnly } from '../concurrency/transient.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 
 /** A failure as the user sees it: the fact and a hint, without internals. */
@@ -22,6 +22,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   SCHEDULE_UNKNOWN: 404,
   TASK_UNKNOWN: 422,
   DATABASE_UNREACHABLE: 503,
+  DATABASE_REFUSED: 503,
+  DATABASE_READ_ONLY: 503,
   BROKER_UNREACHABLE: 503,
   MESSAGE_UNCONFIRMED: 503,
   MESSAGE_REFUSED: 422,
@@ -83,7 +85,7 @@ export function failureOf(error: unknown, requestId: string): Failure {
 }
 
 /**
- * Translates a failed connection and a missing table into coded errors. 42P01: undefined_table, 3F000: invalid_schema_name
+ * Translates a failed connection, a read-only server and a missing table into coded errors. 42P01: undefined_table, 3F000: invalid_schema_name
  * (PostgreSQL 18, Appendix A).
  */
 export function translate(error: unknown): unknown {
@@ -94,6 +96,8 @@ export function translate(error: unknown): unknown {
   if (error instanceof Error && !('statusCode' in error) && isConnectionError(error)) {
     return new AppError('DATABASE_UNREACHABLE', 'the database does not answer', { cause: error })
   }
+  if (error instanceof Error && !('statusCode' in error) && isReadOnly(error))
+    return new AppError('DATABASE_READ_ONLY', 'the database is read-only', { cause: error })
   return error
 }
 
@@ -103,6 +107,8 @@ function visibleMessage({ code, message }: AppError, status: number): string {
   if (code === 'BROKER_UNREACHABLE') return 'The broker does not take messages: nothing was queued.'
   if (code === 'MESSAGE_UNCONFIRMED') return 'The broker did not confirm the message: it may have been queued, or not.'
   if (code === 'DATABASE_UNREACHABLE') return 'The database does not answer.'
+  if (code === 'DATABASE_REFUSED') return 'The database refuses the connection.'
+  if (code === 'DATABASE_READ_ONLY') return 'The database does not accept writes at the moment.'
   return message
 }
 

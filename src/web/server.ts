@@ -4,6 +4,7 @@ import { aborted } from '../concurrency/sleep.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
 import { checkSchema } from '../database/migrate.ts'
+import { checkWritable } from '../database/writable.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { createWebApp } from './app.ts'
@@ -30,6 +31,7 @@ export async function runWeb(options: RunWebOptions): Promise<void> {
   const { config, log, database, signal } = options
   const checkReady = async () => {
     await database.ping()
+    await checkWritable(database)
     await checkSchema(database)
   }
   const server = createWebApp({ ...options, checkReady })

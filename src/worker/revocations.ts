@@ -1,6 +1,7 @@
 import { pauseMs } from '../concurrency/retry.ts'
 import { sleep } from '../concurrency/sleep.ts'
 import { MAX_REVOKED, type Revocations, type Revoked } from '../database/revocations.ts'
+import { startStep } from '../database/start-step.ts'
 import type { Log } from '../log.ts'
 import type { Message } from '../message/message.ts'
 import { stampKeys } from '../message/stamps.ts'
@@ -79,7 +80,7 @@ export async function startRevocations(
     if (terminate) onTerminate(({ headers }) => named.has(kind === 'id' ? headers.id : headers.task))
   }
 
-  const subscription = await revocations.listen(onRevoked, reload)
+  const subscription = await startStep(() => revocations.listen(onRevoked, reload))
   await load()
   return {
     isRevoked({ headers }) {

@@ -12,15 +12,23 @@ export interface RoleProcess {
   kill(signal: NodeJS.Signals): void
 }
 
-/** Starts a role as a Procfile does. Resolves when the role logs that it is ready. `main` `src/main.ts` runs the unbuilt sources. */
+/**
+ * Starts a role as a Procfile does. Resolves when the role logs that it is ready. `main` `src/main.ts` runs the unbuilt sources;
+ * `through` is a program with its arguments that executes the role, such as `nsenter`.
+ */
 export async function startRole(
   role: 'web' | 'worker' | 'beat',
   env: Record<string, string>,
   args: readonly string[] = [],
-  { ready = / ready |web listens/, main = 'dist/src/main.js' }: { ready?: RegExp; main?: string } = {},
+  {
+    ready = / ready |web listens/,
+    main = 'dist/src/main.js',
+    through = [],
+  }: { ready?: RegExp; main?: string; through?: readonly string[] } = {},
 ): Promise<RoleProcess> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [join(root, main), role, ...args], {
+  const [program = process.execPath, ...before] = [...through, process.execPath]
+  const child = spawn(program, [...before, join(root, main), role, ...args], {
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

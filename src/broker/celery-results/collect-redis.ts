@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { retry } from '../../concurrency/retry.ts'
-import { isConnectionError } from '../../concurrency/transient.ts'
+import { isTransient } from '../../concurrency/transient.ts'
 import { waitAtMost } from '../../concurrency/with-timeout.ts'
 import type { Database } from '../../database/database.ts'
 import { sql } from '../../database/sql.ts'
@@ -113,7 +113,7 @@ export function createRedisCollect(options: RedisCollectOptions): RedisCollect {
     async recover() {
       const ask = () => database.query<{ id: string }>(sql('chord-open-members'), [MAX_EXPECTED / 2])
       try {
-        const rows = await retry(ask, { ...BACKOFF, isRetryable: isConnectionError, signal: ending.signal })
+        const rows = await retry(ask, { ...BACKOFF, isRetryable: isTransient, signal: ending.signal })
         if (rows.length > 0) await waitFor(rows.map(({ id }) => ({ id, task: null, queue: null })))
       } catch (err) {
         if (!ending.signal.aborted) log.error({ err }, 'members of open chords cannot be looked up')

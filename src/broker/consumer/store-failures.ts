@@ -1,4 +1,4 @@
-import { isConnectionError } from '../../concurrency/transient.ts'
+import { isConnectionError, isReadOnly } from '../../concurrency/transient.ts'
 import type { Log } from '../../log.ts'
 
 /** Logs why outcomes cannot be stored, with one line for each reason instead of one for each attempt. */
@@ -14,7 +14,9 @@ export function createStoreFailures(log: Log): StoreFailures {
     failed(err, finished) {
       if (logged === err.message) return
       logged = err.message
-      if (isConnectionError(err)) log.warn({ reason: err.message, finished }, 'database away, keeping outcomes until it is back')
+      const reason = err.message
+      if (isConnectionError(err)) log.warn({ reason, finished }, 'database away, keeping outcomes until it is back')
+      else if (isReadOnly(err)) log.warn({ reason, finished }, 'database is read-only, keeping outcomes until it accepts writes')
       else log.error({ err, finished }, 'database refuses, keeping outcomes and trying again')
     },
     succeeded() {

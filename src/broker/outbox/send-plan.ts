@@ -1,7 +1,7 @@
 import type { TransactionClient } from '../../app/apply-options.ts'
 import type { Plan } from '../../app/effects.ts'
 import { retry } from '../../concurrency/retry.ts'
-import { isConnectFailure, isConnectionError } from '../../concurrency/transient.ts'
+import { isSafeToRepeat, isTransient } from '../../concurrency/transient.ts'
 import type { Database, Queryable } from '../../database/database.ts'
 import { keepInOutbox } from '../../database/outbox.ts'
 import { type MessageTarget, writePlans } from '../../database/plans.ts'
@@ -10,10 +10,9 @@ import { parseCeleryTime } from '../../message/message.ts'
 import type { Broker } from '../broker.ts'
 
 /**
- * Retries only if no connection was made. A plan that may be stored is not sent again, because its chords may have ended by
- * then.
+ * Retries only if nothing was stored. A plan that may be stored is not sent again, because its chords may have ended by then.
  */
-const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isConnectFailure }
+const RETRY = { firstMs: 50, maxMs: 1000, giveUpAfterMs: 5000, isRetryable: isSafeToRepeat }
 
 /**
  * Sends a plan completely or not at all: chords, groups and messages are written in one transaction, and the relay publishes the
@@ -40,7 +39,7 @@ export async function sendPlan(
   try {
     await retry(() => database.transaction((client) => writePlans(client, target, [plan])), RETRY)
   } catch (cause) {
-    if (!isConnectionError(cause)) throw cause
+    if (!isTransient(cause)) throw cause
     throw new AppError('BROKER_UNREACHABLE', `PostgreSQL did not take the tasks: ${(cause as Error).message}`, { cause })
   }
 }

@@ -1,6 +1,6 @@
 import { createGroupCommit } from '../../concurrency/group-commit.ts'
 import { retry } from '../../concurrency/retry.ts'
-import { isConnectFailure } from '../../concurrency/transient.ts'
+import { isSafeToRepeat } from '../../concurrency/transient.ts'
 import type { Config } from '../../config.ts'
 import type { Database } from '../../database/database.ts'
 import { messageColumns } from '../../database/message-columns.ts'
@@ -16,14 +16,13 @@ const BACKOFF = { firstMs: 50, maxMs: 1000 }
 
 /** A broker in PostgreSQL. No other server has to be installed, and messages are as durable as the database. */
 export function createPostgresBroker(database: Database, config: Pick<Config, 'publishTimeoutMs'>, log: Log): Broker {
-  /** Retries only if no connection was made. If a connection broke, the messages may already be stored. */
+  /** Retries only if nothing was stored. If a connection broke, the messages may already be stored. */
   const insert = async (messages: readonly Message[]) => {
     const values = [...messageColumns(messages), database.channel('message')]
-    const isRetryable = isConnectFailure
     try {
       await retry(() => database.query(sql('message-publish'), values), {
         ...BACKOFF,
-        isRetryable,
+        isRetryable: isSafeToRepeat,
         giveUpAfterMs: config.publishTimeoutMs,
       })
     } catch (cause) {

@@ -21,9 +21,9 @@ onEveryBroker(
           url.pathname = '/no_such_database'
         })
         const { code, stderr } = await runCommand(env, ...args)
-        expect(code).toBe(69)
-        expect(stderr).toContain('does not answer: database "no_such_database" does not exist')
-        expect(stderr).toContain('hint: Check DATABASE_URL')
+        expect(code).toBe(78)
+        expect(stderr).toContain('refuses the connection: database "no_such_database" does not exist')
+        expect(stderr).toContain('hint: Correct the user, password, database name')
         expect(stderr).not.toMatch(/^\s+at /m)
       },
     )

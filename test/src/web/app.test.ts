@@ -99,6 +99,12 @@ test.each([
   ],
   ['a broken connection', new Error('Connection terminated unexpectedly'), 503, 'DATABASE_UNREACHABLE'],
   [
+    'a standby',
+    Object.assign(new Error('cannot execute INSERT in a read-only transaction at 10.9.8.7'), { code: '25006' }),
+    503,
+    'DATABASE_READ_ONLY',
+  ],
+  [
     'missing tables',
     Object.assign(new Error('relation "task_result" does not exist'), { code: '42P01' }),
     503,
