@@ -30,7 +30,7 @@ onEveryBroker('a result', (at) => {
     const { state, result } = await at.ended((await big.delay(50)).id)
     expect({ state, result }).toMatchObject({
       state: 'FAILURE',
-      result: { exc_type: 'ResultTooLarge', exc_message: [expect.stringMatching(/has 102 bytes, and 100 are kept/)] },
+      result: { exc_type: 'ResultTooLarge', exc_message: [expect.stringMatching(/has 102 bytes, but the limit is 100:/)] },
     })
     expect(await (await big.delay(49)).get({ timeoutMs: 5000 })).toBe('ü'.repeat(49))
     expect(await at.ended((await other.delay(49)).id)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'ResultTooLarge' } })
