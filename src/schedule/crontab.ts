@@ -150,7 +150,8 @@ const dayMatches = (sets: CrontabSets, dayRule: DayRule, day: Date): boolean => 
 
 /**
  * Returns the number of ticks in [fromMs, toMs]. Counts by calendar day, so a year of minutes takes microseconds instead of
- * seconds. If the offset changes in between, counts wall-clock times, so the number can differ by the ticks of the change.
+ * seconds. If the UTC offset of the zone changes in this range, the number can be wrong by the ticks of the skipped or repeated
+ * hour, because wall-clock times are counted.
  */
 export const countCrontabTicks = (crontab: Crontab, fromMs: number, toMs: number): number => {
   const { sets, timezone } = compile(crontab)

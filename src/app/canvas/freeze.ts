@@ -168,9 +168,8 @@ function freezeChord(tree: ChordTree, context: FreezeContext, { begun, member, p
   const headerNode: ResultNode = { id, members, parent }
   const frozen = freeze(tree.body, context, { begun: false, member, parent: headerNode })
   const body = begun ? ofGroup(frozen, id) : frozen
-  // The members of a chord that has not started get its body when the chord starts. Before that, only a body that is a single
-  // task is copied into every member, as Celery does. If bodies within bodies were copied, the size of the message would grow
-  // exponentially.
+  // If the chord starts at once, every member carries the body. Otherwise only a body of a single task is copied now, as in
+  // Celery; any other body is added when the chord starts. Copies of nested bodies would make the message grow exponentially.
   const chord = begun || body.kind === 'task' ? signatureOf(body) : undefined
   const membership = { id: begun ? id : undefined, chord, nextIndex: counter() }
   const header = tree.members.map((inner) => freeze(inner, context, { begun, member: membership, parent }))

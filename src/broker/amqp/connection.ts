@@ -57,7 +57,8 @@ export async function openAmqpConnection(url: string, options: { name: string; l
   const changed = () => {
     for (const listener of [...listeners]) listener()
   }
-  const away = (error: Error) => {
+  const lost = (error: Error) => {
+    hosts.next()
     awaySince ??= performance.now()
     blockedSince = undefined
     if (!loggedAway && !closed) log.warn({ broker, reason: reasonOf(error) }, 'RabbitMQ is away, trying again until it is back')
@@ -88,19 +89,7 @@ export async function openAmqpConnection(url: string, options: { name: string; l
     clientProperties: { connection_name: `onedyno ${name}` },
     recovery: RECOVERY,
   })
-  model.on('connect', connected)
-  model.on('disconnect', (error) => {
-    hosts.next()
-    away(error)
-  })
-  model.on('connect-failed', (error) => {
-    hosts.next()
-    away(error)
-  })
-  model.on('blocked', (reason) => block(true, reason))
-  model.on('unblocked', () => block(false))
-  // `disconnect` reports the loss. Without a listener an 'error' event would end the process.
-  model.on('error', (error) => log.debug({ reason: error.message }, 'error of the connection to RabbitMQ'))
+  observe(model, { connected, lost, block, log })
 
   const onChange = (listener: () => void) => {
     listeners.add(listener)
@@ -132,6 +121,23 @@ export async function openAmqpConnection(url: string, options: { name: string; l
       changed()
     },
   }
+}
+
+interface ConnectionEvents {
+  readonly connected: (model: ChannelModel) => void
+  readonly lost: (error: Error) => void
+  readonly block: (isBlocked: boolean, reason?: string) => void
+  readonly log: Log
+}
+
+function observe(model: RecoveringChannelModel, { connected, lost, block, log }: ConnectionEvents): void {
+  model.on('connect', connected)
+  model.on('disconnect', lost)
+  model.on('connect-failed', lost)
+  model.on('blocked', (reason) => block(true, reason))
+  model.on('unblocked', () => block(false))
+  // `disconnect` reports the loss. Without a listener an 'error' event would end the process.
+  model.on('error', (error) => log.debug({ reason: error.message }, 'error of the connection to RabbitMQ'))
 }
 
 /** Resolves at the next change of `awaySince` or `blockedSince`. */

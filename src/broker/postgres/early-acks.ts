@@ -50,8 +50,8 @@ export function createEarlyAcks(database: Database): EarlyAcks {
       const lost: string[] = []
       for (const each of batch) {
         const { gone = false, there = false, alive = false } = known.get(each.tag) ?? {}
-        // If the answer to an earlier attempt was lost and the message is gone, this worker deleted it, unless the worker was
-        // declared dead.
+        // An earlier attempt may have deleted the message although its answer was lost. If the message does not exist and this
+        // worker was not declared dead, this worker deleted it.
         const ours = gone || (inDoubt.has(each.tag) && !there && alive && each.worker === worker)
         if (!ours) lost.push(each.tag)
         each.resolve(ours)

@@ -104,24 +104,38 @@ export function createUsability({ target, fields, log }: UsabilityParts): Usabil
         selectProblem = `refuses its database: ${message}`
     },
     wait: (withinMs, isEnded) =>
-      new Promise<void>((resolve, reject) => {
-        const settle = (end: () => void) => {
-          clearTimeout(timer)
-          waiting.delete(look)
-          end()
-        }
-        const fail = (reason: string) =>
-          settle(() => reject(refused ?? new AppError('BROKER_UNREACHABLE', `${fields.redis} ${reason}`)))
-        const look = () => {
-          if (usable) settle(resolve)
-          else if (refused !== undefined || isEnded()) fail('was closed')
-        }
-        const timer = withinMs === undefined ? undefined : setTimeout(() => fail('does not answer'), withinMs)
-        waiting.add(look)
-        look()
+      untilSettled(waiting, withinMs, (isLate) => {
+        if (usable) return true
+        if (refused === undefined && !isEnded() && !isLate) return false
+        throw refused ?? new AppError('BROKER_UNREACHABLE', `${fields.redis} ${isLate ? 'does not answer' : 'was closed'}`)
       }),
     changed,
   }
+}
+
+/**
+ * Calls `look` now, at each change, and once after `withinMs` milliseconds (undefined: never). Resolves when `look` returns
+ * true and rejects when it throws.
+ */
+function untilSettled(changes: Set<() => void>, withinMs: number | undefined, look: (isLate: boolean) => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      clearTimeout(timer)
+      changes.delete(onChange)
+      settle()
+    }
+    const check = (isLate: boolean) => {
+      try {
+        if (look(isLate)) end(resolve)
+      } catch (error) {
+        end(() => reject(error))
+      }
+    }
+    const onChange = () => check(false)
+    const timer = withinMs === undefined ? undefined : setTimeout(check, withinMs, true)
+    changes.add(onChange)
+    check(false)
+  })
 }
 
 /** Returns the reason why this server cannot carry messages. undefined: it can, or it does not report what it is. */

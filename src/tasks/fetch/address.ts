@@ -29,15 +29,12 @@ const PRIVATE_V4: readonly (readonly [network: string, prefix: number])[] = [
 
 /** The only public IPv6 network. A list of private networks would miss forms such as `::127.0.0.1`. */
 const PUBLIC_V6 = ['2000::', 3] as const
-/**
- * Networks within PUBLIC_V6 that are not public: Teredo, ORCHID and benchmarks; documentation; 6to4, which can carry any IPv4
- * address; documentation.
- */
+/** Networks within PUBLIC_V6 that are not public. */
 const PRIVATE_V6: readonly (readonly [network: string, prefix: number])[] = [
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['3fff::', 20],
+  ['2001::', 23], // Teredo, ORCHID, benchmarks
+  ['2001:db8::', 32], // documentation
+  ['2002::', 16], // 6to4, which can carry any IPv4 address
+  ['3fff::', 20], // documentation (RFC 9637)
 ]
 
 let lists: { privateV4: BlockList; publicV6: BlockList; privateV6: BlockList } | undefined

@@ -33,7 +33,7 @@ function createReadiness({ checkReady, clock, log }: WebContext): () => Promise<
       return undefined
     } catch (thrown) {
       const error = translate(thrown)
-      log.warn({ err: error }, 'not ready')
+      log.warn({ err: error }, 'readiness check failed, /readyz answers 503')
       return error instanceof AppError ? error.code : 'INTERNAL_ERROR'
     }
   }

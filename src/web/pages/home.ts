@@ -36,7 +36,7 @@ export function registerHome(server: FastifyInstance, web: WebContext): void {
       if (problem !== undefined) return sendPage(web, request, reply.code(422), pageOf({ values, problems: [problem] }))
       const failure = failureOf(error, request.id)
       if (failure.status !== 503) throw error
-      web.log.warn({ err: error, request: request.id }, 'form could not be taken')
+      web.log.warn({ err: error, request: request.id }, 'form not submitted because a server is unavailable, answered 503')
       return sendPage(web, request, reply.code(503), pageOf({ values, problems: [], failure }))
     }
   })

@@ -25,8 +25,8 @@ const PYTHON: Readonly<Record<string, readonly [type: string, module: string]>> 
 }
 
 /**
- * Returns an exception in the form in which Celery stores it. Python clients raise a similar class, and ours show the original
- * name.
+ * Returns an exception in the form in which Celery stores it. A name in PYTHON becomes the equivalent Python class. Any other name
+ * is stored unchanged.
  */
 export function encodeException(name: string, messages: readonly unknown[]): EncodedException {
   const known = Object.hasOwn(PYTHON, name) ? PYTHON[name] : undefined
