@@ -114,7 +114,7 @@ describe('docs/tasks.md', () => {
     ['Option of `retry`', ['RetryOptions']],
     ['Option of `applyAsync` and `sendTask`', ['ApplyOptions']],
     ['Option of `unique`', ['UniqueOptions']],
-  ])('its table "%s" has a row for each field of %j, and no other', (head, interfaces) => {
+  ])('has in its table "%s" a row for each field of %j, and no other row', (head, interfaces) => {
     const fields = interfaces.flatMap(fieldsOf)
     expect(fields.length).toBeGreaterThan(2)
     expect(namesBelow(head).sort()).toEqual(fields.sort())

@@ -100,7 +100,7 @@ describe('the configuration', () => {
     ],
     [{ DATABASE_URL: 'postgresql://u:p@a:port/d' }, 'DATABASE_URL=postgresql://u:***@a:port/d is not a URL'],
     [{ CLOUDAMQP_URL: 'http://u:secret@h' }, 'CLOUDAMQP_URL=http://u:***@h'],
-  ])('refuses an impossible choice of broker: %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
+  ])('refuses the unusable server settings %j', (env, words) => expect(() => parseConfig(env)).toThrow(words))
 
   it('treats an empty value as unset', () =>
     expect(parseConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ port: 5000, databaseUrl: undefined }))
@@ -144,7 +144,7 @@ describe('the configuration', () => {
     ['render', { RENDER: 'true' }],
     ['koyeb', { KOYEB_APP_NAME: 'x' }],
     ['kubernetes', { KUBERNETES_SERVICE_HOST: '10.0.0.1' }],
-  ])('is for production and listens on every address on %s', (platform, env) => {
+  ])('is for production on %s, with a server that listens on every address', (platform, env) => {
     expect(parseConfig(env)).toMatchObject({ platform, production: true, host: '::' })
     expect(parseConfig({ ...env, NODE_ENV: 'development' })).toMatchObject({ production: false, host: '127.0.0.1' })
   })
@@ -153,22 +153,37 @@ describe('the configuration', () => {
 describe('TLS to the database', () => {
   const auto = { databaseSsl: 'auto', platform: 'none' } as const
   it.each([
-    ['a loopback address', 'postgresql://u@127.0.0.1:5432/d', auto, 'off'],
-    ['IPv6 loopback', 'postgresql://u@[::1]:5432/d', auto, 'off'],
-    ['a unix socket', 'postgresql://u@/d?host=/var/run', auto, 'off'],
-    ['a name inside a private network', 'postgresql://u:p@db/d', auto, 'off'],
-    ['a private address', 'postgresql://u:p@10.1.2.3/d', auto, 'off'],
-    ['the Internet', 'postgresql://u:p@db.example.org/d', auto, 'verify-full'],
-    ['a password with @ and :', 'postgresql://u:p%40:x@db.example.org/d', auto, 'verify-full'],
-    ['Heroku', 'postgres://u:p@ec2-1.amazonaws.com:5432/d', { ...auto, platform: 'heroku' }, 'no-verify'],
-    ['sslmode=require, which in libpq does not verify', 'postgresql://u@db.example.org/d?sslmode=require', auto, 'no-verify'],
-    ['sslmode=verify-full', 'postgresql://u@127.0.0.1/d?sslmode=verify-full', auto, 'verify-full'],
-    ['sslmode=disable', 'postgresql://u@db.example.org/d?sslmode=disable', auto, 'off'],
+    ['is off for an IPv4 loopback address', 'postgresql://u@127.0.0.1:5432/d', auto, 'off'],
+    ['is off for the IPv6 loopback address', 'postgresql://u@[::1]:5432/d', auto, 'off'],
+    ['is off for a unix socket', 'postgresql://u@/d?host=/var/run', auto, 'off'],
+    ['is off for a name inside a private network', 'postgresql://u:p@db/d', auto, 'off'],
+    ['is off for a private address', 'postgresql://u:p@10.1.2.3/d', auto, 'off'],
+    ['is verified for a host on the Internet', 'postgresql://u:p@db.example.org/d', auto, 'verify-full'],
     [
-      'DATABASE_SSL, which overrides everything else',
+      'is verified for a host on the Internet if the password has @ and :',
+      'postgresql://u:p%40:x@db.example.org/d',
+      auto,
+      'verify-full',
+    ],
+    [
+      'is on without verification on Heroku',
+      'postgres://u:p@ec2-1.amazonaws.com:5432/d',
+      { ...auto, platform: 'heroku' },
+      'no-verify',
+    ],
+    [
+      'is on without verification with sslmode=require, as in libpq',
+      'postgresql://u@db.example.org/d?sslmode=require',
+      auto,
+      'no-verify',
+    ],
+    ['is verified with sslmode=verify-full', 'postgresql://u@127.0.0.1/d?sslmode=verify-full', auto, 'verify-full'],
+    ['is off with sslmode=disable', 'postgresql://u@db.example.org/d?sslmode=disable', auto, 'off'],
+    [
+      'is verified if DATABASE_SSL says so, whatever the URL and the platform',
       'postgresql://u@127.0.0.1/d?sslmode=disable',
       { databaseSsl: 'verify-full', platform: 'heroku' },
       'verify-full',
     ],
-  ] as const)('is decided for %s', (_name, url, config, tls) => expect(decideTls(url, config).tls).toBe(tls))
+  ] as const)('%s', (_name, url, config, tls) => expect(decideTls(url, config).tls).toBe(tls))
 })

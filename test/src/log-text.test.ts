@@ -19,7 +19,7 @@ describe('a log line', () => {
     expect(lines).toEqual(['task succeeded task=tasks.echo runtimeMs=3 text="a b" list=[1]\n'])
   })
 
-  it('shows its level unless that is info', () => {
+  it('shows its level unless the level is info', () => {
     const { log, lines } = capture()
     log.warn('careful')
     expect(lines).toEqual(['WARN careful\n'])
@@ -54,7 +54,7 @@ describe('a log line', () => {
     { text: 'a "b" c=d', empty: '', rate: 0.5, missing: undefined },
     { text: 'line\nbreak \u0000 é\ud800' },
     {},
-  ])('is the same if rendered without JSON: %j', (fields) => {
+  ])('with the fields %j is the same whether or not it is rendered by way of JSON', (fields) => {
     const plain = renderPlain(fields, 'said', false)
     expect(plain).toBe(renderText(JSON.stringify({ level: 'info', time: 0, ...fields, msg: 'said' }), false))
   })
@@ -67,25 +67,25 @@ describe('a log line', () => {
     { request: { cookie: 'secret' } },
     { level: 'x' },
     { value: Number.NaN },
-  ])('is rendered from JSON if a field is not plain: %j', (fields) => {
+  ])('with the fields %j is rendered by way of JSON, because a field is not plain', (fields) => {
     expect(renderPlain(fields, 'said', false)).toBeUndefined()
   })
 
-  it('has redacted secrets and the fields of its child logger', () => {
+  it('has the fields of its child logger, with secrets redacted', () => {
     const { log, lines } = capture()
     log.info({ cookie: 'secret' }, 'seen')
     log.child({ id: 'a' }).info({ task: 'b' }, 'seen')
     expect(lines).toEqual(['seen cookie=[redacted]\n', 'seen id=a task=b\n'])
   })
 
-  it('is not written below the level', () => {
+  it('is not written if its level is below the level of the log', () => {
     const { log, lines } = capture({ level: 'warn' })
     log.info('quiet')
     expect(lines).toEqual([])
   })
 })
 
-describe('a masked URL', () => {
+describe('maskUrl()', () => {
   it.each([
     ['postgres://u:secret@h:5/d', 'postgres://u:***@h:5/d'],
     ['postgres://u@h/d?password=secret&x=1', 'postgres://u@h/d?password=***&x=1'],

@@ -14,7 +14,7 @@ describe('a list of RabbitMQ servers', () => {
     expect(firstUrl(text)).toBe(urls[0])
   })
 
-  it.each(['amqp://a;b', 'amqp://a:port', 'amqp://a;http://b', ';'])('refuses %s', (text) => {
+  it.each(['amqp://a;b', 'amqp://a:port', 'amqp://a;http://b', ';'])('is refused if it is %s', (text) => {
     expect(amqpUrls(text)).toHaveProperty('problem')
   })
 })
@@ -28,7 +28,7 @@ describe('the address of a Redis', () => {
     ['redis://h/2?db=3', 2],
   ])('%s selects database %i', (url, database) => expect(redisAddress(url)).toEqual({ kind: 'server', url, database }))
 
-  it('reads Sentinels from a URL as kombu writes it', () => {
+  it('lists the Sentinels of a URL in the format of kombu', () => {
     const text = 'sentinel://u:p%40w@a:26380;sentinel://[::1]/2?master_name=mine&sentinel_password=s'
     expect(redisAddress(text)).toEqual({
       kind: 'sentinels',
@@ -55,7 +55,9 @@ describe('the address of a Redis', () => {
     ['redis://a:port', 'is not a URL such as redis://'],
     ['sentinel://a', 'set REDIS_MASTER_NAME'],
     ['sentinel://?master_name=m', 'is not a list such as'],
-  ])('refuses %s: %s', (text, problem) => expect(redisAddress(text)).toMatchObject({ problem: expect.stringContaining(problem) }))
+  ])('is refused if it is %s: %s', (text, problem) =>
+    expect(redisAddress(text)).toMatchObject({ problem: expect.stringContaining(problem) }),
+  )
 })
 
 describe('the address of a PostgreSQL', () => {
@@ -71,5 +73,5 @@ describe('the address of a PostgreSQL', () => {
         { host: 'b', port: 2 },
       ],
     ],
-  ])('%s has the right hosts', (text, url, hosts) => expect(postgresAddress(text)).toEqual({ url, hosts }))
+  ])('%s is split into the URL %s and the hosts %j', (text, url, hosts) => expect(postgresAddress(text)).toEqual({ url, hosts }))
 })

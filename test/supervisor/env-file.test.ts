@@ -42,19 +42,19 @@ const read: { name: string; text: string; values: Record<string, string> }[] = [
   },
   { name: 'uses the last of two assignments to the same name', text: 'A=1\nA=2', values: { A: '2' } },
 ]
-test.each(read)('$name', ({ text, values }) => {
+test.each(read)('the parser of .env $name', ({ text, values }) => {
   expect(parseEnvFile(text).values).toEqual(values)
 })
 
-test('rejects a line that neither assigns nor continues a value, and names its number', () => {
+test('the parser of .env rejects a line that neither assigns nor continues a value, and names its number', () => {
   expect(() => parseEnvFile('# c\nhello world')).toThrow('.env:2: no NAME= at the start: "hello world"')
 })
 
-test('warns about a continued value', () => {
+test('the parser of .env warns about a continued value', () => {
   expect(parseEnvFile('A=1\noops').warnings).toEqual(['.env:2: read as a continuation of A'])
 })
 
-test('throws only ENV_FILE_INVALID, for any text', () => {
+test('the parser of .env throws no error except ENV_FILE_INVALID, for any text', () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom('A', '=', '"', "'", '\\', '\n', '#', ' ', '\r', 'é') }), (text) => {
       try {
@@ -66,7 +66,7 @@ test('throws only ENV_FILE_INVALID, for any text', () => {
   )
 })
 
-test('reads back any value that was written in double quotes', () => {
+test('the parser of .env reads back any value that was written in double quotes', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (value) => {
       const quoted = value.replace(/["\\]/g, '\\$&')

@@ -34,11 +34,11 @@ const cases: { name: string; options: FormationOptions; ports: Record<string, nu
     ports: { 'beat.1': 5100, 'web.1': 5000, 'worker.1': 5200 },
   },
 ]
-test.each(cases)('$name', ({ options, ports }) => {
+test.each(cases)('the formation $name', ({ options, ports }) => {
   expect(Object.fromEntries(planFormation(entries, options).map((each) => [each.name, each.port]))).toEqual(ports)
 })
 
-test('rejects an unknown process and lists the known ones', () => {
+test('the formation rejects an unknown process and lists the known processes', () => {
   expect(() => planFormation(entries, { only: ['web', 'wrker'] })).toThrow(
     'no process "wrker" in the Procfile; its processes are beat, web, worker',
   )
@@ -46,6 +46,6 @@ test('rejects an unknown process and lists the known ones', () => {
   expect(() => planFormation(entries, { only: ['all'] })).toThrow('no process "all"')
 })
 
-test.each(['web', 'web=', 'web=-1', 'web=1.5', 'web=x', '=1'])('rejects --concurrency %s', (text) => {
+test.each(['web', 'web=', 'web=-1', 'web=1.5', 'web=x', '=1'])('the formation rejects --concurrency %s', (text) => {
   expect(() => parseConcurrency(text)).toThrow(/is not NAME=COUNT/)
 })

@@ -23,22 +23,22 @@ const cases: [name: string, chunks: string[], lines: string[]][] = [
   ['does not end a line at VT, FF and U+2028', ['a\vb\fc\u2028d\n'], ['a\vb\fc\u2028d']],
   ['emits nothing for empty input', ['', ''], []],
 ]
-test.each(cases)('%s', (_name, chunks, lines) => {
+test.each(cases)('the line splitter %s', (_name, chunks, lines) => {
   expect(text(split(chunks))).toEqual(lines)
 })
 
-test('keeps NUL and bytes that are not UTF-8', () => {
+test('the line splitter keeps NUL and bytes that are not UTF-8', () => {
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13))
   expect(split([Buffer.concat([bytes, Buffer.from('\n')])])).toEqual([bytes])
 })
 
-test('cuts a long line at UTF-8 borders and marks the cut', () => {
+test('the line splitter cuts a long line between UTF-8 characters and marks the cut', () => {
   const lines = text(split([`${'é'.repeat(60)}\nshort\n`], 50))
   expect(lines).toEqual([`${'é'.repeat(23)}…`, `…${'é'.repeat(22)}…`, `…${'é'.repeat(15)}`, 'short'])
   for (const line of lines) expect(Buffer.byteLength(line)).toBeLessThanOrEqual(50)
 })
 
-test('emits pieces of a long line before its end arrives', () => {
+test('the line splitter emits pieces of a long line before the end of the line arrives', () => {
   const seen: number[] = []
   const splitter = createLineSplitter(100, (block) => seen.push(block.length))
   const chunk = Buffer.alloc(64, 'x')
@@ -47,7 +47,7 @@ test('emits pieces of a long line before its end arrives', () => {
   expect(Math.max(...seen)).toBeLessThanOrEqual(100)
 })
 
-test('gives the same lines for the same bytes in any chunks', () => {
+test('the line splitter gives the same lines for the same bytes in any chunks', () => {
   const bytes = fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array.map((byte) => (byte % 7 === 0 ? 10 : byte))))
   fc.assert(
     fc.property(bytes, fc.array(fc.nat(400), { maxLength: 5 }), (all, cuts) => {
@@ -58,7 +58,7 @@ test('gives the same lines for the same bytes in any chunks', () => {
   )
 })
 
-test('emits only lines that fit, and loses and adds nothing but the marks', () => {
+test('the line splitter emits only lines that fit, and adds nothing to the bytes except the marks of cuts', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (line) => {
       fc.pre(!/[\n\r…]/.test(line))

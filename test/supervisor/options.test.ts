@@ -13,10 +13,16 @@ const table: [argv: string[], command: string | undefined, rest: string[], value
   [['--version'], undefined, [], { version: true }],
   [[], undefined, [], {}],
 ]
-test.each(table)('parses %j', (argv, command, rest, values) => {
-  expect(parseCommandLine(argv)).toEqual({ command, rest, values })
-})
+test.each(table)(
+  'the command line %j is parsed as the command %s with the words %j and the options %j',
+  (argv, command, rest, values) => {
+    expect(parseCommandLine(argv)).toEqual({ command, rest, values })
+  },
+)
 
-test.each([[['start', '--bogus']], [['start', '-f']], [['start', '--no-prefix=1']]])('rejects %j', (argv) => {
-  expect(() => parseCommandLine(argv)).toThrow(expect.objectContaining({ code: 'SUPERVISOR_USAGE', exit: 2 }))
-})
+test.each([[['start', '--bogus']], [['start', '-f']], [['start', '--no-prefix=1']]])(
+  'the command line %j is rejected',
+  (argv) => {
+    expect(() => parseCommandLine(argv)).toThrow(expect.objectContaining({ code: 'SUPERVISOR_USAGE', exit: 2 }))
+  },
+)

@@ -34,7 +34,7 @@ function createSlowStream() {
   return { stream, writes, release: () => release() }
 }
 
-test('sends all lines of one turn in one write', async () => {
+test('the output sends all lines of one turn in one write', async () => {
   const { stream, writes } = createSlowStream()
   const output = open(stream)
   const [a, b] = [output.source('a.1'), output.source('b.1')]
@@ -45,7 +45,7 @@ test('sends all lines of one turn in one write', async () => {
   expect(writes).toEqual(['a.1   |one\nb.1   |x\na.1   |two\n'])
 })
 
-test('pauses the children and keeps new lines while a write is pending', async () => {
+test('the output pauses the children and keeps new lines while a write is pending', async () => {
   const { stream, writes, release } = createSlowStream()
   const output = open(stream)
   const calls: string[] = []
@@ -61,7 +61,7 @@ test('pauses the children and keeps new lines while a write is pending', async (
   expect(calls).toEqual(['pause', 'resume', 'pause'])
 })
 
-test('reports output as held to a source that opens while a write is pending', async () => {
+test('the output is held for a source that opens while a write is pending', async () => {
   const { stream } = createSlowStream()
   const output = open(stream)
   push(output.source('a.1'), 'one\n')
@@ -69,7 +69,7 @@ test('reports output as held to a source that opens while a write is pending', a
   expect(output.held).toBe(true)
 })
 
-test('with drop, pauses no child, drops lines that do not fit and logs their number', async () => {
+test('with the option "drop", the output pauses no child, drops lines that do not fit and logs their number', async () => {
   const { stream, writes, release } = createSlowStream()
   const output = open(stream, { onSlow: 'drop' })
   const calls: string[] = []
@@ -88,7 +88,7 @@ test('with drop, pauses no child, drops lines that do not fit and logs their num
   expect(calls).toEqual([])
 })
 
-test('flushed() resolves when the last byte is written', async () => {
+test('flushed() of the output resolves when the last byte is written', async () => {
   const { stream, release } = createSlowStream()
   const output = open(stream)
   const a = output.source('a.1')
@@ -105,7 +105,7 @@ test('flushed() resolves when the last byte is written', async () => {
   await flushed
 })
 
-test('reports a closed output once and keeps reading the children', async () => {
+test('a closed output is reported once, and the children are still read', async () => {
   const broken: string[] = []
   const stream = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) })
   const output = open(stream, { onBroken: (error) => broken.push(error.message) })
@@ -120,7 +120,7 @@ test('reports a closed output once and keeps reading the children', async () => 
   expect(calls.at(-1)).not.toBe('pause')
 })
 
-test('does not overwrite a buffer that the stream keeps', async () => {
+test('the output does not overwrite a buffer that the stream keeps', async () => {
   const stream = new PassThrough({ highWaterMark: 1 << 20 })
   const output = open(stream)
   const a = output.source('a.1')
@@ -131,7 +131,7 @@ test('does not overwrite a buffer that the stream keeps', async () => {
   expect(String(stream.read())).toBe('a.1   |line 0\na.1   |line 1\na.1   |line 2\n')
 })
 
-test('stores the lines of hidden processes for logs', async () => {
+test('the log ring stores also the lines of hidden processes', async () => {
   const { stream, writes } = createSlowStream()
   const ring = createLogRing()
   const output = open(stream, { quiet: (name) => name === 'a.1', onBlock: ring.add })
@@ -142,7 +142,7 @@ test('stores the lines of hidden processes for logs', async () => {
   expect(ring.read(() => true)).toBe('a.1   |hidden\nb.1   |shown\n')
 })
 
-test('stores the last 1,000 lines of each process in the order of arrival', () => {
+test('the log ring stores the last 1,000 lines of each process in the order of arrival', () => {
   const ring = createLogRing()
   for (let i = 0; i < 3_000; i += 1) {
     ring.add('a', Buffer.from(`a${i}\n`))
@@ -157,7 +157,7 @@ test('stores the last 1,000 lines of each process in the order of arrival', () =
   expect(ring.read((name) => name === 'a').startsWith('a2000\n')).toBe(true)
 })
 
-test('stores only the last whole lines of long blocks', () => {
+test('the log ring stores only the last whole lines of long blocks', () => {
   const ring = createLogRing()
   const block = Buffer.from(`${'x'.repeat(999)}\n`.repeat(1_200))
   for (let i = 0; i < 5; i += 1) ring.add('a', Buffer.concat([block, Buffer.from(`end ${i}\n`)]))

@@ -73,7 +73,7 @@ test('the table has a row for each state and event', () => {
   expect(rows.size).toBe(states.length * events.length)
 })
 
-test('an event without effect returns the same object', () => {
+test('an event without effect returns the same state object', () => {
   expect(next(running, start)).toBe(running)
   expect(next(killed, killDue)).toBe(killed)
   expect(next(exited, stop)).toBe(exited)

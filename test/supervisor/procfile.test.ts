@@ -18,7 +18,7 @@ const read: { name: string; text: string; entries: [name: string, command: strin
   },
   { name: 'accepts digits, dashes and underscores in a name', text: 'a-B_3: x', entries: [['a-B_3', 'x']] },
 ]
-test.each(read)('$name', ({ text, entries }) => {
+test.each(read)('the parser of the Procfile $name', ({ text, entries }) => {
   expect(parseProcfile(text).map((entry) => [entry.name, entry.command])).toEqual(entries)
 })
 
@@ -44,7 +44,7 @@ const refused: { name: string; text: string; message: RegExp }[] = [
   { name: 'rejects a file without processes', text: '# nothing\n', message: /No processes defined/ },
   { name: 'reports all invalid lines at once', text: 'x\ny', message: /Procfile:1.*\nProcfile:2/ },
 ]
-test.each(refused)('$name', ({ text, message }) => {
+test.each(refused)('the parser of the Procfile $name', ({ text, message }) => {
   expect(() => parseProcfile(text)).toThrow(SupervisorError)
   expect(() => parseProcfile(text)).toThrow(message)
 })

@@ -69,6 +69,9 @@ test('a restart policy applies to all process types or to one type, and may have
   expect(policyFor('web', undefined).mode).toBe('never')
 })
 
-test.each(['sometimes', 'worker=', 'on-failure:x', 'a b=never'])('rejects --restart %s and lists the accepted words', (text) => {
-  expect(() => parseRestart(text)).toThrow(/is not \[NAME=\]never\|on-failure\|always\[:LIMIT\]/)
-})
+test.each(['sometimes', 'worker=', 'on-failure:x', 'a b=never'])(
+  '--restart rejects "%s" and lists the accepted words',
+  (text) => {
+    expect(() => parseRestart(text)).toThrow(/is not \[NAME=\]never\|on-failure\|always\[:LIMIT\]/)
+  },
+)

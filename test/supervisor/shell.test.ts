@@ -20,6 +20,6 @@ const table: [command: string, run: string][] = [
   [`"a program" x`, `"a program" x`],
   ['echo a # b', 'echo a # b'],
 ]
-test.each(table)('runs %s as %s', (command, run) => {
+test.each(table)('the supervisor gives the command %s to the shell as %s', (command, run) => {
   expect(execIfSimple(command)).toBe(run)
 })

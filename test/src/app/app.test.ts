@@ -454,9 +454,9 @@ describe('an AsyncResult', () => {
     expect([await result.state(), await result.ready(), await result.successful()]).toEqual([state, ready, successful])
   })
 
-  it('returns the value', async () => expect(await app.asyncResult('ok').get()).toEqual([1]))
+  it('returns the value of the task from get()', async () => expect(await app.asyncResult('ok').get()).toEqual([1]))
 
-  it('throws the error that the worker stored', async () => {
+  it('throws the error that the worker stored from get()', async () => {
     const error = await app
       .asyncResult('bad')
       .get()
@@ -471,7 +471,7 @@ describe('an AsyncResult', () => {
     })
   })
 
-  it('throws an error with the timeout if the task has not ended by then', async () => {
+  it('throws an error that names the timeout if the task has not ended in time', async () => {
     await expect(app.asyncResult('nobody').get({ timeoutMs: 5 })).rejects.toMatchObject({
       code: 'RESULT_TIMEOUT',
       message: expect.stringContaining('5 ms'),

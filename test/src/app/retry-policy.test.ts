@@ -23,28 +23,34 @@ describe('the next attempt', () => {
     ['is refused by a smaller max of retry()', { maxRetries: null }, { retries: 1, options: { max: 1 } }, 0, undefined],
     ['is allowed by a larger max of retry()', { maxRetries: 0 }, { retries: 5, options: { max: 6 } }, 0, 180],
     ['is always allowed by max null of retry()', { maxRetries: 0 }, { retries: 5, options: { max: null } }, 0, 180],
-    ['backs off by one second at first', { retryBackoff: true, retryJitter: false }, { retries: 0 }, 0, 1],
-    ['backs off twice as long as the attempt before', { retryBackoff: true, retryJitter: false }, { retries: 2 }, 0, 4],
-    ['backs off by the factor of retryBackoff', { retryBackoff: 3, retryJitter: false }, { retries: 2 }, 0, 12],
+    ['is due one second after the first attempt with back-off', { retryBackoff: true, retryJitter: false }, { retries: 0 }, 0, 1],
     [
-      'backs off no longer than ten minutes',
+      'is delayed twice as long as the attempt before it with back-off',
+      { retryBackoff: true, retryJitter: false },
+      { retries: 2 },
+      0,
+      4,
+    ],
+    ['is delayed by a multiple of the number in retryBackoff', { retryBackoff: 3, retryJitter: false }, { retries: 2 }, 0, 12],
+    [
+      'is delayed by at most ten minutes with back-off',
       { retryBackoff: true, retryJitter: false, maxRetries: null },
       { retries: 20 },
       0,
       600,
     ],
-    ['backs off at most retryBackoffMax', { retryBackoff: 5, retryBackoffMax: 8, retryJitter: false }, { retries: 1 }, 0, 8],
+    ['is delayed by at most retryBackoffMax', { retryBackoff: 5, retryBackoffMax: 8, retryJitter: false }, { retries: 1 }, 0, 8],
     [
-      'backs off ten minutes if the exponential delay overflows to Infinity',
+      'is delayed by ten minutes if the exponential delay overflows to Infinity',
       { retryBackoff: true, retryJitter: false, maxRetries: null },
       { retries: 5000 },
       0,
       600,
     ],
-    ['backs off by 0 seconds at the lowest jitter', { retryBackoff: 4 }, { retries: 1 }, 0, 0],
-    ['backs off by a share of the delay with jitter', { retryBackoff: 4 }, { retries: 1 }, 0.75, 6],
+    ['is delayed by 0 seconds at the lowest jitter', { retryBackoff: 4 }, { retries: 1 }, 0, 0],
+    ['is delayed by a share of the back-off delay with jitter', { retryBackoff: 4 }, { retries: 1 }, 0.75, 6],
     ['has no jitter without back-off', { retryDelay: 10, retryJitter: true }, {}, 0.1, 10],
-    ['uses retryDelay for a back-off factor of 0', { retryBackoff: 0, retryDelay: 9 }, {}, 0.5, 9],
+    ['is due after retryDelay if retryBackoff is 0', { retryBackoff: 0, retryDelay: 9 }, {}, 0.5, 9],
     ['is allowed exactly at retryUntil', { retryDelay: 10 }, { until: now + 10_000 }, 0, 10],
     ['is refused after retryUntil', { retryDelay: 10 }, { until: now + 9999 }, 0, undefined],
   ])('%s', (_what, policy, attempt, random, seconds) => {
@@ -52,7 +58,7 @@ describe('the next attempt', () => {
     expect(dueAt === undefined ? undefined : (dueAt.getTime() - now) / 1000).toBe(seconds)
   })
 
-  it('has delays that the jitter spreads evenly', () => {
+  it('is delayed by times that the jitter spreads evenly', () => {
     const dues = Array.from({ length: 2000 }, () => nextAttempt({ retryBackoff: 8 }, { retries: 0, now })!.getTime() - now)
     expect(Math.min(...dues)).toBeLessThan(200)
     expect(Math.max(...dues)).toBeGreaterThan(7800)
@@ -79,9 +85,14 @@ describe('retryUntil', () => {
     ['is undefined without the option', {}, now, undefined],
     ['is the Date of the option', { retryUntil: eta }, undefined, eta.getTime()],
     ['is the Date of the option even if the message carries a time', { retryUntil: eta }, 5, eta.getTime()],
-    ['counts from the first attempt', { retryUntil: 60 }, undefined, now + 60_000],
+    ['counts its number of seconds from the first attempt', { retryUntil: 60 }, undefined, now + 60_000],
     ['is the time that the first attempt put into the message', { retryUntil: 60 }, now + 1, now + 1],
-    ['counts again if the header of the message is not a number', { retryUntil: 60 }, 'soon', now + 60_000],
+    [
+      'counts its number of seconds from now if the header of the message is not a number',
+      { retryUntil: 60 },
+      'soon',
+      now + 60_000,
+    ],
   ])('%s', (_what, policy, kept, until) => expect(retryUntil(policy, kept, now)).toBe(until))
 })
 
@@ -138,12 +149,12 @@ describe('app.task refuses', () => {
       't: retryUntil must be a valid Date or a number of seconds of at least 0, not Invalid Date',
     ],
     [
-      'a name instead of a list',
+      'a class name instead of a list in autoretryFor',
       { autoretryFor: 'Error' },
       't: autoretryFor must be a list of classes and names of errors, or a function, not "Error"',
     ],
     [
-      'a list with a number in it',
+      'a list with a number in dontAutoretryFor',
       { dontAutoretryFor: [5] },
       't: dontAutoretryFor must be a list of classes and names of errors, or a function, not 5',
     ],

@@ -31,8 +31,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe('a check', () => {
-  test('runs at start and then not on every pass', async () => {
+describe('the check of beat', () => {
+  test('runs at the start, and then not on every pass', async () => {
     const { finish } = await checked()
     expect([await finish(), await finish()]).toEqual([1, 1])
   })
@@ -48,9 +48,9 @@ describe('a check', () => {
 
   test.each<[string, number[], number]>([
     ['runs at once when the database’s clock was set back', [0, 5000, -60_000], 2],
-    ['does not run when the clock goes on', [0, 5000, 10_000], 1],
-    ['does not run when the times of two connections differ slightly', [0, -900], 1],
-    ['does not run when the clock was set forward', [0, 86_400_000], 1],
+    ['does not run again when the clock goes on', [0, 5000, 10_000], 1],
+    ['does not run again when the times of two connections differ slightly', [0, -900], 1],
+    ['does not run again when the clock was set forward', [0, 86_400_000], 1],
     ['runs once for each time the clock was set back', [0, -60_000, -55_000, -50_000], 2],
   ])('%s', async (_, times, checks) => {
     const { checker, finish } = await checked()

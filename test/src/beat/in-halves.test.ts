@@ -48,7 +48,7 @@ describe('a batch', () => {
     ['40P01', 'a deadlock'],
     ['25006', 'a server that is read-only'],
     ['42703', 'a bug in the statement'],
-  ])('throws %s (%s) instead of splitting the batch', async (code) => {
+  ])('that fails with %s (%s) throws the error and is not split', async (code) => {
     const { run, runs } = statement([1], code)
     await expect(inHalves([1, 2], run, async () => {})).rejects.toMatchObject({ code })
     expect(runs).toHaveLength(1)

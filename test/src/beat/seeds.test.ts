@@ -8,7 +8,7 @@ const KOYEB = { KOYEB_APP_NAME: 'shop', KOYEB_PUBLIC_DOMAIN: 'shop.koyeb.app' }
 const FLY = { FLY_APP_NAME: 'shop', PUBLIC_URL: 'https://shop.fly.dev' }
 const URL = { PUBLIC_URL: 'https://example.org' }
 
-describe('keep_awake', () => {
+describe('the seed keep_awake', () => {
   const cases: [string, Environment, number | undefined, RegExp][] = [
     ['visits the app every 25 minutes on Heroku, which sleeps after 30 minutes', HEROKU, 25, /heroku/],
     ['visits the app every 10 minutes on Render, which sleeps after 15 minutes', RENDER, 10, /render/],
@@ -36,7 +36,7 @@ describe('keep_awake', () => {
   })
 })
 
-test('seeds clean_up every hour, and one run replaces all missed runs', () => {
+test('the seed clean_up is due every hour, and one run replaces all missed runs', () => {
   for (const env of [{}, HEROKU, { KEEP_AWAKE: 'off' }])
     expect(seedsOf(parseConfig(env)).seeds[0]).toMatchObject({
       name: 'onedyno.clean_up',

@@ -91,7 +91,7 @@ describe('the claim of a due row', () => {
     ['has a next_run_at that Date cannot hold', { next_run_at: new Date(Number.NaN) }, /next_run_at/],
     ['has no period', { period: null }, /period/],
     ['has an expires that Date cannot hold', { expires: new Date(Number.NaN) }, /expires/],
-  ])('refuses a row that %s, and names the column', (_, more, reason) => {
+  ])('is refused for a row that %s, with the name of the column', (_, more, reason) => {
     expect(() => createEvaluator().claim(rowOf(more))).toThrow(reason)
   })
 })

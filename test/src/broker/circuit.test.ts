@@ -17,7 +17,7 @@ function setUp(timeoutMs = 10_000) {
 }
 
 describe('a circuit', () => {
-  it('opens after a call without an answer: then no call waits except one probe at a time', () => {
+  it('opens after a call without an answer, and then lets only one call at a time wait as a probe', () => {
     const { circuit, changes, at } = setUp()
     expect(circuit.waitMs()).toBe(10_000)
     at(10_000)

@@ -34,7 +34,7 @@ describe('a pump', () => {
     expect(batches).toEqual([[1, 2]])
   })
 
-  it('begins within the call when it is woken without delay', async () => {
+  it('begins a turn within the call that wakes it without delay', async () => {
     const { waiting, batches, pump } = createListPump()
     waiting.push(1)
     pump.wakeNow()

@@ -25,7 +25,7 @@ describe('retry', () => {
     expect(await retry(work, { ...quick, isRetryable: () => true })).toBe(3)
   })
 
-  it('throws an error that is not retryable at once', async () => {
+  it('throws at once an error that is not retryable', async () => {
     let attempts = 0
     const work = async () => {
       attempts++

@@ -11,7 +11,7 @@ import {
 
 const withCode = (code: string, fields: object = {}) => Object.assign(new Error('failed'), { code, ...fields })
 
-describe('the kind of a failed statement', () => {
+describe('the kind of a failed statement tells that', () => {
   it.each<[title: string, error: Error, kind: 'connection' | 'refusal' | 'other']>([
     ['text with NUL is refused', withCode('22021'), 'refusal'],
     ['a violated constraint is refused', withCode('23505'), 'refusal'],
@@ -102,7 +102,7 @@ describe('a failure while a connection is opened', () => {
     ['a name that is not resolved', withCode('ENOTFOUND')],
     ['a server that answers too late', new Error('timeout expired')],
     ['a server that answers the request for TLS with an error', new Error('There was an error establishing an SSL connection')],
-  ])('can be repeated safely: %s', async (_title, error) => {
+  ])('is safe to repeat if it is %s', async (_title, error) => {
     const thrown = await whileOpening(error)
     expect([isSafeToRepeat(thrown), isConnectionRefused(thrown)]).toEqual([true, false])
   })
@@ -116,13 +116,13 @@ describe('a failure while a connection is opened', () => {
     ['a certificate of another host', withCode('ERR_TLS_CERT_ALTNAME_INVALID')],
     ['a server without TLS', new Error('The server does not support SSL connections')],
     ['a password that is missing', new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string')],
-  ])('needs a person: %s', async (_title, error) => {
+  ])('needs a correction by a person if it is %s', async (_title, error) => {
     const thrown = await whileOpening(error)
     expect([isSafeToRepeat(thrown), isConnectionRefused(thrown)]).toEqual([false, true])
   })
 })
 
-it('recognises socket errors by their code', () => {
+it('a socket error is recognised by its code', () => {
   expect([isSocketError(withCode('EPIPE')), isSocketError(withCode('57P01')), isSocketError(new Error('EPIPE'))]).toEqual([
     true,
     false,

@@ -71,8 +71,8 @@ describe('revoke', () => {
     ['0', 0, false],
     ['an empty text', '', false],
     ['None', null, false],
-    ['nothing', undefined, false],
-  ])('reads %s as the flag terminate', async (_name, terminate, ends) => {
+    ['a missing value', undefined, false],
+  ])('reads %s (%j) as the flag terminate with the value %s', async (_name, terminate, ends) => {
     const { did, ask } = openPanel()
     const answer = await ask('revoke', { task_id: 'a', terminate, signal: 'SIGTERM' })
     expect(answer).toEqual({ ok: ends ? 'terminate: a' : "tasks {'a'} flagged as revoked" })
@@ -88,13 +88,13 @@ describe('revoke', () => {
 
 describe('revoke_by_stamped_headers', () => {
   it.each([
-    ['a value', { customer: '7' }, 1, 'terminate: a'],
-    ['a list of values', { customer: ['7', '9'] }, 1, 'terminate: a, b'],
+    ['one value of a stamp', { customer: '7' }, 1, 'terminate: a'],
+    ['a list of values of a stamp', { customer: ['7', '9'] }, 1, 'terminate: a, b'],
     ['the texts of the command line', ['customer=8'], true, 'terminate: b'],
     ['stamps that no task has', { customer: '1', other: '7' }, 1, 'terminate: tasks unknown'],
-    ['no wish to terminate', { customer: '7' }, 0, "headers {'customer': '7'} flagged as revoked, but not terminated"],
+    ['the flag terminate off', { customer: '7' }, 0, "headers {'customer': '7'} flagged as revoked, but not terminated"],
     ['no stamp', {}, false, 'headers {} flagged as revoked, but not terminated'],
-  ])('answers ok with %s', async (_name, headers, terminate, ok) => {
+  ])('answers ok to a request with %s', async (_name, headers, terminate, ok) => {
     const { did, ask } = openPanel()
     expect(await ask('revoke_by_stamped_headers', { headers, terminate, signal: 'SIGTERM' })).toEqual({ ok })
     expect(did.stamps).toHaveLength(1)
@@ -136,7 +136,7 @@ describe('add_consumer', () => {
     [{ exchange: 7 }, 'exchange is not a text'],
     [{ routing_key: 'k'.repeat(256) }, 'routing_key is not a text'],
     [{ queue_arguments: { 'x-max-priority': 5 } }, "does not take 'queue_arguments'"],
-  ])('refuses %j', async (given, error) => {
+  ])('refuses the arguments %j', async (given, error) => {
     const { did, ask } = openPanel()
     expect(await ask('add_consumer', { queue: 'extra', ...given })).toEqual({ error: expect.stringContaining(error) })
     expect(did).toMatchObject({ queues: ['celery'], bound: [] })
@@ -150,12 +150,12 @@ describe('add_consumer', () => {
   })
 })
 
-describe('other commands', () => {
+describe('a remote control command', () => {
   it.each([
     ['a dict of ids', { x: [1, 'x'], y: [2, 'y'] }, ['x', 'y']],
     ['a list of ids', ['x', 'y'], ['x', 'y']],
-    ['nothing', null, []],
-  ])('`hello` revokes %s', async (_name, revoked, ids) => {
+    ['an empty answer', null, []],
+  ])('`hello` revokes the tasks in %s', async (_name, revoked, ids) => {
     const { did, ask } = openPanel()
     expect(await ask('hello', { from_node: 'celery@theirs', revoked })).toEqual({ revoked: {}, clock: 1 })
     expect(did.revoked).toEqual(ids)
@@ -168,7 +168,7 @@ describe('other commands', () => {
     ['rate_limit', { rate_limit: false }, null],
     ['time_limit', { soft: 10, hard: 300 }, { soft: 10, hard: 300 }],
     ['time_limit', { soft: 0, hard: null }, { soft: undefined, hard: undefined }],
-  ])('%s sets the limit for %j', async (method, given, limit) => {
+  ])('`%s` with %j sets the limit %j', async (method, given, limit) => {
     const { did, ask } = openPanel()
     expect(await ask(method, { task_name: 'tasks.wait', ...given })).toEqual({ ok: expect.any(String) })
     expect(did.limits).toEqual([limit])

@@ -18,7 +18,7 @@ describe('a value from Python', () => {
     [{}, false],
     [null, false],
     [undefined, false],
-  ])('%j is %s as a flag', (value, expected) => {
+  ])('%j is read as the flag %s', (value, expected) => {
     expect(isTruthy(value)).toBe(expected)
   })
 
@@ -31,7 +31,7 @@ describe('a value from Python', () => {
       ['a', 'b'],
     ],
     [{ a: [1, 'a'], b: null }, [{ a: [1, 'a'], b: null }], ['a', 'b']],
-  ])('%j is a list, and has items', (value, list, items) => {
+  ])('%j is read as the list %j with the items %j', (value, list, items) => {
     expect(listOf(value)).toEqual(list)
     expect(itemsOf(value)).toEqual(items)
   })

@@ -13,7 +13,7 @@ const compatibleSince = (name: string, text: string): string | undefined =>
 const isRefusedByName = (name: string, text: string): boolean =>
   text.includes(`INSERT INTO migration (name, run_on) VALUES ('${name}', now());`)
 
-test.each(names.filter((name) => name > LAST_COMPARED))('%s says which releases can work with it', (name) => {
+test.each(names.filter((name) => name > LAST_COMPARED))('the migration %s says which releases can work with it', (name) => {
   const text = readFileSync(join(root, 'sql/migrations', `${name}.sql`), 'utf8')
   const since = compatibleSince(name, text)
   if (since !== undefined) expect(names.filter((each) => each < name)).toContain(since)

@@ -16,11 +16,11 @@ describe('several outcomes of one task in one statement', () => {
     [['FAILURE', 'RETRY'], 'FAILURE'],
     [['SUCCESS', 'FAILURE'], 'SUCCESS'],
     [['REVOKED', 'SUCCESS'], 'REVOKED'],
-  ])('with the states %s store %s', (states, stored) => {
+  ])('with the states %j leave the task in the state %s', (states, stored) => {
     expect(lastOfEach(states.map((state) => outcome(state))).map(({ state }) => state)).toEqual([stored])
   })
 
-  it('stores the first of two final outcomes and skips null', () => {
+  it('keep the first of two final outcomes, and null is skipped', () => {
     const [first, second] = [outcome('RETRY', '1'), outcome('RETRY', '2')]
     expect(lastOfEach([null, first, second, { ...second, id: 'b' }])).toEqual([first, { ...second, id: 'b' }])
   })

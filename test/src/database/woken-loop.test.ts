@@ -115,7 +115,7 @@ describe('a woken loop', () => {
     expect(loop.count()).toBe(5)
   })
 
-  test('logs a failure that is no lost connection with its stack, and continues', async () => {
+  test('logs the stack of a failure that is not a lost connection, and continues', async () => {
     const loop = await start(createListening(), (count) => {
       if (count === 3) throw new TypeError('a bug')
       return count === 2 ? 1 : LONG
@@ -124,7 +124,7 @@ describe('a woken loop', () => {
     expect(loop.lines[0]).toMatchObject({ level: 'error', msg: 'failed', err: { type: 'TypeError', message: 'a bug' } })
   })
 
-  test('ends a back-off early for a restored connection but not for a notification', async () => {
+  test('ends the pause after a failure early when the connection is restored, but not for a notification', async () => {
     const listening = createListening()
     const loop = await start(listening, (count) => {
       if (count >= 3 && count < 10) throw lost()
@@ -164,7 +164,7 @@ describe('a woken loop', () => {
     expect([finished, loop.count(), listening.isListening()]).toEqual([true, 3, false])
   })
 
-  test('starts before it can listen, and listens when the server is available', async () => {
+  test('starts while the server is unavailable, and listens when the server is available', async () => {
     const loop = await start(createListening([lost(), lost()]), () => LONG)
     expect(loop.count()).toBeGreaterThanOrEqual(2)
   })

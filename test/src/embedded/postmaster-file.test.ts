@@ -16,8 +16,8 @@ test.each([
     '-4242\n/srv/data\n1700000000\n5432\n',
     { ...SOCKET, isStandalone: true, socketDirectory: '', status: '' },
   ],
-  ['an empty file', '', undefined],
-  ['another format', 'hello\n', undefined],
-])('reads the postmaster.pid of %s', (_name, text, expected) => {
+  ['an empty file gives undefined', '', undefined],
+  ['a file in another format gives undefined', 'hello\n', undefined],
+])('the file postmaster.pid is parsed: %s', (_name, text, expected) => {
   expect(parsePostmasterFile(text)).toEqual(expected)
 })

@@ -6,14 +6,14 @@ function record() {
   return { passed, log: createServerLog((chunk) => passed.push(chunk.toString())) }
 }
 
-test('passes bytes on at once while it holds nothing back', () => {
+test('the server log passes bytes on at once while it holds nothing back', () => {
   const { passed, log } = record()
   log.write(Buffer.from('LOG:  server pro'))
   log.write(Buffer.from('cess was terminated\n'))
   expect(passed).toEqual(['LOG:  server pro', 'cess was terminated\n'])
 })
 
-test('drops only held lines at level LOG and their continuation lines', () => {
+test('the server log drops only held lines of the level LOG, with their continuation lines', () => {
   const { passed, log } = record()
   log.hold()
   for (const part of ['LOG:  starting\n\tmore\nWARN', 'ING:  old files\n\tof süß\n[7] FATAL:  no such database\nLOG:  ready\n'])
@@ -23,7 +23,7 @@ test('drops only held lines at level LOG and their continuation lines', () => {
   expect(passed).toEqual(['WARNING:  old files\n\tof süß\n[7] FATAL:  no such database\n'])
 })
 
-test('passes on all held and later lines after a failure', () => {
+test('the server log passes on all held and later lines after a failure', () => {
   const { passed, log } = record()
   log.hold()
   log.write(Buffer.from('LOG:  starting\nFATAL:  no\n'))

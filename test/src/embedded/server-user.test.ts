@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parsePasswd } from '../../../src/embedded/server-user.ts'
 
-test('reads users from passwd and skips lines of other formats', () => {
+test('parsePasswd() reads the users, and skips lines in another format', () => {
   const text = '# comment\nroot:x:0:0:root:/root:/bin/sh\n+::::::\nnobody:*:65534:65533:Nobody:/:/usr/sbin/nologin\nbroken\n\n'
   expect(parsePasswd(text)).toEqual([
     { name: 'root', uid: 0, gid: 0 },

@@ -43,12 +43,12 @@ describe('a message', () => {
   })
 })
 
-describe('decodeBody reads', () => {
+describe('decodeBody()', () => {
   const real = readdirSync(samples).filter((name) => name.startsWith('task-') && !/pickle|compression/.test(name))
 
-  it('more than 15 captured messages of Celery', () => expect(real.length).toBeGreaterThan(15))
+  it('has more than 15 captured messages of Celery to read', () => expect(real.length).toBeGreaterThan(15))
 
-  it.each(real)('%s', (name) => {
+  it.each(real)('reads the captured message %s', (name) => {
     const { body, body_json } = JSON.parse(readFileSync(join(samples, name), 'utf8'))
     const [args, kwargs, embed] = Array.isArray(body_json)
       ? body_json
@@ -66,11 +66,11 @@ describe('decodeBody reads', () => {
       { args: [Number.NaN, Number.NEGATIVE_INFINITY, 'NaN', 'a"Infinity'], kwargs: {}, embed: {} },
     ],
     [
-      'protocol 1',
+      'the fields of protocol 1',
       '{"task":"t","id":"i","args":[1],"kwargs":{"k":2},"callbacks":null}',
       { args: [1], kwargs: { k: 2 }, embed: { callbacks: null, errbacks: null, chain: null, chord: null } },
     ],
-  ])('%s', (_name, text, body) => {
+  ])('reads a body with %s', (_name, text, body) => {
     expect(decodeBody(text)).toEqual(body)
   })
 
@@ -84,7 +84,7 @@ describe('decodeBody reads', () => {
     ['kwargs that are a list', '[[],[1],{}]', 'kwargs must be an object'],
     ['an embed that is a text', '[[],{},"x"]', 'embed must be an object'],
     ['a number', '7', 'must be a list [args, kwargs, embed]'],
-  ])('refuses %s with the reason', (_name, text, reason) => {
+  ])('refuses %s and gives the reason', (_name, text, reason) => {
     expect(() => decodeBody(text)).toThrow(UndecodableMessageError)
     expect(() => decodeBody(text)).toThrow(reason)
   })

@@ -32,11 +32,11 @@ const wire = (
   properties: WireProperties = JSON_TYPE,
 ) => ({ headers, properties, body: Buffer.from(body as string), queue: 'celery' })
 
-describe('decodeCelery reads captured messages of Celery', () => {
+describe('decodeCelery() with the captured messages of Celery', () => {
   const readable = names.filter((name) => !name.includes('pickle'))
-  it('of which there are more than 18', () => expect(readable.length).toBeGreaterThan(18))
+  it('has more than 18 messages to read', () => expect(readable.length).toBeGreaterThan(18))
 
-  it.each(readable)('%s', (name) => {
+  it.each(readable)('reads %s', (name) => {
     const { headers, properties, body_json, routing_key } = sample(name)
     const { message, refused } = decodeSample(name)
     const old = headers.task === undefined ? (body_json as Record<string, unknown>) : headers
@@ -57,7 +57,7 @@ describe('decodeCelery reads captured messages of Celery', () => {
     if (Array.isArray(plain)) expect(embed).toEqual(plain[2])
   })
 
-  it.each(names.filter((name) => name.includes('pickle')))('%s, which is refused with the id of the message', (name) => {
+  it.each(names.filter((name) => name.includes('pickle')))('refuses %s, and keeps the id of the message', (name) => {
     const { message, refused } = decodeSample(name)
     expect(message.headers.id).toBe('00000000-0000-4000-8000-00000000000a')
     expect(refused).toEqual({
@@ -66,7 +66,7 @@ describe('decodeCelery reads captured messages of Celery', () => {
     })
   })
 
-  it('and keeps the fields of a workflow when the message is encoded again', () => {
+  it('keeps the fields of a workflow when the message is encoded again', () => {
     for (const name of readable.filter((each) => each.startsWith('task-v2'))) {
       const { headers, properties } = sample(name)
       const again = encodeCelery(decodeSample(name).message)
@@ -120,7 +120,7 @@ describe('decodeCelery accepts', () => {
   const plain = Buffer.from('[[2],{},{}]')
   it.each([
     ['a message without a content type', wire({ id: 'i', task: 't' }, plain, {})],
-    ['a type with a charset', wire({ id: 'i', task: 't' }, plain, { content_type: 'application/json; charset=utf-8' })],
+    ['a content type with a charset', wire({ id: 'i', task: 't' }, plain, { content_type: 'application/json; charset=utf-8' })],
     ['zlib under the name of gzip', wire({ id: 'i', task: 't', compression: 'application/x-gzip' }, deflateSync(plain))],
     ['real gzip', wire({ id: 'i', task: 't', compression: 'gzip' }, gzipSync(plain))],
     ['latin-1', wire({ id: 'i', task: 't' }, plain, { content_type: 'application/json', content_encoding: 'iso-8859-1' })],
@@ -191,7 +191,7 @@ describe('typed JSON', () => {
     ['{"__type__":"base64","__value__":"/w=="}', '/w=='],
     ['{"deep":[{"__type__":"date","__value__":"d"}]}', { deep: ['d'] }],
     ['{"__type__":"date","__value__":"d","more":1}', { __type__: 'date', __value__: 'd', more: 1 }],
-  ])('reads %s', (text, value) => expect(args(text)).toEqual([value]))
+  ])('is read from %s', (text, value) => expect(args(text)).toEqual([value]))
 
   it('can be returned as a result unchanged', () => {
     const given = args('{"__type__":"datetime","__value__":"2026-01-02T03:04:05.000006+00:00"}')
@@ -203,7 +203,7 @@ describe('typed JSON', () => {
   })
 })
 
-describe('integers of Python', () => {
+describe('an integer from Python', () => {
   const args = (value: string) => decodeBody(`[[${value}],{},{}]`).args
   it.each([
     ['9007199254740991', 9007199254740991],

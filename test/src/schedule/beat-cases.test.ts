@@ -38,12 +38,12 @@ const ticksFrom = (row: Omit<DueRow, 'nextRunAt'>, after: Date, count: number): 
 const iso = (texts: readonly string[]): string[] => texts.map((text) => new Date(text).toISOString())
 
 describe('the cases of beat-cases.json, computed by brute force in Python', () => {
-  test('has at least 91 cases', () => {
+  test('are at least 91', () => {
     expect(cases.length).toBeGreaterThanOrEqual(91)
   })
 
   test.each(cases.map((one, index) => [`${index}: ${JSON.stringify(one.schedule)} ${one.tz} after ${one.after}`, one] as const))(
-    '%s',
+    'have the ticks that onedyno computes: case %s',
     (_, one) => {
       const row = rowOf(one)
       const expected = iso(one.expected)
@@ -58,7 +58,7 @@ describe('the cases of beat-cases.json, computed by brute force in Python', () =
     },
   )
 
-  test('plans no tick after a schedule expires', () => {
+  test('have no tick after their schedule expires', () => {
     const ending = cases.filter(({ schedule }) => schedule.expires !== undefined)
     expect(ending).not.toHaveLength(0)
     for (const one of ending) expect(planNext(rowOf(one), new Date(one.expected.at(-1)!))).toBeNull()

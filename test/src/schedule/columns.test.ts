@@ -14,7 +14,7 @@ const SCHEDULES: Schedule[] = [
   createClocked(ANCHOR),
 ]
 
-test.each(SCHEDULES)('reads a $kind schedule back from its row', (schedule) => {
+test.each(SCHEDULES)('a $kind schedule is read back unchanged from its row', (schedule) => {
   const columns = toColumns(schedule)
   expect(Object.keys(columns)).toHaveLength(12)
   expect(fromColumns(columns)).toEqual(schedule)
@@ -34,7 +34,7 @@ test.each<[string, ScheduleRow, string]>([
   ['an invalid period', { ...INTERVAL, period: 'weeks' }, 'the period must be one of'],
   ['an invalid count of periods', { ...INTERVAL, every: 'many' }, 'whole number'],
   ['an invalid anchor', { ...INTERVAL, anchor: 'soon' }, 'not a date'],
-])('refuses %s with the name of the column', (_, row, message) => {
+])('a row with %s is refused with the name of the column', (_, row, message) => {
   expect(() => fromColumns(row)).toThrow(
     expect.objectContaining({ code: 'SCHEDULE_INVALID', message: expect.stringContaining(message), field: expect.any(String) }),
   )

@@ -30,7 +30,7 @@ const EXPANDED: [field: CrontabField, text: string, values: number[]][] = [
   ['monthOfYear', 'january,may', [1, 5]],
 ]
 
-test.each(EXPANDED)('%s "%s" selects %j', (field, text, values) => {
+test.each(EXPANDED)('the crontab field %s "%s" selects %j', (field, text, values) => {
   expect(expandField(field, text).values).toEqual(values)
 })
 
@@ -41,16 +41,16 @@ test.each([
   ['dayOfWeek', '1-7'],
   ['dayOfMonth', '1-31,L'],
   ['monthOfYear', 'jan-dec'],
-] as const)('%s "%s" selects all values', (field, text) => {
+] as const)('the crontab field %s "%s" selects all values', (field, text) => {
   expect(expandField(field, text)).toMatchObject({ full: true, last: false })
 })
 
-test('accepts L for the last day of the month, alone or in a list', () => {
+test('the crontab field day_of_month accepts L for the last day of the month, alone or in a list', () => {
   expect(expandField('dayOfMonth', 'L')).toEqual({ values: [], last: true, full: false })
   expect(expandField('dayOfMonth', '15,l')).toEqual({ values: [15], last: true, full: false })
 })
 
-describe('refuses an invalid field with its name, its value and the accepted syntax', () => {
+describe('an invalid crontab field is refused with its name, its value and the accepted syntax', () => {
   const REFUSED: [field: CrontabField, text: string, reason: string][] = [
     ['minute', '60', '60 is out of range'],
     ['minute', '', 'empty'],
@@ -93,7 +93,7 @@ describe('refuses an invalid field with its name, its value and the accepted syn
   })
 })
 
-test('refuses a date that never comes, unless the weekday field gives other dates', () => {
+test('a crontab with a date that never comes is refused, unless the weekday field gives other dates', () => {
   const crontab = (dayOfMonth: string, monthOfYear: string, more = {}) =>
     createCrontab({ minute: '0', hour: '0', dayOfMonth, monthOfYear, ...more }, { dayRule: 'and', timezone: 'UTC' })
   expect(() => crontab('31', '2')).toThrow('does not exist in')

@@ -69,7 +69,7 @@ describe('a due row', () => {
   })
 })
 
-describe('after an outage of ten minutes', () => {
+describe('the decision after an outage of ten minutes', () => {
   const CASES: [catchup: CatchUp, more: Partial<DueRow>, expected: ReturnType<typeof told>][] = [
     ['one', {}, { queue: ['12:10:00 catchup +10'], skipped: [], next: '12:11:00' }],
     ['skip', {}, { queue: [], skipped: ['12:10:00 skipped_catchup +10'], next: '12:11:00' }],
@@ -99,12 +99,12 @@ describe('after an outage of ten minutes', () => {
     ['one', { expires: at('12:00:00') }, { queue: [], skipped: [], next: null }],
     ['one', { startTime: at('12:20:00') }, { queue: ['12:10:00 catchup +10'], skipped: [], next: '12:20:00' }],
   ]
-  test.each(CASES)('decides correctly under %s with %j', (catchup, more, expected) => {
+  test.each(CASES)('for a row with the catch-up policy "%s" and the options %j is %j', (catchup, more, expected) => {
     expect(told(row({ catchup, ...more }), '12:10:30')).toEqual(expected)
   })
 })
 
-describe('a single missed tick', () => {
+describe('the decision on the daily tick of 12:00:00', () => {
   const daily = row({ schedule: createCrontab({ minute: '0', hour: '12' }, { timezone: 'UTC' }) })
   test.each<[CatchUp, string, string[], string[]]>([
     ['one', '12:00:59', ['12:00:00 tick'], []],
@@ -112,12 +112,12 @@ describe('a single missed tick', () => {
     ['skip', '12:00:59', ['12:00:00 tick'], []],
     ['skip', '12:01:00', [], ['12:00:00 skipped_catchup']],
     ['all', '18:00:00', ['12:00:00 catchup'], []],
-  ])('decides correctly under %s at %s', (catchup, now, queue, skipped) => {
+  ])('under the catch-up policy "%s" at %s queues %j and skips %j', (catchup, now, queue, skipped) => {
     expect(told({ ...daily, catchup }, now)).toEqual({ queue, skipped, next: '12:00:00' })
   })
 })
 
-test('decides quickly for a crontab that missed a year of minutes, and counts the replaced ticks', () => {
+test('a decision takes less than half a second after a year of missed minutes, and counts the replaced ticks', () => {
   const nextRunAt = new Date('2025-11-22T12:00:00Z')
   const missed = row({ schedule: createCrontab({}, { timezone: 'UTC' }), nextRunAt })
   const start = performance.now()
@@ -126,14 +126,14 @@ test('decides quickly for a crontab that missed a year of minutes, and counts th
   expect(performance.now() - start).toBeLessThan(500)
 })
 
-test('queues one batch per claim for a schedule of every second that is a month late under all', () => {
+test('a schedule of every second that is a month late queues one batch in each claim under the catch-up policy "all"', () => {
   const schedule = createInterval(1, 'seconds', at('10:00:00'))
   const { queue, next } = decide(row({ schedule, catchup: 'all', catchupLimit: 10_000 }), new Date('2026-12-22T12:00:00Z'))
   expect(queue).toHaveLength(10_000)
   expect(next).toEqual(new Date(at('12:00:00').getTime() + 10_000_000))
 })
 
-test('runs a clocked row once however late it is, unless its grace is over', () => {
+test('a clocked row is queued once, however late it is, unless its grace is over', () => {
   const clocked = row({ schedule: createClocked(at('12:00:00')), oneOff: true })
   expect(told(clocked, '12:00:00')).toEqual({ queue: ['12:00:00 tick'], skipped: [], next: null })
   expect(told(clocked, '20:00:00')).toEqual({ queue: ['12:00:00 catchup'], skipped: [], next: null })
@@ -146,21 +146,21 @@ test('runs a clocked row once however late it is, unless its grace is over', () 
 
 describe('the first tick of a new, changed or enabled row', () => {
   test.each<[string, Partial<DueRow>, string | null]>([
-    ['takes the next tick, never a past tick', {}, '12:31:00'],
-    ['takes the start time as an inclusive bound', { startTime: at('13:00:00') }, '13:00:00'],
-    ['takes the first tick after a start time between ticks', { startTime: at('13:00:01') }, '13:01:00'],
-    ['ignores a start time that is past', { startTime: at('11:00:00') }, '12:31:00'],
-    ['takes the end as an exclusive bound', { expires: at('12:31:00') }, null],
-    ['takes the last tick before the end', { expires: at('12:31:01') }, '12:31:00'],
-    ['keeps a clocked time that is past', { schedule: createClocked(at('12:00:00')) }, '12:00:00'],
-    ['keeps a clocked time to come', { schedule: createClocked(at('14:00:00')) }, '14:00:00'],
+    ['is the next tick, never a past tick', {}, '12:31:00'],
+    ['can be the start time itself', { startTime: at('13:00:00') }, '13:00:00'],
+    ['is the first tick after a start time that lies between ticks', { startTime: at('13:00:01') }, '13:01:00'],
+    ['does not depend on a start time that is past', { startTime: at('11:00:00') }, '12:31:00'],
+    ['is never the end of the schedule', { expires: at('12:31:00') }, null],
+    ['can be the last tick before the end of the schedule', { expires: at('12:31:01') }, '12:31:00'],
+    ['is the clocked time even if the time is past', { schedule: createClocked(at('12:00:00')) }, '12:00:00'],
+    ['is the clocked time if the time is still to come', { schedule: createClocked(at('14:00:00')) }, '14:00:00'],
     [
-      'finishes a clocked row that its start time excludes',
+      'does not exist for a clocked row whose start time is later',
       { schedule: createClocked(at('12:00:00')), startTime: at('12:00:01') },
       null,
     ],
     [
-      'finishes a clocked row that ended before its time',
+      'does not exist for a clocked row that expires before its time',
       { schedule: createClocked(at('12:00:00')), expires: at('12:00:00') },
       null,
     ],

@@ -50,7 +50,7 @@ const WORDS: [text: string, words: string][] = [
   ['1 second', 'every second, counted from 2026-11-22 18:00 UTC'],
 ]
 
-test.each(WORDS)('describes "%s" as "%s"', (text, words) => {
+test.each(WORDS)('the schedule "%s" is described as "%s"', (text, words) => {
   expect(describeSchedule(parseSchedule(text, { timezone: 'UTC', now: NOW }))).toBe(words)
 })
 
@@ -58,6 +58,6 @@ test.each([
   ['2026-11-22T18:00:00.000Z', 'once, at 2026-11-22 18:00 UTC'],
   ['2026-11-22T18:00:05.000Z', 'once, at 2026-11-22 18:00:05 UTC'],
   ['2026-11-22T18:00:00.250Z', 'once, at 2026-11-22 18:00:00.250 UTC'],
-])('shows only the nonzero parts of the instant %s', (iso, words) => {
+])('the clocked schedule of %s is described without zero seconds as "%s"', (iso, words) => {
   expect(describeSchedule(createClocked(new Date(iso)))).toBe(words)
 })

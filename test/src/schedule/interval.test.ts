@@ -16,7 +16,7 @@ describe('an interval', () => {
     expect(lastTick(hourly, at('2026-01-01T01:00:03Z'))).toEqual(at('2026-01-01T01:00:03Z'))
   })
 
-  test('stays on its grid for late ticks', () => {
+  test('has its ticks at whole periods from its anchor for any start', () => {
     const interval = createInterval(10, 'seconds', ANCHOR)
     expect(nextTick(interval, at('2026-01-01T00:00:27.400Z'))).toEqual(at('2026-01-01T00:00:33Z'))
     expect(lastTick(interval, at('2026-01-01T00:00:27.400Z'))).toEqual(at('2026-01-01T00:00:23Z'))
@@ -37,13 +37,13 @@ describe('an interval', () => {
     [36_526, 'days', 'longest period is 36525 days'],
     [2_147_483_648, 'seconds', 'at most 2147483647'],
     [1, 'weeks' as Period, 'the period must be one of days, hours, minutes, seconds, microseconds'],
-  ] as const)('refuses %d %s: %s', (every, period, message) => {
+  ] as const)('is refused if it is %d %s: %s', (every, period, message) => {
     expect(() => createInterval(every, period, ANCHOR)).toThrow(
       expect.objectContaining({ code: 'SCHEDULE_INVALID', message: expect.stringContaining(message) }),
     )
   })
 
-  test('finds the same ticks forwards, backwards and by counting', () => {
+  test('has the same ticks whether they are searched forwards, searched backwards or counted', () => {
     const interval = fc
       .record({
         every: fc.integer({ min: 1, max: 3_000_000 }),
@@ -69,7 +69,7 @@ describe('an interval', () => {
   })
 })
 
-test('gives a clocked schedule one tick', () => {
+test('a clocked schedule has exactly one tick', () => {
   const once = createClocked(at('2026-11-22T18:00:00Z'))
   expect(nextTicks(once, at('2026-11-22T17:59:59.999Z'), 5)).toEqual([once.at])
   expect(nextTick(once, once.at)).toBeNull()

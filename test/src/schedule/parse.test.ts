@@ -44,8 +44,8 @@ const columnsOf = (schedule: Schedule, like: object): object => {
 
 const fieldCount = (text: string): number => text.split(/\s+/).filter(Boolean).length
 
-describe('the texts of beat-parse-cases.json', () => {
-  test.each(cases)('reads "$input" with the prefix celery: as $verdict', ({ input, verdict, seed }) => {
+describe('the parser with a text of beat-parse-cases.json', () => {
+  test.each(cases)('gives the verdict "$verdict" of Celery for "celery: $input"', ({ input, verdict, seed }) => {
     const text = `celery: ${input}`
     if (verdict === 'reject' || verdict === 'none') expect(refusal(text).code).toBe('SCHEDULE_INVALID')
     else expect(columnsOf(parse(text), seed as Reading)).toEqual(seed)
@@ -83,7 +83,7 @@ describe('the texts of beat-parse-cases.json', () => {
     if (crontab_reading !== undefined) expect(columnsOf(parse(suggestions[0]!), crontab_reading)).toEqual(crontab_reading)
   })
 
-  test('uses all cases in non-empty groups', () => {
+  test('reads each text in one of the groups above', () => {
     expect(short.length + five.length).toBe(cases.filter(({ verdict }) => verdict === 'ambiguous').length)
     expect([accepted, short, five, celeryOnly, rejected].map((group) => group.length > 0)).toEqual([true, true, true, true, true])
   })
@@ -128,7 +128,7 @@ const ACCEPTED: [text: string, canonical: string][] = [
   ['1500000 microseconds', '1500000 microseconds'],
 ]
 
-test.each(ACCEPTED)('reads "%s" as "%s"', (text, canonical) => {
+test.each(ACCEPTED)('the parser reads the schedule "%s" as "%s"', (text, canonical) => {
   const schedule = parse(text)
   expect(formatSchedule(schedule)).toBe(canonical)
   expect(parse(canonical)).toEqual({
@@ -198,7 +198,7 @@ const REFUSED: [text: string, message: string, suggestions: string[]][] = [
   ['@constructor', 'accepted are', []],
 ]
 
-test.each(REFUSED)('refuses "%s": %s', (text, message, suggestions) => {
+test.each(REFUSED)('the parser refuses the schedule "%s": %s', (text, message, suggestions) => {
   const error = refusal(text)
   expect(error).toBeInstanceOf(AppError)
   expect(error.code).toBe('SCHEDULE_INVALID')
@@ -207,21 +207,21 @@ test.each(REFUSED)('refuses "%s": %s', (text, message, suggestions) => {
   for (const suggestion of suggestions) expect(() => parse(suggestion)).not.toThrow()
 })
 
-test('names the invalid field', () => {
+test('the parser names the invalid field of a schedule', () => {
   expect(refusal('0 25 * * *').field).toBe('hour')
   expect(refusal('0 9 * * fri-fry').field).toBe('day_of_week')
   expect(refusal('0 9 tz=Mars/Olympus').field).toBe('timezone')
 })
 
-test('anchors an interval at the time it is parsed', () => {
+test('the parser anchors an interval at the current time', () => {
   expect(parse('15 minutes')).toEqual({ kind: 'interval', every: 15, period: 'minutes', anchor: NOW })
 })
 
-test('refuses a default time zone that does not exist', () => {
+test('the parser refuses a default time zone that does not exist', () => {
   expect(() => parseSchedule('0 9', { timezone: 'Atlantis/Capital', now: NOW })).toThrow('timezone "Atlantis/Capital"')
 })
 
-test('reads every crontab back from its canonical text and from its named fields', () => {
+test('the parser reads every crontab back from its canonical text and from its named fields', () => {
   fc.assert(
     fc.property(
       arbitraryCrontab,
@@ -242,7 +242,7 @@ test('reads every crontab back from its canonical text and from its named fields
   )
 })
 
-test('returns a schedule or throws a ScheduleError for every text', () => {
+test('the parser returns a schedule or throws a ScheduleError for every text', () => {
   const word = fc.oneof(
     fc.constantFrom('*', '0', '9', 'mon', '1-5', '*/2', 'every', 'minutes', '@daily', 'tz=UTC', 'hour=3', 'L', 'UTC'),
     fc.string({ maxLength: 6 }),

@@ -17,22 +17,22 @@ describe('the last tick', () => {
     ['* * * * *', 'UTC', '2026-11-22T17:59:59.999Z', '2026-11-22T17:59:00.000Z'],
     ['0 0 29 2 *', 'UTC', '2026-11-22T00:00:00Z', '2024-02-29T00:00:00.000Z'],
     ['0 0 29 2 1', 'UTC', '2044-02-28T00:00:00Z', '2016-02-29T00:00:00.000Z'],
-  ])('of %s in %s at or before %s is found', (text, timezone, before, expected) => {
+  ])('of the crontab %s in %s at or before %s is %s', (text, timezone, before, expected) => {
     expect(lastTick(crontab(text, timezone), at(before))?.toISOString()).toBe(expected)
   })
 })
 
-test('finds 29 February on a weekday across 2100, which has none', () => {
+test('the ticks on a 29 February with a given weekday are found across 2100, a year without that date', () => {
   const [first, second] = nextTicks(crontab('0 0 29 2 1'), at('2072-03-01T00:00:00Z'), 2)
   expect([first, second].map((tick) => tick?.toISOString().slice(0, 10))).toEqual(['2112-02-29', '2140-02-29'])
 })
 
-test('uses only the weekday under the day rule "or" if no month has the day', () => {
+test('a crontab with the day rule "or" has ticks on the weekday only if no month has the day', () => {
   const ticks = nextTicks(crontab('0 0 31 2 1', 'UTC', 'or'), at('2026-01-01T00:00:00Z'), 2)
   expect(ticks.map((tick) => tick.toISOString().slice(0, 10))).toEqual(['2026-02-02', '2026-02-09'])
 })
 
-test('computes the same ticks when two schedules are evaluated in turn', () => {
+test('two schedules that are evaluated in turn have the same ticks as one schedule alone', () => {
   const [a, b] = [crontab('*/15 2 * * *', 'America/New_York'), crontab('*/15 2 * * *', 'Europe/Berlin')]
   const start = at('2026-03-08T00:00:00Z')
   const alone = nextTicks(a, start, 50).map(Number)
@@ -51,7 +51,7 @@ test.each([
   ['0 9 * * 1-5', 'Asia/Tokyo', 21],
   ['0 9 13 * 5', 'UTC', 1],
   ['30 23 L * *', 'UTC', 1],
-])('counts the ticks of %s in %s in November 2026', (text, timezone, count) => {
+])('the number of ticks of the crontab %s in %s in November 2026 is %i', (text, timezone, count) => {
   const schedule = crontab(text, timezone)
   const [from, to] = [at('2026-11-01T00:00:00Z'), at('2026-11-30T23:59:59.999Z')]
   let walked = 0
@@ -69,7 +69,7 @@ describe('a time zone', () => {
     ['US/Eastern', 'US/Eastern'],
     ['Asia/Kolkata', 'Asia/Kolkata'],
     ['Etc/GMT+5', 'Etc/GMT+5'],
-  ])('stores "%s" as "%s"', (text, stored) => {
+  ])('given as "%s" is stored as "%s"', (text, stored) => {
     expect(checkTimeZone(text)).toBe(stored)
   })
 
@@ -83,7 +83,7 @@ describe('a time zone', () => {
     ['Europe/New York', 'America/New_York'],
     ['Europe/Berlin ', ''],
     ['../etc/passwd', ''],
-  ])('refuses "%s" (%s)', (text, message) => {
+  ])('given as "%s" is refused', (text, message) => {
     expect(() => checkTimeZone(text)).toThrow(
       expect.objectContaining({ code: 'SCHEDULE_INVALID', field: 'timezone', message: expect.stringContaining(message) }),
     )

@@ -52,7 +52,7 @@ describe('the tasks of Celery', () => {
     expect(await create().run(name, [kwargs.task, kwargs.it])).toEqual(expected)
   })
 
-  it('celery.map fails for an unknown task and stops when its signal aborts', async () => {
+  it('celery.map fails for an unknown task, and stops when its signal aborts', async () => {
     const { run } = create()
     await expect(run('celery.map', [], { task: task('missing'), it: [1] })).rejects.toMatchObject({
       name: 'NotRegistered',
@@ -89,7 +89,7 @@ describe('the tasks of Celery', () => {
     [[1, 2], {}, [1, 2]],
     [[1, 2], { index: 1 }, 2],
     [[], { index: 0 }, null],
-  ])('celery.accumulate of %j with %j is %j', async (args, kwargs, expected) => {
+  ])('celery.accumulate with the arguments %j and the keyword arguments %j returns %j', async (args, kwargs, expected) => {
     expect(await create().run('celery.accumulate', args, kwargs)).toEqual(expected)
   })
 

@@ -18,11 +18,11 @@ const register = (app = registry()) => {
 }
 const context = { kwargs: {}, signal: new AbortController().signal } as never
 
-test('registers echo, fetch_url, keep_awake and clean_up', () => {
+test('the shipped tasks are echo, fetch_url, keep_awake and clean_up', () => {
   expect([...register().app.tasks.keys()]).toEqual(['tasks.echo', 'tasks.fetch_url', 'onedyno.keep_awake', 'onedyno.clean_up'])
 })
 
-test('gives each task a description and a valid example', () => {
+test('each shipped task has a description and a valid example', () => {
   const { app } = register()
   for (const [name, { options }] of app.tasks) {
     expect(options.description, name).toMatch(/\w.*\.$/)
@@ -30,7 +30,7 @@ test('gives each task a description and a valid example', () => {
   }
 })
 
-test('keeps a task of the application with the same name', async () => {
+test('a shipped task does not replace a task of the application with the same name', async () => {
   const app = registry()
   app.task('tasks.echo', () => 'mine')
   register(app)
@@ -53,9 +53,9 @@ test('clean_up deletes results older than RESULT_TTL and returns their number', 
 
 test.each([
   ['fetch_url without a URL', 'tasks.fetch_url', []],
-  ['fetch_url of a number', 'tasks.fetch_url', [1]],
-  ['fetch_url of a file', 'tasks.fetch_url', ['file:///etc/passwd']],
+  ['fetch_url with a number', 'tasks.fetch_url', [1]],
+  ['fetch_url with the URL of a file', 'tasks.fetch_url', ['file:///etc/passwd']],
   ['clean_up with an argument', 'onedyno.clean_up', [1]],
-])('refuses %s before sending', (_what, name, args) => {
+])('a call of %s is refused before it is sent', (_what, name, args) => {
   expect(() => register().app.message(name, args)).toThrow(expect.objectContaining({ code: 'ARGUMENTS_INVALID' }))
 })

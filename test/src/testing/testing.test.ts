@@ -66,7 +66,7 @@ describe('a test application', () => {
     expect(() => test.assertEnqueued(mail)).toThrow('(nothing was enqueued)')
   })
 
-  it('refuses wrong calls as a real application does', async () => {
+  it('refuses invalid calls like a real application', async () => {
     const { app } = createShop()
     queued(app)
     await expect(app.sendTask('shop.add', [1n])).rejects.toMatchObject({ code: 'VALUE_NOT_JSON' })
@@ -74,7 +74,7 @@ describe('a test application', () => {
 })
 
 describe('the clock of a test application', () => {
-  it('runs a countdown when it is due, not earlier', async () => {
+  it('runs a call with a countdown when the call is due, not earlier', async () => {
     const { app, order, sent } = createShop()
     const test = queued(app)
     await order.delay('a@example.org')
@@ -110,7 +110,7 @@ describe('the clock of a test application', () => {
 })
 
 describe('an eager test application', () => {
-  it('runs a call, and the calls of its task, before the call resolves', async () => {
+  it('runs a called task before delay() resolves, and runs its delayed calls when the clock advances', async () => {
     const { app, order, sent } = createShop()
     const test = await app.eager()
     opened.push(test)
@@ -120,7 +120,7 @@ describe('an eager test application', () => {
     expect(sent).toEqual(['b@example.org'])
   })
 
-  it('rejects in get(), or in the call itself with propagate', async () => {
+  it('throws the error of a failed task in get(), or in delay() with the option propagate', async () => {
     const { app, broken } = createShop()
     const test = await app.eager()
     const failed = await broken.delay()
@@ -188,7 +188,7 @@ describe('an eager test application', () => {
     await expect(result.get({ timeoutMs: 1000 })).rejects.toMatchObject({ excType: 'ChordError' })
   })
 
-  it('ends a chord when a member, or a step of a chain in it, throws Ignore', async () => {
+  it('ends a chord when a member, or a step of a chain in the chord, throws Ignore', async () => {
     const { app, add, total } = createShop()
     const ignored = app.task('shop.ignored', (): number => {
       throw new Ignore('of no interest')
@@ -212,7 +212,7 @@ describe('an eager test application', () => {
     expect(sent).toEqual([])
   })
 
-  it('does not run calls of a task that were sent before it was revoked by name', async () => {
+  it('does not run calls that were sent before their task was revoked by name', async () => {
     const { app, mail, sent } = createShop()
     const test = await app.eager()
     opened.push(test)

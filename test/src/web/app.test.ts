@@ -9,14 +9,14 @@ const HEADERS = [
   'cross-origin-opener-policy',
 ]
 
-describe('every answer carries the security headers', () => {
+describe('every answer of the console carries the security headers', () => {
   test.each([
     ['a page', '/', 200],
-    ['a page that is not there', '/nope', 404],
+    ['a page that does not exist', '/nope', 404],
     ['health', '/healthz', 200],
-    ['a broken address', '/%zz', 400],
+    ['an address with an invalid escape', '/%zz', 400],
     ['an address that is too long', `/tasks/x/${'a'.repeat(2000)}`, 414],
-  ])('%s', async (_what, path, status) => {
+  ])('for %s', async (_what, path, status) => {
     const { statusCode, headers } = await createTestWeb().get(path)
     expect(statusCode).toBe(status)
     for (const name of HEADERS) expect(headers, name).toHaveProperty(name)
@@ -25,7 +25,7 @@ describe('every answer carries the security headers', () => {
   })
 })
 
-describe('asset files', () => {
+describe('the asset files of the console', () => {
   const urls = async () => [...(await createTestWeb().get('/')).body.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, url]) => url!)
 
   test('are cached for ever under a digest of their content, also for clients without a session', async () => {
@@ -60,27 +60,27 @@ describe('asset files', () => {
     '/.git/config',
     '/package.json',
     '/../../etc/passwd',
-  ])('answers 404 for %s', async (path) => {
+  ])('do not include %s, which is answered with 404', async (path) => {
     const { statusCode, body } = await createTestWeb().get(path)
     expect(statusCode).toBe(404)
     expect(body).not.toContain('dependencies')
   })
 })
 
-test.each(['PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)('answers 404 to %s on a page', async (method) => {
+test.each(['PUT', 'DELETE', 'PATCH', 'OPTIONS'] as const)('the console answers 404 to %s on a page', async (method) => {
   expect((await createTestWeb().server.inject({ method, url: '/', headers: { host: 'localhost' } })).statusCode).toBe(404)
 })
 
-test('answers HEAD for the form like GET, but without a body', async () => {
+test('the console answers HEAD / with 200 and without a body', async () => {
   const { statusCode, body } = await createTestWeb().server.inject({ method: 'HEAD', url: '/', headers: { host: 'localhost' } })
   expect([statusCode, body]).toEqual([200, ''])
 })
 
-test('treats paths as case-sensitive', async () => {
+test('the console treats paths as case-sensitive', async () => {
   expect((await createTestWeb().get('/SCHEDULES')).statusCode).toBe(404)
 })
 
-test('takes the request id from the router, and replaces any other value by a new id', async () => {
+test('the console uses the request id of the router, and makes a new id if the given id is not valid', async () => {
   const web = createTestWeb()
   web.fail.find = new TypeError('bug')
   const id = async (given: string) =>
@@ -111,7 +111,7 @@ test.each([
     'SCHEMA_OUTDATED',
   ],
   ['a bug', new TypeError('x is not a function at 10.9.8.7'), 500, 'INTERNAL_ERROR'],
-])('shows the failure and no details for: %s', async (_what, error, status, code) => {
+])('the error page shows an error code and hides the details of %s', async (_what, error, status, code) => {
   const web = createTestWeb()
   web.fail.find = error
   const { statusCode, body } = await web.get('/tasks/a/b', { accept: 'application/json' })

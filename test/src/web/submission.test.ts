@@ -15,12 +15,12 @@ const read = (fields: Partial<Record<'task' | 'args' | 'schedule', string>>) =>
     { app, timezone: 'Europe/Berlin', now },
   )
 
-describe('arguments', () => {
+describe('the arguments of a submission', () => {
   test.each([
-    ['a list', '["hi"]', ['hi']],
-    ['a list with blanks and line ends', ' [\n 1 ]\n', [1]],
-    ['a nested value', '[{"a": [null, true]}]', [{ a: [null, true] }]],
-    ['a text that looks like markup', '["<b>"]', ['<b>']],
+    ['are read from a list', '["hi"]', ['hi']],
+    ['are read from a list with blanks and line ends', ' [\n 1 ]\n', [1]],
+    ['are read from a list with a nested value', '[{"a": [null, true]}]', [{ a: [null, true] }]],
+    ['are read unchanged from a list with a text that looks like markup', '["<b>"]', ['<b>']],
   ])('%s', (_what, args, value) => {
     expect(read({ args })).toMatchObject({ submission: { args: value }, problems: [] })
   })
@@ -32,14 +32,14 @@ describe('arguments', () => {
   test.each([
     ['a plain word', 'hello', /not JSON/, ['["hello"]']],
     ['an address without quotes', 'https://example.org/', /not JSON/, ['["https://example.org/"]']],
-    ['single quotes', "['hi']", /double quotes/, []],
+    ['a list with single quotes', "['hi']", /double quotes/, []],
     ['a broken list', '["hi"', /not JSON/, []],
     ['a JSON string', '"hi"', /JSON array/, ['["hi"]']],
     ['a number', '5', /JSON array/, ['[5]']],
     ['an object', '{"a":1}', /JSON array/, ['[{"a":1}]']],
     ['null', 'null', /JSON array/, ['[null]']],
     ['a value that is nested too deeply', `${'['.repeat(5000)}${']'.repeat(5000)}`, /200 levels deep/, []],
-  ])('refuses %s with the reason and a suggestion', (_what, args, message, suggestions) => {
+  ])('are refused with the reason and any likely correction if they are %s', (_what, args, message, suggestions) => {
     const { submission, problems } = read({ args })
     expect(submission).toBeUndefined()
     expect(problems).toEqual([expect.objectContaining({ field: 'args', message: expect.stringMatching(message) })])
@@ -49,31 +49,34 @@ describe('arguments', () => {
   test.each([
     ['too few', '[]', /takes 1 argument, not 0: tasks.fetch_url\(url\)/],
     ['too many', '["http://a/", 2]', /takes 1 argument, not 2/],
-  ])('refuses arguments that are %s and shows the signature', (_what, args, message) => {
+  ])('are refused with the signature of the task if they are %s', (_what, args, message) => {
     expect(read({ task: 'tasks.fetch_url', args }).problems[0]!.message).toMatch(message)
   })
 
-  test('are refused with the parameter name if the type is wrong', () => {
+  test('are refused with the name of the parameter if a value has the wrong type', () => {
     expect(read({ task: 'tasks.fetch_url', args: '[5]' }).problems[0]!.message).toMatch(/url must be string, not 5/)
   })
 })
 
-describe('the task', () => {
-  test.each(['os.system', 'constructor', '__proto__', 'toString', 'TASKS.ECHO'])('%s is unknown', (task) => {
-    expect(read({ task }).problems).toEqual([expect.objectContaining({ field: 'task', code: 'TASK_UNKNOWN' })])
-  })
+describe('the task of a submission', () => {
+  test.each(['os.system', 'constructor', '__proto__', 'toString', 'TASKS.ECHO'])(
+    'is refused as unknown if its name is %s',
+    (task) => {
+      expect(read({ task }).problems).toEqual([expect.objectContaining({ field: 'task', code: 'TASK_UNKNOWN' })])
+    },
+  )
 
   test('is required', () => {
     expect(read({ task: '' }).problems[0]!.message).toBe('Choose a task.')
   })
 })
 
-describe('the schedule', () => {
+describe('the schedule of a submission', () => {
   test('is read in the time zone of the configuration', () => {
     expect(read({ schedule: '0 9 * * 1-5' }).submission?.schedule).toMatchObject({ kind: 'crontab', timezone: 'Europe/Berlin' })
   })
 
-  test('counts an interval from now', () => {
+  test('is an interval that counts from the time of the submission', () => {
     expect(read({ schedule: '15 minutes' }).submission?.schedule).toMatchObject({ kind: 'interval', every: 15, anchor: now })
   })
 
@@ -95,14 +98,14 @@ describe('the schedule', () => {
   })
 
   test.each(['; rm -rf / #', '0 seconds', '-5 minutes', '61 *', '1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1! *', 'x'.repeat(5000)])(
-    'refuses %s',
+    'is refused if it is %s',
     (schedule) => {
       expect(read({ schedule }).problems).toEqual([expect.objectContaining({ field: 'schedule' })])
     },
   )
 })
 
-test('reports all problems at once, in the order of the form', () => {
+test('a submission reports all its problems at once, in the order of the form', () => {
   expect(read({ task: 'nope', args: 'x', schedule: 'never' }).problems.map(({ field }) => field)).toEqual([
     'task',
     'args',
@@ -117,7 +120,7 @@ describe('the fields of a form', () => {
     expect(({} as Record<string, unknown>).x).toBeUndefined()
   })
 
-  test('are refused with their name if sent twice', () => {
+  test('are refused with their name if they are sent twice', () => {
     const fields = readFormFields(new URLSearchParams('task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D'), FIELDS)
     expect(fields.repeated).toEqual(['task'])
     expect(readSubmission(fields, { app, timezone: 'UTC', now }).problems).toEqual([

@@ -14,7 +14,7 @@ const stopAgain: WorkerEvent = { tag: 'stopAsked', done: Promise.resolve() }
 
 test.each<[name: string, from: WorkerState, event: WorkerEvent, to: WorkerState]>([
   ['a worker takes tasks when its consumer is open', opening, opened, taking],
-  ['a suspended worker starts nothing', taking, suspend, suspended],
+  ['a worker that takes tasks stops starting tasks when it is suspended', taking, suspend, suspended],
   ['a suspended worker starts tasks again when it is resumed', suspended, resume, taking],
   ['a suspended worker stays suspended when it is suspended again', suspended, suspend, suspended],
   ['a worker that takes tasks ignores a resume', taking, resume, taking],
@@ -27,6 +27,6 @@ test.each<[name: string, from: WorkerState, event: WorkerEvent, to: WorkerState]
   ['a stopping worker stays stopping when its consumer opens', stopping, opened, stopping],
 ])('%s', (_name, from, event, to) => expect(next(from, event)).toEqual(to))
 
-test('a second stop returns the promise of the first stop', () => {
+test('a second stop of a worker returns the promise of the first stop', () => {
   expect(next(stopping, stopAgain)).toBe(stopping)
 })

@@ -88,7 +88,7 @@ const message = (task: string, args: unknown[] = [], options: object = {}) =>
   createMessage({ id: 'id-1', task, args, ...options })
 const resultOf = ({ outcome }: Report) => JSON.parse(outcome?.result ?? 'null')
 
-describe('the executor stores the outcome of a task', () => {
+describe('the executor', () => {
   it('stores SUCCESS with the value of the task', async () => {
     const report = await execute(message('echo', [{ a: [1, 'ü'] }]))
     expect(report.outcome).toMatchObject({
@@ -237,7 +237,7 @@ describe('a message that cannot be run', () => {
   })
 })
 
-describe('a message that arrives before its eta', () => {
+describe('a message with an eta', () => {
   const early = message('echo', [1], { eta: new Date(Date.now() + 60_000) })
 
   it('is parked until its eta and acknowledged without an outcome', async () => {
@@ -254,7 +254,7 @@ describe('a message that arrives before its eta', () => {
     expect(await execute(early, { park: () => Promise.reject(new Error('away')) })).toEqual({ requeued: true, counted: false })
   })
 
-  it('runs at once when its eta, a time without a zone, has passed', async () => {
+  it('runs at once if its eta, written without a time zone, has passed', async () => {
     const report = await execute(message('echo', [1], { headers: { eta: '2020-01-01T00:00:00' } }), {
       park: () => Promise.reject(),
     })
@@ -313,16 +313,21 @@ describe('the effects of an outcome', () => {
   })
 
   it.each<[what: string, task: string, more: object, reason: string | undefined]>([
-    ['whose task is unknown', 'nobody.knows', {}, 'NotRegistered: nobody.knows'],
-    ['that killed its worker too often', 'echo', { deliveries: 4 }, 'WorkerLostError: ended its worker 3 times, not run again'],
-    ['that is revoked', 'echo', { isRevoked: () => true }, undefined],
-    ['that fails', 'fail', {}, undefined],
-  ])('contain the right dead letter, or none, for a message %s', async (_what, task, more, reason) => {
+    ['contain a dead letter for a message whose task is unknown', 'nobody.knows', {}, 'NotRegistered: nobody.knows'],
+    [
+      'contain a dead letter for a message that killed its worker too often',
+      'echo',
+      { deliveries: 4 },
+      'WorkerLostError: ended its worker 3 times, not run again',
+    ],
+    ['contain no dead letter for a message that is revoked', 'echo', { isRevoked: () => true }, undefined],
+    ['contain no dead letter for a message whose task fails', 'fail', {}, undefined],
+  ])('%s', async (_what, task, more, reason) => {
     const { effects } = await execute(message(task), more)
     expect(effects?.deadLetter?.reason).toBe(reason)
   })
 
-  it('release the key of a unique task unless it is retried', async () => {
+  it('release the key of a unique task unless the task is retried', async () => {
     const headers = { onedyno_unique: 'end' }
     const once = createRegistry(() => Promise.reject(new Error('no connections')))
     once.task('ignoring', () => Promise.reject(new Ignore()))
@@ -361,7 +366,7 @@ describe('a task with a rate limit', () => {
 
   it.each([
     ['it has a permit', async () => undefined],
-    ['the limit is unavailable', () => Promise.reject(new Error('away'))],
+    ['the request for its permit fails', () => Promise.reject(new Error('away'))],
   ])('runs when %s', async (_what, admit) => {
     expect((await execute(message('echo'), { park, limiter: { admit, set() {} } })).outcome?.state).toBe('SUCCESS')
   })

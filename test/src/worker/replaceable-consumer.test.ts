@@ -29,7 +29,7 @@ it.each<[string, (consumer: Consumer) => unknown]>([
   ['requeued', (consumer) => consumer.requeue(delivery, { counted: false })],
   ['kept as a dead letter', (consumer) => consumer.deadLetter(delivery, { reason: 'test' })],
   ['found to belong to another worker before it ran', (consumer) => consumer.acknowledge(delivery)],
-])('closes a replaced consumer when its last message is %s', async (_how, settle) => {
+])('a replaced consumer is closed when its last message is %s', async (_how, settle) => {
   const { opened, broker } = createConsumers()
   const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
   const consumer = await createReplaceableConsumer(broker, options)
@@ -43,7 +43,7 @@ it.each<[string, (consumer: Consumer) => unknown]>([
   await consumer.close()
 })
 
-it('closes in time although the broker is unreachable and a replaced consumer is still open', async () => {
+it('close() ends in time although the broker is unreachable and a replaced consumer is still open', async () => {
   const { opened, broker } = createConsumers({ away: true })
   const options = { queues: ['a'], concurrency: 1, name: 'celery@test', onDeliveries() {} }
   const consumer = await createReplaceableConsumer(broker, options)

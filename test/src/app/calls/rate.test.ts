@@ -18,7 +18,9 @@ describe('a rate limit', () => {
     ['', undefined],
     [null, undefined],
     [undefined, undefined],
-  ])('of %j is one task every %s ms', (limit, intervalMs) => expect(parseRate(limit)).toBe(intervalMs))
+  ])('of %j is parsed to the interval %s (milliseconds; undefined means no limit)', (limit, intervalMs) =>
+    expect(parseRate(limit)).toBe(intervalMs),
+  )
 
   it.each<[unknown]>([
     ['10/d'],
@@ -39,7 +41,7 @@ describe('a rate limit', () => {
     ),
   )
 
-  it('has the scope worker by default', () => {
+  it('has the scope "worker" by default', () => {
     expect(rateLimitOf('1/s')).toEqual({ intervalMs: 1000, scope: 'worker' })
     expect(rateLimitOf({ limit: '1/s', scope: 'app' })).toEqual({ intervalMs: 1000, scope: 'app' })
     expect(rateLimitOf({ limit: 0, scope: 'app' })).toBeUndefined()

@@ -6,7 +6,7 @@ import type { TaskOptions } from '../../../../src/app/task-options.ts'
 
 const newApp = () => createRegistry(() => Promise.reject(new Error('nothing is sent here')))
 
-describe('a pattern of a route', () => {
+describe('the pattern of a route', () => {
   it.each<[pattern: string | RegExp, name: string, matches: boolean]>([
     ['feeds.fetch', 'feeds.fetch', true],
     ['feeds.fetch', 'feeds.fetch.now', false],
@@ -29,7 +29,7 @@ describe('a pattern of a route', () => {
     [/video/, 'my.video.cut', true],
     [/^video/, 'my.video.cut', false],
     [/cut$/gy, 'a.cut', true],
-  ])('%s matches the name %s: %s', (pattern, name, matches) => {
+  ])('%s is compared with the name %s; the result is %s', (pattern, name, matches) => {
     const app = newApp()
     app.route(pattern, { queue: 'there' })
     // Asked twice, because a global expression keeps lastIndex.
@@ -42,7 +42,7 @@ describe('a route', () => {
     [string, routes: Parameters<typeof createRoute>[1], task: TaskOptions, call: ApplyOptions, queue: string, priority: number]
   >([
     ['sets queue and priority', { 't*': { queue: 'r', priority: 7 } }, {}, {}, 'r', 7],
-    ['can set only the queue or only the priority', { 't*': { priority: 7 } }, {}, {}, 'celery', 7],
+    ['can set only the priority', { 't*': { priority: 7 } }, {}, {}, 'celery', 7],
     ['is overridden by the options of the call', { 't*': { queue: 'r', priority: 7 } }, {}, { queue: 'c', priority: 0 }, 'c', 0],
     ['is overridden by the options of the task, as in Celery', { 't*': { queue: 'r', priority: 7 } }, { queue: 't' }, {}, 't', 7],
     [

@@ -55,7 +55,7 @@ describe('types of compositions', () => {
     void chain(show.s(1), ping.s())
   })
 
-  it('are a tuple for a group of known members, and an array for a group of a list', () => {
+  it('are a tuple for a group of known members, and an array for a group that is made from a list', () => {
     const both = group([add.s(1, 2), show.s(3)])
     expectTypeOf(both.delay).returns.resolves.toEqualTypeOf<GroupResult<[number, string]>>()
     expectTypeOf<Awaited<ReturnType<typeof both.delay>>['results']>().toEqualTypeOf<[AsyncResult<number>, AsyncResult<string>]>()

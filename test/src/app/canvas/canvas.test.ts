@@ -138,7 +138,7 @@ describe('a signature', () => {
       (a: ReturnType<typeof createApp>) => group([a.add.s(1, 2)]).link(a.sum.s() as never),
     ],
     ['chunks of size 0', 'TASK_OPTION_INVALID', (a: ReturnType<typeof createApp>) => a.add.chunks([[1, 2]], 0)],
-  ])('refuses %s at once', (_what, code, compose) => {
+  ])('or a composition refuses %s at once', (_what, code, compose) => {
     expect(() => compose(createApp())).toThrow(expect.objectContaining({ code }))
   })
 
@@ -162,7 +162,7 @@ describe('a signature', () => {
     expect(sent).toEqual(ids)
   })
 
-  it('calls a task many times with map, starmap and chunks', async () => {
+  it('calls its task once for each item with map, starmap and chunks', async () => {
     const { add, sum, last } = createApp()
     await add.starmap([[1, 2]]).delay()
     expect(bodyOf(last())).toMatchObject({ args: [], kwargs: { task: { task: 'tasks.add' }, it: [[1, 2]] } })
@@ -179,7 +179,7 @@ describe('a signature', () => {
     expect(last().messages[0]!.headers.task).toBe('celery.map')
   })
 
-  it('that map made is routed like the task that map calls', async () => {
+  it('made by map() is routed like the task that map() calls', async () => {
     const { mul, last } = createApp()
     await mul.starmap([[1, 2]]).delay()
     expect(last().messages[0]).toMatchObject({ queue: 'slow', priority: 3 })

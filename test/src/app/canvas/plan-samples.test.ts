@@ -66,7 +66,7 @@ const SAMPLES: readonly [name: string, signature: Signature, options?: PlanOptio
 ]
 
 describe('a plan', () => {
-  it.each(SAMPLES)('starts with the same message as Celery: %s', (name, signature, options) => {
+  it.each(SAMPLES)('starts with the same message as in Celery for the sample %s', (name, signature, options) => {
     const sample = read(name)
     const replyTo = sample.properties.reply_to
     const { messages } = planOf(signature, { replyTo, ...options })

@@ -60,12 +60,12 @@ const TABLE: [from: Name, event: EventName, to: Name][] = [
   ['returned', 'abandoned', 'abandoned'],
 ]
 
-describe('next', () => {
-  test.each(TABLE)('takes a %s job to its next state on "%s"', (from, event, to) => {
+describe('a job of the AMQP sender', () => {
+  test.each(TABLE)('in the state "%s" changes on the event "%s" to "%s"', (from, event, to) => {
     expect(next(STATES[from], EVENTS[event])).toEqual(STATES[to])
   })
 
-  it('leaves a job as it is on every other event', () => {
+  it('does not change on an event that the table does not list', () => {
     const changes = new Set(TABLE.map(([from, event]) => `${from}/${event}`))
     for (const [from, state] of Object.entries(STATES))
       for (const [name, event] of Object.entries(EVENTS))
@@ -73,7 +73,7 @@ describe('next', () => {
   })
 })
 
-it('keeps an ended job in its final state on every event', () => {
+it('a job in a final state does not change on any event', () => {
   for (const end of Object.values(STATES).filter(isEnd))
     for (const event of Object.values(EVENTS)) expect(next(end, event)).toBe(end)
 })
@@ -84,6 +84,6 @@ test.each<[Name, boolean]>([
   ['unconfirmed', true],
   ['returned', true],
   ['put off', false],
-])('reports for a %s job whether the server may have its message: %s', (name, maybeTaken) => {
+])('the server may have the message of a job in the state "%s": %s', (name, maybeTaken) => {
   expect(isMaybeTaken(STATES[name])).toBe(maybeTaken)
 })

@@ -37,27 +37,27 @@ const headersWith = (long: string, int16: string) =>
   )
 
 describe('the headers of a received message', () => {
-  it('have the tags of RabbitMQ instead of those of py-amqp, and the same values', () => {
+  it('are translated from the tags of py-amqp to the tags of RabbitMQ, with the same values', () => {
     const bytes = frame(headersWith('L', 'U'))
     translateHeaders(bytes)
     expect(bytes).toEqual(frame(headersWith('l', 's')))
   })
 
-  it('stay as they are from a tag that is not known', () => {
+  it('are left unchanged from the first unknown tag on', () => {
     const headers = table(['odd', '?', int64(1n)], ['after', 'L', int64(2n)])
     const bytes = frame(headers)
     translateHeaders(bytes)
     expect(bytes).toEqual(frame(headers))
   })
 
-  it('stay as they are while their frame is not complete', () => {
+  it('are left unchanged while their frame is incomplete', () => {
     const whole = frame(headersWith('L', 'U'))
     const part = Buffer.from(whole.subarray(0, -1))
     translateHeaders(part)
     expect(part).toEqual(whole.subarray(0, -1))
   })
 
-  it('are translated before amqplib reads them, in frames with headers only', () => {
+  it('are translated before amqplib reads them, but a frame with a body is left unchanged', () => {
     const seen: Buffer[] = []
     const reader = {
       rest: frame(headersWith('L', 'U')),

@@ -13,7 +13,7 @@ const start = () => {
   return { queues, said, pass }
 }
 
-it('tries a refused queue after growing pauses of at most a minute, and logs the refusal once', () => {
+it('a refused queue is tried after growing pauses of at most a minute, and the refusal is logged once', () => {
   const { queues, said, pass } = start()
   const waits = Array.from({ length: 12 }, () => {
     queues.refused('q', 'no')
@@ -31,7 +31,7 @@ it('tries a refused queue after growing pauses of at most a minute, and logs the
   expect(said).toEqual(['q'])
 })
 
-it('starts with a short pause after the queue took a message, and does not log a queue that is often full', () => {
+it('the pause of a refused queue starts short again after the queue took a message, and is not logged again within a minute', () => {
   const { queues, said, pass } = start()
   for (let at = 0; at < 5; at++) {
     queues.refused('q', 'full')

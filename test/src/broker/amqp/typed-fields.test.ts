@@ -16,7 +16,7 @@ const encoded = (value: unknown): Buffer => {
   return buffer.subarray(4, codec.encodeTable(buffer, typedFields({ v: value }), 0))
 }
 
-describe('the fields of an AMQP table', () => {
+describe('the encoder of AMQP tables', () => {
   it.each([
     [0, 'I'],
     [-1, 'I'],
@@ -43,7 +43,7 @@ describe('the fields of an AMQP table', () => {
     expect(codec.decodeFields(bytes)).toEqual({ v: value })
   })
 
-  it('types the numbers in lists and tables', () => {
+  it('uses the same tags for the numbers in nested lists and tables', () => {
     const value = [300, [200, null], { deep: [-300, { deeper: 40_000 }] }]
     const bytes = encoded(value)
     expect(codec.decodeFields(bytes)).toEqual({ v: value })
@@ -65,7 +65,7 @@ describe('the fields of an AMQP table', () => {
     expect(codec.decodeFields(encoded(value))).toEqual({ v: value })
   })
 
-  it('leaves bytes as they are', () => {
+  it('leaves bytes unchanged', () => {
     expect(codec.decodeFields(encoded(Buffer.from('abc')))).toEqual({ v: Buffer.from('abc') })
   })
 })

@@ -9,7 +9,7 @@ const signature = (options: SignatureOptions, kwargs = {}, subtask_type: string 
 const task = (task_id: string, more: SignatureOptions = {}) => signature({ task_id, ...more })
 const messageWith = (embed: Embed) => createMessage({ id: 'first', task: 'tasks.first', args: [2 ** 53], embed })
 
-describe('followers of a message', () => {
+describe('the followers of a message', () => {
   it.each<[string, Embed, string[]]>([
     ['nothing without an embed', {}, []],
     ['the rest of its chain', { chain: [task('c'), task('b')] }, ['c', 'b']],
@@ -43,7 +43,7 @@ describe('followers of a message', () => {
     ])
   })
 
-  it('receive the reply address unless they have one, and keep their arguments', () => {
+  it('receive the reply address unless they have their own, and keep their arguments', () => {
     const message = messageWith({ chain: [task('a', { reply_to: 'theirs' }), task('b')] })
     const { body } = withFollowersAddressed(message, 'ours')
     expect(body).toBe(messageWith({ chain: [task('a', { reply_to: 'theirs' }), task('b', { reply_to: 'ours' })] }).body)

@@ -40,13 +40,13 @@ function createMirror(more: Partial<RedisMirrorOptions> = {}) {
 }
 
 describe('a result mirror apart from the broker', () => {
-  it('delays acknowledgements while it answers', async () => {
+  it('delays acknowledgements while its server answers', async () => {
     const { server, write } = createMirror()
     await write('a', 'b')
     expect(server.written).toEqual(['celery-task-meta-a', 'celery-task-meta-b'])
   })
 
-  it('delays no acknowledgement while it is away, and receives all results in order when it is back', async () => {
+  it('delays no acknowledgement while its server is away, and writes all results in order when the server is back', async () => {
     const { server, write } = createMirror()
     server.away = true
     for (let at = 0; at < 300; at++) await write(`${at}`)

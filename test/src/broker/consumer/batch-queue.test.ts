@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createBatchQueue } from '../../../../src/broker/consumer/batch-queue.ts'
 
-it('keeps items that arrive while a batch is written', () => {
+it('a batch queue keeps items that arrive while a batch is written', () => {
   const queue = createBatchQueue<number>()
   queue.add(1)
   queue.add(2)
@@ -11,7 +11,7 @@ it('keeps items that arrive while a batch is written', () => {
   expect(queue.items).toEqual([3])
 })
 
-it('returns the same items again until they are written', () => {
+it('a batch queue returns the same items again until they are written', () => {
   const queue = createBatchQueue<number>()
   for (const item of [1, 2, 3]) queue.add(item)
   expect(queue.first(2)).toEqual([1, 2])

@@ -15,7 +15,7 @@ function create(keyOf?: Parameters<typeof createHeldTable>[1]) {
   return { held: createHeldTable(prefetch, keyOf), calls }
 }
 
-describe('the held deliveries of a consumer', () => {
+describe('the table of held deliveries', () => {
   it('counts a finished delivery once', () => {
     const { held, calls } = create()
     const one = delivery('1')

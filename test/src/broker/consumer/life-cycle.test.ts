@@ -112,15 +112,15 @@ const CASES = Object.entries(TABLE).flatMap(([name, row]) =>
 )
 
 describe('the state of a consumer', () => {
-  it.each(CASES)('in state "%s" the event "%s" leads to the state of the table', (_name, event, state, expected) => {
+  it.each(CASES)('"%s", on the event "%s", goes from %j to %j', (_name, event, state, expected) => {
     expect(next(state, event)).toEqual(expected)
   })
 
-  it('returns the same object when nothing changes', () => {
+  it('is the same object after an event that changes nothing', () => {
     for (const [, event, state, expected] of CASES) if (state === expected) expect(next(state, event)).toBe(state)
   })
 
-  it('needs another recovery when the link fails during a recovery', () => {
+  it('is still in doubt after a recovery during which the link failed', () => {
     const events: ConsumerEvent[] = ['link-failed', 'recovery-started', 'link-failed', 'recovered']
     expect(events.reduce(next, running)).toMatchObject({ link: 'in-doubt' })
   })

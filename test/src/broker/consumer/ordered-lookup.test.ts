@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createOrderedLookup } from '../../../../src/broker/consumer/ordered-lookup.ts'
 
-it('looks up one batch after the other, also after a failed lookup', async () => {
+it('an ordered lookup processes one batch after the other, also after a failure', async () => {
   const log: string[] = []
   const lookup = createOrderedLookup<string>(async (batch) => {
     log.push(`begin ${batch}`)

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { createStoreFailures } from '../../../../src/broker/consumer/store-failures.ts'
 import type { Log } from '../../../../src/log.ts'
 
-it('logs each reason of failed writes once until a write succeeds', () => {
+it('each reason of a failed write is logged once until a write succeeds', () => {
   const lines: string[] = []
   const log = {
     warn: ({ reason }: { reason: string }) => lines.push(`warn ${reason}`),

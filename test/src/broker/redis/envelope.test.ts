@@ -59,7 +59,7 @@ describe('openEnvelope', () => {
   })
 })
 
-it('opens any envelope as the same message by matching and by parsing', () => {
+it('any envelope gives the same message whether it is opened by matching or by parsing', () => {
   const message = fc.record({
     id: fc.oneof(fc.uuid(), fc.string({ minLength: 1 })),
     task: fc.oneof(fc.constant('tasks.echo'), fc.string({ minLength: 1 })),

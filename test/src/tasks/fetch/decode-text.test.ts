@@ -12,7 +12,7 @@ test.each([
   ['valid UTF-8 without a content type', null, Buffer.from('hé'), 'hé'],
   ['an empty body', null, Buffer.alloc(0), ''],
   ['invalid bytes as replacement characters', 'text/plain', Buffer.from([0x61, 0xff]), 'a\ufffd'],
-])('decodes %s', (_what, type, bytes, text) => {
+])('decodeText() decodes %s', (_what, type, bytes, text) => {
   expect(decodeText(bytes, type)).toBe(text)
 })
 
@@ -21,6 +21,6 @@ test.each([
   ['bytes of the type application/octet-stream', 'application/octet-stream', Buffer.from('text inside')],
   ['bytes that are not UTF-8 without a content type', null, Buffer.from([0xff, 0xfe])],
   ['bytes with NUL without a content type', null, Buffer.from('a\0b')],
-])('returns undefined for %s', (_what, type, bytes) => {
+])('decodeText() returns undefined for %s', (_what, type, bytes) => {
   expect(decodeText(bytes, type)).toBeUndefined()
 })

@@ -40,7 +40,7 @@ describe('POST /api/tasks', () => {
     ['too many arguments', { task: 'tasks.fetch_url', args: ['http://a/', 2] }, 'args'],
     ['a schedule that is not a string', { task: 'tasks.echo', args: [1], schedule: 5 }, 'schedule'],
     ['a schedule that can be read in two ways', { task: 'tasks.echo', args: [1], schedule: '0 9 1' }, 'schedule'],
-  ])('answers 422 with the field for %s', async (_what, payload, field) => {
+  ])('answers 422 and names the field for %s', async (_what, payload, field) => {
     const web = createTestWeb()
     const { statusCode, body } = await post(web, payload)
     expect(statusCode).toBe(422)
@@ -67,14 +67,14 @@ describe('POST /api/tasks', () => {
     expect(JSON.parse(body)).toHaveProperty('error.code')
   })
 
-  test('refuses other content types', async () => {
+  test('refuses a body whose content type is not JSON', async () => {
     expect(
       (await post(createTestWeb(), 'task=tasks.echo', { 'content-type': 'application/x-www-form-urlencoded' })).statusCode,
     ).toBe(400)
     expect((await post(createTestWeb(), 'x', { 'content-type': 'text/plain' })).statusCode).toBe(415)
   })
 
-  test('answers 503 with the error code while the broker is away', async () => {
+  test('answers 503 with the error code while the broker is unreachable', async () => {
     const web = createTestWeb()
     web.fail.publish = unreachable()
     const { statusCode, body } = await post(web, { task: 'tasks.echo', args: [1] })
@@ -85,7 +85,7 @@ describe('POST /api/tasks', () => {
     })
   })
 
-  test('requires the password if one is set, and accepts it as a bearer token', async () => {
+  test('requires the password of the console, if there is a password, as a bearer token', async () => {
     const web = createTestWeb({ NODE_ENV: 'production', CONSOLE_PASSWORD: 'pw' })
     expect((await post(web, { task: 'tasks.echo', args: [1] })).statusCode).toBe(401)
     expect((await post(web, { task: 'tasks.echo', args: [1] }, { authorization: 'Bearer pw' })).statusCode).toBe(202)

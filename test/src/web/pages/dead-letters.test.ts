@@ -37,7 +37,7 @@ describe('/dead-letters', () => {
     ['/dead-letters/7/drop', 'drop 7', '/dead-letters?dropped=1'],
     ['/dead-letters/requeue', 'requeue all', '/dead-letters?requeued=1'],
     ['/dead-letters/drop', 'drop all', '/dead-letters?dropped=1'],
-  ])('%s changes the dead letters and confirms the change', async (path, act, location) => {
+  ])('does the action of a form that is sent to %s ("%s"), and confirms the action', async (path, act, location) => {
     const web = withLetters(letter())
     const { statusCode, headers } = await web.form(path, {})
     expect([statusCode, headers.location, web.acted]).toEqual([303, location, [act]])

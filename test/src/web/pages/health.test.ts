@@ -14,7 +14,7 @@ test.each([
   expect([response.statusCode, response.body]).toEqual([200, body])
 })
 
-test('/readyz answers with one error code, and /healthz reports only the process', async () => {
+test('/readyz answers 503 with an error code while the database is unreachable, but /healthz answers 200', async () => {
   const web = createTestWeb()
   web.fail.ready = new AppError('DATABASE_UNREACHABLE', 'postgresql://user:***@10.9.8.7/db does not answer')
   const ready = await web.get('/readyz', anyone)

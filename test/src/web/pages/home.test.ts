@@ -35,7 +35,7 @@ describe('GET /', () => {
 })
 
 describe('POST / without a schedule', () => {
-  test('queues the task, stores its id, and redirects to its page', async () => {
+  test('queues the task, stores its id, and redirects to its status page', async () => {
     const web = createTestWeb()
     const { statusCode, headers } = await web.form('/', { task: 'tasks.echo', args: '["hi"]', schedule: '' })
     expect(statusCode).toBe(303)
@@ -45,7 +45,7 @@ describe('POST / without a schedule', () => {
     expect((await web.get(String(headers.location))).statusCode).toBe(200)
   })
 
-  test('shows the form again on a problem, with the values and a message at the field, and queues nothing', async () => {
+  test('queues nothing for an invalid value, and shows the form with the typed values and a message at the field', async () => {
     const web = createTestWeb()
     const { statusCode, body } = await web.form('/', {
       task: 'tasks.fetch_url',
@@ -75,7 +75,7 @@ describe('POST / without a schedule', () => {
     expect(fields).toContain('name="schedule" value="0 9 1 * *"')
   })
 
-  test('keeps the typed values, reports that nothing was queued and deletes the id while the broker is away', async () => {
+  test('keeps the typed values, reports that nothing was queued and deletes the id while the broker is unreachable', async () => {
     const web = createTestWeb()
     web.fail.publish = unreachable()
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '' })
@@ -86,7 +86,7 @@ describe('POST / without a schedule', () => {
     expect(web.stored.size).toBe(0)
   })
 
-  test('reports that an unconfirmed message may be queued, and keeps the id', async () => {
+  test('reports that an unconfirmed message may be queued, and keeps the id of its task', async () => {
     const web = createTestWeb()
     web.fail.publish = new AppError('MESSAGE_UNCONFIRMED', 'Redis at 10.9.8.7 did not answer')
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '' })
@@ -97,14 +97,14 @@ describe('POST / without a schedule', () => {
     expect(web.stored.size).toBe(1)
   })
 
-  test('redirects to the page even if the id could not be stored', async () => {
+  test('redirects to the status page of the task even if the id could not be stored', async () => {
     const web = createTestWeb()
     web.fail.record = new Error('too late')
     expect((await web.form('/', { task: 'tasks.echo', args: '[1]', schedule: '' })).statusCode).toBe(303)
     expect(web.sent).toHaveLength(1)
   })
 
-  test('answers an internal error with 500 and shows only the request id', async () => {
+  test('answers 500 after an internal error, and shows only the request id', async () => {
     const web = createTestWeb()
     web.fail.publish = new TypeError('secret detail')
     const { statusCode, body } = await web.form(
@@ -119,16 +119,16 @@ describe('POST / without a schedule', () => {
   })
 
   test.each([
-    ['a field that is sent twice', 'task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D', 422],
-    ['an empty form', '', 422],
-    ['half a surrogate pair, which JSON allows,', 'task=tasks.echo&args=%5B%22%5Cud800%22%5D', 303],
+    ['answers 422 to a field that is sent twice', 'task=tasks.echo&task=tasks.fetch_url&args=%5B1%5D', 422],
+    ['answers 422 to an empty form', '', 422],
+    ['accepts half a surrogate pair, which JSON allows', 'task=tasks.echo&args=%5B%22%5Cud800%22%5D', 303],
     [
-      'names of properties of every object',
+      'ignores fields with the names of properties of every object',
       'task=tasks.echo&args=%5B1%5D&__proto__%5Bx%5D=1&constructor%5Bprototype%5D%5Bx%5D=1',
       303,
     ],
-    ['a body over 64 KiB', `task=tasks.echo&args=${'1'.repeat(70_000)}`, 413],
-  ])('answers %s with the right status', async (_what, body, status) => {
+    ['answers 413 to a body over 64 KiB', `task=tasks.echo&args=${'1'.repeat(70_000)}`, 413],
+  ])('%s', async (_what, body, status) => {
     expect((await createTestWeb().form('/', body)).statusCode).toBe(status)
   })
 
@@ -153,7 +153,7 @@ describe('POST / with a schedule', () => {
     expect(web.sent).toEqual([])
   })
 
-  test('reports arguments that the database cannot store at the arguments field', async () => {
+  test('shows a message at the field of the arguments if the database cannot store the arguments', async () => {
     const web = createTestWeb()
     web.fail.create = new AppError('VALUE_NOT_JSON', 'args hold \\u0000')
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["\\u0000"]', schedule: '15 minutes' })
@@ -161,7 +161,7 @@ describe('POST / with a schedule', () => {
     expect(body).toMatch(/<div class="problem" id="args-problem">\s*<p>args hold \\u0000\./)
   })
 
-  test('keeps the typed values while the database is away', async () => {
+  test('keeps the typed values while the database is unreachable', async () => {
     const web = createTestWeb()
     web.fail.create = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:5432'), { code: 'ECONNREFUSED' })
     const { statusCode, body } = await web.form('/', { task: 'tasks.echo', args: '["precious"]', schedule: '15 minutes' })

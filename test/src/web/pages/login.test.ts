@@ -4,7 +4,7 @@ import { createTestWeb } from '../../../support/web-app.ts'
 const ENV = { NODE_ENV: 'production', CONSOLE_PASSWORD: 'correct horse' }
 const cookieOf = (response: { headers: Record<string, unknown> }) => String(response.headers['set-cookie']).split(';')[0]!
 
-describe('with a password set', () => {
+describe('the console with a password', () => {
   test.each(['/', '/schedules', '/schedules/1', '/tasks/tasks.echo/1'])(
     'redirects a browser from %s to the login page and back',
     async (path) => {
@@ -47,7 +47,7 @@ describe('with a password set', () => {
     expect((await createTestWeb(ENV).get('/', { authorization: 'Bearer correct horse' })).statusCode).toBe(200)
   })
 
-  test('shows the login page again after a wrong password, without the password', async () => {
+  test('shows the login page again after a wrong password, and does not repeat the password', async () => {
     const { statusCode, headers, body } = await createTestWeb(ENV).form('/login', { password: 'guess-1', next: '/schedules' })
     expect(statusCode).toBe(401)
     expect(headers['set-cookie']).toBeUndefined()
@@ -56,7 +56,7 @@ describe('with a password set', () => {
     expect(body).not.toContain('guess-1')
   })
 
-  test('refuses the sixth wrong password within a minute with a retry time', async () => {
+  test('refuses the sixth wrong password within a minute, and says when to try again', async () => {
     const web = createTestWeb(ENV)
     for (let i = 0; i < 5; i++) await web.form('/login', { password: 'guess' })
     const { statusCode, headers } = await web.form('/login', { password: 'correct horse' })
@@ -88,7 +88,7 @@ describe('with a password set', () => {
   })
 })
 
-describe('in production without a password', () => {
+describe('the console in production without a password', () => {
   test.each(['/', '/login', '/schedules', '/tasks/tasks.echo/1'])(
     '%s is closed, and the page names the variable to set',
     async (path) => {
@@ -105,13 +105,13 @@ describe('in production without a password', () => {
   })
 })
 
-test('has no login and no logout locally without a password', async () => {
+test('a local console without a password has no login page and no logout page', async () => {
   const web = createTestWeb()
   expect((await web.get('/login')).headers.location).toBe('/')
   expect((await web.get('/')).body).not.toContain('/logout')
 })
 
-test('redirects plain http to https on a platform before any other check', async () => {
+test('the console on a platform redirects plain http to https before any other check', async () => {
   const { statusCode, headers } = await createTestWeb({ ...ENV, DYNO: 'web.1' }).get('/schedules?a=1', {
     host: 'app.example',
     'x-forwarded-proto': 'http',

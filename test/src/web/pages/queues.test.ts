@@ -38,13 +38,13 @@ describe('/queues', () => {
     ['1', 1],
     [' 20 ', 20],
     ['', null],
-  ])('accepts the limit %j', async (text, concurrency) => {
+  ])('accepts %j as the limit of a queue', async (text, concurrency) => {
     const web = withQueue('mail')
     expect((await web.form('/queues/mail/limit', { concurrency: text })).statusCode).toBe(303)
     expect(web.queues.get('mail')?.concurrency).toBe(concurrency)
   })
 
-  test.each(['many', '-1', '1.5', '99999'])('refuses the limit %j and changes nothing', async (concurrency) => {
+  test.each(['many', '-1', '1.5', '99999'])('refuses %j as the limit of a queue, and changes nothing', async (concurrency) => {
     const web = withQueue('mail')
     const { statusCode, body } = await web.form('/queues/mail/limit', { concurrency })
     expect(statusCode).toBe(422)

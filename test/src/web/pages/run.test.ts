@@ -115,17 +115,20 @@ describe('the status page', () => {
     })
   })
 
-  test.each(['before', 'after'])('shows a run that ends between the two queries, %s the second one has read', async (when) => {
-    const web = createTestWeb()
-    const ended = storedResult({ result: 'hi' })
-    web.located.get = () => {
-      web.stored.set('run-1', ended)
-      return when === 'before' ? undefined : { task: ended.task, state: ended.state, queue: 'celery', dueAt: null }
-    }
-    expect(await json(web)).toMatchObject({ status: 200, body: { state: 'SUCCESS', result: 'hi' } })
-    web.stored.clear()
-    expect((await web.get('/runs/run-1')).headers.location).toBe(PATH)
-  })
+  test.each(['before', 'after'])(
+    'shows the result of a run that ends after the first query and %s the second query',
+    async (when) => {
+      const web = createTestWeb()
+      const ended = storedResult({ result: 'hi' })
+      web.located.get = () => {
+        web.stored.set('run-1', ended)
+        return when === 'before' ? undefined : { task: ended.task, state: ended.state, queue: 'celery', dueAt: null }
+      }
+      expect(await json(web)).toMatchObject({ status: 200, body: { state: 'SUCCESS', result: 'hi' } })
+      web.stored.clear()
+      expect((await web.get('/runs/run-1')).headers.location).toBe(PATH)
+    },
+  )
 
   test.each([
     ['an unknown id', '/tasks/tasks.echo/run-2'],
@@ -142,7 +145,7 @@ describe('the status page', () => {
   test.each([
     ['a parameter that is far too long', `/tasks/tasks.echo/${'a'.repeat(2000)}`, 414],
     ['a broken escape', '/tasks/%zz/x', 400],
-  ])('refuses %s with all security headers and does not repeat the value', async (_what, path, status) => {
+  ])('refuses %s with all security headers, and does not repeat the refused address', async (_what, path, status) => {
     const { statusCode, headers, body } = await createTestWeb().get(path)
     expect(statusCode).toBe(status)
     expect(headers['content-security-policy']).toContain("frame-ancestors 'none'")
@@ -151,7 +154,7 @@ describe('the status page', () => {
   })
 })
 
-describe('the JSON form', () => {
+describe('the status page as JSON', () => {
   test('returns the result unchanged', async () => {
     expect(await json(withRun({ result: [200, { a: '<b>' }] }))).toEqual({
       status: 200,
@@ -184,8 +187,8 @@ describe('the JSON form', () => {
     ['one argument', failure('ValueError', 'bad'), { type: 'ValueError', message: 'bad' }],
     ['several arguments', failure('OSError', 2, 'missing'), { type: 'OSError', message: '2, missing' }],
     ['no argument', failure('KeyboardInterrupt'), { type: 'KeyboardInterrupt', message: '' }],
-    ['an unknown form', 'just text', { type: 'Error', message: '' }],
-  ])('shows an error of %s', async (_what, result, error) => {
+    ['an unknown format', 'just text', { type: 'Error', message: '' }],
+  ])('shows the type and the message of an error with %s', async (_what, result, error) => {
     expect((await json(withRun({ state: 'FAILURE', result, traceback: 'stack' }))).body).toMatchObject({
       ready: true,
       result: null,
@@ -223,7 +226,7 @@ describe('?wait=', () => {
     expect(web.waiters).toEqual([])
   })
 
-  test.each(['abc', '-1', 'NaN', '', 'Infinity'])('%j does not wait', async (seconds) => {
+  test.each(['abc', '-1', 'NaN', '', 'Infinity'])('is ignored if its value is %j', async (seconds) => {
     const web = withRun({ state: 'STARTED', doneAt: null })
     expect((await ask(web, seconds)).body).toMatchObject({ state: 'STARTED' })
     expect(web.waiters).toEqual([])
@@ -254,13 +257,13 @@ test.each([
   ['</textarea><svg onload=window.__xss=1>', /<svg/],
   ['<a href="javascript:window.__xss=1">x</a>', /href="javascript/],
   ['</pre></section><h1>', /<\/pre><\/section><h1>/],
-])('escapes the result %s', async (result, markup) => {
+])('the status page escapes the result %s', async (result, markup) => {
   const { body } = await withRun({ result }).get(PATH)
   expect(body).not.toMatch(markup)
   expect((await json(withRun({ result }))).body.result).toBe(result)
 })
 
-test('escapes markup in all other fields of a run', async () => {
+test('the status page escapes markup in every field of a failed run', async () => {
   const evil = '<img src=x onerror=alert(1)>'
   const web = createTestWeb()
   web.stored.set(
@@ -280,6 +283,6 @@ test('escapes markup in all other fields of a run', async () => {
   expect(body).not.toContain('<img')
 })
 
-test('removes terminal control characters', async () => {
+test('the status page removes terminal control characters from a result', async () => {
   expect((await withRun({ result: '\u001b[31mred\u001b[0m' }).get(PATH)).body).toContain('<pre tabindex="0">red</pre>')
 })

@@ -51,7 +51,7 @@ describe('/schedules', () => {
   test.each([
     ['overdue: is beat running?', { nextRunAt: new Date(NOW.getTime() - 61_000) }],
     ['not planned: is beat running?', { nextRunAt: null, changedAt: new Date(NOW.getTime() - 61_000) }],
-  ])('shows "%s" if no beat claims a due schedule', async (text, given) => {
+  ])('shows "%s" if no beat plans or claims a schedule', async (text, given) => {
     expect((await withSchedule(given).get('/schedules')).body).toContain(text)
     expect((await withSchedule({ ...given, enabled: false }).get('/schedules')).body).not.toContain(text)
   })
@@ -170,7 +170,7 @@ describe('/schedules/:id', () => {
     expect(web.schedules.size).toBe(1)
   })
 
-  test('escapes markup from every source', async () => {
+  test('escapes markup in every field of a schedule and of its runs', async () => {
     const evil = '<img src=x onerror=alert(1)>'
     const web = withSchedule({
       name: evil,

@@ -22,7 +22,7 @@ const request = (
 const judge = (env: Environment, given: Parameters<typeof request>[0] = {}, route: RouteKind = 'console') =>
   guardOf(env).judge(request(given), route).kind
 
-describe('access', () => {
+describe('access to the console', () => {
   test.each([
     ['is allowed from this machine on a local server without a password', LOCAL, {}, 'pass'],
     ['is allowed from this machine by IPv6 on a local server', LOCAL, { remoteAddress: '::1' }, 'pass'],
@@ -83,7 +83,7 @@ describe('access', () => {
     expect(judge(WITH_PASSWORD, {}, 'login')).toBe('pass')
   })
 
-  test('is closed to the login page together with the console', () => {
+  test('is closed also to the login page while the console is closed', () => {
     expect(judge(CLOSED, {}, 'login')).toBe('closed')
   })
 })
@@ -116,7 +116,7 @@ describe('the origin check of a form', () => {
     ['refuses a form of another site', { 'sec-fetch-site': 'cross-site' }, 'cross-site'],
     ['refuses a form of another subdomain', { 'sec-fetch-site': 'same-site' }, 'cross-site'],
     [
-      'refuses a form of another site with a right Origin',
+      'refuses a form of another site with the Origin of this site',
       { 'sec-fetch-site': 'cross-site', origin: 'http://localhost:5000' },
       'cross-site',
     ],
@@ -226,7 +226,7 @@ describe('a session', () => {
 describe('wrong passwords', () => {
   const wrong = (guard: ReturnType<typeof guardOf>, address: string) => guard.tryPassword('guess', address)
 
-  test('are limited to five a minute per address; then the right password is refused too until the first wrong password is a minute old', () => {
+  test('are limited to five a minute for each address; at the limit the right password is refused too', () => {
     const time = { now: 1_800_000_000_000 }
     const guard = guardOf(WITH_PASSWORD, time)
     for (let i = 0; i < 5; i++) expect(wrong(guard, '1.1.1.1')).toEqual({ ok: false, retryAfterSeconds: 0 })

@@ -13,7 +13,7 @@ test.each([
   ['evil.example/path', ''],
   ['user@evil.example', ''],
   ['example.org:port', ''],
-])('Host %j names %j', (header, name) => {
+])('the Host header %j names the host %j', (header, name) => {
   expect(hostName(header)).toBe(name)
 })
 
@@ -22,14 +22,17 @@ test.each([
   [{ 'x-forwarded-proto': 'https' }, 'https'],
   [{ 'x-forwarded-proto': 'https, http' }, 'http'],
   [{ 'x-forwarded-proto': ['https', 'HTTP'] as never }, 'http'],
-])('reads X-Forwarded-Proto %j as %j', (headers, proto) => {
+])('the protocol of a request with the headers %j is read as %j', (headers, proto) => {
   expect(forwardedProto(headers)).toBe(proto)
 })
 
-test.each(['127.0.0.1', '127.9.8.7', '::1', '::ffff:127.0.0.1'])('%s is this machine', (address) => {
+test.each(['127.0.0.1', '127.9.8.7', '::1', '::ffff:127.0.0.1'])('the address %s belongs to this machine', (address) => {
   expect(isLoopback(address)).toBe(true)
 })
 
-test.each(['10.0.0.1', '::ffff:10.0.0.1', 'fe80::1', '0.0.0.0', 'localhost', ''])('%j is not this machine', (address) => {
-  expect(isLoopback(address)).toBe(false)
-})
+test.each(['10.0.0.1', '::ffff:10.0.0.1', 'fe80::1', '0.0.0.0', 'localhost', ''])(
+  'the address %j does not belong to this machine',
+  (address) => {
+    expect(isLoopback(address)).toBe(false)
+  },
+)

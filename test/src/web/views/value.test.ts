@@ -8,17 +8,17 @@ test.each([
   ['a number', 1.5, '<pre tabindex="0">1.5</pre>'],
   ['a short list as JSON', [200, 'ok'], '<pre tabindex="0">[\n  200,\n  &#34;ok&#34;\n]</pre>'],
   ['markup as text', '<b>', '<pre tabindex="0">&#60;b&#62;</pre>'],
-])('shows %s', (_what, value, html) => {
+])('a page shows the value of a result: %s', (_what, value, html) => {
   expect(showValue(value)).toBe(html)
 })
 
-test('shows a fetched page part by part and keeps its line breaks', () => {
+test('a page shows the result of fetch_url part by part, and keeps its line breaks', () => {
   expect(showValue([200, '<html>\n</html>'])).toBe(
     '<dl class="parts"><dt>0</dt><dd><pre tabindex="0">200</pre></dd><dt>1</dt><dd><pre tabindex="0">&#60;html&#62;\n&#60;/html&#62;</pre></dd></dl>',
   )
 })
 
-test('shows the first 64 KiB and the number of hidden characters', () => {
+test('a page shows the first 64 KiB of a long result and the number of hidden characters', () => {
   expect(showValue('a'.repeat(70_000))).toContain('4464 more characters are not shown here.')
 })
 
@@ -32,7 +32,7 @@ test.each([
   [-7_200_000, '2 hours ago'],
   [-86_400_000, '1 day ago'],
   [90_000, 'in 1 minute'],
-])('%i ms from now is %s', (ms, text) => {
+])('a time %i ms from now is shown as "%s"', (ms, text) => {
   expect(relative(new Date(now.getTime() + ms), now)).toBe(text)
 })
 
@@ -42,6 +42,6 @@ test.each([
   [1500, '1.5 s'],
   [200_000, '3 min 20 s'],
   [3_660_000, '1 h 1 min'],
-])('%d ms is %s', (ms, text) => {
+])('a duration of %d ms is shown as "%s"', (ms, text) => {
   expect(duration(ms)).toBe(text)
 })

@@ -125,7 +125,7 @@ describe('a rate limit over all workers', () => {
     expect(limiter.admit(withPermit(message()), task)).toBeUndefined()
   })
 
-  it('asks once for all messages that arrive while the statement before runs', async () => {
+  it('asks the database once for all messages that arrive while the previous statement runs', async () => {
     let answer = (_waits: number[]) => {}
     const counts: number[] = []
     const take = (requests: readonly PermitRequest[]) => {

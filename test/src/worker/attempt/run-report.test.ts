@@ -37,7 +37,7 @@ describe('the report of a run', () => {
     expect(report.end()?.logs.map(({ level, message }) => [level, message])).toEqual([[40, 'careful']])
   })
 
-  it('stores nothing for a silent run', () => {
+  it('is undefined for a run without log lines and progress', () => {
     expect(begin().report.end()).toBeUndefined()
   })
 
@@ -52,7 +52,7 @@ describe('the report of a run', () => {
     expect(JSON.parse(long?.fields ?? '')).toEqual({ cut: expect.stringMatching(/^\{"text":"x{4000}/) })
   })
 
-  it('stores at most 500 lines, and a last line that reports the limit', () => {
+  it('stores at most 500 lines, and one more line that reports the limit', () => {
     const { report } = begin()
     for (let n = 0; n < 600; n++) report.log.info(`line ${n}`)
     const logs = report.end()?.logs ?? []

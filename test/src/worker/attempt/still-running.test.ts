@@ -13,7 +13,7 @@ describe('the report of long runs', () => {
     vi.useRealTimers()
   })
 
-  it('reports each long run once, when the run exceeds its own threshold', async () => {
+  it('names each long run once, when the run exceeds its own threshold', async () => {
     const { begun } = still()
     begun('first')
     await vi.advanceTimersByTimeAsync(60)
@@ -26,7 +26,7 @@ describe('the report of long runs', () => {
     expect(said).toEqual(['first', 'second'])
   })
 
-  it('does not report a run that ends in time while a long run is active', async () => {
+  it('does not name a run that ends in time while a long run is active', async () => {
     const { begun, ended } = still()
     begun('short')
     begun('long')

@@ -24,12 +24,12 @@ describe('the next steps of a workflow', () => {
     ['a plain task', {}],
     ['a plain task that Python sent', { callbacks: null, errbacks: null, chain: null, chord: null }],
     ['the last task of a chain', { chain: [] }],
-    ['a task with an errback that succeeded', { errbacks: [task('e')] }],
+    ['a successful task with an errback', { errbacks: [task('e')] }],
   ])('are absent for %s', (_what, embed) => {
     expect(end(embed)).toEqual({ workflow: undefined, reported: [] })
   })
 
-  it.each(['RETRY', 'STARTED'] as const)('are absent when the task ended as %s', (state) => {
+  it.each(['RETRY', 'STARTED'] as const)('are absent while the task is in the state %s', (state) => {
     const embed = { callbacks: [task('c')], errbacks: [task('e')], chain: [id('n')], chord: id('b') }
     expect(end(embed, state).workflow).toBeUndefined()
   })
@@ -68,7 +68,7 @@ describe('the next steps of a workflow', () => {
     ])
   })
 
-  it('include the task in the count of its chord', () => {
+  it('count the task as an ended member of its chord', () => {
     expect(end({ chord: id('body') }).workflow).toEqual({ countsForChord: true })
     expect(end({ chord: id('body') }, 'FAILURE').workflow).toEqual({ countsForChord: true })
   })

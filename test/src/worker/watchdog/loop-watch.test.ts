@@ -90,7 +90,7 @@ describe('a task that blocks the event loop', () => {
     expect(lines).toMatchObject([{ inFlight: 'a.task[three]' }])
     expect(Number(lines[0]?.ms)).toBeGreaterThanOrEqual(250)
   })
-  it('is not confused with a task that ends in a thread at that moment', async () => {
+  it('is not confused with a task in a thread that ends at the same moment', async () => {
     const thread = delivery('elsewhere', 'thread.task')
     inFlight.push(thread, delivery('here'))
     watch.begun(thread, undefined)
