@@ -35,7 +35,7 @@ onEveryBroker('a task in a thread', (at) => {
     ])
     expect(await ended(auto)).toMatchObject({ state: 'SUCCESS', result: 1, retries: 1 })
     expect(await ended(early)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'TimeLimitExceeded' } })
-    await until('ignored', () => worker.output().includes('wishes to be ignored'))
+    await until('ignored', () => worker.output().includes('task threw Ignore'))
     expect(await at.results.find(ignored)).toBeUndefined()
     worker.kill('SIGTERM')
     expect(await worker.exited).toBe(0)
@@ -46,7 +46,7 @@ onEveryBroker('a task in a thread', (at) => {
   it('leaves no outcome when it throws Ignore in a second attempt', async () => {
     const worker = await at.process(APP, { env: { WORKER_THREADS: '1' } })
     const id = await send('ends.slow-then-ignore')
-    await until('ignored', () => worker.output().includes('wishes to be ignored'), WAIT_MS)
+    await until('ignored', () => worker.output().includes('task threw Ignore'), WAIT_MS)
     await until('forgotten', async () => (await at.results.find(id)) === undefined, 3000)
   }, 60_000)
 
@@ -74,6 +74,6 @@ onEveryBroker('a task in a thread', (at) => {
     for (let n = 0; n < 4; n++) await send('ends.add', 1, n)
     expect(await worker.exited).toBe(0)
     for (const id of slow) expect(await at.results.find(id)).toMatchObject({ state: 'SUCCESS' })
-    expect(worker.output()).not.toContain('handed back')
+    expect(worker.output()).not.toContain('is requeued')
   }, 60_000)
 })

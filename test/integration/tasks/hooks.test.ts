@@ -75,7 +75,7 @@ onEveryBroker('hooks', (at) => {
     const { id } = await task.delay()
     await until('the hook runs', () => worker.running === 1)
     expect(await at.ended(id)).toMatchObject({ state: 'SUCCESS', result: 'fine' })
-    expect(at.logged.find(({ msg }) => String(msg).startsWith('hook does not end'))).toMatchObject({ hook: 'onSuccess', id })
+    expect(at.logged.find(({ msg }) => String(msg).startsWith('hook timed out'))).toMatchObject({ hook: 'onSuccess', id })
     await until('the slot is free', () => worker.running === 0)
   })
 
