@@ -32,12 +32,12 @@ describe.skipIf(server === undefined)('the whole dyno on RabbitMQ', () => {
     (await rabbitmqctl('list_connections', 'vhost', 'client_properties')).split('\n').filter((line) => line.includes(vhost.name))
       .length
 
-  it('logs the chosen broker with the reason and without the password', () => {
+  it('logs which broker it chose and why, and masks the password in its URL', () => {
     expect(dyno.output()).toMatch(/broker chosen broker=amqp because="CLOUDAMQP_URL is set" url=amqp:\/\/\w+:\*\*\*@/)
     expect(dyno.output()).not.toContain('guest:guest')
   })
 
-  it('answers fifty forms that are posted at once, with three connections', async () => {
+  it('answers fifty forms that are posted at once, and never opens more than three connections to RabbitMQ', async () => {
     const posts = Array.from({ length: 50 }, (_, index) => postForm(dyno, { task: 'tasks.echo', args: `["form ${index}"]` }))
     const seen: number[] = []
     let posted = false

@@ -52,7 +52,7 @@ describe.skipIf(browserPath === undefined)('the console in a browser', () => {
   const schedule = (page: Page) => page.getByLabel('Schedule (optional)')
   const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name, exact: typeof name === 'string' })
 
-  test.each([true, false])('runs a task from the form and shows its result (scripts: %s)', async (javaScriptEnabled) => {
+  test.each([true, false])('runs a task and shows its result (JavaScript enabled: %s)', async (javaScriptEnabled) => {
     const page = await open('/', { javaScriptEnabled })
     await button(page, 'Run').click()
     await page.waitForURL('**/tasks/tasks.echo/*')
@@ -84,7 +84,7 @@ describe.skipIf(browserPath === undefined)('the console in a browser', () => {
     expect(await page.locator('#args-hint code').textContent()).toBe('["hi"]')
   })
 
-  test('labels the button with its effect', async () => {
+  test('labels the button "Schedule" if a schedule is typed, and "Run" if the field is empty', async () => {
     const page = await open('/')
     await schedule(page).fill('15 minutes')
     await button(page, 'Schedule').waitFor()
@@ -92,7 +92,7 @@ describe.skipIf(browserPath === undefined)('the console in a browser', () => {
     await button(page, 'Run').waitFor()
   })
 
-  test('focuses an ambiguous schedule and corrects it by a click on a suggestion', async () => {
+  test('focuses the error about an ambiguous schedule, and creates the schedule when a suggestion is clicked', async () => {
     const page = await open('/')
     await schedule(page).fill('0 9 1')
     await schedule(page).press('Enter')
@@ -137,7 +137,7 @@ describe.skipIf(browserPath === undefined)('the console in a browser', () => {
     expect(await page.evaluate(() => '__xss' in globalThis)).toBe(false)
   })
 
-  test('refuses a wrong password, goes on to the requested page after the right one, and closes after signing out', async () => {
+  test('refuses a wrong password, shows the requested page after the right password, and asks for the password after signing out', async () => {
     const page = await open('/schedules', { base: locked.url })
     await page.waitForURL('**/login?next=%2Fschedules')
     expect(await page.evaluate('document.activeElement.id')).toBe('password')
@@ -153,7 +153,7 @@ describe.skipIf(browserPath === undefined)('the console in a browser', () => {
     expect(page.url()).toBe(`${locked.url}/login`)
   })
 
-  test.each([320, 1280])('fits a width of %i px, with a label for every field and one heading per page', async (width) => {
+  test.each([320, 1280])('fits a window that is %i px wide, labels every field and shows one heading per page', async (width) => {
     const page = await open('/', { width })
     const look = async () => {
       expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), page.url()).toBe(true)

@@ -3,7 +3,7 @@ import { alive, createDynoFolder, type Dyno, descendants, postForm, startDyno, u
 import { until } from '../support/until.ts'
 
 /** The whole dyno as `npm start` runs it, with the embedded database. The tests share one folder and run in order. */
-describe('one dyno without any server', () => {
+describe('one dyno without an external database or broker', () => {
   let folder: string
   let dyno: Dyno | undefined
   const started: number[] = []
@@ -45,7 +45,7 @@ describe('one dyno without any server', () => {
 
   let firstPath = ''
 
-  it('runs a task from the form, whose page shows SUCCESS and the value', async () => {
+  it('runs a task that is sent from the form, and its page shows SUCCESS and the value', async () => {
     const on = await start()
     firstPath = await runEcho(on, 'hi')
     const page = await (await fetch(`${on.url}${firstPath}`)).text()
@@ -53,7 +53,7 @@ describe('one dyno without any server', () => {
     expect(page).toContain('hi')
   })
 
-  it('runs a schedule every second, each run under its own id', async () => {
+  it('runs a schedule every second, and each run has its own id', async () => {
     const on = await start()
     const { path } = await postForm(on, { task: 'tasks.echo', args: '["tick"]', schedule: '1 seconds' })
     const ids = async () =>
@@ -67,7 +67,7 @@ describe('one dyno without any server', () => {
     await until('a new run within two seconds', async () => (await ids()).size > before.size, 2000)
   })
 
-  it('ends after one SIGTERM and leaves no process', async () => {
+  it('ends after one SIGTERM and leaves no process behind', async () => {
     const on = await start()
     const processes = await on.processes()
     expect(processes.length).toBeGreaterThanOrEqual(5)
@@ -76,7 +76,7 @@ describe('one dyno without any server', () => {
     expect(await alive(processes)).toEqual([])
   })
 
-  it('keeps its data and goes on with its schedules', async () => {
+  it('still has its results after a stop and a second start, and runs new tasks', async () => {
     const on = await start()
     expect(await statusOf(on, firstPath)).toMatchObject({ state: 'SUCCESS', result: 'hi' })
     await runEcho(on, 'again')
@@ -92,7 +92,7 @@ describe('one dyno without any server', () => {
     await runEcho(after, 'alive')
   })
 
-  it('leaves no process if only the supervisor is killed, and starts again at once', async () => {
+  it('leaves no process behind if only the supervisor is killed, and can be started again at once', async () => {
     const on = await start()
     const path = await runEcho(on, 'kept too')
     const roles = (await on.processes()).filter((pid) => pid !== on.pid)
@@ -121,7 +121,7 @@ describe('one dyno without any server', () => {
     expect(await alive([Number(webPid)])).toHaveLength(1)
   })
 
-  it('refuses a second start in the same folder, and the first start continues', async () => {
+  it('refuses a second supervisor in the same folder, while the first supervisor continues', async () => {
     const on = await start()
     const second = await startDyno(folder)
     expect(await second.exited).toBe(73)

@@ -37,7 +37,7 @@ describe.skipIf(!hasProgram('curl') && process.env.CI !== 'true')('docs/guide.md
     },
   )
 
-  test('has TypeScript without type errors', async () => {
+  test('contains TypeScript without type errors', async () => {
     expect(await typeCheck(sandbox)).toBe('')
   })
 })
@@ -97,7 +97,7 @@ describe('blocks of the documentation', () => {
     'examples/README.md',
   ]
 
-  test.each(texts)('%s leaves unrun only commands that need an account, the network or a server', (name) => {
+  test.each(texts)('%s excludes from the tests only commands that need an account, the network or a server', (name) => {
     const shown = blocksOf(readFileSync(join(root, name), 'utf8')).filter(
       ({ language, word }) => language === 'sh' && word === 'shown',
     )
@@ -113,11 +113,11 @@ describe('blocks of the documentation', () => {
     ['a\nb', 'a', false],
     ['a.b', 'aXb', false],
     ['aXb', 'a.b', false],
-  ])('the output %j matches the documented output %j: %s', (actual, expected, same) => {
+  ])('the output %j is compared with the documented output %j (expected to match: %s)', (actual, expected, same) => {
     expect(looksLike(actual, expected)).toBe(same)
   })
 
-  test('the guide has blocks of every kind', () => {
+  test('docs/guide.md has blocks of every kind', () => {
     expect(guide.filter(isStep).length).toBeGreaterThan(15)
     for (const word of ['test', 'background', 'stop'])
       expect(
@@ -166,7 +166,7 @@ describe.each([
   ['README.md', { procfile: 'worker: exec node_modules/.bin/onedyno worker --app tasks.ts\n' }],
   ['examples/smallest', { procfile: undefined }],
 ])('%s', (where, { procfile }) => {
-  test('runs its task, prints the result, and has no type errors', async () => {
+  test('has an example that runs its task, prints the result and has no type errors', async () => {
     const sandbox = await createSandbox()
     try {
       for (const [name, text] of filesOf(where)) sandbox.write(name, text)

@@ -59,7 +59,7 @@ describe('kill -9 of a worker', () => {
     await until('recorded', async () => (await rows(`SELECT FROM $task_result WHERE state = 'SUCCESS'`)).length === 1)
   })
 
-  it('repeated every second loses no task of 1,000 and records no task twice', async () => {
+  it('that is repeated every second loses none of 1,000 tasks and records no task twice', async () => {
     const total = 1000
     await publish(Array.from({ length: total }, (_, n) => ({ id: `nap-${n}`, task: 'kill.nap', args: [n, 15] })))
     let kills = 0
@@ -80,7 +80,7 @@ describe('kill -9 of a worker', () => {
     expect(kills).toBeGreaterThanOrEqual(2)
   })
 
-  it('ends a task that kills its worker three times as WorkerLostError, and no other task', async () => {
+  it('causes WorkerLostError for a task that kills its worker three times, and for no other task', async () => {
     await publish([
       ...Array.from({ length: 20 }, (_, n) => ({ id: `before-${n}`, task: 'kill.nap', args: [n, 300] })),
       { id: 'poison', task: 'kill.self', args: [] },
@@ -101,7 +101,7 @@ describe('kill -9 of a worker', () => {
 })
 
 describe('two beats at once', () => {
-  it('send 60 ticks exactly once each, also if one beat is killed', async () => {
+  it('send each of 60 ticks exactly once, although one beat is killed', async () => {
     roles.push(await startRole('beat', env), await startRole('beat', env))
     await worker()
     await rows(`INSERT INTO $schedule (name, task, args, kind, every, period, anchor, start_time, expires)

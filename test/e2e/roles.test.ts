@@ -40,7 +40,7 @@ async function onedyno(
 }
 
 describe('migrate', () => {
-  it('makes the schema, and changes nothing the second time', async () => {
+  it('creates the schema, and changes nothing when it runs again', async () => {
     expect(await onedyno(['migrate'])).toMatchObject({
       code: 0,
       output: expect.stringContaining('migrated migration=0001_first-tables'),
@@ -50,22 +50,22 @@ describe('migrate', () => {
     expect(second.output).not.toContain('migrated')
   })
 
-  it('runs correctly if it is started several times at once', async () => {
+  it('creates the schema once if three processes migrate at the same time', async () => {
     const all = await Promise.all([1, 2, 3].map(() => onedyno(['migrate'])))
     expect(all.map(({ code }) => code)).toEqual([0, 0, 0])
     expect(all.filter(({ output }) => output.includes('migrated')).length).toBe(1)
   })
 })
 
-describe('a role', () => {
-  it.each(['web', 'worker', 'beat'])('refuses an old schema and names the command to run: %s', async (role) => {
+describe('the command line', () => {
+  it.each(['web', 'worker', 'beat'])('refuses an old schema with a hint to run `onedyno migrate`: %s', async (role) => {
     const { code, output } = await onedyno([role], { ...schema.env, PORT: '0' })
     expect(code).toBe(78)
     expect(output).toContain('lacks 0001_first-tables')
     expect(output).toContain('hint: Run `onedyno migrate`')
   })
 
-  it('refuses a schema of a newer version', async () => {
+  it('refuses to start a role on a schema of a newer version', async () => {
     await onedyno(['migrate'])
     await query(schema.url, `INSERT INTO "${schema.schema}".migration (name, run_on) VALUES ('9999_later', now())`)
     expect(await onedyno(['worker'])).toMatchObject({ code: 78, output: expect.stringContaining('already has 9999_later') })
@@ -104,11 +104,11 @@ describe('a role', () => {
     expect(output.split('\n').length).toBeLessThanOrEqual(41)
   })
 
-  it('lists the tasks', async () => {
+  it('lists the registered tasks', async () => {
     expect((await onedyno(['tasks'], {})).output).toMatch(/^tasks\.echo.*\n(.*\n)*tasks\.fetch_url\(url\) /)
   })
 
-  it('reports all invalid variables at once', async () => {
+  it('reports all invalid environment variables in one error', async () => {
     const { code, output } = await onedyno(['worker'], { PORT: 'x', CONCURRENCY: '0' })
     expect(code).toBe(78)
     expect(output).toMatch(/CONCURRENCY="0".*PORT="x"/)
@@ -149,7 +149,7 @@ async function createGate(url: string) {
 }
 
 describe('a database that does not answer yet', () => {
-  it('does not keep web from listening, while the other roles wait', async () => {
+  it('lets web listen at once, and makes the other roles wait', async () => {
     await onedyno(['migrate'])
     const gate = await createGate(schema.url)
     const env = { ...schema.env, DATABASE_URL: gate.url, PORT: String(await freePort()) }
@@ -179,7 +179,7 @@ describe('a database that does not answer yet', () => {
 })
 
 describe('worker --beat', () => {
-  it('runs tasks and sends periodic ones in one process, as in the two-dyno set-up', async () => {
+  it('runs tasks and sends scheduled tasks in one process', async () => {
     await onedyno(['migrate'])
     roles.push(await startRole('worker', schema.env, ['--beat', '--loglevel=info']))
     await query(

@@ -55,7 +55,7 @@ describe('a database that is read-only', () => {
     await query(inject('databaseUrl'), `DROP DATABASE ${name} WITH (FORCE)`)
   })
 
-  it('is waited for by every role, and not ready meanwhile', async () => {
+  it('makes every role wait, and no role is ready before the database is writable', async () => {
     const waiting = /this database is read-only, waiting until it accepts writes/
     const [web, ...others] = await Promise.all([
       start('web', schema.env),
@@ -75,7 +75,7 @@ describe('a database that is read-only', () => {
   })
 })
 
-describe.skipIf(postgresPrograms === undefined)('a standby', () => {
+describe.skipIf(postgresPrograms === undefined)('a PostgreSQL standby', () => {
   let server: OwnPostgres
   let schema: TestSchema
   beforeEach(async () => {
@@ -88,7 +88,7 @@ describe.skipIf(postgresPrograms === undefined)('a standby', () => {
     await server.close()
   })
 
-  it('is waited for by worker and beat until it is promoted; web reads, and is not ready', async () => {
+  it('makes worker and beat wait until it is promoted, while web can read but is not ready', async () => {
     const waiting = /this server is a standby \(read-only\), waiting until it is promoted/
     const [web, ...others] = await Promise.all([
       start('web', schema.env),
@@ -118,7 +118,7 @@ describe('a table that is locked while the server cancels long statements', () =
     ['worker', ['applied_migration']],
     ['worker', ['worker', 'queue_setting', 'revoked']],
     ['beat', ['schedule']],
-  ])('delays the start of %s and does not end it: %j', async (role, tables) => {
+  ])('delays the start of %s but does not make it fail (locked tables: %j)', async (role, tables) => {
     const holder = new Client({ connectionString: schema.url })
     await holder.connect()
     onTestFinished(() => holder.end())

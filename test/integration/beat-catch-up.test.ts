@@ -29,30 +29,35 @@ const caughtUp = (bench: BeatBench) =>
 
 const messages = async ({ sql }: BeatBench) => (await sql('SELECT FROM outbox')).length
 
-describe('after an outage', () => {
+describe('beat after an outage', () => {
   const cases: [string, number, Record<string, unknown>, string[]][] = [
-    ['one queues the newest missed tick', 9, { catchup: 'one' }, ['0.5 h catchup queued +9']],
-    ['skip queues none and records the newest', 9, { catchup: 'skip' }, ['0.5 h catchup skipped_catchup +9']],
+    ['queues the newest missed tick with catchup "one"', 9, { catchup: 'one' }, ['0.5 h catchup queued +9']],
     [
-      'all queues each missed tick, a few per claim',
+      'queues no missed tick and records the newest missed tick with catchup "skip"',
+      9,
+      { catchup: 'skip' },
+      ['0.5 h catchup skipped_catchup +9'],
+    ],
+    [
+      'queues each missed tick, at most catchup_limit per claim, with catchup "all"',
       4,
       { catchup: 'all', catchup_limit: 2 },
       ['4.5', '3.5', '2.5', '1.5', '0.5'].map((hours) => `${hours} h catchup queued`),
     ],
     [
-      'all with a grace of two hours records older ticks as one run',
+      'records all ticks older than a grace of two hours as one skipped run with catchup "all"',
       5,
       { catchup: 'all', misfire_grace_seconds: 7200 },
       ['2.5 h catchup skipped_misfire +3', '1.5 h catchup queued', '0.5 h catchup queued'],
     ],
     [
-      'one with a grace of a minute queues none',
+      'queues no missed tick with catchup "one" and a grace of a minute',
       3,
       { catchup: 'one', misfire_grace_seconds: 60 },
       ['0.5 h catchup skipped_misfire +3'],
     ],
     [
-      'one with a grace of an hour queues the newest',
+      'queues the newest missed tick with catchup "one" and a grace of an hour',
       3,
       { catchup: 'one', misfire_grace_seconds: 3600 },
       ['0.5 h catchup queued +3'],
@@ -68,7 +73,7 @@ describe('after an outage', () => {
       expect([await messages(bench), (await bench.row('a'))?.total_run_count]).toEqual([queued, String(queued)])
     })
 
-  benchTest('counts the expiry of a message from its tick', async (bench) => {
+  benchTest('counts the expiry of a message from its tick, not from the moment of the catch-up', async (bench) => {
     await addMissed(bench, 1, { expire_seconds: 60 })
     await bench.beat()
     await caughtUp(bench)
@@ -95,7 +100,7 @@ describe('after an outage', () => {
   })
 })
 
-describe('a single run', () => {
+describe('beat with schedules that run once', () => {
   const finished = (bench: BeatBench) =>
     until('the end', async () => {
       const row = await bench.row('a')
@@ -131,7 +136,7 @@ describe('a single run', () => {
     expect([(await bench.runs('a')).length, await messages(bench)]).toEqual([1, 1])
   })
 
-  benchTest('records a clocked schedule as too late if it is older than its grace', async (bench) => {
+  benchTest('records a clocked schedule as too late if its time plus its grace has passed', async (bench) => {
     const clocked_time = new Date(Date.now() - 120_000)
     await bench.add({ name: 'a', kind: 'clocked', one_off: true, clocked_time, misfire_grace_seconds: 60 })
     await bench.beat()

@@ -23,7 +23,7 @@ async function noticedAfter(
 
 const inMs = (row: ScheduleState | undefined) => (row?.next_run_at?.getTime() ?? Number.NaN) - Date.now()
 
-benchTest('plans a new schedule at once', async (bench) => {
+benchTest('beat plans a new schedule at once', async (bench) => {
   await bench.beat()
   const insert = (name: string) =>
     `INSERT INTO schedule (name, task, kind, every, period, anchor) VALUES ('${name}', 't', 'interval', 1, 'hours', now())`
@@ -38,7 +38,7 @@ benchTest('plans a new schedule at once', async (bench) => {
   expect(took).toBeLessThan(AT_ONCE_MS)
 })
 
-benchTest('plans an edited interval at once, from its anchor', async (bench) => {
+benchTest('beat plans a schedule again at once, from its anchor, when its interval is edited', async (bench) => {
   await bench.addInterval('a', 3600)
   await bench.beat()
   await until('a plan', async () => (await bench.row('a'))?.next_run_at)
@@ -52,7 +52,7 @@ benchTest('plans an edited interval at once, from its anchor', async (bench) => 
   expect(took).toBeLessThan(AT_ONCE_MS)
 })
 
-benchTest('runs a schedule within a second after its interval becomes one second', async (bench) => {
+benchTest('beat runs a schedule within a second after its interval becomes one second', async (bench) => {
   await bench.addInterval('a', 3600)
   await bench.beat()
   await until('a plan', async () => (await bench.row('a'))?.next_run_at)
@@ -60,7 +60,7 @@ benchTest('runs a schedule within a second after its interval becomes one second
   await until('a run', async () => (await bench.runs('a')).length > 0, 1000 + AT_ONCE_MS * 3)
 })
 
-benchTest('does not run a disabled schedule, and does not catch up when it is enabled again', async (bench) => {
+benchTest('beat neither runs a disabled schedule nor catches up its ticks after it is enabled again', async (bench) => {
   await bench.addInterval('a', 1)
   await bench.beat()
   await until('a run', async () => (await bench.runs('a')).length > 0)
@@ -78,7 +78,7 @@ benchTest('does not run a disabled schedule, and does not catch up when it is en
   expect(first?.missed).toBe(0)
 })
 
-benchTest('does not run a deleted schedule, and keeps its history', async (bench) => {
+benchTest('beat does not run a deleted schedule, and keeps its history', async (bench) => {
   await bench.addInterval('a', 1)
   await bench.addInterval('b', 1)
   await bench.beat()
@@ -91,7 +91,7 @@ benchTest('does not run a deleted schedule, and keeps its history', async (bench
 })
 
 benchTest(
-  'uses the new name, task, arguments, headers and queue of an edited schedule for its unchanged next tick',
+  'beat uses the new name, task, arguments, headers and queue of an edited schedule for its unchanged next tick',
   async (bench) => {
     await bench.addInterval('a', 3600)
     await bench.beat()
@@ -118,7 +118,7 @@ benchTest(
   },
 )
 
-benchTest('treats start_time as inclusive and expires as exclusive', async (bench) => {
+benchTest('beat treats start_time as inclusive and expires as exclusive', async (bench) => {
   await bench.beat()
   await bench.sql(
     `INSERT INTO schedule (name, task, kind, every, period, anchor, start_time, expires) SELECT 'a', 't', 'interval', 1, 'seconds', at, at + interval '2 s', at + interval '4 s'

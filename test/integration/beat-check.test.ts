@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest'
 import { type BeatBench, benchTest, createHeardLog } from '../support/beats.ts'
 import { until } from '../support/until.ts'
 
-describe('rows with a wrong next tick', () => {
+describe('beat with rows whose next tick is wrong', () => {
   benchTest('corrects a row that was claimed while the clock was a year ahead, and does not repeat its runs', async (bench) => {
     await bench.addInterval('a', 1)
     await bench.sql("UPDATE schedule SET anchor = date_trunc('second', now())")
@@ -32,7 +32,7 @@ describe('rows with a wrong next tick', () => {
 
   const hourOf = async (bench: BeatBench, name: string) => (await bench.row(name))?.next_run_at?.getUTCHours()
 
-  benchTest('recomputes ticks of older time zone data, but not of newer data or UTC', async (bench) => {
+  benchTest('recomputes next ticks that older time zone data planned, and no other next ticks', async (bench) => {
     await addNoon(bench, '1990a', 'Europe/Berlin')
     await addNoon(bench, '9999z', 'Europe/Berlin')
     await addNoon(bench, '1990a', 'UTC')
@@ -55,7 +55,7 @@ describe('rows with a wrong next tick', () => {
   )
 })
 
-describe('history', () => {
+describe('beat with a long history of runs', () => {
   benchTest('deletes runs older than 30 days, but never the last run of a schedule', async (bench) => {
     await bench.addInterval('a', 86_400 * 90, { last_task_id: 'last' })
     await bench.sql(

@@ -16,7 +16,7 @@ async function dueClaim(bench: BeatBench): Promise<{ claims: TickClaim[]; table:
 
 const messages = async ({ sql }: BeatBench) => (await sql('SELECT FROM outbox')).length
 
-benchTest('advances the row and inserts the run and the message', async (bench) => {
+benchTest('a claim advances the row of the schedule and inserts the run and the message', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   expect(await table.claim(claims, 'test')).toEqual([claims[0]?.id])
   const row = await bench.row('a')
@@ -27,7 +27,7 @@ benchTest('advances the row and inserts the run and the message', async (bench) 
   expect(await messages(bench)).toBe(1)
 })
 
-benchTest('claims nothing when the same claim is sent again', async (bench) => {
+benchTest('a claim that is sent a second time claims nothing', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   await table.claim(claims, 'test')
   expect(await table.claim(claims, 'test')).toEqual([])
@@ -40,21 +40,21 @@ for (const [what, statement] of [
   ['disabled and enabled', 'UPDATE schedule SET enabled = false; UPDATE schedule SET enabled = true'],
   ['deleted', 'DELETE FROM schedule'],
 ] as const)
-  benchTest(`does not claim a schedule that was ${what} after it was read`, async (bench) => {
+  benchTest(`a claim skips a schedule that was ${what} after it was read`, async (bench) => {
     const { table, claims } = await dueClaim(bench)
     await bench.sql(statement)
     expect(await table.claim(claims, 'test')).toEqual([])
     expect([(await bench.runs('a')).length, await messages(bench)]).toEqual([0, 0])
   })
 
-benchTest('claims nothing with a decision from before an edit, even if the tick is the same', async (bench) => {
+benchTest('a claim that was decided before an edit claims nothing, even if the tick is the same', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   await bench.sql('UPDATE schedule SET every = 1800')
   await bench.sql('UPDATE schedule SET next_run_at = $1', [claims[0]?.old])
   expect(await table.claim(claims, 'test')).toEqual([])
 })
 
-benchTest('skips a row that another beat has locked, without waiting', async (bench) => {
+benchTest('a claim skips a row that another beat has locked, without waiting', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   const other = await bench.begin()
   await other.sql('SELECT FROM schedule FOR UPDATE')
@@ -64,7 +64,7 @@ benchTest('skips a row that another beat has locked, without waiting', async (be
   await other.end('ROLLBACK')
 })
 
-benchTest('claims each row once when two beats claim at the same time', async (bench) => {
+benchTest('each row is claimed once when two beats claim at the same time', async (bench) => {
   for (let name = 0; name < 50; name++) await bench.addInterval(`${name}`, 3600, { next_run_at: new Date() })
   const [one, other] = [bench.table(), bench.table()]
   const claims = (await one.dueRows(100, [])).map(createEvaluator().claim)
@@ -73,7 +73,7 @@ benchTest('claims each row once when two beats claim at the same time', async (b
   expect(await messages(bench)).toBe(50)
 })
 
-benchTest('advances a row without a run if the history already has the tick', async (bench) => {
+benchTest('a claim advances a row without a second run if the history already has the tick', async (bench) => {
   const { table, claims } = await dueClaim(bench)
   await table.claim(claims, 'test')
   await bench.sql('DELETE FROM outbox')
@@ -83,7 +83,7 @@ benchTest('advances a row without a run if the history already has the tick', as
 })
 
 benchTest(
-  'writes the missing history of a tick whose message already waits in the outbox, and adds no second message',
+  'a claim writes the missing history of a tick whose message already waits in the outbox, and adds no second message',
   async (bench) => {
     const { table, claims } = await dueClaim(bench)
     await bench.sql(`INSERT INTO outbox (task_id, queue, task, body, due_at) VALUES ($1, 'q', 't', '[[],{},{}]', now())`, [
@@ -94,7 +94,7 @@ benchTest(
   },
 )
 
-benchTest('does not plan, correct or suspend a row whose definition changed', async (bench) => {
+benchTest('a row whose definition changed after it was read is not planned, corrected or suspended', async (bench) => {
   await bench.addInterval('a', 3600)
   const table = bench.table()
   const [row] = await table.rowsToPlan(10, [])

@@ -36,7 +36,7 @@ const UNPLANNABLE: [string, Record<string, unknown>, RegExp][] = [
   ],
 ]
 
-benchTest('suspends each schedule that cannot be planned, while other schedules run', async (bench) => {
+benchTest('beat suspends each schedule that cannot be planned, while other schedules run', async (bench) => {
   for (const [name, columns] of UNPLANNABLE) await bench.add({ name, ...columns })
   await bench.addInterval('sound', 1)
   await bench.beat()
@@ -49,7 +49,7 @@ benchTest('suspends each schedule that cannot be planned, while other schedules 
   expect(await flaws(bench, 'sound', 1000)).toEqual([])
 })
 
-benchTest('runs a suspended schedule after it is fixed and clears its error', async (bench) => {
+benchTest('beat runs a suspended schedule after it is fixed and clears its error', async (bench) => {
   await bench.add({ name: 'a', ...CRONTAB, minute: '1,' })
   await bench.beat()
   await until('an error', async () => (await bench.row('a'))?.last_error)
@@ -58,7 +58,7 @@ benchTest('runs a suspended schedule after it is fixed and clears its error', as
   expect(await bench.row('a')).toMatchObject({ last_error: null, finished: false })
 })
 
-benchTest('plans suspended schedules again when a beat starts', async (bench) => {
+benchTest('beat plans suspended schedules again when it starts', async (bench) => {
   await bench.addInterval('a', 3600, { finished: true, last_error: 'timezone: it is not known here' })
   await bench.addInterval('b', 3600, { finished: true })
   await bench.beat()
@@ -82,7 +82,7 @@ const UNCLAIMABLE: [string, string, RegExp][] = [
   ],
 ]
 
-benchTest('suspends due schedules that cannot be claimed, and the other schedules lose no tick', async (bench) => {
+benchTest('beat suspends due schedules that cannot be claimed, and the other schedules lose no tick', async (bench) => {
   for (const [name] of UNCLAIMABLE) await bench.addInterval(name, 1)
   await bench.addInterval('sound', 1)
   const { log, lines } = createHeardLog()
@@ -109,14 +109,14 @@ benchTest('suspends due schedules that cannot be claimed, and the other schedule
   )
 })
 
-describe('infinity as a bound', () => {
-  benchTest('treats expires infinity and start_time -infinity as no bound', async (bench) => {
+describe('beat with infinity in a row', () => {
+  benchTest('treats expires "infinity" and start_time "-infinity" as no bound', async (bench) => {
     await bench.addInterval('a', 1, { expires: 'infinity', start_time: '-infinity' })
     await bench.beat()
     await until('a run', async () => (await bench.runs('a')).length > 0)
   })
 
-  benchTest('corrects a next tick at infinity at start', async (bench) => {
+  benchTest('corrects a next tick of "infinity" when it starts', async (bench) => {
     await bench.addInterval('a', 3600, { next_run_at: 'infinity' })
     await bench.addInterval('b', 1)
     await bench.beat()
@@ -162,7 +162,7 @@ describe('a row that an open transaction has locked', () => {
     expect([...(await flaws(bench, 'held', 1000)), ...(await flaws(bench, 'sound', 1000))]).toEqual([])
   })
 
-  benchTest('does not block an unlocked row, even if six hundred locked rows are due earlier', async (bench) => {
+  benchTest('does not block an unlocked row, even behind six hundred locked rows that are due earlier', async (bench) => {
     await bench.sql(
       `INSERT INTO schedule (name, task, kind, every, period, anchor, next_run_at)
        SELECT 'held ' || n, 't', 'interval', 1, 'hours', now(), now() FROM generate_series(1, 600) AS n`,

@@ -10,7 +10,7 @@ const seed = (bench: BeatBench, env: Record<string, string>) => bench.table().se
 
 const names = async ({ sql }: BeatBench) => (await sql('SELECT name FROM schedule ORDER BY name')).map(({ name }) => name)
 
-benchTest('seeds at the first start, anchored at the database’s time, and changes nothing at the second start', async (bench) => {
+benchTest('beat creates the seeds at its first start by the time of the database, and changes nothing later', async (bench) => {
   await seed(bench, HEROKU)
   expect(await names(bench)).toEqual(['onedyno.clean_up', 'onedyno.keep_awake'])
   expect(await bench.row('onedyno.keep_awake')).toMatchObject({ every: 25, period: 'minutes', catchup: 'skip', origin: 'code' })
@@ -20,7 +20,7 @@ benchTest('seeds at the first start, anchored at the database’s time, and chan
   expect(await bench.sql('SELECT * FROM schedule ORDER BY name')).toEqual(before)
 })
 
-benchTest('leaves a seeded schedule disabled', async (bench) => {
+benchTest('beat does not enable a seeded schedule that was disabled', async (bench) => {
   await seed(bench, HEROKU)
   await bench.sql("UPDATE schedule SET enabled = false WHERE name = 'onedyno.keep_awake'")
   await seed(bench, HEROKU)
@@ -28,7 +28,7 @@ benchTest('leaves a seeded schedule disabled', async (bench) => {
   expect(await bench.row('onedyno.keep_awake')).toMatchObject({ enabled: false, every: 7 })
 })
 
-benchTest('plans only the schedule whose interval changed', async (bench) => {
+benchTest('beat plans only the seeded schedule whose interval changed in the configuration', async (bench) => {
   await seed(bench, HEROKU)
   await bench.sql("UPDATE schedule SET next_run_at = now() + interval '1 hour'")
   await seed(bench, { ...HEROKU, KEEP_AWAKE: '7' })
@@ -37,7 +37,7 @@ benchTest('plans only the schedule whose interval changed', async (bench) => {
   expect((await bench.row('onedyno.clean_up'))?.next_run_at).not.toBeNull()
 })
 
-benchTest('deletes a seeded schedule that the code no longer has, and keeps its history', async (bench) => {
+benchTest('beat deletes a seeded schedule that the code no longer has, and keeps its history', async (bench) => {
   await seed(bench, HEROKU)
   await bench.sql(
     `INSERT INTO schedule_run (schedule_id, tick, reason, outcome, schedule_name, task, host)
@@ -49,13 +49,13 @@ benchTest('deletes a seeded schedule that the code no longer has, and keeps its 
   expect(await bench.runs('onedyno.keep_awake')).toHaveLength(1)
 })
 
-benchTest('does not change a user’s schedule with the name of a seed', async (bench) => {
+benchTest('beat does not change a user’s schedule with the name of a seed', async (bench) => {
   await bench.addInterval('onedyno.clean_up', 12, { task: 'mine' })
   await seed(bench, {})
   expect(await bench.row('onedyno.clean_up')).toMatchObject({ task: 'mine', every: 12, origin: 'db', version: '1' })
 })
 
-benchTest('restores a seeded schedule that was changed to a crontab', async (bench) => {
+benchTest('beat restores a seeded schedule that was changed to a crontab', async (bench) => {
   await seed(bench, {})
   await bench.sql(
     `UPDATE schedule SET kind = 'crontab', minute = '0', hour = '*', day_of_week = '*', day_of_month = '*', month_of_year = '*',
@@ -65,12 +65,12 @@ benchTest('restores a seeded schedule that was changed to a crontab', async (ben
   expect(await bench.row('onedyno.clean_up')).toMatchObject({ kind: 'interval', every: 1, period: 'hours' })
 })
 
-benchTest('creates each seed once when several beats start at the same time', async (bench) => {
+benchTest('beat creates each seed once when several beats start at the same time', async (bench) => {
   await Promise.all(Array.from({ length: 5 }, () => seed(bench, HEROKU)))
   expect(await names(bench)).toEqual(['onedyno.clean_up', 'onedyno.keep_awake'])
 })
 
-benchTest('does not wait at start for a row that an open transaction has locked', async (bench) => {
+benchTest('beat does not wait at start for a row that an open transaction has locked', async (bench) => {
   await seed(bench, HEROKU)
   const other = await bench.begin()
   await other.sql("UPDATE schedule SET enabled = false WHERE name = 'onedyno.keep_awake'")

@@ -32,8 +32,8 @@ const LOST = `
 const MEDIAN_LATENESS = `
   SELECT extract(epoch FROM percentile_disc(0.5) WITHIN GROUP (ORDER BY decided_at - tick))::float8 AS seconds FROM schedule_run`
 
-describe('ten schedules of every second', () => {
-  benchTest('tick exactly once under two beats, and history and messages agree', async (bench) => {
+describe('ten schedules that tick every second', () => {
+  benchTest('have exactly one run and one message for each tick when two beats run', async (bench) => {
     for (const name of NAMES) await bench.addInterval(name, 1)
     await bench.beat()
     const { beat } = await bench.beat()
@@ -46,7 +46,7 @@ describe('ten schedules of every second', () => {
     expect(lateness?.seconds).toBeLessThan(0.5)
   })
 
-  benchTest('lose and double no tick while the server ends all connections every second', async (bench) => {
+  benchTest('lose and repeat no tick while the server ends all connections every second', async (bench) => {
     for (const name of NAMES) await bench.addInterval(name, 1)
     const { database } = await bench.beat()
     await bench.relay(database)

@@ -130,7 +130,7 @@ describe('this release on the schema of the next release', () => {
     })
   })
 
-  test('is outdated on a schema without its own last migration', async () => {
+  test('is refused if the last migration of this release is not applied', async () => {
     const older = await createTestSchema()
     try {
       await query(older.url, `DELETE FROM "${older.schema}".applied_migration WHERE name LIKE '0004%'`)

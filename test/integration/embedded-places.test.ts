@@ -59,7 +59,7 @@ async function removeElsewhere(path: string): Promise<void> {
 
 const one = async (url: string) => (await query(url, 'SELECT 1 AS one')).rows[0]?.one
 
-test('starts in a folder whose path is too long for a socket', async () => {
+test('the embedded database starts in a folder whose path is too long for a socket', async () => {
   const { url } = await start(join(folder, 'a'.repeat(60), 'b'.repeat(60), '.onedyno'))
   expect(url).toMatch(/\?host=\/tmp\/onedyno-run-[0-9a-f]{16}&port=5432$/)
   expect(await one(url)).toBe(1)
@@ -68,7 +68,7 @@ test('starts in a folder whose path is too long for a socket', async () => {
   expect(existsSync(directory)).toBe(false)
 })
 
-test('starts in a folder with special characters in its name', async () => {
+test('the embedded database starts in a folder with special characters in its name', async () => {
   const name = `it's, "süß" 100%2F + $HOME;#&?`
   const { url } = await start(join(folder, name, '.onedyno'))
   expect(await one(url)).toBe(1)
@@ -77,13 +77,13 @@ test('starts in a folder with special characters in its name', async () => {
   )
 })
 
-test('keeps the path in a URL readable', () => {
+test('the URL of the embedded database shows the path of its folder in a readable form', () => {
   const url = databaseUrl({ kind: 'socket', directory: '/srv/my app/run', port: 5432 })
   expect(url).toBe('postgresql://onedyno@/onedyno?host=/srv/my%20app/run&port=5432')
 })
 
-describe.runIf(isRoot)('as root', () => {
-  test('keeps the data of a project below a 0700 folder outside the project, finds the data again and changes no permissions', async () => {
+describe.runIf(isRoot)('the embedded database, started as root,', () => {
+  test('keeps its data outside a project that is below a 0700 folder, finds the data again and changes no permissions', async () => {
     await mkdir(join(folder, 'home/app'), { recursive: true })
     await chmod(join(folder, 'home'), 0o700)
     const dataDir = join(folder, 'home/app/.onedyno')
@@ -102,7 +102,7 @@ describe.runIf(isRoot)('as root', () => {
     expect((await query(second.url, 'SELECT n FROM kept')).rows).toEqual([{ n: 42 }])
   })
 
-  test('makes a separate database for a copy of such a project', async () => {
+  test('makes a separate database for a copy of a project below a 0700 folder', async () => {
     await mkdir(join(folder, 'home/app'), { recursive: true })
     await chmod(join(folder, 'home'), 0o700)
     const original = await start(join(folder, 'home/app/.onedyno'))
@@ -125,7 +125,7 @@ describe.runIf(isRoot)('as root', () => {
     })
   })
 
-  test('starts with a restrictive umask', async () => {
+  test('starts although the umask is restrictive', async () => {
     await mkdir(join(folder, 'app'))
     const owner = own(join(folder, 'app/.onedyno'), { execArgv: ['--import', 'data:text/javascript,process.umask(0o077)'] })
     const { url } = await owner.started()
@@ -133,7 +133,7 @@ describe.runIf(isRoot)('as root', () => {
     await owner.kill('SIGTERM')
   })
 
-  test('refuses to open the data of root as another user', async () => {
+  test('is refused to another user if its data belongs to root', async () => {
     await (await start(join(folder, '.onedyno'))).stop()
     await chmod(join(folder, '.onedyno'), 0o777)
     const owner = own(join(folder, '.onedyno'), { uid: nobody?.uid ?? 0, gid: nobody?.gid ?? 0 })
@@ -143,7 +143,7 @@ describe.runIf(isRoot)('as root', () => {
     })
   })
 
-  test('keeps the data of an ordinary user in .onedyno and runs the server as that user', async () => {
+  test('keeps the data of an ordinary user in .onedyno and runs its server as this user', async () => {
     await chmod(folder, 0o777)
     const owner = own(join(folder, '.onedyno'), { uid: nobody?.uid ?? 0, gid: nobody?.gid ?? 0 })
     const { url } = await owner.started()
@@ -152,7 +152,7 @@ describe.runIf(isRoot)('as root', () => {
     await owner.kill('SIGTERM')
   })
 
-  test('reports a folder that an ordinary user cannot write', async () => {
+  test('reports a folder in which an ordinary user cannot write', async () => {
     const owner = own(join(folder, '.onedyno'), { uid: nobody?.uid ?? 0, gid: nobody?.gid ?? 0 })
     expect(await owner.hears('failed')).toMatchObject({
       code: 'DATABASE_FOLDER_UNUSABLE',
@@ -161,7 +161,7 @@ describe.runIf(isRoot)('as root', () => {
   })
 })
 
-describe.runIf(native !== undefined)('the bundled server', () => {
+describe.runIf(native !== undefined)('the bundled PostgreSQL', () => {
   const bundled = { EMBEDDED_POSTGRES: 'bundled' }
 
   test('makes a database, opens it again, and is used for its data although another server is installed', async () => {
@@ -186,19 +186,22 @@ describe.runIf(native !== undefined)('the bundled server', () => {
     expect(await linkLibraries(unlinked)).toBe(true)
   })
 
-  test.runIf(nobody !== undefined)('is copied once, with its links, if its user cannot enter node_modules', async () => {
-    await mkdir(join(folder, 'closed'), { mode: 0o700 })
-    const unlinked = await packageWithoutLinks(join(folder, 'closed/package'))
-    const home = { path: folder, dataDirectory: join(folder, 'postgres'), user: nobody as ServerUser }
-    const bin = await prepareBundled(unlinked, home)
-    expect(bin).toMatch(new RegExp(`^${folder}/postgresql-18[^/]*/bin$`))
-    const { stdout } = await run(join(bin, 'initdb'), ['--version'], { uid: nobody?.uid, gid: nobody?.gid, cwd: '/' })
-    expect(stdout).toContain('(PostgreSQL) 18')
-    const { ino } = await stat(join(bin, 'postgres'))
-    expect(await prepareBundled(unlinked, home)).toBe(bin)
-    expect((await stat(join(bin, 'postgres'))).ino).toBe(ino)
-    expect((await readdir(folder)).filter((name) => name.startsWith('draft-'))).toEqual([])
-  })
+  test.runIf(nobody !== undefined)(
+    'is copied once, with its library links, if the user of the server cannot enter node_modules',
+    async () => {
+      await mkdir(join(folder, 'closed'), { mode: 0o700 })
+      const unlinked = await packageWithoutLinks(join(folder, 'closed/package'))
+      const home = { path: folder, dataDirectory: join(folder, 'postgres'), user: nobody as ServerUser }
+      const bin = await prepareBundled(unlinked, home)
+      expect(bin).toMatch(new RegExp(`^${folder}/postgresql-18[^/]*/bin$`))
+      const { stdout } = await run(join(bin, 'initdb'), ['--version'], { uid: nobody?.uid, gid: nobody?.gid, cwd: '/' })
+      expect(stdout).toContain('(PostgreSQL) 18')
+      const { ino } = await stat(join(bin, 'postgres'))
+      expect(await prepareBundled(unlinked, home)).toBe(bin)
+      expect((await stat(join(bin, 'postgres'))).ino).toBe(ino)
+      expect((await readdir(folder)).filter((name) => name.startsWith('draft-'))).toEqual([])
+    },
+  )
 })
 
 /** A copy as npm unpacks it: the same files without the symlinks that the install script makes. */

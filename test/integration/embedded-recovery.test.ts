@@ -50,7 +50,7 @@ async function killedOwner(env: NodeJS.ProcessEnv = {}): Promise<{ url: string; 
 
 const keptRows = async (url: string) => (await query(url, 'SELECT n FROM kept')).rows
 
-test.each(servers)('adopts the running %s server of a killed owner, and stop ends it', async (EMBEDDED_POSTGRES) => {
+test.each(servers)('the embedded database adopts the server of a killed owner: %s', async (EMBEDDED_POSTGRES) => {
   const left = await killedOwner({ EMBEDDED_POSTGRES })
   expect(await keptRows(left.url)).toEqual([{ n: 42 }])
   const next = own()
@@ -62,7 +62,7 @@ test.each(servers)('adopts the running %s server of a killed owner, and stop end
   expect((await readdir(dotFolder())).sort()).toEqual(['.gitignore', 'postgres'])
 })
 
-test('restarts an adopted server that was killed, at the same address', async () => {
+test('the embedded database restarts an adopted server that was killed, and keeps its address', async () => {
   const left = await killedOwner()
   const next = own()
   const { url } = await next.started()
@@ -72,7 +72,7 @@ test('restarts an adopted server that was killed, at the same address', async ()
   expect(await serverPid(dataDirectory())).not.toBe(left.pid)
 })
 
-test.each(servers)('finds every committed row after kill -9 of the owner and the %s server', async (EMBEDDED_POSTGRES) => {
+test.each(servers)('the embedded database loses no committed row by kill -9: %s', async (EMBEDDED_POSTGRES) => {
   const left = await killedOwner({ EMBEDDED_POSTGRES })
   process.kill(left.pid, 'SIGKILL')
   const next = own()
@@ -80,7 +80,7 @@ test.each(servers)('finds every committed row after kill -9 of the owner and the
   expect(next.told.some(({ note }) => note === 'running database server adopted')).toBe(false)
 })
 
-test('starts although a backend outlives its killed server', async () => {
+test('the embedded database starts although a backend process outlives its killed server', async () => {
   const left = await killedOwner()
   const client = new Client({ connectionString: left.url })
   client.on('error', () => {})
@@ -94,7 +94,7 @@ test('starts although a backend outlives its killed server', async () => {
   await client.end().catch(() => {})
 }, 20_000)
 
-test('stops and replaces a server that hangs', async () => {
+test('the embedded database stops and replaces a server that hangs', async () => {
   const left = await killedOwner()
   // The server lives, but without its socket it cannot be reached.
   await rename(join(dotFolder(), 'run'), join(folder, 'run-moved'))
@@ -103,7 +103,7 @@ test('stops and replaces a server that hangs', async () => {
   expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
 }, 20_000)
 
-test('finds the data of a project that was moved while its server ran', async () => {
+test('the embedded database finds the data of a project that was moved while its server ran', async () => {
   await killedOwner()
   await mkdir(join(folder, 'new'))
   await rename(dotFolder(), join(folder, 'new/.onedyno'))
@@ -111,7 +111,7 @@ test('finds the data of a project that was moved while its server ran', async ()
   expect(await keptRows((await next.started()).url)).toEqual([{ n: 42 }])
 }, 20_000)
 
-test('does not signal the unrelated process whose pid is in a copied pid file', async () => {
+test('the embedded database does not signal the unrelated process whose pid is in a copied pid file', async () => {
   const other = own(join(folder, 'copy/.onedyno'))
   await other.started()
   await other.kill('SIGTERM')
@@ -125,7 +125,7 @@ test('does not signal the unrelated process whose pid is in a copied pid file', 
   expect((await query(url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('refuses one of two concurrent starts, and names the pid of the other process', async () => {
+test('the embedded database refuses one of two concurrent starts with the pid of the process that holds its folder', async () => {
   const [first, second] = [own(), own()]
   const results = await Promise.allSettled([first.started(), second.started()])
   expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
@@ -138,14 +138,14 @@ test.each([
   ['a process that has ended', (text: string) => text.replace(/"pid":\d+/, '"pid":4194303')],
   ['a process whose pid was reused', (text: string) => text.replace(/"pid":\d+/, `"pid":${process.pid}`)],
   ['no process, because the machine crashed while the lock file was written', () => ''],
-])('takes over the lock of %s', async (_name, change) => {
+])('the embedded database takes over the lock of %s', async (_name, change) => {
   await killedOwner()
   const path = join(dotFolder(), 'owner.lock')
   await writeFile(path, change(await readFile(path, 'utf8')))
   await own().started()
 })
 
-test('leaves neither a process nor an incomplete database after SIGTERM during initdb', async () => {
+test('the embedded database leaves neither a process nor an incomplete database after SIGTERM during initdb', async () => {
   const owner = own()
   await owner.hears('creating database')
   await expect.poll(() => processesBelow(folder), { interval: 5 }).not.toEqual([])
@@ -155,7 +155,7 @@ test('leaves neither a process nor an incomplete database after SIGTERM during i
   expect(await readdir(dotFolder())).toEqual(['.gitignore', 'run'])
 })
 
-test('starts after kill -9 during initdb', async () => {
+test('the embedded database starts after kill -9 during initdb', async () => {
   const owner = own()
   await owner.hears('creating database')
   await expect.poll(() => processesBelow(folder), { interval: 5 }).not.toEqual([])
@@ -169,7 +169,7 @@ test('starts after kill -9 during initdb', async () => {
   expect(await processesBelow(folder)).toEqual([])
 })
 
-test('leaves no process after SIGTERM during the start of the server', async () => {
+test('the embedded database leaves no process after SIGTERM during the start of the server', async () => {
   const first = own()
   await first.started()
   await first.kill('SIGTERM')

@@ -51,7 +51,7 @@ async function start(options: Partial<EmbeddedOptions> = {}): Promise<Embedded> 
 const dataDirectory = () => join(folder, '.onedyno/postgres')
 const heard = (message: string) => notes.filter((note) => note.message === message)
 
-test('makes the database at the first start, and leaves no process after stop', async () => {
+test('the embedded database is created at its first start, and leaves no process behind after stop()', async () => {
   const { url, stop } = await start()
   expect(url).toBe(`postgresql://onedyno@/onedyno?host=${folder}/.onedyno/run&port=5432`)
   const { rows } = await query(url, 'SELECT current_database() AS name')
@@ -65,19 +65,19 @@ test('makes the database at the first start, and leaves no process after stop', 
   expect((await readdir(join(folder, '.onedyno'))).sort()).toEqual(['.gitignore', 'postgres'])
 })
 
-test('writes no server log during a usual start and stop', async () => {
+test('the embedded database writes no server log during a usual start and stop', async () => {
   await (await start()).stop()
   await (await start()).stop()
   expect(written).toBe('')
 })
 
-test('logs an error of a client as one line without the statement', async () => {
+test('the embedded database logs an error of a client as one line without the statement', async () => {
   const { url } = await start()
   await expect(query(url, "SELECT 'secret'::integer")).rejects.toThrow()
   await expect.poll(() => written).toMatch(/^\[\d+\] ERROR: {2}invalid input syntax for type integer: "secret" at character 8\n$/)
 })
 
-test('has durable settings, does not listen on a network and uses little memory', async () => {
+test('the embedded database has durable settings, does not listen on a network and uses little memory', async () => {
   const { url } = await start()
   const { rows } = await query(
     url,
@@ -98,22 +98,28 @@ test('has durable settings, does not listen on a network and uses little memory'
   expect(collation).toEqual([{ datcollate: 'C' }])
 })
 
-test.runIf(isRoot)('runs the server of root as another user, and only this user can use its data and its socket', async () => {
-  await start()
-  const pid = await serverPid(dataDirectory())
-  for (const path of [`/proc/${pid}`, dataDirectory(), join(folder, '.onedyno/run')])
-    expect((await stat(path)).uid, path).not.toBe(0)
-  for (const path of [dataDirectory(), join(folder, '.onedyno/run')]) expect((await stat(path)).mode & 0o777, path).toBe(0o700)
-})
+test.runIf(isRoot)(
+  'the embedded database runs the server of root as another user, and only this user can use its data and its socket',
+  async () => {
+    await start()
+    const pid = await serverPid(dataDirectory())
+    for (const path of [`/proc/${pid}`, dataDirectory(), join(folder, '.onedyno/run')])
+      expect((await stat(path)).uid, path).not.toBe(0)
+    for (const path of [dataDirectory(), join(folder, '.onedyno/run')]) expect((await stat(path)).mode & 0o777, path).toBe(0o700)
+  },
+)
 
-test.runIf(hasPsql)('connects psql by the same URL, whatever PG variables the shell has', async () => {
-  const { url } = await start()
-  const env = { ...process.env, PGPORT: '1', PGHOST: 'localhost', PGUSER: 'nobody', PGDATABASE: 'none' }
-  const { stdout } = await run('psql', [url, '-Atc', 'SELECT current_user, current_database()'], { env })
-  expect(stdout).toBe('onedyno|onedyno\n')
-})
+test.runIf(hasPsql)(
+  'the embedded database can be reached by psql with the same URL, whatever PG variables the shell has',
+  async () => {
+    const { url } = await start()
+    const env = { ...process.env, PGPORT: '1', PGHOST: 'localhost', PGUSER: 'nobody', PGDATABASE: 'none' }
+    const { stdout } = await run('psql', [url, '-Atc', 'SELECT current_user, current_database()'], { env })
+    expect(stdout).toBe('onedyno|onedyno\n')
+  },
+)
 
-test('finds the data of the first start at the second start', async () => {
+test('the embedded database finds the data of the first start at the second start', async () => {
   const first = await start()
   await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS n')
   await first.stop()
@@ -123,7 +129,7 @@ test('finds the data of the first start at the second start', async () => {
   expect(heard('creating database')).toHaveLength(1)
 })
 
-test('restarts a killed server at the same address with all committed data', async () => {
+test('the embedded database restarts a killed server at the same address with all committed data', async () => {
   const { url } = await start()
   await query(url, 'CREATE TABLE kept AS SELECT 42 AS n')
   for (const deaths of [1, 2]) {
@@ -149,7 +155,7 @@ test('restarts a killed server at the same address with all committed data', asy
   }
 })
 
-test('leaves no process if it stops during a restart of the server', async () => {
+test('the embedded database leaves no process behind if it is stopped while its server restarts', async () => {
   const { stop } = await start()
   process.kill(await serverPid(dataDirectory()), 'SIGKILL')
   await expect.poll(() => heard('database server ended')).toHaveLength(1)
@@ -157,7 +163,7 @@ test('leaves no process if it stops during a restart of the server', async () =>
   expect(await processesBelow(folder)).toEqual([])
 })
 
-test('refuses a second owner of a folder with the pid of the first owner, which continues', async () => {
+test('the embedded database refuses a second owner with an error that has the pid of the first owner, and the first owner continues', async () => {
   const { url } = await start()
   await expect(start()).rejects.toMatchObject({
     code: 'ALREADY_RUNNING',
@@ -166,12 +172,12 @@ test('refuses a second owner of a folder with the pid of the first owner, which 
   expect((await query(url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('creates nothing if the start is cancelled beforehand', async () => {
+test('the embedded database creates nothing if its start was cancelled before it began', async () => {
   await expect(start({ signal: AbortSignal.abort(new Error('cancelled')) })).rejects.toThrow('cancelled')
   expect(await readdir(folder)).toEqual([])
 })
 
-test('refuses data of another major version, with both versions in the error', async () => {
+test('the embedded database refuses data of another major version of PostgreSQL, with both versions in the error', async () => {
   await mkdir(dataDirectory(), { recursive: true })
   await writeFile(join(dataDirectory(), 'PG_VERSION'), '9\n')
   await expect(start({ env: { ...process.env, EMBEDDED_POSTGRES: 'auto' } })).rejects.toMatchObject({
@@ -181,7 +187,7 @@ test('refuses data of another major version, with both versions in the error', a
   expect(existsSync(join(folder, '.onedyno/owner.lock'))).toBe(false)
 })
 
-test('reports a server that cannot start, passes on its whole log and leaves no process', async () => {
+test('the embedded database reports a server that cannot start with the whole server log, and leaves no process behind', async () => {
   await (await start()).stop()
   await rm(join(dataDirectory(), 'global/pg_control'))
   await expect(start()).rejects.toMatchObject({ code: 'DATABASE_START_FAILED', message: expect.stringContaining('"code":2') })
@@ -189,14 +195,14 @@ test('reports a server that cannot start, passes on its whole log and leaves no 
   expect((await readdir(join(folder, '.onedyno'))).sort()).toEqual(['.gitignore', 'postgres', 'run'])
 })
 
-test('makes the database again if it was dropped or its creation was interrupted', async () => {
+test('the embedded database creates its database again if it was dropped or its creation was interrupted', async () => {
   const first = await start()
   await query(first.url.replace('/onedyno?', '/postgres?'), 'DROP DATABASE onedyno')
   await first.stop()
   expect((await query((await start()).url, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
-test('names the searched places if no server is installed', async () => {
+test('the error names the searched places if no PostgreSQL server is installed', async () => {
   const home = { path: folder, dataDirectory: dataDirectory(), user: undefined }
   const options = {
     choice: 'system',
@@ -212,7 +218,7 @@ test('names the searched places if no server is installed', async () => {
   })
 })
 
-test('skips a program named postgres that is not PostgreSQL, and shows its last output', async () => {
+test('the search for a server skips a program named postgres that is not PostgreSQL, and the error shows its last output', async () => {
   for (const name of ['postgres', 'initdb'])
     await writeFile(join(folder, name), '#!/bin/sh\necho broken library\nexit 127\n', { mode: 0o755 })
   const home = { path: folder, dataDirectory: dataDirectory(), user: undefined }
@@ -229,11 +235,11 @@ test('skips a program named postgres that is not PostgreSQL, and shows its last 
   })
 })
 
-test('accepts three values of EMBEDDED_POSTGRES', async () => {
+test('the embedded database refuses an unknown value of EMBEDDED_POSTGRES with CONFIG_INVALID', async () => {
   await expect(start({ env: { EMBEDDED_POSTGRES: 'docker' } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
 })
 
-test('reports a folder that cannot be created', async () => {
+test('the embedded database reports a folder that cannot be created', async () => {
   await writeFile(join(folder, 'file'), '')
   await expect(start({ dataDir: join(folder, 'file/.onedyno') })).rejects.toMatchObject({ code: 'DATABASE_FOLDER_UNUSABLE' })
 })

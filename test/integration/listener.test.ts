@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => schema.drop())
 
-it('runs no listening session that has ended when the connection comes back', async () => {
+it('a listening session that has ended does not run again when the connection comes back', async () => {
   const runs = { ended: 0, stays: 0 }
   const ended = async () => void runs.ended++
   await database.listener.session(ended)
@@ -25,7 +25,7 @@ it('runs no listening session that has ended when the connection comes back', as
   expect(runs.ended).toBe(1)
 })
 
-it('keeps at most a hundred requests with a missing part', async () => {
+it('remote control keeps at most a hundred requests that lack a part, and drops the oldest request', async () => {
   const heard: unknown[] = []
   const control = createPostgresControl(database, silentLog())
   await control.serve('celery@test', ({ body }) => void heard.push(body))

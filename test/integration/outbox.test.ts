@@ -63,7 +63,7 @@ describe('a message that is due later', () => {
     expect(await published(bench)).toEqual(['early'])
   })
 
-  benchTest('can be due at the largest Date', async (bench) => {
+  benchTest('can be due at the largest Date of JavaScript', async (bench) => {
     const { database } = await bench.relay()
     await keepInOutbox(database, messageOf('never'), new Date(8.64e15))
     await bench.sql(
@@ -120,7 +120,7 @@ describe('a message in a transaction of the application', () => {
     await client.end()
   })
 
-  benchTest('throws an error of the caller’s connection unchanged', async (bench) => {
+  benchTest('is refused with the unchanged error of the caller’s connection if the transaction has failed', async (bench) => {
     const database = bench.schema.open()
     const client = await applicationClient(bench)
     await client.query('BEGIN')

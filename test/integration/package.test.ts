@@ -48,7 +48,7 @@ describe('package.json', () => {
     expect(silent.filter((name) => name !== 'fsevents')).toEqual([])
   })
 
-  test('names only files that exist after a build', () => {
+  test('names only files that a build creates or the repository has', () => {
     const { exports, bin, files } = manifest as unknown as {
       exports: Record<string, string | Record<string, string>>
       bin: Record<string, string>

@@ -26,7 +26,7 @@ describe('the packages that a process loads', () => {
     expect(files.some((file) => file.endsWith('dist/supervisor/supervise.js'))).toBe(true)
   })
 
-  test('start with a DATABASE_URL loads no driver, web framework or logger', async () => {
+  test('onedyno start with a DATABASE_URL loads no driver, web framework or logger', async () => {
     const { packages } = await loadedBy(['start', '-f', procfile('beat: echo onedyno beat')], schema.env)
     expect(packages.filter((name) => HEAVY.includes(name))).toEqual([])
   })

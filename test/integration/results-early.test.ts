@@ -38,7 +38,7 @@ describe('a result that is notified before a call waits for it', () => {
     expect(await waitShortly('stranger')).toBeUndefined()
   })
 
-  it('is dropped by forget', async () => {
+  it('is dropped by forget()', async () => {
     await end('first')
     results.sending(['a', 'b'])
     await end('a', 'b')

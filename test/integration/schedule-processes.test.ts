@@ -20,7 +20,7 @@ const evaluate = async (code: string, timezone: string): Promise<unknown> => {
 const TICKS = `['*/15 2 * * * America/New_York', '0 0 L * *', '0 9 * * 1'].flatMap((text) =>
   nextTicks(parseSchedule(text, { timezone: 'UTC', now: new Date(0) }), new Date('2026-03-08T05:00:00Z'), 6))`
 
-test('computes the same ticks in every time zone of the host', async () => {
+test('a schedule has the same ticks in every time zone of the host', async () => {
   const [utc, apia, chatham] = await Promise.all(
     ['UTC', 'Pacific/Apia', 'Pacific/Chatham'].map((timezone) => evaluate(TICKS, timezone)),
   )
@@ -29,7 +29,7 @@ test('computes the same ticks in every time zone of the host', async () => {
   expect(chatham).toEqual(utc)
 })
 
-test('loads cron-parser only when a crontab is evaluated', async () => {
+test('a process loads cron-parser only when it evaluates a crontab', async () => {
   const parse = (text: string): string => `parseSchedule('${text}', { timezone: 'UTC', now: new Date(0) })`
   const interval = `[nextTicks(${parse('15 minutes')}, new Date(0), 3).length, describeSchedule(${parse('0 9 * * 1')}), loaded()]`
   expect(await evaluate(interval, 'UTC')).toEqual([3, 'at 09:00 on Monday (UTC)', false])

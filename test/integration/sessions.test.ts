@@ -27,8 +27,8 @@ const backends = async () =>
     ({ pid }) => pid as number,
   )
 
-describe('every session with the database', () => {
-  it('detects within half a minute that the other machine vanished, also under traffic', async () => {
+describe('every database session', () => {
+  it('detects within half a minute that the machine of the server vanished, also while data is sent', async () => {
     const pool = () => database.query(TIMEOUTS)
     const inTransaction = () => database.transaction((client) => client.query(TIMEOUTS))
     const rows = (await Promise.all([pool(), pool(), inTransaction(), database.listener.query(TIMEOUTS.text)])).flat()
@@ -39,7 +39,7 @@ describe('every session with the database', () => {
     for (const row of rows) expect(row).toMatchObject({ unacknowledged: '25000', idle: '10', interval: '5', count: '3' })
   })
 
-  it('has the same timeouts after its connection was opened again', async () => {
+  it('has the same timeouts after a new connection was opened', async () => {
     await database.listener.query('SELECT 1')
     await Promise.all([database.query(TIMEOUTS), database.query(TIMEOUTS)])
     const former = await backends()
@@ -52,7 +52,7 @@ describe('every session with the database', () => {
   })
 })
 
-it('gives back idle connections of the pool after a minute, except one', async () => {
+it('the pool closes idle connections after a minute, except one connection', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   await Promise.all([database.query(TIMEOUTS), database.query(TIMEOUTS), database.query(TIMEOUTS)])
   vi.advanceTimersByTime(59_000)

@@ -14,7 +14,7 @@ describe('every statement of sql/queries', () => {
   })
   afterAll(() => schema.drop())
 
-  test('is in one of more than 25 files', () => expect(names.length).toBeGreaterThan(25))
+  test('is found, in more than 25 files', () => expect(names.length).toBeGreaterThan(25))
 
   test.each(names)('%s is one statement that fits the migrated schema and names the schema of its tables', async (name) => {
     await prepare(schema, sql(name))
@@ -24,7 +24,7 @@ describe('every statement of sql/queries', () => {
     ['names an unknown column', 'SELECT nothing FROM {schema}.message', '42703'],
     ['names a table without its schema', 'SELECT FROM message', '42P01'],
     ['is two statements', 'SELECT 1; SELECT 2', '42601'],
-  ])('refuses a text that %s', async (_what, text, code) => {
+  ])('the check refuses a statement that %s', async (_what, text, code) => {
     await expect(prepare(schema, { name: 'faulty', text })).rejects.toMatchObject({ code })
   })
 })

@@ -12,7 +12,7 @@ onEveryBroker('a task in a thread', (at) => {
   const ended = (id: string) => at.ended(id, WAIT_MS)
   const logsOf = (id: string) => at.rows('SELECT retries, message FROM $task_log WHERE task_id = $1 ORDER BY id', [id])
 
-  it('can throw Ignore, Reject, Reject with requeue and Retry as on the event loop', async () => {
+  it('can throw Ignore, Reject, Reject with requeue and Retry with the same effects as on the event loop', async () => {
     const worker = await at.process(APP, { env: { WORKER_THREADS: '1' } })
     const ignored = await send('ends.ignore')
     const rejected = await send('ends.reject')
@@ -50,7 +50,7 @@ onEveryBroker('a task in a thread', (at) => {
     await until('forgotten', async () => (await at.results.find(id)) === undefined, 3000)
   }, 60_000)
 
-  it('that exceeds its hard time limit ends its chord and group, and their errbacks run', async () => {
+  it('that exceeds its hard time limit fails its chord and its group, and their errbacks run', async () => {
     await at.process(APP, { env: { WORKER_THREADS: '2' } })
     const told = (taskId: string) => s('ends.told').set({ taskId })
     const sum = at.app.task('ends.sum', (list: readonly unknown[]) => list.length)
@@ -65,7 +65,7 @@ onEveryBroker('a task in a thread', (at) => {
     expect(await ended('of-group')).toMatchObject({ result: header.results[1]!.id })
   }, 60_000)
 
-  it('ends, like the tasks beside it, before a recycled worker exits with 0', async () => {
+  it('ends, like the other running tasks, before a recycled worker exits with 0', async () => {
     const worker = await at.process(APP, { args: ['--max-tasks', '3', '-c', '10'], env: { WORKER_THREADS: '2' } })
     const slow: string[] = []
     for (let n = 0; n < 4; n++) slow.push(await send('ends.nap-async', 1500))

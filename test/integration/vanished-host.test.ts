@@ -44,7 +44,7 @@ const rows = (text: string) => query(server.socketUrl, text.replaceAll('$', `"${
 const sendTraffic = () => rows(`SELECT pg_notify('${schema.schema}.message', 'celery') FROM $worker LIMIT 1`)
 
 it.skipIf(!canRun)(
-  'runs the tasks of a host that vanished elsewhere within 30 seconds, while the server sends to that host',
+  'tasks of a vanished host run on another host within 30 seconds, although the server still sends to the vanished host',
   async () => {
     await startWorker(server.url, hosts.on.far)
     const broker = createPostgresBroker(schema.open(), schema.config, silentLog())

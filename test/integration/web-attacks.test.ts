@@ -48,7 +48,7 @@ afterAll(async () => {
 
 const cases = loadAttackCases()
 
-test('the case file has all its cases', () => {
+test('the file of attack cases has at least 97 cases', () => {
   expect(cases.length).toBeGreaterThanOrEqual(97)
 })
 

@@ -22,7 +22,7 @@ afterEach(() => schema.drop())
 const sql = (text: string, values: unknown[] = []) => query(schema.url, text.replaceAll('@', `"${schema.schema}".`), values)
 
 test.each(['*/15 *', '0 9 * * 1-5', '15 minutes', 'every 2 hours', 'celery: 0 9 mon 1 *'])(
-  'stores %s unchanged',
+  'the console stores the schedule %s unchanged',
   async (text) => {
     const id = await schedules.create({
       task: 'tasks.echo',
@@ -47,12 +47,12 @@ test.each(['*/15 *', '0 9 * * 1-5', '15 minutes', 'every 2 hours', 'celery: 0 9 
   },
 )
 
-test('stores a date as a schedule that runs once', async () => {
+test('the console stores a date as a schedule that runs once', async () => {
   const id = await schedules.create({ task: 'tasks.echo', args: [1], schedule: { kind: 'clocked', at: now } })
   expect(await schedules.find(id)).toMatchObject({ schedule: { kind: 'clocked', at: now } })
 })
 
-test('gives different names to schedules of the same task and time', async () => {
+test('the console gives different names to schedules with the same task and time', async () => {
   const given = { task: 'tasks.echo', args: [1], schedule: schedule('15 minutes') }
   await Promise.all(Array.from({ length: 20 }, () => schedules.create(given)))
   const names = (await schedules.list({ limit: 100 })).map(({ name }) => name)
@@ -60,7 +60,7 @@ test('gives different names to schedules of the same task and time', async () =>
   expect(names[0]).toMatch(/^tasks\.echo, 15 minutes, [0-9a-f]{8}$/)
 })
 
-test('refuses a duplicate name and repeats it in the message', async () => {
+test('the console refuses a duplicate schedule name with a message that has this name', async () => {
   const given = { name: 'nightly', task: 'tasks.echo', args: [1], schedule: schedule('15 minutes') }
   await schedules.create(given)
   await expect(schedules.create(given)).rejects.toMatchObject({
@@ -69,12 +69,12 @@ test('refuses a duplicate name and repeats it in the message', async () => {
   })
 })
 
-test('refuses a text that PostgreSQL cannot store', async () => {
+test('the console refuses a text that PostgreSQL cannot store', async () => {
   const creating = schedules.create({ task: 'tasks.echo', args: ['\0'], schedule: schedule('15 minutes') })
   await expect(creating).rejects.toMatchObject({ code: 'VALUE_NOT_JSON' })
 })
 
-test('lists schedules by name, page by page', async () => {
+test('the console lists schedules by name, page by page', async () => {
   for (const name of ['c', 'a', 'd', 'b'])
     await schedules.create({ name, task: 'tasks.echo', args: [1], schedule: schedule('15 minutes') })
   const names = async (options: { after?: string; limit: number }) => (await schedules.list(options)).map(({ name }) => name)
@@ -82,7 +82,7 @@ test('lists schedules by name, page by page', async () => {
   expect(await names({ after: 'c', limit: 3 })).toEqual(['d'])
 })
 
-test('lists an invalid hand-written row with its problem', async () => {
+test('the console lists an invalid row that was written by hand, with the reason', async () => {
   await sql(`INSERT INTO @schedule (name, task, kind, minute, hour, day_of_week, day_of_month, month_of_year, day_rule, timezone)
     VALUES ('by hand', 'tasks.echo', 'crontab', '61', '*', '*', '*', '*', 'or', 'UTC')`)
   expect(await schedules.list({ limit: 5 })).toMatchObject([
@@ -90,7 +90,7 @@ test('lists an invalid hand-written row with its problem', async () => {
   ])
 })
 
-test('wakes beat on every change, and removes the next run of a disabled schedule', async () => {
+test('the console wakes beat on every change, and removes the next run of a disabled schedule', async () => {
   let woken = 0
   const subscription = await schema.open().listener.listen(database.channel('schedule'), () => {
     woken += 1
@@ -109,14 +109,14 @@ test('wakes beat on every change, and removes the next run of a disabled schedul
   await subscription.stop()
 })
 
-test.each(['01a0f3c2-0000-7000-8000-000000000001', 'nope', '', "1' OR '1'='1"])('treats the id %j as unknown', async (id) => {
+test.each(['01a0f3c2-0000-7000-8000-000000000001', 'nope', '', "1' OR '1'='1"])('no schedule has the id %j', async (id) => {
   expect(await schedules.find(id)).toBeUndefined()
   expect(await schedules.remove(id)).toBe(false)
   expect(await schedules.setEnabled(id, false)).toBe(false)
   expect(await schedules.runs(id, { limit: 5 })).toEqual([])
 })
 
-test('shows the newest run first with the state of its task, and keeps the history after the schedule is deleted', async () => {
+test('the console lists runs with the states of their tasks, newest first, also after the schedule is deleted', async () => {
   const id = await schedules.create({ task: 'tasks.echo', args: [1], schedule: schedule('15 minutes') })
   const ticks = [1, 2, 3].map((minutes) => new Date(now.getTime() + minutes * 60_000))
   for (const tick of ticks) {

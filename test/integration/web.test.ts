@@ -16,7 +16,7 @@ afterEach(async () => {
   await schema.drop()
 })
 
-describe('the form with a real database and a real worker', () => {
+describe('the console with a real database and a real worker', () => {
   test('runs a task and shows SUCCESS and the result on its page', async () => {
     web = await startTestConsole(schema)
     const posted = await postForm(web.url, { task: 'tasks.echo', args: '["hi"]', schedule: '' })
@@ -34,7 +34,7 @@ describe('the form with a real database and a real worker', () => {
     expect(html).toContain('<pre tabindex="0">hi</pre>')
   })
 
-  test('shows a run before a worker has received it', async () => {
+  test('shows a task before a worker has received it', async () => {
     web = await startTestConsole(schema, { worker: false })
     const posted = await postForm(web.url, { task: 'tasks.echo', args: '["hi"]', schedule: '' })
     expect(await getJson(`${web.url}${posted.headers.get('location')}`)).toMatchObject({
@@ -54,7 +54,7 @@ describe('the form with a real database and a real worker', () => {
     })
   })
 
-  test('accepts every text that JSON can express', async () => {
+  test('accepts every text that JSON can express as an argument', async () => {
     web = await startTestConsole(schema)
     const texts = [
       '</textarea><svg onload=x>',
@@ -87,7 +87,7 @@ describe('the form with a real database and a real worker', () => {
   })
 
   test.each(['["\\u0000"]', '["\\ud800"]', '[{"\\u0000": 1}]'])(
-    'stores %s in a schedule or reports it at the field',
+    'stores the arguments %s in a schedule or reports an error at their field',
     async (args) => {
       web = await startTestConsole(schema, { worker: false })
       const posted = await postForm(web.url, { task: 'tasks.echo', args, schedule: '15 minutes' })
@@ -113,7 +113,7 @@ describe('the form with a real database and a real worker', () => {
     expect((await fetch(`${web.url}/schedules`)).status).toBe(503)
   })
 
-  test('is not ready before the tables exist', async () => {
+  test('is not ready before the tables of the schema exist', async () => {
     const empty = await createTestSchema({ migrated: false })
     try {
       web = await startTestConsole(empty, { worker: false })
@@ -125,15 +125,15 @@ describe('the form with a real database and a real worker', () => {
     }
   })
 
-  test('is ready if the database and its tables exist', async () => {
+  test('is ready if the database answers and the tables exist', async () => {
     web = await startTestConsole(schema, { worker: false })
     const ready = await fetch(`${web.url}/readyz`)
     expect([ready.status, await ready.text()]).toEqual([200, 'ready\n'])
   })
 })
 
-describe('the server', () => {
-  test('names the port that is already in use', async () => {
+describe('the web server', () => {
+  test('names the port in its error if the port is already in use', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => other.once('listening', resolve))
     const { port } = other.address() as { port: number }
@@ -153,7 +153,7 @@ describe('the server', () => {
     })
   })
 
-  test('answers pending long polls on stop and ends at once', async () => {
+  test('answers pending long polls when it stops, and ends at once', async () => {
     web = await startTestConsole(schema, { worker: false })
     const { id } = await web.app.sendTask('tasks.echo', ['hi'])
     const waiting = getJson(`${web.url}/tasks/tasks.echo/${id}?wait=20`)
@@ -169,7 +169,7 @@ describe('the server', () => {
     expect(performance.now() - asked).toBeLessThan(2000)
   })
 
-  test('cuts unfinished requests on stop, within the shutdown budget', async () => {
+  test('cuts unfinished requests when it stops, within the shutdown timeout', async () => {
     web = await startTestConsole(schema, { worker: false, env: { SHUTDOWN_TIMEOUT: '3' } })
     const { port } = new URL(web.url)
     const socket = connect(Number(port), '127.0.0.1')
@@ -189,7 +189,7 @@ describe('the server', () => {
     expect(performance.now() - asked).toBeLessThan(2500)
   })
 
-  test('keeps connections open longer than the router does', async () => {
+  test('keeps idle connections open longer than the router of Heroku does', async () => {
     web = await startTestConsole(schema, { worker: false })
     expect((await fetch(`${web.url}/ping`)).headers.get('keep-alive')).toBe('timeout=95')
   })

@@ -10,7 +10,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
   const send = async (name: string, args: unknown[] = [], options = {}) => (await at.app.sendTask(name, args, options)).id
   const ended = (id: string) => at.ended(id, WAIT_MS)
 
-  it('a task of a worker with --pool thread computes beside the event loop, and can send and wait', async () => {
+  it('a task of a worker with --pool thread computes outside the event loop, can send tasks and can wait for results', async () => {
     await at.process(APP, { args: ['--pool', 'thread'] })
     const first = await send('thread.add', [1, 2])
     expect(await ended(await send('thread.where'))).toMatchObject({ result: { isMainThread: false } })
@@ -20,7 +20,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
     expect(await ended(await send('thread.group'))).toMatchObject({ state: 'SUCCESS', result: [3, 7] })
   })
 
-  it('a thread ends by the hard time limit or the revoke of its task, or together with its worker', async () => {
+  it('a thread ends if its task exceeds its hard time limit or is revoked, or if its worker ends', async () => {
     const worker = await at.process(APP, { args: ['--pool', 'thread', '-c', '2'], env: { SHUTDOWN_TIMEOUT: '3' } })
     const limited = await send('thread.for-ever', [], { timeLimit: 1 })
     expect(await ended(limited)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'TimeLimitExceeded' } })
@@ -44,7 +44,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
     expect(await ended(await send('thread.add', [1, 2]))).toMatchObject({ result: 3 })
   })
 
-  it('a task that blocks the event loop is stored with its effects, and its worker is killed', async () => {
+  it('a task that blocks the event loop ends with an outcome and its effects, and its worker is killed', async () => {
     const worker = await at.process(APP)
     const told = await at.app.signature('thread.told').set({ taskId: 'told' })
     const { id } = await at.app.signature('thread.for-ever').set({ timeLimit: 1 }).linkError(told).delay()
@@ -56,7 +56,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
     await until('acknowledged', () => next.output().includes('message acknowledged without running'), WAIT_MS)
   })
 
-  it('a worker that has run its number of tasks finishes its running tasks, requeues the other tasks and exits 0', async () => {
+  it('a worker that has run --max-tasks tasks finishes its running tasks, requeues its waiting tasks and exits with 0', async () => {
     const worker = await at.process(APP, { args: ['--max-tasks', '2', '-c', '2'] })
     const slow = await send('thread.nap', [1500])
     await until('it runs', async () => (await at.results.find(slow))?.state === 'STARTED', WAIT_MS)
@@ -70,7 +70,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
     expect(await ended(rest)).toMatchObject({ result: 6 })
   })
 
-  it('a worker above its memory limit after a task exits 0', async () => {
+  it('a worker that is above its memory limit after a task exits with 0', async () => {
     const worker = await at.process(APP, { args: ['--max-memory', '20'] })
     await send('thread.add', [1, 1])
     expect(await worker.exited).toBe(0)
@@ -81,7 +81,7 @@ onEveryBroker('tasks on the event loop and in threads', (at) => {
 onEveryBroker(
   'the heap of a thread',
   (at) => {
-    it('has its own limit, and the process keeps the limit of its flag', async () => {
+    it('has the limit of WORKER_THREAD_MEMORY, and the heap of the main thread has the limit of NODE_OPTIONS', async () => {
       const env = { NODE_OPTIONS: '--max-old-space-size=200 --max-semi-space-size=2', WORKER_THREAD_MEMORY: '40' }
       await at.process(APP, { args: ['--pool', 'thread'], env })
       const heap = async (name: string) => Number((await at.ended((await at.app.sendTask(name, [])).id, WAIT_MS)).result)

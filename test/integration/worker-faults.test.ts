@@ -32,7 +32,7 @@ async function work(): Promise<void> {
   worker = await startWorker({ ...options, app, broker, log: silentLog() })
 }
 
-it('a worker whose outcome cannot be stored stops in time, and the next worker runs its task', async () => {
+it('a worker that cannot store an outcome stops in time, and the next worker runs the task again', async () => {
   const { proxy, url } = await startDatabaseProxy(schema.url)
   onTestFinished(() => proxy.close())
   const far = createPostgresBroker(schema.open({ env: { DATABASE_URL: url } }), schema.config, silentLog())
@@ -81,7 +81,7 @@ describe('a task with an unusual error or value', () => {
     await expect((await task.delay()).get({ timeoutMs: 5000 })).rejects.toMatchObject({ state: 'FAILURE' })
   })
 
-  it.each([['text'], [1.5], [-1], [2 ** 40], [null]])('is stored when its message has the retry count %j', async (retries) => {
+  it.each([['text'], [1.5], [-1], [2 ** 40], [null]])('has an outcome despite the retry count %j', async (retries) => {
     const task = app.task('t', () => 'fine')
     await work()
     // Sent as another producer would send it, because our own refuses such headers.
@@ -129,7 +129,7 @@ describe('a client that waits for a result', () => {
     expect(id).toBe('other')
   })
 
-  it('ignores unknown notifications on its channel', async () => {
+  it('ignores unknown notifications on its NOTIFY channel', async () => {
     const task = app.task('t', () => 'there')
     const handle = await task.delay()
     const waiting = handle.get({ timeoutMs: 5000 })

@@ -64,7 +64,7 @@ describe('a task from call to result', () => {
     expect(await fail.asyncResult(id).state()).toBe('PENDING')
   })
 
-  it('wakes a hundred waiting clients, with values of any size', async () => {
+  it('wakes a hundred waiting clients with their results, whatever size the results have', async () => {
     const big = app.task('big', (n: number) => 'x'.repeat(n))
     await work({ concurrency: 20 })
     const handles = await Promise.all(Array.from({ length: 100 }, (_, index) => big.delay(index * 500)))
@@ -72,7 +72,7 @@ describe('a task from call to result', () => {
     expect(values.map(({ length }) => length)).toEqual(Array.from({ length: 100 }, (_, index) => index * 500))
   })
 
-  it('is STARTED while it runs', async () => {
+  it('has the state STARTED while it runs', async () => {
     let release = () => {}
     const slow = app.task('slow', () => new Promise<string>((resolve) => (release = () => resolve('done'))))
     await work()
@@ -99,7 +99,7 @@ describe('a task from call to result', () => {
     expect(await query(schema.url, `SELECT FROM "${schema.schema}".message`)).toEqual([])
   })
 
-  it('never runs more tasks at once than its concurrency', async () => {
+  it('never runs more often at the same time than the concurrency of its worker allows', async () => {
     let now = 0
     let most = 0
     const task = app.task('count', async () => {
@@ -127,7 +127,7 @@ describe('a worker that is asked to stop', () => {
     expect(await handle.state()).toBe('SUCCESS')
   })
 
-  it('requeues tasks that do not finish in time', async () => {
+  it('requeues tasks that do not finish before the shutdown timeout', async () => {
     const seen: number[] = []
     const stubborn = app.task(
       'stubborn',
@@ -149,7 +149,7 @@ describe('a worker that is asked to stop', () => {
     expect(await handle.get({ timeoutMs: 5000 })).toBe('second time')
   })
 
-  it('aborts the signal of a task and requeues its message', async () => {
+  it('aborts the signal of a running task and requeues its message', async () => {
     let runs = 0
     const obedient = app.task(
       'obedient',
@@ -168,7 +168,7 @@ describe('a worker that is asked to stop', () => {
     expect(await handle.get({ timeoutMs: 5000 })).toBe(2)
   })
 
-  it('leaves no row in the database', async () => {
+  it('leaves no row in the table of workers', async () => {
     const worker = await work()
     await worker.stop()
     workers.pop()
@@ -177,7 +177,7 @@ describe('a worker that is asked to stop', () => {
 })
 
 describe('a worker whose database is unreachable', () => {
-  it('keeps outcomes and stores them when the database is back', async () => {
+  it('keeps outcomes in memory and stores the outcomes when the database is back', async () => {
     let release = () => {}
     const held = app.task('held', () => new Promise<string>((resolve) => (release = () => resolve('kept'))))
     const after = app.task('after', () => 'works again')
@@ -215,7 +215,7 @@ describe('results', () => {
     expect(left.map(({ id }) => id)).toEqual(['waiting', 'young'])
   })
 
-  it('show whether a task that has not run is in the outbox or in a queue', async () => {
+  it('tell whether a task that has not run is in the outbox or in a queue', async () => {
     const task = app.task('t', () => 1)
     await task.applyAsync([], { taskId: 'later', countdown: 3600 })
     await task.applyAsync([], { taskId: 'queued' })

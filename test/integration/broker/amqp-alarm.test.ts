@@ -87,7 +87,7 @@ describe.skipIf(!hasRabbit())('RabbitMQ with a memory alarm', () => {
     }
   }
 
-  it('leaves new messages in the outbox, still delivers its messages, and takes the messages of the outbox when the alarm ends', async () => {
+  it('still delivers queued messages, while new messages wait in the outbox until the alarm ends', async () => {
     await broker.publish(Array.from({ length: 40 }, (_, index) => message(`m${index}`)))
     const go = await consume()
     for (const round of [1, 2]) {

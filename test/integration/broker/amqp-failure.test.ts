@@ -15,7 +15,7 @@ const succeeded = ({ message }: Delivery): Outcome => {
   return { id, task, state: 'SUCCESS', result: 'null', traceback: null, queue: 'celery', retries: 0, startedAt: now, doneAt: now }
 }
 
-describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
+describe.skipIf(lacks('amqp'))('the RabbitMQ broker with a broken connection', () => {
   let fixture: AmqpFixture
   const consumers: Consumer[] = []
   afterAll(dropSharedVhost)
@@ -50,7 +50,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     return depth?.ready === 0 && depth.running === 0
   }
 
-  it('loses no message when the connection breaks again and again during publishing', async () => {
+  it('loses no message when the connection breaks repeatedly while a process publishes', async () => {
     const broker = await fixture.open()
     const proxy = fixture.proxyOf(broker)
     let cuts = 0
@@ -67,7 +67,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     await until('all recorded', recordedAll(2000))
   })
 
-  it('stores the outcome of every task when the connection breaks again and again during consuming', async () => {
+  it('stores the outcome of every task when the connection breaks repeatedly while a worker consumes', async () => {
     const publisher = await fixture.open()
     await publisher.publish(messages(3000))
     const broker = await fixture.open()
@@ -81,7 +81,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     expect(ran.size).toBe(3000)
   })
 
-  it('acknowledges messages that finished while the connection was broken, without running them again', async () => {
+  it('acknowledges messages whose tasks finished while the connection was broken, and does not run these tasks again', async () => {
     const broker = await fixture.open()
     await broker.publish(messages(5))
     const got: Delivery[] = []
@@ -98,7 +98,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     expect(got).toHaveLength(5)
   })
 
-  it('counts no death when a living worker loses its connection, however often', async () => {
+  it('counts no death when a living worker loses its connection repeatedly', async () => {
     const unlucky = await fixture.open()
     const other = await fixture.open()
     await unlucky.publish(messages(6))
@@ -126,7 +126,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with a broken connection', () => {
     await until('all recorded by the other one, with no death on their record', recordedAll(6))
   })
 
-  it('keeps messages while the broker is away, and publishes them when it is back', async () => {
+  it('keeps messages while RabbitMQ is away, and publishes the messages when RabbitMQ is back', async () => {
     const broker = await fixture.open()
     await broker.publish(messages(1, 'before'))
     fixture.proxyOf(broker).shut()

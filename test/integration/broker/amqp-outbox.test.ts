@@ -13,7 +13,7 @@ const PUBLISH_TIMEOUT_MS = 10_000
 /** More messages than one pass of the relay takes. */
 const REFUSED = 1200
 
-describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
+describe.skipIf(server === undefined)('the outbox in front of RabbitMQ', () => {
   let vhost: TestVhost
   let raw: ChannelModel
   let channel: Channel
@@ -75,7 +75,7 @@ describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
   }
   const warned = (queue: string) => lines.filter((line) => line.queue === queue && line.level === 40)
 
-  it('publishes the messages behind a refused queue to their own queues in order, and logs the refusal once', async () => {
+  it('publishes messages for other queues in order although RabbitMQ refuses one queue, and logs the refusal once', async () => {
     await keep('amq.reserved', REFUSED, 10)
     await keep('celery', 3, 5)
     onTestFinished(async () => void (await channel.deleteQueue('celery')))
@@ -88,7 +88,7 @@ describe.skipIf(server === undefined)('the outbox before RabbitMQ', () => {
     expect(warned('amq.reserved')).toMatchObject([{ reason: expect.stringContaining('amq.reserved') }])
   })
 
-  it('publishes the messages behind a full queue to their own queues, and the messages for the full queue when it has room', async () => {
+  it('publishes messages for other queues while one queue is full, and messages for the full queue when it has room', async () => {
     await channel.assertQueue('full', { durable: true, arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } })
     await keep('full', 3, 10)
     await keep('celery', 3, 5)

@@ -7,7 +7,7 @@ import { type AmqpFixture, createAmqpFixture, dropSharedVhost } from '../../supp
 import { lacks } from '../../support/lacks.ts'
 import { until } from '../../support/until.ts'
 
-describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', () => {
+describe.skipIf(lacks('amqp'))('the RabbitMQ broker with unusual settings or messages', () => {
   let fixture: AmqpFixture
   let raw: ChannelModel
   let channel: Channel
@@ -69,7 +69,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', 
     await consumer.close()
   })
 
-  it('refuses a message that it cannot carry, also during an outage, and does not treat the refusal as an outage', async () => {
+  it('refuses a message that AMQP cannot carry, also during an outage, and does not count the refusal as an outage', async () => {
     const broker = await fixture.open()
     const refused = (id: string) =>
       expect(broker.publish([createMessage({ id, task: 't', args: [], queue: 'q'.repeat(300) })])).rejects.toMatchObject({
@@ -91,7 +91,7 @@ describe.skipIf(lacks('amqp'))('RabbitMQ with unexpected settings or messages', 
     fixture.proxyOf(broker).open()
   })
 
-  it('does not delay other messages because of a refused queue', async () => {
+  it('does not delay messages for other queues when RabbitMQ refuses one queue', async () => {
     const broker = await fixture.open()
     const refused = broker.publish([createMessage({ id: 'r', task: 't', args: [], queue: 'amq.reserved' })])
     await broker.publish([message('a')])

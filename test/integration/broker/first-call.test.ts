@@ -33,10 +33,10 @@ const failure = (promise: Promise<unknown>) =>
 
 const TRANSIENT: readonly [what: string, mode: GateMode][] = [
   ['refuses connections', 'refuse'],
-  ['accepts and closes them, as a proxy does', 'close'],
-  ['closes them during the start-up', 'startup'],
+  ['accepts and closes connections, as a proxy does', 'close'],
+  ['closes connections during their start-up', 'startup'],
   ['has too many connections', { sqlstate: '53300' }],
-  ['is not yet up', { sqlstate: '57P03' }],
+  ['is still starting', { sqlstate: '57P03' }],
 ]
 
 onEveryBroker('the first delay() of a process', (at) => {
@@ -56,7 +56,7 @@ onEveryBroker('the first delay() of a process', (at) => {
     expect(tookMs).toBeLessThan(3000)
   })
 
-  it.each(['28P01', '28000', '3D000', '42501'])('rejects with DATABASE_REFUSED at once after %s', async (sqlstate) => {
+  it.each(['28P01', '28000', '3D000', '42501'])('rejects at once with DATABASE_REFUSED after SQLSTATE %s', async (sqlstate) => {
     const { gate, send } = await program(at, { sqlstate })
     const error = await failure(send())
     expect(error).toMatchObject({ code: 'DATABASE_REFUSED', message: expect.stringContaining(`the gate answers ${sqlstate}`) })
@@ -67,7 +67,7 @@ onEveryBroker('the first delay() of a process', (at) => {
 
 describe('a later delay() with PostgreSQL as the broker', () => {
   onEveryBroker(
-    'while connections do not begin',
+    'while no new connection can be opened',
     (at) => {
       it.each(TRANSIENT)('waits while the database %s', async (_what, mode) => {
         const { gate, send } = await program(at, mode, { warm: true })

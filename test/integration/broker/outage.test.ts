@@ -70,7 +70,7 @@ describe.each<[name: string, url: string | undefined, open: (port: number, log: 
   const ready = async (broker: Broker) => (await broker.depths(['outage']))[0]!.ready
 
   it.skipIf(url === undefined).each(['shut', 'freeze'] as const)(
-    'only one call waits, and no message is lost (%s)',
+    'only one call waits for the server, and no message is lost (failure: %s)',
     async (how) => {
       const { broker, proxy, lines } = await opened()
       proxy[how]()

@@ -169,7 +169,7 @@ describe('chords', () => {
   })
 
   /** Members of many chords end in the transactions of many workers, in any order, some twice, some as failures. */
-  it('end once each, by the transaction that counts their last member, without a deadlock', async () => {
+  it('end once, in the transaction that counts their last member, without a deadlock', async () => {
     const broker = createPostgresBroker(database, schema.config, silentLog())
     const idsOf = (chord: number) => members.map((member) => `c${chord}m${member}`)
     const plans = chords.map((chord) => ({ id: `c${chord}`, members: idsOf(chord), body: body(chord), rootId: null }))

@@ -94,7 +94,7 @@ const blocked = async () =>
     )
   ).length > 0
 
-describe('a worker in PostgreSQL', () => {
+describe('a worker with PostgreSQL as its broker', () => {
   it('receives the messages of a dead worker even if the last claim of the dead worker commits during the reaping', async () => {
     const dying = await client()
     await query(schema.url, `INSERT INTO "${schema.schema}".worker (name, queues, concurrency) VALUES ('dead', '{celery}', 1)`)
@@ -176,8 +176,8 @@ describe('a worker in PostgreSQL', () => {
   })
 })
 
-describe('a worker in PostgreSQL after its connection was broken', () => {
-  it('acknowledges messages that ended meanwhile, and runs none of these messages again', async () => {
+describe('a worker with PostgreSQL as its broker, after its connection broke,', () => {
+  it('acknowledges messages whose tasks ended meanwhile, and runs none of these tasks again', async () => {
     const { far, proxy } = await openFar()
     await broker.publish(['a', 'b'].map((id) => message(id)))
     const { consumer, got, ids } = await consume(far)
@@ -191,7 +191,7 @@ describe('a worker in PostgreSQL after its connection was broken', () => {
     expect(await inTable('id')).toEqual([])
   })
 
-  it('counts a requeue as a death although the connection broke before the requeue was written', async () => {
+  it('counts a death for a requeued message although the connection broke before the requeue was written', async () => {
     const { far, proxy } = await openFar()
     await broker.publish([message('a')])
     const { consumer, got } = await consume(far)
@@ -224,7 +224,7 @@ describe('a worker in PostgreSQL after its connection was broken', () => {
     expect(ids()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
   })
 
-  it('does not run a message again when the server forgot its claim', async () => {
+  it('does not run a message again when the server lost the claim of the message', async () => {
     const { consumer, got, ids } = await consume(broker, { concurrency: 3 })
     await broker.publish(['a', 'b'].map((id) => message(id)))
     await until('delivered', () => got.length === 2)
@@ -241,7 +241,7 @@ describe('a worker in PostgreSQL after its connection was broken', () => {
 })
 
 describe('publishing to PostgreSQL', () => {
-  it('refuses one message and accepts the other messages of its batch', async () => {
+  it('refuses an invalid message and accepts the other messages of its batch', async () => {
     const first = broker.publish([message('first')])
     const sent = await Promise.allSettled([first, broker.publish([message('bad\0id')]), broker.publish([message('good')])])
     expect(sent.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])

@@ -6,7 +6,7 @@ import { createTestSchema, query } from '../../support/database.ts'
 import { until } from '../../support/until.ts'
 
 it.skipIf(!hasPostgres())(
-  'declares no worker dead right after a restart of the server, before the workers hold their locks again',
+  'no worker is declared dead right after a restart of PostgreSQL, before the workers hold their locks again',
   async () => {
     const server = await startPostgres()
     onTestFinished(() => server.stop())

@@ -95,7 +95,7 @@ describe('publishing to a PostgreSQL that does not accept a message', () => {
     expect(await code(opened.publish([message('a'), message('b')]))).toBe('MESSAGE_UNCONFIRMED')
   })
 
-  it('reports an eta in the headers as TASK_OPTION_INVALID with the right option, and stores nothing', async () => {
+  it('reports an invalid eta in the headers as TASK_OPTION_INVALID with the name of the option, and stores nothing', async () => {
     const database = schema.open()
     const app = createRegistry(async () => createBackend(database, broker(), createResults(database)))
     const sent = app.sendTask('tasks.echo', [1], { headers: { eta: 'garbage' } })

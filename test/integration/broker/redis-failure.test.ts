@@ -67,7 +67,7 @@ describe.skipIf(lacks('redis'))('a Redis broker during failures', () => {
     return consumer
   }
 
-  it('loses nothing when the server is killed and restarted five times', async () => {
+  it('loses no message when the server is killed and restarted five times', async () => {
     const total = 2000
     const runs = new Map<string, number>()
     const run = (delivery: Delivery, consumer: Consumer) => {
@@ -93,7 +93,7 @@ describe.skipIf(lacks('redis'))('a Redis broker during failures', () => {
     expect(await publisher.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
 
-  it('stops a worker normally although the server refuses its sign-off', async () => {
+  it('stops a worker without an error although the server refuses its sign-off', async () => {
     const consumer = await consume(() => {})
     const [key = ''] = await server.redis.keys('*workers*')
     await server.redis.set(key, 'of another kind')

@@ -61,8 +61,8 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
 
   const ours = encodeEnvelope(createMessage({ id: 'i', task: 't', args: ['"properties": {'], queue: 'q' }), 't1').text
   it.each([
-    ['of ours', ours, 't1', ['', 'q']],
-    ['of kombu', spaced(envelope('t2')), 't2', ['e', 'q']],
+    ['from onedyno', ours, 't1', ['', 'q']],
+    ['from kombu', spaced(envelope('t2')), 't2', ['e', 'q']],
     ['with headers that look like properties', envelope('t3', 'q', lookalike), 't3', ['e', 'q']],
     ['with headers after the properties', envelope('t4').replace(/^\{(.*),("properties".*)\}$/, '{$2,$1}'), 't4', ['e', 'q']],
     [
@@ -98,7 +98,7 @@ describe.skipIf(server === undefined)('the entries that Redis keeps for a claime
     },
   )
 
-  it('are made for several lists in order, with the deaths of each message, up to the limit', async () => {
+  it('are created for messages of several lists in order, with the number of deaths of each message, up to the limit', async () => {
     const other = `${prefix}other`
     for (const tag of ['a', 'b', 'c']) await redis.lpush(list, envelope(tag))
     for (const tag of ['d', 'e']) await redis.lpush(other, envelope(tag))

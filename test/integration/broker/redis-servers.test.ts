@@ -41,7 +41,7 @@ describe.skipIf(lacks('redis'))('a Redis that is not a plain primary', () => {
     expect(stderr).toContain('hint: Use the primary')
   })
 
-  test('that is the Redis for results and a replica ends a worker with code 78 at its start', async () => {
+  test('that is a replica and stores the results ends a worker with code 78 at its start', async () => {
     const { code, stderr } = await runCommand({ ...schema.env, RESULT_MIRROR: replica.url }, 'worker')
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('is a read-only replica') })
   })
@@ -53,18 +53,18 @@ describe.skipIf(lacks('redis'))('a Redis that is not a plain primary', () => {
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('is a node of Redis Cluster') })
   })
 
-  test('without the database of its URL ends a worker with code 78', async () => {
+  test('that has no database with the number in the URL ends a worker with code 78', async () => {
     const { code, stderr } = await runCommand(envOf(`${primary.url}/99`), 'worker')
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('refuses its database') })
   })
 
-  test('makes the call of a sender throw, and no message waits in the outbox', async () => {
+  test('that is a replica makes the call of a sender throw and leaves no message in the outbox', async () => {
     const { code, stderr } = await call(replica.url, 'refused')
     expect({ code, stderr }).toMatchObject({ code: 78, stderr: expect.stringContaining('is a read-only replica') })
     expect(await query(schema.url, `SELECT FROM "${schema.schema}".outbox`)).toEqual([])
   })
 
-  test('that is demoted under a running worker counts as away until it is a primary again', async () => {
+  test('that is demoted to a replica while a worker runs counts as away until it is a primary again', async () => {
     const own = await createOwnRedis()
     onTestFinished(() => own.close())
     const role = await worker(own.url)

@@ -48,7 +48,7 @@ async function openAll() {
   return { schema, celery, database, results, broker, app, channel, close }
 }
 
-describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on RabbitMQ', () => {
+describe.skipIf(lacks('amqp', 'celery'))('our worker on RabbitMQ, called by a Python client,', () => {
   let all: Awaited<ReturnType<typeof openAll>>
   let python: PythonClient
   let python1: PythonClient
@@ -91,16 +91,16 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
     ['text in several scripts', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', [MEGABYTE], MEGABYTE],
     ['null', [null], null],
-  ])('returns %s', async (_name, args, value) => {
+  ])('returns %s unchanged', async (_name, args, value) => {
     expect(await call('tasks.echo', args)).toMatchObject({ state: 'SUCCESS', value })
   })
 
-  it('passes keyword arguments', async () => {
+  it('receives keyword arguments', async () => {
     const answer = await call('tasks.echo', [1], { kwargs: { key: 'value' } })
     expect(answer.value).toEqual({ args: [1], kwargs: { key: 'value' } })
   })
 
-  it("raises a task's error in the Python client, as the builtin exception of that name if there is one", async () => {
+  it("raises a task's error in the Python client, as the builtin exception of the same name if Python has one", async () => {
     const known = await call('tasks.fail', ['boom'])
     expect(known).toMatchObject({ state: 'FAILURE', error: 'ValueError', module: 'builtins', args: ['boom'] })
     expect(await call('tasks.fail_here')).toMatchObject({ state: 'FAILURE', error: 'OurOwnError', args: ['only known to us'] })
@@ -132,7 +132,7 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
     expect(Date.now() - sentAt).toBeGreaterThan(900)
   })
 
-  it('accepts a priority', async () =>
+  it('accepts a message with a priority', async () =>
     expect(await call('tasks.echo', ['prior'], { options: { priority: 7 } })).toMatchObject({ value: 'prior' }))
 
   it('leaves neither a result nor a message if the result is ignored', async () => {
@@ -204,7 +204,7 @@ describe.skipIf(lacks('amqp', 'celery'))('a Python client and our worker on Rabb
   })
 })
 
-describe.skipIf(lacks('amqp', 'celery'))('our client and a Python worker on RabbitMQ', () => {
+describe.skipIf(lacks('amqp', 'celery'))('our client on RabbitMQ, with a Python worker,', () => {
   let all: Awaited<ReturnType<typeof openAll>>
   const replies = new Map<string, Record<string, unknown>>()
   let replyTo: string

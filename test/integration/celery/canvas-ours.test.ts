@@ -99,12 +99,20 @@ const FAILING: readonly (readonly [name: string, compose: (py: Make, node: Make)
     (py, node) => chord([node('add', 1, 2), chain(py('fail'), py('add', 1))], py('sum')),
     { excType: 'ChordError' },
   ],
-  ['a hard time limit in Python', (py) => py('slow', 20).set({ timeLimit: 1 }), { excType: 'TimeLimitExceeded' }],
-  ['a soft time limit in Python', (py) => py('slow', 20).set({ softTimeLimit: 1 }), { excType: 'SoftTimeLimitExceeded' }],
+  [
+    'a Python task that exceeds its hard time limit',
+    (py) => py('slow', 20).set({ timeLimit: 1 }),
+    { excType: 'TimeLimitExceeded' },
+  ],
+  [
+    'a Python task that exceeds its soft time limit',
+    (py) => py('slow', 20).set({ softTimeLimit: 1 }),
+    { excType: 'SoftTimeLimitExceeded' },
+  ],
 ]
 
 for (const place of CANVAS_PLACES)
-  describe.skipIf(!isHere(place))(`our client and a Python worker, by ${place}`, () => {
+  describe.skipIf(!isHere(place))(`our client with a Python worker, by ${place},`, () => {
     let at: Canvas
     beforeAll(async () => {
       at = await openCanvas(place)
@@ -146,18 +154,22 @@ for (const place of CANVAS_PLACES)
 
     it.each<[string, (told: string) => Sent, (id: string) => unknown]>([
       [
-        'a callback in Python of our task',
+        'a callback in Python after our task',
         (told) => node('add', 1, 2).link(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
         () => 3,
       ],
-      ['a callback in our worker of a Python task', (told) => py('add', 1, 2).link(node('echo').set({ taskId: told })), () => 3],
       [
-        'an errback in Python of our task',
+        'a callback in our worker after a Python task',
+        (told) => py('add', 1, 2).link(node('echo').set({ taskId: told })),
+        () => 3,
+      ],
+      [
+        'an errback in Python after our task failed',
         (told) => node('fail').linkError(at.ours.app.signature('py.relay', [], { kwargs: { to: told } })),
         (id) => id,
       ],
       [
-        'an errback in our worker of a Python task',
+        'an errback in our worker after a Python task failed',
         (told) => py('fail').linkError(node('echo').set({ taskId: told })),
         (id) => id,
       ],

@@ -80,14 +80,14 @@ const FAILING: readonly (readonly [name: string, expression: string])[] = [
   ['a member fails in our worker', 'chord([node("add", 1, 2), node("fail", "x")], py("sum"))'],
   ['a member fails in Python before our last member', 'chord([py("fail"), node("slow", 0.5)], node("sum"))'],
   [
-    'the chain of a member fails before its end',
+    'a chain in the header fails before its last step',
     'chord([node("add", 1, 2), chain(node("fail", "x"), py("add", 1))], node("sum"))',
   ],
-  ['its body is a group', 'chord([node("add", 1, 2), node("fail", "x")], chain(node("sum"), py("add", 1)))'],
+  ['a member fails and the body is a chain', 'chord([node("add", 1, 2), node("fail", "x")], chain(node("sum"), py("add", 1)))'],
 ]
 
 for (const place of CANVAS_PLACES)
-  describe.skipIf(!isHere(place))(`a Python client and our worker, by ${place}`, () => {
+  describe.skipIf(!isHere(place))(`a Python client with our worker, by ${place},`, () => {
     let at: Canvas
     beforeAll(async () => {
       at = await openCanvas(place)

@@ -80,7 +80,7 @@ function sharedCases(place: () => Place) {
   it.each<[string, PythonSignature[]]>([
     ['fails in our worker', [ours(1), ['tasks.fail', ['boom'], OURS]]],
     ['fails in Python before our last member ends', [['tasks.fail', ['boom'], {}], ours(1)]],
-  ])('fails the body if a member %s', async (_name, header) => {
+  ])('ends the body as FAILURE if a member %s', async (_name, header) => {
     const id = randomUUID()
     // `.get()` raises what the member raised, before it looks at the body.
     expect(await chord(header, ['tasks.sum', [], OURS], id)).toMatchObject({ error: 'ValueError', args: ['boom'] })
@@ -91,7 +91,7 @@ function sharedCases(place: () => Place) {
     for (const key of await counters()) await place().celery.redis.del(key)
   })
 
-  it('stores the FAILURE of the body if our worker ended the chord', async () => {
+  it('stores the FAILURE of the body in the database if our worker ended the chord', async () => {
     const id = randomUUID()
     await chord([['tasks.fail', ['boom'], OURS]], ['tasks.sum', [], OURS], id)
     const stored = await until('outcome stored', () => place().ours.results.find(id))

@@ -81,12 +81,12 @@ for (const [server, kind, open] of PLACES)
       return (JSON.parse(stdout) as Record<string, unknown>)[name]
     }
 
-    it('prints the workers', async () => {
+    it('print the name and the answer of each worker', async () => {
       const { code, stdout } = await onedyno(env, 'inspect', 'ping', '-d', name)
       expect({ code, stdout }).toEqual({ code: 0, stdout: `->  ${name}: OK\n    pong\n\n1 node online.\n` })
     })
 
-    it('shows statistics and settings without secrets', async () => {
+    it('show statistics and settings without secrets', async () => {
       expect(await inspect('stats')).toMatchObject({
         pid: worker.pid,
         pool: { 'max-concurrency': 3 },
@@ -96,7 +96,7 @@ for (const [server, kind, open] of PLACES)
       expect(await inspect('registered')).toContain('onedyno.clean_up')
     })
 
-    it('receives answers that do not fit into one NOTIFY', async () => {
+    it('receive answers that do not fit into one NOTIFY', async () => {
       const ids = Array.from({ length: 400 }, () => randomBytes(18).toString('hex'))
       const { code } = await onedyno(env, 'control', 'revoke', '-d', name, ...ids.slice(0, 100))
       expect(code).toBe(0)
@@ -104,7 +104,7 @@ for (const [server, kind, open] of PLACES)
       expect(await inspect('revoked')).toEqual(ids)
     })
 
-    it('exits 1 if a worker refuses, 64 for an unknown method, 69 if no worker answers', async () => {
+    it('exit with 1 if a worker refuses, 64 for an unknown method, 69 if no worker answers', async () => {
       const refused = await onedyno(env, 'control', 'pool_shrink', '50', '-d', name)
       expect(refused.code).toBe(1)
       expect(refused.stdout).toContain(`->  ${name}: ERROR`)
@@ -114,7 +114,7 @@ for (const [server, kind, open] of PLACES)
       expect({ code: silent.code, stderr: silent.stderr }).toEqual({ code: 69, stderr: expect.stringContaining('hint: ') })
     })
 
-    it('stops the worker with `shutdown`, as SIGTERM does', async () => {
+    it('stop the worker with `shutdown`, as SIGTERM does', async () => {
       expect((await onedyno(env, 'control', 'shutdown', '-d', name)).code).toBe(0)
       expect(await worker.exited).toBe(0)
       expect(worker.output()).toContain('worker stopped')
@@ -122,7 +122,7 @@ for (const [server, kind, open] of PLACES)
   })
 
 describe.skipIf(lacks('amqp', 'celery'))('a Python worker on RabbitMQ', () => {
-  it('answers `onedyno inspect` without a database', async () => {
+  it('answers `onedyno inspect` when no database is configured', async () => {
     const vhost = await createTestVhost(inject('amqpUrl')!)
     const celery = createCeleryAmqp(vhost.url)
     try {

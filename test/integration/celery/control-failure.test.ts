@@ -33,7 +33,7 @@ async function startServerProxy(url: string) {
 
 describe.each(SERVERS)('remote control through %s', (name, variable, at) => {
   const server = at ?? ''
-  it.skipIf(at === undefined)('answers again after a lost connection without a restart', async () => {
+  it.skipIf(at === undefined)('works again after a lost connection, without a restart of the worker', async () => {
     const schema = await createTestSchema()
     const vhost = name === 'RabbitMQ' ? await createTestVhost(server) : undefined
     const direct = vhost?.url ?? server

@@ -43,7 +43,7 @@ for (const [server, kind, open] of PLACES)
       expect(ours.aborted).toContain(id)
     })
 
-    it('leaves a running task alone after revoke(terminate=0)', async () => {
+    it('lets a running task finish after revoke(terminate=0)', async () => {
       const id = await startWaiting()
       const answer = await evaluate(`app.control.revoke('${id}', terminate=0, reply=True, timeout=5, limit=1)`)
       expect(answer).toEqual(ok(`tasks {'${id}'} flagged as revoked`))
@@ -66,7 +66,7 @@ for (const [server, kind, open] of PLACES)
       await isRevoked(spared)
     })
 
-    it('takes from a queue that is bound to an exchange, or refuses the exchange', async () => {
+    it('consumes from a queue that is bound to an exchange on RabbitMQ, and refuses the exchange on Redis', async () => {
       const queue = `orders_${randomUUID()}`
       const options = `exchange='${queue}_events', exchange_type='topic', routing_key='order.#', reply=True, timeout=5, limit=1`
       const answer = await evaluate(`app.control.add_consumer('${queue}', ${options})`)
@@ -82,7 +82,7 @@ for (const [server, kind, open] of PLACES)
       await until('task run', async () => (await ours.results.find(id))?.state === 'SUCCESS')
     })
 
-    it('takes from a queue after add_consumer with the default values of the client', async () => {
+    it('consumes from a queue after add_consumer with the default values of the client', async () => {
       const queue = `plain_${randomUUID()}`
       const answer = await evaluate(`app.control.add_consumer('${queue}', reply=True, timeout=5, limit=1)`)
       expect(answer).toEqual(ok(`add consumer ${queue}`))

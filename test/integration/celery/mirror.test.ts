@@ -49,7 +49,7 @@ describe.skipIf(lacks('redis'))('results mirrored to a Redis that is not the bro
     await ours.close()
   })
 
-  it('do not delay tasks while Redis is away, which is logged once, and are written when Redis is back', async () => {
+  it('are written when Redis is back after an outage, which delays no task and is logged once', async () => {
     const ours = await openOursBeside({ ONEDYNO_BROKER: 'postgres' })
     await ours.worker()
     await (await ours.app.sendTask('tasks.echo', ['before'])).get()
@@ -108,7 +108,7 @@ describe.skipIf(lacks('redis'))('results mirrored to a Redis that is not the bro
       await vhost.drop()
     })
 
-    it('and replies are sent again if the worker died after it stored their outcome', async () => {
+    it('are sent again, like replies, if the worker died after it stored the outcome', async () => {
       const vhost = await createTestVhost(amqpUrl!)
       const ours = await openOursBeside({ CLOUDAMQP_URL: vhost.url })
       const raw = await connect(vhost.url)

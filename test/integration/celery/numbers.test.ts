@@ -35,7 +35,7 @@ describe.skipIf(lacks('amqp', 'celery'))('numbers in headers between our worker 
     await schema?.drop()
   })
 
-  it.each([120, 254, 300, 32_766, 70_000, 3_000_000_000])('answers Python at a logical clock of %i', async (clock) => {
+  it.each([120, 254, 300, 32_766, 70_000, 3_000_000_000])('allow a logical clock of %i in answers', async (clock) => {
     const transport = await place.broker.control()
     await transport.broadcast({ headers: { clock, expires: 0 }, body: { method: 'ping', arguments: {} } })
     const { value } = (await evaluate('clocks(5)')) as { value: number[] }
@@ -44,7 +44,7 @@ describe.skipIf(lacks('amqp', 'celery'))('numbers in headers between our worker 
     expect(value[0]).toBeGreaterThan(clock)
   })
 
-  it('lets a Python worker start, which asks for the clock, and run a group of 140 with retries and time limits', async () => {
+  it('let a Python worker start and run a group of 140 tasks with retries and time limits', async () => {
     await place.python.worker({ mingle: true, args: ['-n', 'celery@python', '-Q', 'python'] })
     const channel = await raw.createChannel()
     const replyTo = (await channel.assertQueue('', { exclusive: true })).queue
@@ -70,7 +70,7 @@ describe.skipIf(lacks('amqp', 'celery'))('numbers in headers between our worker 
     expect(answer).toEqual({ value: [HOST, 'celery@python'].sort() })
   })
 
-  it('receives every number of a Python client, and continues', async () => {
+  it('are all accepted by our worker when a Python client sends them', async () => {
     const [id, after] = [randomUUID(), randomUUID()]
     const headers = JSON.stringify({ nested: { list: NUMBERS }, ...Object.fromEntries(NUMBERS.map((n) => [`n${n}`, n])) })
     await evaluate(`app.send_task('tasks.headers', task_id='${id}', headers=${headers}).id`)

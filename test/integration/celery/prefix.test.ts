@@ -31,7 +31,7 @@ test.skipIf(lacks('redis', 'celery'))('a worker with REDIS_KEY_PREFIX runs tasks
 })
 
 test.skipIf(lacks('redis', 'celery'))(
-  'RESULT_KEY_PREFIX is joined to the keys of results in the same way as in Celery',
+  'RESULT_KEY_PREFIX and an underscore precede the keys of results, as in Celery',
   async () => {
     const schema = await createTestSchema()
     const server = await createOwnRedis()

@@ -13,7 +13,7 @@ import { createTestSchema, type TestSchema } from '../../support/database.ts'
 import { lacks } from '../../support/lacks.ts'
 import { until } from '../../support/until.ts'
 
-describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Redis', () => {
+describe.skipIf(lacks('redis', 'celery'))('our worker on Redis, called by a Python client,', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   let ours: Ours
@@ -72,16 +72,16 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
     ['text in several scripts', ['Grüße, 世界, \u{1F980}'], 'Grüße, 世界, \u{1F980}'],
     ['a megabyte', ['x'.repeat(1 << 20)], 'x'.repeat(1 << 20)],
     ['null', [null], null],
-  ])('returns %s', async (_name, args, value) => {
+  ])('returns %s unchanged', async (_name, args, value) => {
     expect(await call('tasks.echo', args)).toMatchObject({ state: 'SUCCESS', value })
   })
 
-  it('passes keyword arguments', async () => {
+  it('receives keyword arguments', async () => {
     const answer = await call('tasks.echo', [1], { kwargs: { key: 'value' } })
     expect(answer.value).toEqual({ args: [1], kwargs: { key: 'value' } })
   })
 
-  it("raises a task's error in the Python client, as the builtin exception of that name if there is one", async () => {
+  it("raises a task's error in the Python client, as the builtin exception of the same name if Python has one", async () => {
     expect(await call('tasks.fail', ['boom'])).toMatchObject({
       state: 'FAILURE',
       error: 'ValueError',
@@ -159,7 +159,7 @@ describe.skipIf(lacks('redis', 'celery'))('a Python client and our worker on Red
   })
 })
 
-describe.skipIf(lacks('redis', 'celery'))('our client and a Python worker on Redis', () => {
+describe.skipIf(lacks('redis', 'celery'))('our client on Redis, with a Python worker,', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   let ours: Ours
@@ -224,13 +224,13 @@ describe.skipIf(lacks('redis', 'celery'))('our client and a Python worker on Red
     })
   })
 
-  it('leaves neither messages nor unacknowledged entries', async () => {
+  it('leaves neither messages nor unacknowledged entries in Redis', async () => {
     await until('all acknowledged', async () => (await celery.redis.hlen(`${celery.prefix}unacked`)) === 0)
     expect(await ours.broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
 })
 
-describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the same queue in Redis', () => {
+describe.skipIf(lacks('redis', 'celery'))('Redis, with Python and TypeScript workers on the same queue,', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   beforeEach(async () => {
@@ -272,7 +272,7 @@ describe.skipIf(lacks('redis', 'celery'))('Python and TypeScript workers on the 
     await broker.close()
   })
 
-  it('keeps the visibility timeout of a Python worker from restoring a long task that runs in our worker', async () => {
+  it('does not redeliver a long task of our worker when the visibility timeout of a Python worker has passed', async () => {
     const { app, broker } = openOursOnRedis(schema, celery)
     const seen: string[] = []
     let held: Delivery | undefined

@@ -89,7 +89,7 @@ function sharedCases(ours: () => Ours) {
   })
 }
 
-describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (RESULT_COLLECT=on)', () => {
+describe.skipIf(lacks('amqp', 'celery'))('our client with results of Python workers by rpc:// (RESULT_COLLECT=on)', () => {
   let vhost: TestVhost
   let schema: TestSchema
   let celery: CeleryProcesses
@@ -162,7 +162,7 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
     await alone.drop()
   })
 
-  it('sends no reply to its own application, whose workers write to the database', async () => {
+  it('sends no reply to its own application, because the worker has already written the result to the database', async () => {
     const alone = await createTestSchema()
     const quiet = await openOurs(alone, { CLOUDAMQP_URL: vhost.url })
     quiet.app.task('ours.echo', (value: unknown) => value)
@@ -189,7 +189,7 @@ describe.skipIf(lacks('amqp', 'celery'))('results of Python workers by rpc:// (R
   })
 })
 
-describe.skipIf(lacks('redis', 'celery'))('results of Python workers in Redis (RESULT_COLLECT=on)', () => {
+describe.skipIf(lacks('redis', 'celery'))('our client with results of Python workers in Redis (RESULT_COLLECT=on)', () => {
   let schema: TestSchema
   let celery: CeleryRedis
   let ours: Ours

@@ -63,30 +63,30 @@ const fetchUrl = (path: string, limits: { fetchMaxBytes?: number; fetchTimeoutMs
     `http://${allowed}${path}`,
   )
 
-test('returns status and text of a page', async () => {
+test('fetch_url returns the status and the text of a page', async () => {
   expect(await fetchUrl('/text')).toEqual([200, 'hello'])
 })
 
-test('returns an error page as a result', async () => {
+test('fetch_url returns an error page as its result and does not fail', async () => {
   expect(await fetchUrl('/missing')).toEqual([404, 'no'])
 })
 
-test('returns a body that is not text as base64', async () => {
+test('fetch_url returns a body that is not text as base64', async () => {
   expect(await fetchUrl('/image')).toEqual([200, 'AQL/', { encoding: 'base64', contentType: 'image/png' }])
 })
 
-test('does not treat a redirect status without location as a redirect', async () => {
+test('fetch_url returns an answer that has a redirect status but no location', async () => {
   expect(await fetchUrl('/nowhere')).toEqual([304, ''])
 })
 
-test('follows a relative redirect and drops the body of the first page', async () => {
+test('fetch_url follows a relative redirect and drops the body of the first page', async () => {
   seen.length = 0
   expect(await fetchUrl('/relative')).toEqual([200, 'hello'])
   expect(seen.map(({ url }) => url)).toEqual(['/relative', '/text'])
   expect(seen[1]!.headers).not.toHaveProperty('referer')
 })
 
-test('does not request compression', async () => {
+test('fetch_url does not request compression', async () => {
   seen.length = 0
   await fetchUrl('/text')
   expect(seen[0]!.headers['accept-encoding']).toBe('identity')
@@ -95,27 +95,27 @@ test('does not request compression', async () => {
 test.each([
   ['with a content-length', '/big'],
   ['without a content-length', '/big-unannounced'],
-])('refuses a body over the limit, %s', async (_how, path) => {
+])('fetch_url refuses a body that is larger than the limit, in an answer %s', async (_how, path) => {
   await expect(fetchUrl(path)).rejects.toMatchObject({ code: 'RESPONSE_REFUSED', message: expect.stringContaining('4096 bytes') })
 })
 
-test('accepts a body of exactly the limit', async () => {
+test('fetch_url accepts a body that is exactly as large as the limit', async () => {
   const [, body] = await fetchUrl('/big', { fetchMaxBytes: 5000 })
   expect(body).toHaveLength(5000)
 })
 
-test('refuses a compressed body before unpacking it', async () => {
+test('fetch_url refuses a compressed body before unpacking it', async () => {
   await expect(fetchUrl('/bomb')).rejects.toMatchObject({ code: 'RESPONSE_REFUSED', message: expect.stringContaining('gzip') })
 })
 
-test('stops at the timeout if the server never ends its answer', async () => {
+test('fetch_url fails at its timeout if the server never ends its answer', async () => {
   await expect(fetchUrl('/never', { fetchTimeoutMs: 200 })).rejects.toMatchObject({
     code: 'RESPONSE_REFUSED',
     message: expect.stringContaining('0.2 s'),
   })
 })
 
-test('stops when the worker stops if the server never ends its answer', async () => {
+test('fetch_url fails as soon as the worker stops, even if the server never ends its answer', async () => {
   const stopping = new AbortController()
   const fetching = createFetchUrl({ fetchAllow: [allowed], fetchMaxBytes: 4096, fetchTimeoutMs: 60_000 })(
     { signal: stopping.signal },
@@ -126,7 +126,7 @@ test('stops when the worker stops if the server never ends its answer', async ()
   await expect(fetching).rejects.toThrow(/abort/i)
 })
 
-test('refuses a loop of redirects after five', async () => {
+test('fetch_url refuses a loop of redirects after five redirects', async () => {
   seen.length = 0
   await expect(fetchUrl('/loop')).rejects.toMatchObject({ code: 'RESPONSE_REFUSED', message: expect.stringContaining('5 times') })
   expect(seen).toHaveLength(6)
@@ -135,7 +135,7 @@ test('refuses a loop of redirects after five', async () => {
 test.each([
   ['to a private address', '/inside'],
   ['to a file', '/file'],
-])('refuses a redirect %s without a request', async (_where, path) => {
+])('fetch_url refuses a redirect %s and sends no request there', async (_where, path) => {
   canaryHits = 0
   await expect(fetchUrl(path)).rejects.toMatchObject({ code: 'URL_REFUSED' })
   expect(canaryHits).toBe(0)
@@ -152,7 +152,7 @@ test.each([
   ],
   ['an IPv4-mapped private address', [{ address: '::ffff:127.0.0.1', family: 6 }]],
   ['no address', []],
-])('refuses a host name with %s when it connects', async (_what, addresses) => {
+])('fetch_url refuses to connect to a host name that resolves to %s', async (_what, addresses) => {
   const resolve = (_host: string, _options: object, done: (error: null, found: typeof addresses) => void) => done(null, addresses)
   const limits = { signal, maxBytes: 10, timeoutMs: 2000, allow: [], resolve }
   await expect(fetchPublic('http://rebind.example:8080/', limits)).rejects.toMatchObject({
@@ -161,7 +161,7 @@ test.each([
   })
 })
 
-test('throws the network error for a name that cannot be resolved', async () => {
+test('fetch_url throws the network error for a host name that cannot be resolved', async () => {
   const resolve = (host: string, _options: object, done: (error: NodeJS.ErrnoException, found: never[]) => void) =>
     done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }), [])
   const limits = { signal, maxBytes: 10, timeoutMs: 2000, allow: [], resolve }

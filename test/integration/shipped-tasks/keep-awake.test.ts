@@ -31,7 +31,7 @@ const recordingLog = () => {
 }
 const signal = new AbortController().signal
 
-test('visits /ping of the public URL and logs a change once', async () => {
+test('keep_awake requests /ping of the public URL, and logs a new state once', async () => {
   const paths: (string | undefined)[] = []
   const publicUrl = await listen((request, response) => {
     paths.push(request.url)
@@ -45,7 +45,7 @@ test('visits /ping of the public URL and logs a change once', async () => {
   expect(lines).toEqual(['30 public URL answers, kept awake by visits'])
 })
 
-test('logs a warning when router errors begin and a line when they end, without failing', async () => {
+test('keep_awake does not fail on router errors, but logs their begin as a warning and their end as a line', async () => {
   let status = 503
   const publicUrl = await listen((_request, response) => response.writeHead(status).end())
   const { lines, log } = recordingLog()
@@ -60,7 +60,7 @@ test('logs a warning when router errors begin and a line when they end, without 
   ])
 })
 
-test('accepts a redirect as an answer and does not follow it', async () => {
+test('keep_awake accepts a redirect as an answer and does not follow it', async () => {
   let elsewhere = 0
   const other = await listen((_request, response) => {
     elsewhere += 1
@@ -71,7 +71,7 @@ test('accepts a redirect as an answer and does not follow it', async () => {
   expect(elsewhere).toBe(0)
 })
 
-test('reports a timeout', async () => {
+test('keep_awake reports a timeout', async () => {
   const publicUrl = await listen(() => {})
   expect(await createKeepAwake({ publicUrl }, recordingLog().log, 50)({ signal })).toMatchObject({
     awake: false,
@@ -79,7 +79,7 @@ test('reports a timeout', async () => {
   })
 })
 
-test('reports a refused connection', async () => {
+test('keep_awake reports a refused connection', async () => {
   const publicUrl = await listen(() => {})
   const server = servers.pop()!
   await new Promise((resolve) => server.close(resolve))
@@ -89,7 +89,7 @@ test('reports a refused connection', async () => {
   })
 })
 
-test('returns the variable to set if the public URL is unknown', async () => {
+test('keep_awake returns the name of the variable to set if the public URL is unknown', async () => {
   expect(await createKeepAwake({ publicUrl: undefined }, recordingLog().log)({ signal })).toEqual({
     url: null,
     awake: false,

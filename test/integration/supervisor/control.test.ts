@@ -24,7 +24,7 @@ async function running(args: string[] = []) {
   return { project, run }
 }
 
-test('ps lists the processes over a socket that only this user may open and that the run deletes at its end', async () => {
+test('ps lists the processes through a socket that only this user may open and that the supervisor deletes when it ends', async () => {
   const { project, run } = await running()
   expect(statSync(controlPath(project.dir)).mode & 0o777).toBe(0o600)
   const { code, out } = await ask(project, 'ps')
@@ -35,7 +35,7 @@ test('ps lists the processes over a socket that only this user may open and that
   expect(statSync(controlPath(project.dir), { throwIfNoEntry: false })).toBeUndefined()
 })
 
-test('restart stops one process gracefully and starts it again, without --restart and without touching the others', async () => {
+test('restart stops one process gracefully and starts it again, even without --restart, while the other processes continue', async () => {
   const { project, run } = await running()
   expect((await ask(project, 'restart', 'worker')).out).toBe('restarting worker.1\n')
   await run.waitFor(
@@ -68,7 +68,7 @@ test('logs prints the last lines of a process, and with -f new lines until the r
   expect((await follower.ended).code).toBe(0)
 }, 15_000)
 
-test('logs prints a line that looks like an error message', async () => {
+test('logs prints a line of a process that begins with "error:" and still exits with 0', async () => {
   const project = createProject({ Procfile: 'w: echo "error: not ours"; sleep 60\n' })
   const run = project.launch(['start', '--format', '{text}', '-q', 'w'])
   await run.waitFor(/started/)
@@ -79,13 +79,13 @@ test('logs prints a line that looks like an error message', async () => {
   await run.ended
 })
 
-test('refuses an unknown process and lists the known ones', async () => {
+test('an unknown process name is refused, and the error lists the known processes', async () => {
   const { project } = await running()
   const { code, err } = await ask(project, 'restart', 'web', 'x')
   expect([code, err]).toEqual([1, expect.stringContaining('no process x; the processes are web.1, worker.1')])
 })
 
-test('start replaces the socket of a killed supervisor', async () => {
+test('start replaces the control socket of a killed supervisor', async () => {
   const project = createProject({ Procfile: PROCFILE })
   // A socket without a listener, as after a kill -9 of supervisor and watchdog.
   const left = createServer().listen(controlPath(project.dir))
@@ -102,7 +102,7 @@ test('start replaces the socket of a killed supervisor', async () => {
   await run.ended
 })
 
-test('a second supervisor of the same app leaves the socket to the first supervisor and logs a note', async () => {
+test('a second supervisor of the same app does not take the control socket of the first supervisor and logs a note', async () => {
   const { project, run } = await running()
   const second = project.launch(['start', 'web'])
   await second.waitFor(/cannot listen at .*\.sock/)
@@ -113,7 +113,7 @@ test('a second supervisor of the same app leaves the socket to the first supervi
   await run.ended
 })
 
-test('the watchdog deletes the socket when the supervisor is killed', async () => {
+test('the watchdog deletes the control socket when the supervisor is killed', async () => {
   const { project, run } = await running()
   process.kill(run.pid, 'SIGKILL')
   await until(() => statSync(controlPath(project.dir), { throwIfNoEntry: false }) === undefined)
@@ -132,7 +132,7 @@ test('logs exits with 0 when its reader closes the pipe', async () => {
 
 const asNobody = ['setpriv', '--reuid', '54321', '--regid', '54321', '--clear-groups', ...supervisorCommand]
 const mayBeAnybody = spawnSync(asNobody[0]!, [...asNobody.slice(1), 'version']).status === 0
-test.runIf(mayBeAnybody)('start, ps and export work for a user id without a name', async () => {
+test.runIf(mayBeAnybody)('start, ps and export work for a user id that has no user name', async () => {
   const project = createProject({ Procfile: 'w: echo hello; sleep 60\n' })
   chmodSync(project.dir, 0o777)
   const run = project.launch(['start'], { command: asNobody })
@@ -146,7 +146,7 @@ test.runIf(mayBeAnybody)('start, ps and export work for a user id without a name
   expect((await run.ended).code).toBe(143)
 })
 
-test('-d names the app from another folder', async () => {
+test('-d selects the folder of the app when a command runs in another folder', async () => {
   const { project } = await running()
   mkdirSync(project.path('below'))
   expect((await ask(project, 'ps', '-d', 'below')).code).toBe(1)

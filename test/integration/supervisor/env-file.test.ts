@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { parseEnvFile } from '../../../supervisor/env-file.ts'
 
-test('reads back the output of env(1)', () => {
+test('the parser of .env files reads the output of env(1) without a change', () => {
   const values = {
     URL: 'postgres://u:p#x@h/d?a=b',
     SPACE: ' a  b ',

@@ -15,7 +15,7 @@ test.each(['Procfile', 'Procfile.real'])('check accepts the %s of the example wi
 })
 
 // The example imports the package by its name, which needs dist/.
-test.runIf(existsSync(join(root, 'dist/supervisor/supervise.js')))('runs the example of the library', () => {
+test.runIf(existsSync(join(root, 'dist/supervisor/supervise.js')))('the example of the library runs', () => {
   const { status, stdout } = spawnSync(process.execPath, [join(root, 'examples/library/run.ts')], { encoding: 'utf8', cwd: root })
   expect(stdout).toMatch(/clock\.1 {3}\| tick 3 on 8000/)
   expect(stdout).toMatch(/greeter\.1 \| hello from greeter\.1/)

@@ -52,7 +52,7 @@ describe('systemd', () => {
   })
 })
 
-test('supervisord: writes one file with a readable program for each process', () => {
+test('supervisord: writes one file with one readable program section for each process', () => {
   const { names, read } = write('supervisord', { PERCENT: '100%', BACKSLASH: 'a\\b', JSON: '{"a":1}' })
   expect(names).toEqual(['shop.conf'])
   const text = read('shop.conf')
@@ -76,7 +76,7 @@ env = {words[i]: words[i + 2].strip('\\'"') for i in range(0, len(words), 4) if 
 subprocess.run(shlex.split(program['command']), env={'PATH': os.environ['PATH'], **env}, check=True)
 `
 const hasPython = spawnSync('python3', ['-c', '']).status === 0
-test.runIf(hasPython)('supervisord: runs any command with any values unchanged', () => {
+test.runIf(hasPython)('supervisord: runs a command and its environment unchanged, whatever characters they have', () => {
   const values = {
     ...env,
     JSON: '{"a": "b"}',
@@ -96,7 +96,7 @@ test.runIf(hasPython)('supervisord: runs any command with any values unchanged',
   expect(rest).toBe('%d ; # é\n')
 })
 
-test('runit: writes a service folder for each process, with valid scripts and its environment in files', () => {
+test('runit: writes a service folder for each process, with valid scripts and one file for each environment variable', () => {
   const { dir, read } = write('runit')
   expect(readdirSync(dir).toSorted()).toEqual(['shop-my-worker-1', 'shop-web-1', 'shop-web-2'])
   expect(read('shop-web-2/env/PORT')).toBe('5001')
@@ -119,6 +119,6 @@ test.each(EXPORT_FORMATS)(
   },
 )
 
-test.each(['', 'a', "it's", '$x `y` "z" \\', 'a\nb', 'é', '--'])('quotes %j so that a shell reads the same text', (text) => {
+test.each(['', 'a', "it's", '$x `y` "z" \\', 'a\nb', 'é', '--'])('export writes %j as one word of a shell', (text) => {
   expect(execFileSync('sh', ['-c', `printf '%s' ${shellQuote(text)}`], { encoding: 'utf8' })).toBe(text)
 })

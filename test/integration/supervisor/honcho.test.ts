@@ -25,7 +25,7 @@ describe('as in Honcho 2', () => {
     expect(readFileSync(join(project.dir, 'out/neck.conf'), 'utf8')).toContain('[program:neck-web-1]')
   })
 
-  test('run passes the environment of .env to the command and keeps its two streams apart', async () => {
+  test('run passes the environment of .env to the command and keeps its stdout and stderr apart', async () => {
     const files = { '.env': 'ANIMAL=elephant\n', '.env.x': 'ANIMAL=giraffe\n' }
     const script = ['sh', '-c', 'echo $ANIMAL; echo oops >&2']
     const plain = await honcho(files, ['run', ...script])
@@ -74,7 +74,7 @@ describe('as in Honcho 2', () => {
     expect(out).toContain('| elephant\n')
   })
 
-  test('-f names the Procfile before PROCFILE of the environment and of .env', async () => {
+  test('-f overrides PROCFILE of the environment and of .env', async () => {
     const files = { '.env': 'PROCFILE=P.env\n', 'P.env': 'a: echo from-env\n', 'P.flag': 'a: echo from-flag\n', '.none': '' }
     expect((await honcho(files, ['start'])).out).toContain('from-env')
     expect((await honcho(files, ['start', '-f', 'P.flag'])).out).toContain('from-flag')
@@ -113,7 +113,7 @@ describe('as in Honcho 0.5', () => {
     expect(out).toContain('a.1 started')
   })
 
-  test('PORT grows by type and by instance from the port of -p, .env or the environment', async () => {
+  test('PORT starts at the port of -p, .env or the environment, and is higher for each process type and instance', async () => {
     const files = { Procfile: 'a: echo a$PORT; sleep 0.3\nb: echo b$PORT; sleep 0.3\n' }
     const ports = async (argv: string[], more: Record<string, string> = {}, options: LaunchOptions = {}) =>
       [...(await honcho({ ...files, ...more }, ['start', ...argv], options)).out.matchAll(/\| ([ab]\d+)$/gm)]
@@ -127,7 +127,7 @@ describe('as in Honcho 0.5', () => {
     expect(await ports(['--env-wins'], { '.env': 'PORT=7000' }, { env: { PORT: '8000' } })).toEqual(['a8000', 'b8100'])
   })
 
-  test('--format honcho-0.5 shows the pid in the line of the process, and always colours', async () => {
+  test('--format honcho-0.5 shows the pid in each line of a process, and always uses colours', async () => {
     const { out } = await honcho({ Procfile: 'foo: echo hello\n' }, ['start', '--format', 'honcho-0.5'])
     expect(out).toMatch(/^\x1b\[36m\d\d:\d\d:\d\d foo\.1 {2}\| \x1b\[0mstarted with pid \d+$/m)
     expect(out).toMatch(/^\x1b\[36m\d\d:\d\d:\d\d foo\.1 {2}\| \x1b\[0mhello$/m)
@@ -162,9 +162,9 @@ describe('invalid input', () => {
       /^error: no process "x" in the Procfile; its processes are a\n/,
     ],
     ['an invalid .env', { Procfile: 'a: b\n', '.env': 'oops\n' }, ['start'], 1, /^error: \.env:1: /],
-    ['NUL in a Procfile', { Procfile: 'a: b\0c\n' }, ['check'], 1, /^error: Procfile:1: a NUL character .*UTF-16/],
+    ['a NUL character in a Procfile', { Procfile: 'a: b\0c\n' }, ['check'], 1, /^error: Procfile:1: a NUL character .*UTF-16/],
     [
-      'NUL in .env',
+      'a NUL character in .env',
       { Procfile: 'a: b\n', '.env': 'A=1\nB="x\ny\0"\n' },
       ['start'],
       1,
@@ -189,7 +189,7 @@ describe('invalid input', () => {
       2,
       /unknown field \{x\}; the fields are \{time\}/,
     ],
-    ['an unknown quiet process', { Procfile: 'a: b\n' }, ['start', '-q', 'x'], 1, /no process "x"/],
+    ['an unknown process name after -q', { Procfile: 'a: b\n' }, ['start', '-q', 'x'], 1, /no process "x"/],
     [
       'an invalid memory limit',
       { Procfile: 'a: b\n' },
@@ -257,7 +257,7 @@ describe('settings', () => {
     expect(run.stdout()).toMatch(/\| 6000$/m)
   })
 
-  test('-d names the folder of Procfile and .env, but not the working directory of the children, as in Honcho', async () => {
+  test('-d sets the folder of Procfile and .env, but not the working directory of the children, as in Honcho', async () => {
     const project = createProject()
     mkdirSync(project.path('app'))
     writeFileSync(project.path('app/Procfile'), 'a: echo $A; pwd\n')
@@ -268,7 +268,7 @@ describe('settings', () => {
     expect(run.stdout()).toContain(`| ${project.dir}\n`)
   })
 
-  test('children get their name in three variables, and PYTHONUNBUFFERED', async () => {
+  test('children receive their name in three environment variables, and PYTHONUNBUFFERED', async () => {
     const { out } = await honcho(
       { Procfile: 'a: echo $PS $HONCHO_PROCESS_NAME $ONEDYNO_PROCESS $PYTHONUNBUFFERED\n', '.env': 'PS=no\n' },
       ['start'],
@@ -276,19 +276,19 @@ describe('settings', () => {
     expect(out).toContain('| a.1 a.1 a.1 1\n')
   })
 
-  test('children get the time that they have to stop in SHUTDOWN_TIMEOUT', async () => {
+  test('SHUTDOWN_TIMEOUT tells children how many seconds they have to stop', async () => {
     const { out } = await honcho({ Procfile: 'a: echo [$SHUTDOWN_TIMEOUT]\n' }, ['start', '--timeout', '12.5'])
     expect(out).toContain('| [12]\n')
   })
 
-  test('on a platform, web gets $PORT wherever its line is, and log lines have no time', async () => {
+  test('on a hosting platform, web receives $PORT wherever its line is in the Procfile, and log lines have no time', async () => {
     const files = { Procfile: 'beat: echo beat-$PORT; sleep 0.3\nweb: echo web-$PORT; sleep 0.3\n' }
     const { out } = await honcho(files, ['start'], { env: { DYNO: 'web.1', PORT: '5555' } })
     expect(out).toMatch(/^web\.1 {2}\| web-5555$/m)
     expect(out).toMatch(/^beat\.1 \| beat-5655$/m)
   })
 
-  test('check reports the lines of .env that continue a value', async () => {
+  test('check reports the lines of .env that continue a value of the line before', async () => {
     const { code, err } = await honcho({ Procfile: 'a: true\n', '.env': 'A=1\noops\n' }, ['check'])
     expect(code).toBe(0)
     expect(err).toContain('[WARNING] .env:2: read as a continuation of A\n')

@@ -22,7 +22,7 @@ test('an idle supervisor wakes up at most eight times in five seconds', async ()
   await run.ended
 }, 20_000)
 
-test('loads no file of node_modules', async () => {
+test('the supervisor loads no file of node_modules', async () => {
   const project = createProject({ Procfile: 'a: true\n' })
   const run = project.launch(['start'], { env: { NODE_DEBUG: 'esm,module' } })
   expect((await run.ended).code).toBe(0)

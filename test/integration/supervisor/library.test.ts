@@ -31,14 +31,14 @@ test('an abort signal stops the run as SIGTERM does', async () => {
   expect(await run.ended).toBe(143)
 })
 
-test('a run that is aborted before its start starts no process', async () => {
+test('a signal that was aborted before supervise() is called prevents the start of every process', async () => {
   const stopped = AbortSignal.abort()
   const run = start('a: echo never\n', { signal: stopped })
   expect(await run.ended).toBe(143)
   expect(run.text()).not.toContain('never')
 })
 
-test('an attached service starts first, adds its environment, logs with a prefix, and stops last', async () => {
+test('an attached service starts before the children, adds to their environment, logs with a prefix, and stops after them', async () => {
   const attach: Attach = async ({ log }) => {
     const write = log('postgres')
     write(Buffer.from('ready\nhalf '))
@@ -66,7 +66,7 @@ test('if the attached service fails to start, no child starts and its error is t
   expect(run.text()).not.toContain('never')
 })
 
-test('a stop during the start of the attached service aborts the start and ends the run cleanly', async () => {
+test('a stop during the start of the attached service aborts this start and ends the run without an error', async () => {
   const run = start('a: echo never\n', {
     attach: ({ signal }) => delay(60_000, undefined, { signal }).then(() => ({ env: {}, stop: async () => {} })),
   })
@@ -76,13 +76,13 @@ test('a stop during the start of the attached service aborts the start and ends 
   expect(run.text()).not.toContain('never')
 })
 
-test('an attach() that ignores its abort signal is abandoned after the timeout', async () => {
+test('an attach() that ignores its abort signal is abandoned after the shutdown timeout', async () => {
   const run = start('a: echo never\n', { timeoutMs: 200, attach: () => new Promise(() => {}) })
   run.stop.abort()
   expect(await run.ended).toBe(143)
 })
 
-test('a service that finishes its start after the stop request is stopped', async () => {
+test('an attached service that finishes its start after the stop request is stopped', async () => {
   let stopped = false
   const attach: Attach = async () => {
     await delay(100)
@@ -99,14 +99,14 @@ test('a service that finishes its start after the stop request is stopped', asyn
   expect(stopped).toBe(true)
 })
 
-test('a stop() of the attached service that never ends is abandoned after the timeout', async () => {
+test('a stop() of the attached service that never ends is abandoned after the shutdown timeout', async () => {
   const run = start('a: exit 0\n', { timeoutMs: 300, attach: async () => ({ env: {}, stop: () => new Promise(() => {}) }) })
   const before = Date.now()
   expect(await run.ended).toBe(0)
   expect(Date.now() - before).toBeLessThan(2_500)
 })
 
-test('children are killed early enough for the attached service to stop within the timeout', async () => {
+test('children are killed early enough for the attached service to stop within the shutdown timeout', async () => {
   let stopAtMs = 0
   const attach: Attach = async () => ({
     env: {},

@@ -15,7 +15,7 @@ async function runAlone(command: string, ...args: string[]) {
 
 describe('output of a child', () => {
   const table: [name: string, command: string, code: number, lines: string[]][] = [
-    ['half-line: shows a last line without a newline', fixture('half-line.sh'), 0, ['first', 'half a line']],
+    ['half-line: the last line is shown although it has no newline', fixture('half-line.sh'), 0, ['first', 'half a line']],
     [
       'opens-dev-stdout: a child can open /dev/stdout and /dev/stderr',
       fixture('opens-dev-stdout.sh'),
@@ -23,14 +23,14 @@ describe('output of a child', () => {
       ['to stdout', 'to stderr'],
     ],
     [
-      'writes-both-streams: keeps the order of both streams',
+      'writes-both-streams: lines of stdout and stderr keep their common order',
       fixture('writes-both-streams.mjs'),
       0,
       Array.from({ length: 200 }, (_, i) => `line ${i}`),
     ],
-    ['keeps empty lines', "printf '\\n\\nx\\n'", 0, ['', '', 'x']],
+    ['empty lines are kept', "printf '\\n\\nx\\n'", 0, ['', '', 'x']],
     [
-      'reports an unknown program and exits with 127',
+      'an unknown program is reported, and the run exits with 127',
       'no-such-program-here',
       127,
       ['/bin/sh: 1: exec: no-such-program-here: not found'],
@@ -43,20 +43,20 @@ describe('output of a child', () => {
     expect(result.run.survivors()).toEqual([])
   })
 
-  test('binary-output: changes no byte', async () => {
+  test('binary-output: no byte is changed', async () => {
     const { run } = await runAlone(fixture('binary-output.mjs'), '--no-prefix')
     const expected = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10 && byte !== 13))
     expect(run.bytes().includes(Buffer.concat([expected, Buffer.from('\n')]))).toBe(true)
   })
 
-  test('floods-stdout: loses no line of a child that writes 200,000 lines and exits', async () => {
+  test('floods-stdout: no line is lost if a child writes 200,000 lines and exits', async () => {
     const { lines, code } = await runAlone(fixture('floods-stdout.mjs', 200_000))
     expect(code).toBe(0)
     expect(lines.length).toBe(200_000)
     expect(lines.every((line, i) => line.startsWith(`line ${i} `))).toBe(true)
   })
 
-  test('long-line: cuts a line of 50 MB at UTF-8 borders, without loss and with flat memory', async () => {
+  test('long-line: a line of 50 MB is cut between characters, without loss and without growth of memory', async () => {
     const project = createProject({ Procfile: `a: ${fixture('long-line.mjs', 50_000_000)}\n` })
     const run = project.launch(['start', '--format', '{name}|{text}'])
     let peakKb = 0
@@ -88,11 +88,11 @@ describe('end of a child', () => {
     ['KILL', 137],
     ['TERM', 143],
     ['ABRT', 134],
-  ])('dies-by-signal %s: exits with %i', async (signal, code) => {
+  ])('dies-by-signal %s: the run exits with %i', async (signal, code) => {
     expect((await runAlone(fixture('dies-by-signal.sh', signal))).code).toBe(code)
   })
 
-  test('daemonises-holding-pipe: sees the exit of the leader at once and does not wait for the daemon', async () => {
+  test('daemonises-holding-pipe: the exit of the child is seen at once, although its daemon still holds the pipe', async () => {
     const project = createProject()
     const pidFile = project.path('daemon.pid')
     const before = Date.now()
@@ -107,7 +107,7 @@ describe('end of a child', () => {
     expect(run.survivors()).toEqual([Number(readFileSync(pidFile, 'utf8'))])
   })
 
-  test('leaves-group-behind: ends the rest of the group, by SIGKILL if needed', async () => {
+  test('leaves-group-behind: the rest of the process group of the child is ended, by SIGKILL if needed', async () => {
     const project = createProject()
     const run = project.launch([
       'start',
@@ -118,7 +118,7 @@ describe('end of a child', () => {
     expect(run.survivors()).toEqual([])
   }, 15_000)
 
-  test('closes-output: stops a child that has closed its output and waits for it', async () => {
+  test('closes-output: a child that has closed its output is stopped, and the run waits for its end', async () => {
     const project = createProject({ Procfile: `a: ${fixture('closes-output.sh')}\n` })
     const run = project.launch(['start'])
     await run.waitFor(/ready/)
@@ -137,7 +137,7 @@ describe('end of a child', () => {
 })
 
 describe('stop of the run', () => {
-  test('ignores-sigterm: kills all children at the same time after the timeout', async () => {
+  test('ignores-sigterm: all children are killed at the same time after the timeout', async () => {
     const project = createProject({
       Procfile: ['a', 'b', 'c'].map((name) => `${name}: ${fixture('ignores-sigterm.sh')}\n`).join(''),
     })
@@ -152,7 +152,7 @@ describe('stop of the run', () => {
     expect(run.survivors()).toEqual([])
   })
 
-  test('finishes-slowly: shows the output of a child that is stopping', async () => {
+  test('finishes-slowly: the output of a stopping child is shown', async () => {
     const project = createProject({ Procfile: `a: ${fixture('finishes-slowly.mjs')}\n` })
     const run = project.launch(['start'])
     await run.waitFor(/ready/)
@@ -184,7 +184,7 @@ describe('stop of the run', () => {
     expect(run.survivors()).toEqual([])
   })
 
-  test('a prompt without a newline delays neither the other children nor the stop, and is shown at the end', async () => {
+  test('a prompt of a child without a newline delays neither other children nor the stop, and is shown at the end', async () => {
     const project = createProject({ Procfile: `a: ${fixture('prompts.sh')}\nb: sleep 0.3; echo here; sleep 60\n` })
     const run = project.launch(['start'])
     await run.waitFor(/b\.1 +\| here/)
@@ -193,7 +193,7 @@ describe('stop of the run', () => {
     expect(linesOf(run.stdout())).toEqual(['continue? '])
   })
 
-  test('does not repeat a SIGTERM that the platform has sent to every process', async () => {
+  test('a SIGTERM that the platform has sent to every process is not sent to the children again', async () => {
     const project = createProject()
     const run = project.launch([
       'start',
@@ -222,7 +222,7 @@ describe('stop of the run', () => {
     expect(readFileSync(project.path('terms'), 'utf8')).toBe('TERM\n')
   })
 
-  test('the watchdog ends all children when the supervisor is killed, also children that ignore SIGTERM', async () => {
+  test('the watchdog ends all children when the supervisor is killed, even if they ignore SIGTERM', async () => {
     const project = createProject({ Procfile: `a: ${fixture('ignores-sigterm.sh')}\nb: sleep 60 & sleep 61\n` })
     const run = project.launch(['start'])
     await run.waitFor(/ready/)
@@ -230,7 +230,7 @@ describe('stop of the run', () => {
     await until(() => run.survivors().length === 0)
   })
 
-  test('a closed output stops the children gracefully and exits with 141', async () => {
+  test('a closed output of the supervisor stops the children gracefully, and the run exits with 141', async () => {
     const project = createProject({ Procfile: `a: ${fixture('floods-stdout.mjs')}\nb: ${fixture('finishes-slowly.mjs')}\n` })
     const run = project.launch(['start'])
     await run.waitFor(/line 10 /)

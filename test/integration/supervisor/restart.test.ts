@@ -15,7 +15,7 @@ test('a failed worker restarts after a pause while web keeps running', async () 
   expect(run.survivors()).toEqual([])
 })
 
-test('a killed worker restarts by its own policy, and a killed web ends the run by the default policy', async () => {
+test('a killed worker is restarted by the policy of worker, and a killed web ends the run by the default policy', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: sleep 60\n' })
   const run = project.launch(['start', '--restart', 'worker=on-failure'])
   const [, pid] = await run.waitFor(/worker\.1 started \(pid=(\d+)\)/)
@@ -33,7 +33,7 @@ test('processes that exit with 0 are not restarted, and the run ends when the la
   expect(count(run.stdout(), /started/g)).toBe(2)
 })
 
-test('a process that reaches its limit of failures ends the run with its code', async () => {
+test('a process that reaches its limit of failures ends the run with the exit code of the process', async () => {
   const project = createProject({ Procfile: 'web: exit 5\nworker: sleep 60\n' })
   const run = project.launch(['start', '--restart', 'on-failure:2'])
   expect((await run.ended).code).toBe(5)
@@ -49,7 +49,7 @@ test('a success between failures resets the count of failures', async () => {
   expect((await run.ended).code).toBe(143)
 }, 15_000)
 
-test('exit code 78 ends the run with 78, without a restart', async () => {
+test('exit code 78 of a process ends the run with 78, without a restart', async () => {
   const project = createProject({ Procfile: 'web: sleep 60\nworker: exit 78\n' })
   const run = project.launch(['start', '--restart', 'always'])
   expect((await run.ended).code).toBe(78)
@@ -66,7 +66,7 @@ test('a stop during the pause before a restart ends the run at once', async () =
   expect(Date.now() - before).toBeLessThan(1_000)
 })
 
-test('--restart always restarts after success', async () => {
+test('--restart always restarts a process that exits with 0', async () => {
   const project = createProject({ Procfile: 'worker: echo once\n' })
   const run = project.launch(['start', '--restart', 'always'])
   await run.waitFor(/(once[\s\S]*){2}/)

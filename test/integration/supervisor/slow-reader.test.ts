@@ -13,7 +13,7 @@ async function holdBack(run: Launched, ms: number): Promise<number> {
   return rssMb(run) - before
 }
 
-test('pauses the children while nobody reads, keeps memory flat, and loses no line', async () => {
+test('the supervisor pauses the children while nobody reads its output, keeps memory flat, and loses no line', async () => {
   const project = createProject({
     Procfile: `a: ${fixture('floods-stdout.mjs', 300_000)}\nb: ${fixture('floods-stdout.mjs', 300_000)}\n`,
   })
@@ -43,7 +43,7 @@ test('--on-slow-log drop keeps the children running and logs the number of dropp
   expect(shown + dropped).toBe(500_000)
 }, 60_000)
 
-test('SIGTERM stops the run within the timeout while nobody reads', async () => {
+test('SIGTERM stops the run within the timeout while nobody reads its output', async () => {
   const project = createProject({ Procfile: `a: ${fixture('floods-stdout.mjs')}\nb: sleep 60\n` })
   const run = project.launch(['start', '--timeout', '1'])
   await run.waitFor(/line 1000 /)

@@ -13,7 +13,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     return depth!.ready + depth!.running
   }
 
-  it('happens before the code of the task runs, and the outcome is stored afterwards', async () => {
+  it('happens before the code of the task runs, and the outcome of the task is stored afterwards', async () => {
     const left: number[] = []
     const task = at.app.task(
       'early',
@@ -63,7 +63,7 @@ onEveryBroker('an early acknowledgement', (at) => {
     expect(await (await task.delay()).get({ timeoutMs: 10_000 })).toBe(2)
   })
 
-  it('allows the worker to refuse an expired message', async () => {
+  it('does not prevent the worker from refusing an expired message', async () => {
     const task = at.app.task('early', () => 1, { acks: 'early' })
     await at.broker.publish([
       createMessage({ id: 'old', task: task.name, args: [], headers: { expires: '2020-01-01T00:00:00' } }),
@@ -137,7 +137,7 @@ onEveryBroker('a message that cannot run', (at) => {
     ])
   })
 
-  it('is stored as FAILURE and kept as a dead letter when its workers died too often', async () => {
+  it('is stored as FAILURE and kept as a dead letter when too many workers died while they ran it', async () => {
     const { id } = await at.app.sendTask('acks.kills', [])
     for (let start = 0; start < 5; start++) {
       const worker = await at.process(APP)

@@ -16,7 +16,7 @@ const ROOM = 500_000
 const TOO_LONG_MS = 400
 
 onEveryBroker('results that the database cannot store', (at) => {
-  it('are kept in memory up to a limit, above which no task is started, requeued or lost until the database is back', async () => {
+  it('are kept in memory up to a limit, at which the worker starts, requeues and loses no task until the database is back', async () => {
     const { proxy, url } = await startDatabaseProxy(at.schema.url)
     onTestFinished(() => proxy.close())
     const ran: number[] = []

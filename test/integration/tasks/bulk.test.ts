@@ -11,7 +11,7 @@ onEveryBroker('many calls at once', (at) => {
     expect(values).toEqual(Array.from({ length: 1000 }, (_, x) => x * x))
   })
 
-  it('keep their order and their own due times while they wait together', async () => {
+  it('keep their order and their own due times while they wait in the outbox together', async () => {
     const ran: string[] = []
     at.app.task('note', (text: string) => void ran.push(text))
     const note = (text: string, options: { countdown?: number; eta?: Date } = {}) => ({ task: 'note', args: [text], options })
@@ -27,7 +27,7 @@ onEveryBroker('many calls at once', (at) => {
     expect(ran).toEqual(['long ago', 'third', 'first', 'second', 'later'])
   })
 
-  it('are either all sent or all not sent in a transaction', async () => {
+  it('are sent together if their transaction commits, and not at all if it rolls back', async () => {
     at.app.task('note', () => 1)
     const client = new Client({ connectionString: at.schema.url })
     await client.connect()

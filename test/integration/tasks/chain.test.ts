@@ -8,7 +8,7 @@ import { composable } from './compositions.ts'
 const WAIT = { timeoutMs: 15_000 }
 
 onEveryBroker('a chain', (at) => {
-  it('gives each step the result of the step before, and the caller the result of the last step', async () => {
+  it('gives each step the result of the step before, and gives the caller the result of the last step', async () => {
     const { add, mul, note, runs } = composable(at.app)
     await at.work()
     const last = await chain(add.s(1, 2), mul.s(3), add.s(4), note.si('done'), note.s()).delay()
@@ -25,7 +25,7 @@ onEveryBroker('a chain', (at) => {
     expect(child!.id).toBe(last.parent!.parent!.parent!.id)
   })
 
-  it('that fails runs no further step, stores a FAILURE for each remaining step and calls the errback once', async () => {
+  it('runs no further step after a failed step, stores a FAILURE for each remaining step and calls the errback once', async () => {
     const { add, fail, note, runs } = composable(at.app)
     const errback = at.app.task('errback', (id: string) => void runs.push(['errback', id]))
     await at.work()
@@ -72,7 +72,7 @@ onEveryBroker('a chain', (at) => {
     expect(await header.get(WAIT)).toEqual([13, 30])
   })
 
-  it('starts only if the transaction commits', async () => {
+  it('starts only if the transaction in which it is sent commits', async () => {
     const { add, note, runs } = composable(at.app)
     await at.work()
     const statements: string[] = []
@@ -97,7 +97,7 @@ onEveryBroker('a chain', (at) => {
     ])
   })
 
-  it('starts after its countdown, and its further steps follow at once', async () => {
+  it('starts its first step after its countdown, and its further steps without a countdown', async () => {
     const { add, note } = composable(at.app)
     await at.work()
     const before = Date.now()

@@ -80,7 +80,7 @@ onEveryBroker('workflows of every kind', (at) => {
     }
   }
 
-  it('have the expected result although workers are killed, and leave no rows behind', async () => {
+  it('have the expected results although workers are killed, and leave no rows behind in the database', async () => {
     const seed = Date.now() % 1_000_000
     const part = createParts(at, numbers(seed))
     const disturbed = disturb()

@@ -21,7 +21,7 @@ const times = (line: string) =>
     .split('\n')
     .filter((each) => each === line).length
 
-onEveryBroker('a composition whose worker is killed', (at) => {
+onEveryBroker('a workflow whose worker is killed', (at) => {
   const step = (name: string, ms = 0) => at.app.signature<unknown>('composed.step', [file, name, ms])
 
   it('continues after its last stored step', async () => {
@@ -50,7 +50,7 @@ onEveryBroker('a composition whose worker is killed', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('completes although its workers are killed again and again', async () => {
+  it('completes although its workers are killed repeatedly', async () => {
     const results = await Promise.all(
       Array.from({ length: 10 }, (_, n) =>
         chain(step(`a${n}`, 20), chord([step(`b${n}`, 20), step(`c${n}`, 20)], step(`d${n}`, 20)), step(`e${n}`, 20)).delay(

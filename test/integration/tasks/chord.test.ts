@@ -18,7 +18,7 @@ onEveryBroker('a chord', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('without a header starts with its body', async () => {
+  it('starts its body at once if its header is empty', async () => {
     const { sum } = composable(at.app)
     await at.work()
     expect(await (await chord([], sum.s()).delay()).get(WAIT)).toBe(0)
@@ -43,7 +43,7 @@ onEveryBroker('a chord', (at) => {
     expect(runs.filter(([name]) => name === 'note')).toEqual([['note', result.id]])
   })
 
-  it('whose header has chains, groups and chords returns the right result within a chain', async () => {
+  it('within a chain returns the result of a header that has chains, groups and chords', async () => {
     const { add, mul, sum, note } = composable(at.app)
     await at.work()
     const inner = chord([add.s(1), mul.s(2)], sum.s())
@@ -58,7 +58,7 @@ onEveryBroker('a chord', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('counts a member as failed if it is revoked or its chain fails', async () => {
+  it('counts a member as failed if the member is revoked or the chain of the member fails', async () => {
     const { add, fail, sum, runs } = composable(at.app)
     await at.work()
     const late = await chord([add.s(1, 2), add.s(3, 4).set({ expires: -1 })], sum.s()).delay()
@@ -83,7 +83,7 @@ onEveryBroker('a chord', (at) => {
     expect(await (await chord([flaky.s(), add.s(1, 2)], sum.s()).delay()).get(WAIT)).toBe(13)
   })
 
-  it('gives its body the results of members that ignore their results', async () => {
+  it('gives its body the results of members that have ignoreResult', async () => {
     const { add, note } = composable(at.app)
     await at.work()
     const result = await chord([add.s(1, 2).set({ ignoreResult: true }), add.s(3, 4)], note.s()).delay()

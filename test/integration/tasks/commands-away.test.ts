@@ -6,7 +6,7 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 const NOWHERE = '127.0.0.1:1'
 
 onEveryBroker(
-  'the command line with an unreachable server or a mistake',
+  'the command line with an unreachable server or wrong input',
   (at) => {
     const elsewhere = (change: (url: URL) => void) => {
       const url = new URL(at.env.DATABASE_URL ?? '')
@@ -15,7 +15,7 @@ onEveryBroker(
     }
 
     it.each([['worker'], ['beat'], ['web', '-p', '0'], ['queues']])(
-      'onedyno %s ends with a hint if the database does not exist',
+      'ends onedyno %s with a hint if the database does not exist',
       async (...args) => {
         const env = elsewhere((url) => {
           url.pathname = '/no_such_database'
@@ -34,7 +34,7 @@ onEveryBroker(
       ['RABBITMQ_URL', `amqp://me:geheim@${NOWHERE}/`, 'RabbitMQ', ['inspect', 'ping']],
       ['REDIS_URL', `redis://me:geheim@${NOWHERE}`, 'Redis', ['queues']],
       ['REDIS_URL', `redis://me:geheim@${NOWHERE}`, 'Redis', ['inspect', 'ping']],
-    ] as const)('with %s=%s the command ends with an error about %s: %j', async (variable, url, name, args) => {
+    ] as const)('ends with %s=%s and an error about %s: %j', async (variable, url, name, args) => {
       const { code, stdout, stderr } = await runCommand(
         { ...at.env, [variable]: url, ONEDYNO_BROKER: 'auto', PUBLISH_TIMEOUT: '1' },
         ...args,
@@ -44,7 +44,7 @@ onEveryBroker(
       expect(stderr).toContain('hint: ')
     })
 
-    it('call writes to stderr that the message waits in the outbox, and only the id to stdout', async () => {
+    it('writes only the id of a call to stdout, and a note that the message waits in the outbox to stderr', async () => {
       const env = { ...at.env, ONEDYNO_BROKER: 'auto', RABBITMQ_URL: `amqp://me:geheim@${NOWHERE}/`, PUBLISH_TIMEOUT: '1' }
       const { code, stdout, stderr } = await runCommand(env, 'call', 'tasks.ehco', '--args', '[1]')
       expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/) })
@@ -53,7 +53,7 @@ onEveryBroker(
       expect(stderr).not.toContain('geheim')
     })
 
-    it('report shows no password of any variable', async () => {
+    it('shows no password of any variable in report', async () => {
       const { code, stdout } = await runCommand(
         { ...at.env, RESULT_MIRROR: `redis://me:geheim@${NOWHERE}/3`, CONSOLE_PASSWORD: 'geheim' },
         'report',
@@ -63,7 +63,7 @@ onEveryBroker(
       expect(stdout).not.toContain('geheim')
     })
 
-    it('check prints the chosen servers with the reason and without passwords, and refuses a wrong URL', async () => {
+    it('prints in check the chosen servers with the reason and without passwords, and refuses a wrong URL', async () => {
       const env = { DATABASE_URL: 'postgresql://me:geheim@db/x', CLOUDAMQP_URL: `amqp://me:geheim@${NOWHERE}/` }
       const { code, stderr } = await runCommand(env, 'check', '-f', 'Procfile.real')
       expect(code).toBe(0)
@@ -77,7 +77,7 @@ onEveryBroker(
       [['workr'], 'worker'],
       [[], 'worker'],
       [['-l', 'debug', 'worker'], 'options of "worker" must follow the command'],
-    ])('the wrong arguments %j print the existing commands', async (args, said) => {
+    ])('prints the existing commands after the wrong arguments %j', async (args, said) => {
       const { code, stderr } = await runCommand({}, ...args)
       expect(code).toBe(2)
       expect(stderr).toContain(said)

@@ -7,7 +7,7 @@ onEveryBroker('the command line', (at) => {
   const onedyno = (...args: string[]) => runCommand(at.env, ...args)
   const idIn = (stdout: string) => stdout.trim()
 
-  it('calls a task and waits for its result, or for its failure', async () => {
+  it('calls a task and waits until the task succeeds or fails', async () => {
     at.app.task('tasks.add', (a: number, b: number, named: { c?: number } = {}) => a + b + (named.c ?? 0))
     at.app.task('tasks.fail', () => {
       throw new RangeError('no luck')
@@ -58,7 +58,7 @@ onEveryBroker('the command line', (at) => {
     expect(await at.broker.depths(['celery'])).toMatchObject([{ ready: 0 }])
   })
 
-  it('lists dead letters, and requeues them for a worker that has their task', async () => {
+  it('lists dead letters, and requeues dead letters for a worker that has their task', async () => {
     const first = await at.work()
     const { id } = await at.app.sendTask('tasks.late', ['hi'])
     expect(await at.ended(id)).toMatchObject({ state: 'FAILURE', result: { exc_type: 'NotRegistered' } })

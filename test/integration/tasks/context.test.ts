@@ -6,7 +6,7 @@ import { until } from '../../support/until.ts'
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-onEveryBroker('a run', (at: TaskFixture) => {
+onEveryBroker('a running task', (at: TaskFixture) => {
   const work = async () => {
     const { database } = await at.connect()
     const reports = createTaskReports(database, 'celery@test')
@@ -19,7 +19,7 @@ onEveryBroker('a run', (at: TaskFixture) => {
     return { reports, lines }
   }
 
-  it('reports its log lines with the number of the attempt, and the worker logs the same lines', async () => {
+  it('stores its log lines with the number of the attempt, and the worker logs the same lines', async () => {
     at.app.task(
       'tasks.talk',
       ({ log, attempt, retry }) => {
@@ -40,7 +40,7 @@ onEveryBroker('a run', (at: TaskFixture) => {
     expect(lines).toEqual(expect.arrayContaining([expect.objectContaining({ task: 'tasks.talk', id, part: 'end', msg: 'ends' })]))
   })
 
-  it('reports its progress while it runs and after it has ended', async () => {
+  it('shows its progress while it runs and after it has ended', async () => {
     let go = () => {}
     const held = new Promise<void>((resolve) => {
       go = resolve
@@ -67,7 +67,7 @@ onEveryBroker('a run', (at: TaskFixture) => {
     expect(await result.progress()).toMatchObject({ n: 10, of: 10 })
   })
 
-  it('reports its parent and its children, which all carry the same trace', async () => {
+  it('shows its parent and its children, which all have the same trace id', async () => {
     const seen: { id: string; parentId: string | undefined; rootId: string; trace: unknown }[] = []
     const look = ({
       id,

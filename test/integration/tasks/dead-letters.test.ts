@@ -5,7 +5,7 @@ import { createDeadLetters } from '../../../src/database/dead-letters.ts'
 import { onEveryBroker } from '../../support/task-worker.ts'
 
 onEveryBroker('a dead letter that is requeued', (at) => {
-  it('runs like a new message, and its chain continues', async () => {
+  it('runs like a new message, and the chain of its task continues', async () => {
     let refuses = true
     const picky = at.app.task('picky', (x: number) => {
       if (refuses) throw new Reject()

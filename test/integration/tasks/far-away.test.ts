@@ -9,7 +9,7 @@ const CHUNK = 5000
 const rssMb = (pid: number) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 
 onEveryBroker('100,000 tasks that are due in an hour', (at) => {
-  it('use no memory of a worker, and no worker claims any of these tasks', async () => {
+  it('are not claimed by a worker and use no memory of a worker', async () => {
     const worker = await at.process('test/fixtures/apps/retrying.ts')
     const works = async () => {
       const runs = await at.app.enqueue(Array.from({ length: 500 }, () => ({ task: 'retrying.once', args: [0] })))

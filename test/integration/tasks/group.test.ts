@@ -52,7 +52,7 @@ onEveryBroker('a group', (at) => {
     expect(await sent.failed()).toBe(true)
   })
 
-  it('within a group, or after a chain, is part of the outer group', async () => {
+  it('within a group adds its results to the results of the outer group', async () => {
     const { add, mul, range } = composable(at.app)
     await at.work()
     const nested = await group([add.s(1, 1), group([range.s(7)]), mul.s(2, 3)]).delay()
@@ -72,7 +72,7 @@ onEveryBroker('a group', (at) => {
     expect(await at.ended(member.id)).toMatchObject({ parentId: run.id, rootId: run.id })
   })
 
-  it('does not run when it is revoked', async () => {
+  it('runs no member when it is revoked', async () => {
     const { add, runs } = composable(at.app)
     const sent = await group([add.s(1, 2), add.s(3, 4)]).applyAsync([], { countdown: 3600 })
     await sent.revoke()
@@ -80,7 +80,7 @@ onEveryBroker('a group', (at) => {
     expect(runs).toEqual([])
   })
 
-  it('that map or starmap makes of many calls is one task, and chunks makes one task for each chunk', async () => {
+  it('of many calls is one task with map or starmap, and one task for each chunk with chunks', async () => {
     const { add, range } = composable(at.app)
     registerCanvasTasks(at.app, { config: { resultTtlSeconds: 60 }, results: at.results })
     await at.work()

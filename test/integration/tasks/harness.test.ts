@@ -3,14 +3,14 @@ import { onEveryBroker } from '../../support/task-worker.ts'
 import { until } from '../../support/until.ts'
 
 onEveryBroker('the harness of task tests', (at) => {
-  it('runs closures of the test in a worker of this process', async () => {
+  it('runs functions of a test as tasks in a worker of the test process', async () => {
     const add = at.app.task('add', (x: number, y: number) => x + y)
     await at.work()
     expect(await (await add.delay(2, 3)).get({ timeoutMs: 5000 })).toBe(5)
     expect(at.logged.some(({ msg }) => msg === 'task succeeded')).toBe(true)
   })
 
-  it('runs a module in a worker process, which may be killed', async () => {
+  it('runs the tasks of a module in a worker process that a test can kill', async () => {
     const worker = await at.process('test/fixtures/apps/held.ts')
     const { id } = await at.app.sendTask('held.once', [])
     await until('it runs', () => worker.output().includes('held.once runs'))
@@ -28,7 +28,7 @@ onEveryBroker('the harness of task tests', (at) => {
     await worker.exited
   })
 
-  it('starts with empty queues, even if a worker of the test before still holds messages', async () => {
+  it('starts each test with empty queues, even if a worker of the test before still holds messages', async () => {
     await at.app.sendTask('nobody.takes', [])
     const [depth] = await at.broker.depths(['celery'])
     expect(depth!.ready + depth!.running).toBe(1)

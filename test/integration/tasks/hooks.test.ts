@@ -37,7 +37,7 @@ onEveryBroker('hooks', (at) => {
     ])
   })
 
-  it('for a failure run once, after the last attempt or a time limit', async () => {
+  it('for a failure run once, after the last attempt failed or a time limit passed', async () => {
     const told: string[] = []
     const onFailure = ({ attempt }: TaskContext, _args: unknown[], error: unknown) =>
       told.push(`${attempt} ${(error as Error).name}`)
@@ -96,7 +96,7 @@ onEveryBroker('hooks', (at) => {
     ])
   })
 
-  it('that still run when the worker stops do not prevent the outcome from being stored', async () => {
+  it('that still run when the worker stops do not prevent the storage of the outcome', async () => {
     let hooked = false
     const task = at.app.task('hooked', () => 'fine', {
       onSuccess: () => {

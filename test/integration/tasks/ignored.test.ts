@@ -37,7 +37,7 @@ onEveryBroker('a task that throws Ignore', (at) => {
     expect(await at.rows('SELECT id FROM $chord')).toEqual([])
   })
 
-  it('fails the chord also if it is an earlier step of a member chain, or a member of an inner chord', async () => {
+  it('fails the chord also if the task is an earlier step of a chain in the header, or a member of an inner chord', async () => {
     const { add, sum } = composable(at.app)
     const ignored = ignoring()
     await at.work()
@@ -52,7 +52,7 @@ onEveryBroker('a task that throws Ignore', (at) => {
     expect(await at.rows('SELECT task_id FROM $chord_member')).toEqual([])
   })
 
-  it('fails the chord also if its message was acknowledged early', async () => {
+  it('fails the chord also if the message of the task was acknowledged early', async () => {
     const { add, sum } = composable(at.app)
     const ignored = ignoring({ acks: 'early' })
     await at.work()
@@ -98,7 +98,7 @@ onEveryBroker('a task that rejects its message', (at) => {
     expect(await at.rows('SELECT task, reason FROM $dead_letter')).toEqual([{ task: 'rejecting', reason: 'not mine' }])
   })
 
-  it('with requeue delays the end of its chord until the task has ended', async () => {
+  it('with requeue ends its chord only after it has run again', async () => {
     const { add, sum } = composable(at.app)
     let runs = 0
     const requeuing = at.app.task('requeuing', () => {

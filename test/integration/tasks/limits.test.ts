@@ -71,7 +71,7 @@ onEveryBroker('a soft time limit', (at) => {
 })
 
 onEveryBroker('a hard time limit', (at) => {
-  it('fails the task and frees the slot at once, and ignores the later result of the code', async () => {
+  it('fails the task and frees its slot at once, and the later result of the code is ignored', async () => {
     const { task, release } = stubborn(at, { timeLimit: 0.1 })
     const next = at.app.task('next', () => 'has the slot')
     const worker = await at.work({ concurrency: 1 })
@@ -90,7 +90,7 @@ onEveryBroker('a hard time limit', (at) => {
     expect(at.logged.filter(({ msg }) => msg === 'task succeeded')).toHaveLength(1)
   })
 
-  it('also aborts the signal of the task', async () => {
+  it('aborts the signal of the task, too', async () => {
     const reasons: unknown[] = []
     const task = at.app.task(
       'watching',
@@ -104,7 +104,7 @@ onEveryBroker('a hard time limit', (at) => {
     expect(reasons).toEqual([expect.any(TimeLimitExceeded)])
   })
 
-  it('comes after the soft time limit when the task ignores its signal', async () => {
+  it('ends a task that ignores the signal of its soft time limit', async () => {
     const { task } = stubborn(at, { softTimeLimit: 0.05, timeLimit: 0.15 })
     await at.work()
     expect(await at.ended((await task.delay()).id)).toMatchObject({ result: hard })
@@ -121,7 +121,7 @@ onEveryBroker('a hard time limit', (at) => {
     expect(begun()).toBe(attempts)
   })
 
-  it('of the message overrides the limit of the task, which overrides the limit of the worker', async () => {
+  it('of a message overrides the limit of the task, and the limit of the task overrides the limit of the worker', async () => {
     const seconds = async (id: string) => ((await at.ended(id)).result as { exc_message: number[] }).exc_message[0]
     const { task } = stubborn(at, { timeLimit: 0.1 })
     const bare = at.app.task('bare', () => new Promise(() => {}))
@@ -146,8 +146,8 @@ onEveryBroker('a hard time limit', (at) => {
   })
 })
 
-onEveryBroker('limits of a worker process', (at) => {
-  it('can be set by options of the command', async () => {
+onEveryBroker('the time limits of a worker process', (at) => {
+  it('can be set by options of `onedyno worker`', async () => {
     const app = 'test/fixtures/apps/never-ends.ts'
     const worker = await at.process(app, { args: ['--time-limit', '1', '--soft-time-limit', '1'] })
     const { id } = await at.app.sendTask('never.ends', [])

@@ -5,7 +5,7 @@ import { until } from '../../support/until.ts'
 import { composable } from './compositions.ts'
 
 onEveryBroker('callbacks and errbacks', (at) => {
-  it('are sent with the result of a task that succeeds, also several callbacks and compositions', async () => {
+  it('are sent with the result of a task that succeeds, also if there are several callbacks or a callback is a workflow', async () => {
     const { add, mul, note, runs } = composable(at.app)
     await at.work()
     const { id } = await add
@@ -24,7 +24,7 @@ onEveryBroker('callbacks and errbacks', (at) => {
     expect((await at.app.asyncResult(id).children()).length).toBe(3)
   })
 
-  it('are sent with the id of a task that fails, without its callbacks', async () => {
+  it('are errbacks, not callbacks, if the task fails, and receive the id of the task', async () => {
     const { fail, note, runs } = composable(at.app)
     await at.work()
     const { id } = await fail.s('x').link(note.s()).linkError(note.s()).linkError(note.si('told')).delay()
@@ -36,7 +36,7 @@ onEveryBroker('callbacks and errbacks', (at) => {
     ])
   })
 
-  it('are sent for tasks that never ran: unknown, expired and undecodable tasks', async () => {
+  it('include the errbacks of tasks that never ran: unknown, expired and undecodable tasks', async () => {
     const { note, runs } = composable(at.app)
     await at.work()
     const unknown = await at.app.signature('nobody.knows').linkError(note.s()).delay()
@@ -45,7 +45,7 @@ onEveryBroker('callbacks and errbacks', (at) => {
     expect(runs.map(([, id]) => id).toSorted()).toEqual([unknown.id, late.id].toSorted())
   })
 
-  it('are reported when they are invalid, and the outcome of their task does not change', async () => {
+  it('are reported when they are invalid, and do not change the outcome of their task', async () => {
     const { note, runs } = composable(at.app)
     await at.work()
     const message = at.app.message('add', [1, 2])

@@ -24,7 +24,7 @@ const rows = (table: string) => query(schema.url, `SELECT body FROM "${schema.sc
 
 /** Both publish due messages, and delete them only after another process may have received them. */
 const RELAYS: Record<string, () => Promise<() => Promise<void>>> = {
-  async 'published by RabbitMQ or Redis, and not deleted yet'() {
+  async 'published to RabbitMQ or Redis, but not yet deleted from the outbox,'() {
     const [published, confirmed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const pass = publishDue(database, 10, () => {
       published.resolve()
@@ -36,7 +36,7 @@ const RELAYS: Record<string, () => Promise<() => Promise<void>>> = {
       await pass
     }
   },
-  async 'moved into the queue of PostgreSQL, and not committed yet'() {
+  async 'moved into the queue of PostgreSQL, but not yet committed,'() {
     const relay = new Client({ connectionString: schema.url, options: `-c search_path=${schema.schema}` })
     await relay.connect()
     await relay.query('BEGIN')
@@ -69,7 +69,7 @@ const CASES = Object.entries(RELAYS).flatMap(([held, relay]) =>
   Object.entries(WRITERS).map(([what, write]) => ({ held, relay, what, write })),
 )
 
-describe('an older message with the same id', () => {
+describe('the deletion of an older message in the outbox with the same id', () => {
   it.each(CASES)('that is $held does not delete $what', async ({ relay, write }) => {
     await keepInOutbox(database, first, new Date(0))
     const goOn = await relay()

@@ -15,7 +15,7 @@ afterEach(async () => {
   await schema.drop()
 })
 
-it('a progress report does not wait for outcomes that are being written, because a deadlock could follow', async () => {
+it('a progress report does not wait for outcomes that are being written, so that no deadlock can follow', async () => {
   const reports = createTaskReports(schema.open(), 'celery@test')
   const say = (...ids: string[]) =>
     Promise.all(ids.map((id) => reports.progress({ id, task: 't', queue: 'q', retries: 0, progress: `"${id} ${ids.length}"` })))

@@ -59,7 +59,7 @@ onEveryBroker(
       await expect(run(argv, at.env)).rejects.toThrow(message)
     })
 
-    it('of an application apply only to queues without a stored setting', async () => {
+    it('that the application makes apply only to queues without a stored setting', async () => {
       const settings = createQueueSettings(at.database)
       await settings.declare(new Map([['a', { concurrency: 2 }]]))
       await settings.limit('a', null)
@@ -88,7 +88,7 @@ onEveryBroker(
       await one.close()
     })
 
-    it('return slots to their process after its connection was lost, before other processes can get the slots', async () => {
+    it('return the slots of a process after its connection was lost, before other processes can get these slots', async () => {
       const [mine, others] = [await at.connect(), await at.connect()]
       const [one, other] = [await createSlots(mine.database), await createSlots(others.database)]
       expect(await one.take('q', 1, 1)).toBe(1)
@@ -101,7 +101,7 @@ onEveryBroker(
       expect(await other.take('q', 1, 1)).toBe(0)
     })
 
-    it('do not delete a message that is parked again before its relay has deleted the earlier copy', async () => {
+    it('do not cause the loss of a message that is parked again before the relay has deleted the earlier copy', async () => {
       const message = createMessage({ id: 'i', task: 't', args: [] })
       await parkInOutbox(at.database, message, new Date())
       let parked: Promise<void> | undefined

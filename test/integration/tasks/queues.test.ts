@@ -33,7 +33,7 @@ onEveryBroker(
     }
 
     it(
-      'can be paused and resumed, while running tasks, senders and other queues continue',
+      'can be paused and resumed, and running tasks, senders and other queues continue meanwhile',
       tidy(async () => {
         const ran: string[] = []
         let release = () => {}
@@ -61,7 +61,7 @@ onEveryBroker(
     )
 
     it(
-      'deliver no messages to a worker that starts while they are paused',
+      'deliver no messages to a worker that starts while the queues are paused',
       tidy(async () => {
         at.app.task('note', () => 1)
         await settings().pause('celery')
@@ -124,7 +124,7 @@ onEveryBroker(
     )
 
     it(
-      'with a limit of 1 continue in order in another worker when their worker stops',
+      'with a limit of 1 run their tasks in order in another worker when their worker stops',
       tidy(async () => {
         const ran: number[] = []
         at.app.task(
@@ -177,7 +177,7 @@ onEveryBroker(
     )
 
     it(
-      'can be added and removed by remote control, whether they are paused or not',
+      'can be added to a worker and removed from a worker by remote control, whether the queues are paused or not',
       tidy(async () => {
         at.app.task('note', () => 1)
         const worker = await gated({ queues: [] })

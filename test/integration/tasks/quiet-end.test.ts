@@ -19,7 +19,7 @@ onEveryBroker(
       expect(worker.output()).not.toContain('Warning')
     })
 
-    it('stops in time when the code of a task ignores its signal and still runs', async () => {
+    it('stops in time although a task ignores its signal and still runs', async () => {
       const worker = await at.process('test/fixtures/apps/revoked.ts', { env: { SHUTDOWN_TIMEOUT: '3' } })
       const { id } = await at.app.sendTask('revoked.deaf', [])
       await until('it runs', async () => (await at.results.find(id))?.state === 'STARTED')

@@ -21,7 +21,7 @@ onEveryBroker('rate limits', (at) => {
     expect(last - first).toBeGreaterThanOrEqual(((begins.length - 1) * 1000) / perSecond - 30)
   }
 
-  it('of one worker start no more tasks per second than allowed, lose no task and hold no waiting task', async () => {
+  it('of one worker allow no more tasks per second than their rate, lose no task and keep waiting tasks out of the worker', async () => {
     const task = limited(at.app, '20/s')
     const worker = await at.work({ limiter: limiter(), concurrency: 50 })
     const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
@@ -32,7 +32,7 @@ onEveryBroker('rate limits', (at) => {
     expectRate(20)
   })
 
-  it('over all workers allow several workers together no more tasks than one worker', async () => {
+  it('over all workers allow several workers together no more tasks per second than one worker', async () => {
     const task = limited(at.app, { limit: '20/s', scope: 'app' })
     for (let n = 0; n < 3; n++) await at.work({ limiter: limiter(), concurrency: 10 })
     const runs = await at.app.enqueue(Array.from({ length: 25 }, () => ({ task })))
@@ -56,7 +56,7 @@ onEveryBroker('rate limits', (at) => {
     },
   )
 
-  it('count a retry like the start of another task', async () => {
+  it('count a retry as the start of one more task', async () => {
     begins.length = 0
     const task = at.app.task(
       'retried',

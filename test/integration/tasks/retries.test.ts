@@ -52,7 +52,7 @@ onEveryBroker('a retry', (at) => {
     expect(await at.rows('SELECT FROM $outbox')).toEqual([])
   })
 
-  it('waits in the outbox, and the result of the task has the reason and the due time', async () => {
+  it('waits in the outbox, and the stored outcome of its task has the reason and the due time', async () => {
     const { task } = failing({ autoretryFor: [Flaky], retryDelay: 3600 })
     const worker = await at.work()
     const { id } = await task.delay()
@@ -104,18 +104,21 @@ onEveryBroker('a retry', (at) => {
   )
 
   it.each<[what: string, options: object, state: string, excType: string]>([
-    ['no attempt is left and no error is given', { max: 0 }, 'FAILURE', 'MaxRetriesExceededError'],
-    ['no attempt is left and an error is given', { max: 0, error: new Flaky('why') }, 'FAILURE', 'Flaky'],
-    ['the countdown is not a number', { countdown: Number.NaN }, 'FAILURE', 'TASK_OPTION_INVALID'],
-    ['an attempt is left and an error is given', { max: 1, countdown: 3600, error: new Flaky('why') }, 'RETRY', 'Flaky'],
-    ['an attempt is left and no error is given', { max: 1, eta: new Date(Date.now() + 3_600_000) }, 'RETRY', 'Retry'],
-  ])('that the task requests leads to the right state if %s', async (_what, options, state, excType) => {
-    const task = at.app.task('asking', (context: TaskContext) => context.retry(options), { bind: true })
-    await at.work()
-    const { id } = await task.delay()
-    await until(state, async () => (await task.asyncResult(id).state()) === state)
-    expect(await task.asyncResult(id).info()).toMatchObject({ result: { exc_type: excType } })
-  })
+    ['no attempt left, no error given', { max: 0 }, 'FAILURE', 'MaxRetriesExceededError'],
+    ['no attempt left, an error given', { max: 0, error: new Flaky('why') }, 'FAILURE', 'Flaky'],
+    ['a countdown that is not a number', { countdown: Number.NaN }, 'FAILURE', 'TASK_OPTION_INVALID'],
+    ['an attempt left, an error given', { max: 1, countdown: 3600, error: new Flaky('why') }, 'RETRY', 'Flaky'],
+    ['an attempt left, no error given', { max: 1, eta: new Date(Date.now() + 3_600_000) }, 'RETRY', 'Retry'],
+  ])(
+    'that the task requests fails the task if no attempt is left or an option is invalid, and is stored otherwise: %s',
+    async (_what, options, state, excType) => {
+      const task = at.app.task('asking', (context: TaskContext) => context.retry(options), { bind: true })
+      await at.work()
+      const { id } = await task.delay()
+      await until(state, async () => (await task.asyncResult(id).state()) === state)
+      expect(await task.asyncResult(id).info()).toMatchObject({ result: { exc_type: excType } })
+    },
+  )
 
   it('is not made after retryUntil, which counts from the first attempt', async () => {
     const { task, attempts } = failing({ autoretryFor: [Flaky], maxRetries: null, retryUntil: 0.5, retryDelay: 0.2 })
@@ -137,7 +140,7 @@ onEveryBroker('a retry', (at) => {
     expect(at.logged.filter(({ msg }) => String(msg).startsWith('task is not due yet'))).toEqual([])
   })
 
-  it('of a message from Celery keeps the headers that only Celery reads', async () => {
+  it('of a message from Celery keeps the headers that onedyno does not read', async () => {
     const { task } = failing({ autoretryFor: [Flaky], retryDelay: 3600 })
     await at.work()
     const headers = {
@@ -171,7 +174,7 @@ onEveryBroker('a retry', (at) => {
     if (at.kind !== 'amqp') expect(row!.priority).toBe(4)
   })
 
-  it('is sent as an event', async () => {
+  it('is reported to the observer of the worker with the state RETRY', async () => {
     const told: string[] = []
     const observer = {
       received() {},
@@ -184,7 +187,7 @@ onEveryBroker('a retry', (at) => {
     expect(told).toEqual(['RETRY', 'FAILURE'])
   })
 
-  it('stores nothing for a task with ignoreResult until the task fails', async () => {
+  it('stores no outcome for a task with ignoreResult before the task fails', async () => {
     let runs = 0
     const task = at.app.task('quiet', (context: TaskContext) => (++runs < 3 ? context.retry({ countdown: 0 }) : 'done'), {
       bind: true,
@@ -198,7 +201,7 @@ onEveryBroker('a retry', (at) => {
   })
 })
 
-onEveryBroker('a retry in a worker that is killed', (at) => {
+onEveryBroker('a retry whose worker is killed', (at) => {
   it('runs once, in another worker', async () => {
     const app = 'test/fixtures/apps/retrying.ts'
     const first = await at.process(app)

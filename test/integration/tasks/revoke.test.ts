@@ -20,7 +20,7 @@ async function work(at: TaskFixture) {
 }
 
 onEveryBroker('a revoke', (at) => {
-  it('applies to a worker that starts later', async () => {
+  it('applies to a worker that starts after the revoke', async () => {
     let runs = 0
     const task = at.app.task('tasks.count', () => ++runs)
     const unwanted = await task.delay()
@@ -33,7 +33,7 @@ onEveryBroker('a revoke', (at) => {
     await stop()
   })
 
-  it('applies after a restart of the worker', async () => {
+  it('still applies after the worker restarts', async () => {
     const task = at.app.task('tasks.later', () => 'ran')
     const first = await work(at)
     const result = await task.applyAsync([], { countdown: 2 })
@@ -66,7 +66,7 @@ onEveryBroker('a revoke', (at) => {
     await stop()
   })
 
-  it('by task name applies to all messages that were sent before the revoke, and to no later message', async () => {
+  it('of a task name applies to all messages that were sent before the revoke, and to no later message', async () => {
     const spam = at.app.task('tasks.spam', (n: number) => n)
     const other = at.app.task('tasks.other', () => 'ran')
     const before = await Promise.all([1, 2, 3].map((n) => spam.delay(n)))

@@ -44,7 +44,7 @@ onEveryBroker('a unique task', (at) => {
     await until('the keys are free', async () => (await keys()).length === 0)
   })
 
-  it('keeps its key for the given time after its end, and then releases the key in any case', async () => {
+  it('keeps its key for the time of forMs, and then releases the key in any case', async () => {
     const timed = at.app.task('timed', () => 1, { unique: { forMs: 400, until: 'time' } })
     const stuck = at.app.task('stuck', () => 1, { unique: { forMs: 400 }, queue: 'nobody' })
     await at.work()
@@ -61,7 +61,7 @@ onEveryBroker('a unique task', (at) => {
     await at.broker.purge('nobody')
   })
 
-  it('belongs to the transaction in which it is called', async () => {
+  it('is sent and holds its key only if the transaction in which it is called commits', async () => {
     const task = at.app.task('inside', (_x: number) => 1, { unique: { forMs: 60_000 } })
     const client = new Client({ connectionString: at.schema.url })
     await client.connect()
@@ -105,7 +105,7 @@ onEveryBroker(
       expect(await store.claim([{ ...claim, id: 'b' }])).toEqual([{ id: 'b', taken: true }])
     })
 
-    it('go to the next call, with the same id, when it is unknown whether the message was sent', async () => {
+    it('go to the next call, which uses the same id, if nobody knows whether the first message was sent', async () => {
       const store = createUniqueStore(at.database)
       await store.claim([claim])
       await store.notSent([claim], false)
@@ -113,7 +113,7 @@ onEveryBroker(
       expect(await store.claim([{ ...claim, id: 'c' }])).toEqual([{ id: 'a', taken: false }])
     })
 
-    it('can be claimed again by the same message, and by only one of many concurrent calls', async () => {
+    it('can be claimed again by the same message, and by only one of many concurrent messages', async () => {
       const store = createUniqueStore(at.database)
       expect(await store.claim([claim])).toEqual([{ id: 'a', taken: true }])
       expect(await store.claim([claim])).toEqual([{ id: 'a', taken: true }])

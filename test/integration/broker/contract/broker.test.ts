@@ -59,7 +59,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
   }
   const finish = (delivery: Delivery, consumer: Consumer) => consumer.finish(delivery, succeeded(delivery))
 
-  it('delivers messages unchanged that were published before a consumer existed', async () => {
+  it('delivers messages that were published before a consumer existed, and does not change them', async () => {
     const sent = createMessage({
       id: 'a',
       task: 'tasks.add',
@@ -83,7 +83,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(performance.now() - sentAt).toBeLessThan(900)
   })
 
-  it('stores the outcome and removes the message', async () => {
+  it('stores the outcome of a message and removes the message', async () => {
     await broker.publish([message('a'), message('b')])
     const { consumer } = await consume(broker, { run: finish })
     await until('both recorded', async () => (await fixture.recorded()).size === 2)
@@ -92,7 +92,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect([...(await fixture.recorded()).values()]).toEqual(['SUCCESS', 'SUCCESS'])
   })
 
-  it('acknowledges without a result when the result is ignored', async () => {
+  it('acknowledges a message and stores no result if the result is ignored', async () => {
     await broker.publish([message('a')])
     const { consumer, got } = await consume(broker, { run: (delivery, on) => on.finish(delivery, null) })
     await until('one delivery', () => got.length === 1)
@@ -127,7 +127,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await broker.depths(['two'])).toEqual([{ queue: 'two', ready: 1, running: 0 }])
   })
 
-  it('claims no more messages than slots while tasks are slow, so that another worker gets its share', async () => {
+  it('gives a worker with slow tasks no more messages than it has slots, so that another worker gets its share', async () => {
     await broker.publish(Array.from({ length: 20 }, (_, index) => message(`m${index}`)))
     const first = await consume(broker, { concurrency: 4 })
     await until('four deliveries', () => first.got.length === 4)
@@ -152,7 +152,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(seen).toEqual([1, 1, 2])
   })
 
-  it('delivers the messages of a dead worker to another worker in time', async () => {
+  it('delivers the messages of a dead worker to another worker within the time limit of this broker', async () => {
     await broker.publish([message('a'), message('b')])
     const doomed = await fixture.open()
     const first = await consume(doomed)
@@ -166,7 +166,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(second.got.map(({ deliveries }) => deliveries)).toEqual([2, 2])
   })
 
-  it('counts the first death against every held message, later deaths only against messages that ran', async () => {
+  it('counts the first death of a worker against every held message, and later deaths only against messages that ran', async () => {
     await broker.publish([message('ran'), message('waited')])
     for (const deliveries of [1, 2]) {
       const doomed = await fixture.open()
@@ -209,7 +209,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 0, running: 0 }])
   })
 
-  it('takes no message after stop, and requeues held messages on close', async () => {
+  it('claims no message after stop(), and requeues held messages on close()', async () => {
     await broker.publish([message('a')])
     const { consumer, got } = await consume(broker)
     await until('delivered', () => got.length === 1)
@@ -221,7 +221,7 @@ describe.each(BROKERS)('$name as a broker', ({ create, closeAll, isMissing, rede
     expect(await broker.depths(['celery'])).toEqual([{ queue: 'celery', ready: 2, running: 0 }])
   })
 
-  it('purges ready messages and keeps running ones', async () => {
+  it('purges ready messages and keeps the messages of running tasks', async () => {
     await broker.publish([message('a')])
     const { got } = await consume(broker, { concurrency: 1 })
     await until('delivered', () => got.length === 1)

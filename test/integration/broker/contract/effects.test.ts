@@ -186,7 +186,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     expect(steps.toSorted()).toEqual(firsts.map((id) => `b${id}`).toSorted())
   })
 
-  it('store the next attempt until it is due, in place of an older attempt', async () => {
+  it('keep the next attempt until it is due, and replace an older attempt', async () => {
     const dueAt = new Date(Date.now() + 3_600_000)
     const attempt = (retries: number) => message('a', { headers: { retries } })
     await broker.publish([attempt(0), attempt(1)])
@@ -327,7 +327,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       },
     )
 
-    it('end when a chain in the header fails, and so does an outer chord that has their body as a member', async () => {
+    it('end when a chain in the header fails, and also end an outer chord that has their body as a member', async () => {
       const outer = chordOf(['inner', 'other'], signature('tasks.outer', 'outer body'))
       const inner = chordOf(
         ['chain end', 'm'],
@@ -394,7 +394,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       await eventually('both delivered', () => got.length === 2)
     })
 
-    it('in a transaction of the caller starts only if the transaction commits', async () => {
+    it('that is sent in a transaction of the caller starts only if the transaction commits', async () => {
       const plan = chordOf(['m0', 'm1'], signature('tasks.sum', 'body'))
       const tables =
         'SELECT id FROM {schema}.chord UNION ALL SELECT task_id FROM {schema}.chord_member UNION ALL SELECT task_id FROM {schema}.outbox'
@@ -432,7 +432,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
       expect(await broker.depths(['celery'])).toMatchObject([{ ready: 0 }])
     })
 
-    it.each([true, false])('has its outcome and effects stored (outcome kept: %s)', async (kept) => {
+    it.each([true, false])('has its effects and its outcome stored (outcome not ignored: %s)', async (kept) => {
       await broker.publish([message('a')])
       const { consumer, got, of } = await consume(broker)
       await until('delivered', () => got.length === 1)
@@ -482,7 +482,7 @@ describe.each(BROKERS)('$name: effects of an outcome', ({ create, closeAll, isMi
     })
   })
 
-  it.runIf(isOutside)('acknowledges a redelivered attempt without running it if its outcome is already stored', async () => {
+  it.runIf(isOutside)('are kept, and a redelivered attempt whose outcome is stored is acknowledged without running', async () => {
     const doomed = await open()
     const dueAt = new Date(Date.now() + 3_600_000)
     await broker.publish([message('a'), message('b', { headers: { retries: 1 } }), message('c', { headers: { retries: 2 } })])

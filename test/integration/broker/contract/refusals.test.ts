@@ -29,7 +29,7 @@ describe.each(OUTSIDE)('$name beside a database that refuses a write', ({ create
   }
   const run = (text: string) => fixture.database.query<Record<string, unknown>>({ name: '', text })
 
-  it('delivers a message again if no table accepts its id, and also the messages of the same batch', async () => {
+  it('delivers a message again if no table accepts its id, and also delivers the other messages of its batch again', async () => {
     await broker.publish([message('a\0b'), message('good')])
     const { consumer, got } = await consume()
     await until('delivered', () => got.length === 2)

@@ -97,7 +97,7 @@ const failure = (promise: Promise<unknown>) =>
   )
 
 describe('a task in a thread', { timeout: 90_000 }, () => {
-  it('runs beside the event loop, in a thread that later tasks use again', async () => {
+  it('runs in a thread that later tasks use again', async () => {
     const first = (await run('thread.where')) as { isMainThread: boolean; threadId: number }
     expect(first).toMatchObject({ isMainThread: false, threadId: expect.any(Number) })
     expect(await run('thread.where')).toEqual(first)
@@ -111,7 +111,7 @@ describe('a task in a thread', { timeout: 90_000 }, () => {
     // A blocked loop would have none or one.
     expect(turns).toBeGreaterThan(5)
   })
-  it('gets its context', async () => {
+  it('receives the context of its attempt', async () => {
     expect(await run('thread.context', [], { retries: 2 })).toEqual({
       id: 'the-id',
       task: 'thread.context',
@@ -132,34 +132,34 @@ describe('a task in a thread', { timeout: 90_000 }, () => {
     ])
     expect(progress).toEqual([[1, 2, 'half']])
   })
-  it('fails with the path of the value when its result is not JSON', async () => {
+  it('fails with an error that has the path of the value if its result is not JSON', async () => {
     expect(await failure(run('thread.not-json'))).toMatchObject({
       name: 'EncodeError',
       message: expect.stringContaining('result.list[1]'),
     })
   })
-  it('fails when it is not registered in the thread', async () => {
+  it('fails if its name is not registered in the thread', async () => {
     expect(await failure(run('thread.nothing'))).toMatchObject({ name: 'NotRegistered' })
   })
 })
 
 describe('an error that is thrown in a thread', () => {
   class PaymentError extends Error {}
-  it('keeps class, fields, cause and stack', async () => {
+  it('has its class, fields, cause and stack in the main thread', async () => {
     const error = await failure(run('thread.throw', ['payment'], { options: { autoretryFor: [PaymentError] } }))
     expect(error).toBeInstanceOf(PaymentError)
     expect(error).toMatchObject({ message: 'no money', status: 402, stack: expect.stringContaining('thread-app.mjs') })
     expect(error.cause).toBeInstanceOf(TypeError)
   })
-  it('keeps the name of a class that exists only in the thread', async () => {
+  it('has the name of its class in the main thread, even if the class exists only in the thread', async () => {
     expect(await failure(run('thread.throw', ['payment']))).toMatchObject({ name: 'PaymentError' })
   })
-  it('keeps the codes of our own errors', async () => {
+  it('has its code in the main thread if it is an error of onedyno', async () => {
     const error = await failure(run('thread.throw', ['coded']))
     expect(error).toBeInstanceOf(AppError)
     expect(error).toMatchObject({ code: 'TASK_UNKNOWN', exit: 64, hint: expect.stringContaining('spelling') })
   })
-  it('may be a built-in error or any other value', async () => {
+  it('can be a built-in error or any other value', async () => {
     expect(await failure(run('thread.throw', ['far']))).toBeInstanceOf(RangeError)
     expect(await failure(run('thread.throw', ['text']))).toBe('just a text')
   })
@@ -173,7 +173,7 @@ describe('an error that is thrown in a thread', () => {
     expect(asked).toMatchObject([{ countdown: 5, error: { message: 'again', status: 1 } }])
     expect(await run('thread.retry', [], { retry, retries: 2 })).toBe(2)
   })
-  it('is logged and ends nothing when it is an unhandled rejection', async () => {
+  it('is logged and ends neither the task nor the thread if it is an unhandled rejection', async () => {
     await run('thread.unawaited')
     expect(lines).toMatchObject([
       { level: 50, msg: expect.stringContaining('unhandled rejection in a thread'), err: { message: 'nobody waits' } },
@@ -182,8 +182,8 @@ describe('an error that is thrown in a thread', () => {
   })
 })
 
-describe('the main thread, which has the connections,', () => {
-  it('sends tasks for the thread, as children of the task in the thread', async () => {
+describe('the main thread, which has the connections to servers,', () => {
+  it('sends tasks on behalf of a thread, as children of the task in the thread', async () => {
     const sent: unknown[] = []
     const current: CurrentTask = {
       id: 'the-id',
@@ -196,12 +196,12 @@ describe('the main thread, which has the connections,', () => {
     expect(served.map(({ method }) => method)).toEqual(['keep', 'publish'])
     expect(served[1]?.args[0]).toMatchObject({ headers: { parent_id: 'the-id', root_id: 'the-root', trace: 'x' } })
   })
-  it('waits for a result for the thread', async () => {
+  it('waits for the result of another task on behalf of a thread', async () => {
     expect(await run('thread.get', ['good'])).toEqual({ value: 42 })
     expect(await failure(run('thread.get', ['bad']))).toMatchObject({ name: 'TaskError', excType: 'KeyError' })
     expect(await failure(run('thread.get-soon', ['never']))).toMatchObject({ code: 'RESULT_TIMEOUT' })
   })
-  it('sends a message in a transaction of the thread', async () => {
+  it('sends a message in a transaction that the code in a thread has opened', async () => {
     expect(await run('thread.transaction')).toEqual([['INSERT INTO outbox', 2]])
     expect(served).toMatchObject([{ method: 'keep', args: [expect.anything(), { rows: [{ ok: true }] }] }])
   })
@@ -212,7 +212,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     ['process.exit', 'thread.exit', [3], /exitcode 3/],
     ['too much memory', 'thread.eat', [], /out of memory.*32 MB/],
     ['an exception outside of every promise', 'thread.later-throw', [], /outside of every promise/],
-  ])('by %s causes a WorkerLostError for the task of this thread only', async (_how, name, args, message) => {
+  ])('by %s causes a WorkerLostError only for the task of this thread', async (_how, name, args, message) => {
     const neighbour = run('thread.nap', [1500])
     const error = await failure(run(name, args as unknown[]))
     expect(error).toBeInstanceOf(WorkerLostError)
@@ -220,7 +220,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(await run('thread.add', [1, 2])).toBe(3)
     expect(await neighbour).toBe(1500)
   })
-  it('happens when its task is abandoned', async () => {
+  it('happens when the worker abandons the task in the thread', async () => {
     const given = attempt('thread.for-ever')
     const ended = failure(runner.run(given))
     expect(await run('thread.add', [1, 2])).toBe(3)
@@ -228,7 +228,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(await ended).toBeInstanceOf(Error)
     expect(await Promise.all([1, 2, 3].map((n) => run('thread.add', [n, 1])))).toEqual([2, 3, 4])
   })
-  it('follows a revoke that the task in the thread ignores', async () => {
+  it('follows a revoke if the task in the thread ignores its abort signal', async () => {
     const revoked = new AbortController()
     const ended = failure(run('thread.deaf', [], { signal: revoked.signal }))
     await run('thread.add', [1, 1])
@@ -247,7 +247,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     limit.abort(new Error('at once'))
     expect(await failure(run('thread.aborts', [], { signal: limit.signal }))).toMatchObject({ message: 'at once' })
   })
-  it('starts the next task that waits for a thread', async () => {
+  it('makes a thread free for the next task that waits for a thread', async () => {
     const first = [run('thread.nap', [400]), run('thread.nap', [400])]
     const begun: number[] = []
     const waiting = runner.run({ ...attempt('thread.add', [1, 2]), begun: () => void begun.push(1) })
@@ -257,7 +257,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(begun).toEqual([1])
     await Promise.all(first)
   })
-  it('is not awaited by a task that is aborted while it waits for a thread', async () => {
+  it('is not awaited by a task that is aborted before it gets a thread', async () => {
     const first = [run('thread.nap', [3000]), run('thread.nap', [3000])]
     const stop = new AbortController()
     let napping = true
@@ -274,13 +274,13 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
     expect(napping).toBe(true)
     expect(await Promise.all([...first, run('thread.add', [1, 2])])).toEqual([3000, 3000, 3])
   })
-  it('ends every task when the whole pool closes', async () => {
+  it('happens with every task in a thread when the pool closes', async () => {
     const ended = failure(run('thread.for-ever'))
     await run('thread.add', [1, 1])
     await runner.close()
     expect(await ended).toBeInstanceOf(Error)
   })
-  it('does not lose the tasks that wait for a thread', async () => {
+  it('does not cause the loss of tasks that wait for a thread', async () => {
     const many = Array.from({ length: 6 }, (_, n) => (n % 2 === 0 ? failure(run('thread.exit', [n])) : run('thread.add', [n, 1])))
     const ends = await Promise.all(many)
     expect(ends.filter((end) => end instanceof WorkerLostError)).toHaveLength(3)
@@ -288,7 +288,7 @@ describe('the end of a thread', { timeout: 90_000 }, () => {
   })
 })
 
-it('closes a pool that was never used', async () => {
+it('a pool of threads that was never used can be closed', async () => {
   await runner.close()
   await until('nothing', () => true)
 })
