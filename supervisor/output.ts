@@ -25,7 +25,7 @@ export interface OutputOptions {
   /** Returns true for a process whose lines are hidden. */
   readonly quiet: (name: string) => boolean
   /**
-   * What happens if the reader is too slow. `block`: the children are paused; `drop`: lines are dropped, and their number is
+   * Reaction to a slow reader. `block`: the children are paused; `drop`: lines are dropped, and their number is
    * logged.
    */
   readonly onSlow: 'block' | 'drop'
